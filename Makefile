@@ -1,0 +1,83 @@
+# make run                 the camera if there is one, else the test pattern
+# make run INPUT=clip.mp4  a file or a URL
+# make build               build/tandem, with the library and the networks it needs beside it
+# make test | check | bench | fuzz
+#
+# All of them first install what is missing (make setup) and fetch what is pinned (make assets), each once.
+# TAGS=nocamera builds without OpenCV.
+
+TAGS ?= gocv_specific_modules,gocv_videoio,gocv_highgui
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT = mvdan.cc/gofumpt@v0.12.0
+FUZZTIME ?= 10s
+
+# Where `make setup` puts Go if the system has none that will do, and where Go's own installer does.
+export PATH := $(CURDIR)/assets/.fetched/go/bin:$(PATH):/usr/local/go/bin
+# GoMLX would otherwise download a runtime of its own.
+export GOMLX_NO_AUTO_INSTALL = 1
+
+# Under the race detector training takes too long, and it has one goroutine's worth of code of its own.
+RACED = $(shell go list -tags $(TAGS) ./... | grep -v '/train')
+
+.PHONY: run build setup setup-test assets test test-all test-race test-nocamera check bench fuzz clean
+.NOTPARALLEL:
+
+run: build
+ifneq ($(INPUT),)
+	build/tandem analyze "$(INPUT)"
+else ifneq ($(wildcard /dev/video*),)
+	build/tandem live
+else
+	@echo 'No camera here: analysing the test pattern. For a file: make run INPUT=clip.mp4' >&2
+	build/tandem analyze pattern:
+endif
+
+build: setup assets
+	go build -tags $(TAGS) -o build/tandem .
+	@cd assets/.fetched && for f in *.onnx libonnxruntime.*; do \
+		ln -f "$$f" "../../build/$$f" 2>/dev/null || cp -f "$$f" "../../build/$$f" || exit 1; done
+
+setup:
+	@assets/setup.sh $(filter nocamera,$(TAGS))
+
+setup-test:
+	@assets/setup.sh test
+
+assets: setup
+	@assets/fetch.sh
+
+# The whole suite comes last, so that its answer is the last word.
+test: setup-test assets test-nocamera test-race test-all
+
+test-all:
+	go test -tags $(TAGS) -timeout 25m ./...
+
+test-nocamera:
+	go vet -tags nocamera ./...
+	go test -tags nocamera -short -timeout 10m . ./capture/... ./pipeline/... ./infer/...
+
+test-race:
+	go test -tags $(TAGS) -timeout 20m -race -short $(RACED)
+
+check: setup assets
+	go vet -tags $(TAGS) ./...
+	go vet -tags nocamera ./...
+	go run $(STATICCHECK) -tags $(TAGS) ./...
+	@unformatted=$$(go run $(GOFUMPT) -l .) && test -z "$$unformatted" || { \
+		echo "not formatted by gofumpt: $$unformatted" >&2; exit 1; }
+	go mod tidy -diff
+	$(MAKE) --no-print-directory test-race
+
+bench: build
+	@echo "$$(nproc) cores: $$(sed -n 's/^model name\t: //p' /proc/cpuinfo | sort -u | paste -sd,)"
+	go test -tags $(TAGS) -timeout 50m -run '^$$' -bench . -benchmem ./...
+	@if test -x bench.sh; then ./bench.sh; fi
+
+fuzz: setup assets
+	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort -u | sed 's/^func //' | while read -r target; do \
+		dir=$$(dirname "$$(grep -rl --include='*_test.go' "^func $$target(" .)"); \
+		echo "$$dir $$target"; \
+		go test -tags $(TAGS) -timeout 10m -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "./$$dir" || exit 1; done
+
+clean:
+	rm -rf build

@@ -1,0 +1,155 @@
+package av_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tandem/capture"
+	"tandem/capture/av"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// write makes a file of the test pattern and returns its path.
+func write(t testing.TB, name string, p capture.PatternOptions, o av.WriterOptions) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	src := capture.NewPattern(p)
+	info := src.Info()
+	o.Width, o.Height, o.FPS, o.Audio = info.Width, info.Height, info.FPS, info.HasAudio
+	w, err := av.Create(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	for {
+		m, err := src.Read(t.Context())
+		if err == io.EOF {
+			break
+		}
+		if m.Frame != nil {
+			f := m.Frame
+			err = w.WriteFrame(&av.Frame{Time: f.Time, Width: f.Width, Height: f.Height, Pix: f.Pix})
+		} else {
+			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// media is all of an input.
+type media struct {
+	info   av.Info
+	stats  av.Stats
+	frames []*av.Frame
+	sound  []*av.Samples
+	err    error // why it ended, nil for io.EOF
+}
+
+func read(t testing.TB, path string, o av.Options) media {
+	t.Helper()
+	in, err := av.Open(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	return readAll(t.Context(), in)
+}
+
+func readAll(ctx context.Context, in *av.Input) media {
+	m := media{info: in.Info()}
+	for {
+		item, err := in.Read(ctx)
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				m.err = err
+			}
+			m.stats = in.Stats()
+			return m
+		}
+		if item.Frame != nil {
+			m.frames = append(m.frames, item.Frame)
+		} else {
+			m.sound = append(m.sound, item.Samples)
+		}
+	}
+}
+
+// wave lays the sound out from media time 0.
+func (m media) wave() []float32 {
+	var out []float32
+	for _, s := range m.sound {
+		at := int((s.Time*av.SampleRate + time.Second/2) / time.Second)
+		for len(out) < at+len(s.Data) {
+			out = append(out, 0)
+		}
+		copy(out[at:], s.Data)
+	}
+	return out
+}
+
+// ordered fails the test unless time never goes back and sound does not overlap.
+func (m media) ordered(t *testing.T) {
+	t.Helper()
+	for i := 1; i < len(m.frames); i++ {
+		if m.frames[i].Time < m.frames[i-1].Time {
+			t.Fatalf("picture %d is at %v, after %v", i, m.frames[i].Time, m.frames[i-1].Time)
+		}
+	}
+	for i := 1; i < len(m.sound); i++ {
+		end := m.sound[i-1].Time + time.Duration(len(m.sound[i-1].Data))*time.Second/av.SampleRate
+		if m.sound[i].Time < end-time.Second/av.SampleRate {
+			t.Fatalf("sound %d is at %v, before the end of the last at %v", i, m.sound[i].Time, end)
+		}
+	}
+}
+
+// flashes are the times of the first picture of each flash.
+func (m media) flashes() []time.Duration {
+	var out []time.Duration
+	was := false
+	for _, f := range m.frames {
+		is := capture.FlashLevel(&capture.Frame{Width: f.Width, Height: f.Height, Pix: f.Pix}) > 0.5
+		if is && !was {
+			out = append(out, f.Time)
+		}
+		was = is
+	}
+	return out
+}
+
+// beeps are the times at which beeps start, to about 2 ms.
+func (m media) beeps() []time.Duration {
+	const window, hop = 80, 8
+	var out []time.Duration
+	wave := m.wave()
+	was := false
+	for i := 0; i+window <= len(wave); i += hop {
+		is := capture.BeepLevel(wave[i:i+window]) > 0.35
+		if is && !was {
+			out = append(out, time.Duration(i+window/2)*time.Second/av.SampleRate)
+		}
+		was = is
+	}
+	return out
+}
+
+func near(a, b, within time.Duration) bool { return max(a-b, b-a) <= within }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,235 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gordonklaus/portaudio"
+
+	"tandem/capture/av"
+)
+
+// microphoneTimeout is how long a microphone may give nothing before it is taken to be gone.
+const microphoneTimeout = 2 * time.Second
+
+// OpenMicrophone opens the microphone of that name, or the first whose name contains it whatever the case;
+// "default" or "" is the system's default. Its sound bears the time at which it was picked up, as far as the driver
+// knows. A reader that is more than two seconds behind loses the oldest. When the device goes away, Read returns an
+// error that says so within two seconds.
+func OpenMicrophone(name string) (Source, error) {
+	label := "microphone " + name
+	if name == "" {
+		label = "microphone default"
+	}
+	m := &microphone{heard: make(chan struct{}, 1)}
+	portAudio.Lock()
+	defer portAudio.Unlock()
+	if err := startPortAudio(); err != nil {
+		return nil, fmt.Errorf("%s: %w", label, err)
+	}
+	start := time.Now()
+	if err := m.open(name, start); err != nil {
+		m.resample.Close()
+		portaudio.Terminate()
+		return nil, fmt.Errorf("%s: %w", label, err)
+	}
+	return newLive(Info{Name: label, HasAudio: true}, start, m.run), nil
+}
+
+type microphone struct {
+	stream   *portaudio.Stream
+	channels int
+	resample *av.Resampler // nil at SampleRate
+	latency  time.Duration // where the driver does not know the time of a buffer
+	clock    soundClock
+	start    time.Time
+	out      atomic.Pointer[live] // where the sound goes, once it is there
+	heard    chan struct{}
+}
+
+func findMicrophone(name string) (*portaudio.DeviceInfo, error) {
+	if name == "" || name == "default" {
+		dev, err := portaudio.DefaultInputDevice()
+		if err != nil || dev.MaxInputChannels < 1 {
+			return nil, errors.New("there is no microphone on this machine")
+		}
+		return dev, nil
+	}
+	devs, err := portaudio.Devices()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	var found *portaudio.DeviceInfo
+	for _, d := range devs {
+		if d.MaxInputChannels < 1 {
+			continue
+		}
+		if d.Name == name {
+			return d, nil
+		}
+		if found == nil && strings.Contains(strings.ToLower(d.Name), strings.ToLower(name)) {
+			found = d
+		}
+		names = append(names, fmt.Sprintf("%q", d.Name))
+	}
+	switch {
+	case found != nil:
+		return found, nil
+	case len(names) == 0:
+		return nil, errors.New("there is no microphone on this machine")
+	}
+	return nil, fmt.Errorf("no such microphone; there are %s", strings.Join(names, ", "))
+}
+
+// open tries mono at SampleRate first, then what the hardware does of itself.
+func (m *microphone) open(name string, start time.Time) error {
+	dev, err := findMicrophone(name)
+	if err != nil {
+		return err
+	}
+	m.start = start
+	for _, as := range []struct {
+		channels int
+		rate     float64
+	}{{1, SampleRate}, {1, dev.DefaultSampleRate}, {min(2, dev.MaxInputChannels), dev.DefaultSampleRate}} {
+		p := portaudio.HighLatencyParameters(dev, nil)
+		p.Input.Latency = max(dev.DefaultLowInputLatency, 20*time.Millisecond)
+		p.Input.Channels = as.channels
+		p.SampleRate = as.rate
+		p.FramesPerBuffer = int(as.rate / 50)
+		m.channels = as.channels
+		if m.stream, err = portaudio.OpenStream(p, m.hear); err != nil {
+			continue
+		}
+		if as.rate != SampleRate {
+			if m.resample, err = av.NewResampler(int(as.rate)); err != nil {
+				m.stream.Close()
+				return err
+			}
+		}
+		m.latency = m.stream.Info().InputLatency
+		if err = m.stream.Start(); err == nil {
+			return nil
+		}
+		m.stream.Close()
+	}
+	return fmt.Errorf("cannot be opened: %w", err)
+}
+
+// hear is called by PortAudio, on a thread of its own, with interleaved sound.
+func (m *microphone) hear(in []float32, info portaudio.StreamCallbackTimeInfo, flags portaudio.StreamCallbackFlags) {
+	select {
+	case m.heard <- struct{}{}:
+	default:
+	}
+	out := m.out.Load()
+	if out == nil || len(in) == 0 {
+		return
+	}
+	now := time.Now()
+	ago := info.CurrentTime - info.InputBufferAdcTime
+	data := mono(in, m.channels)
+	if m.resample != nil {
+		data = m.resample.Resample(data)
+	}
+	length := time.Duration(len(data)) * time.Second / SampleRate
+	if ago <= 0 || ago > time.Second { // some drivers do not know
+		ago = length + m.latency
+	}
+	at, cut, gap := m.clock.place(now.Sub(m.start)-ago, len(data))
+	if flags&portaudio.InputOverflow != 0 || cut > 0 {
+		out.lose(Drops{Samples: gap + cut})
+	}
+	if data = data[cut:]; len(data) > 0 {
+		out.put(Media{Samples: &Samples{Time: at, Data: data, Arrived: now}})
+	}
+}
+
+// mono is a copy of interleaved sound, its channels averaged.
+func mono(in []float32, channels int) []float32 {
+	out := make([]float32, len(in)/channels)
+	for i := range out {
+		for _, v := range in[i*channels : (i+1)*channels] {
+			out[i] += v / float32(channels)
+		}
+	}
+	return out
+}
+
+// run watches over the stream.
+func (m *microphone) run(ctx context.Context, l *live) error {
+	defer m.close()
+	m.out.Store(l)
+	silent := time.NewTimer(microphoneTimeout)
+	defer silent.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-m.heard:
+			silent.Reset(microphoneTimeout)
+		case <-silent.C:
+			return fmt.Errorf("%s: no sound for %v: the device has gone away", l.info.Name, microphoneTimeout)
+		}
+	}
+}
+
+// close ends the stream. A driver whose device is gone may never return from that; it is left behind then.
+func (m *microphone) close() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		portAudio.Lock()
+		defer portAudio.Unlock()
+		m.stream.Abort()
+		m.stream.Close()
+		m.resample.Close()
+		portaudio.Terminate()
+	}()
+	select {
+	case <-done:
+	case <-time.After(microphoneTimeout):
+	}
+}
+
+// soundClock gives buffers of sound times without seams, though each is seen a little early or late. A buffer can be
+// late by anything, but not early; so if the least late of a while is still off by more than slack, the clock is.
+type soundClock struct {
+	started bool
+	next    time.Duration // where sound goes on
+	least   time.Duration // least lateness seen since
+	until   time.Duration // when to look at it
+}
+
+const (
+	soundSlack = 30 * time.Millisecond
+	soundWhile = time.Second
+)
+
+// place gives the time of a buffer of n samples that is seen to start at seen. Its first cut samples are to be left
+// out because the clock was ahead; gap samples are missing before it.
+func (c *soundClock) place(seen time.Duration, n int) (at time.Duration, cut, gap int) {
+	if !c.started {
+		*c = soundClock{started: true, next: max(seen, 0), least: time.Hour, until: max(seen, 0) + soundWhile/4}
+	}
+	c.least = min(c.least, seen-c.next)
+	at = c.next
+	if c.next >= c.until {
+		switch {
+		case c.least > soundSlack:
+			gap = int(c.least * SampleRate / time.Second)
+			at += c.least
+		case c.least < -soundSlack:
+			cut = min(int(-c.least*SampleRate/time.Second), n)
+			n -= cut
+		}
+		c.least, c.until = time.Hour, at+soundWhile
+	}
+	c.next = at + time.Duration(n)*time.Second/SampleRate
+	return at, cut, gap
+}

@@ -1,0 +1,222 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// The pattern's marks. In every second k = 1, 2, 3, ... of media time, from k s to k s + PatternMark, the top eighth
+// of the picture is white (dark at all other times) and the sound is a tone of PatternBeep Hz at 0.8 of full scale.
+// In the 100 ms before and the 200 ms from its start there is no speech. FlashLevel and BeepLevel find the marks.
+const (
+	PatternMark = 80 * time.Millisecond
+	PatternBeep = 2000
+)
+
+// SkewStep makes the pattern's sound late.
+type SkewStep struct {
+	From  time.Duration // media time of the sound from which on
+	Sound time.Duration // it is this late against the picture; negative: early
+}
+
+// PatternOptions for NewPattern. The zero value is 640 x 480 at 25 frames a second, one face at rest that speaks,
+// for ten seconds, as fast as it is read.
+type PatternOptions struct {
+	Width, Height int           // pixels; 640 x 480 if 0
+	FPS           float64       // 25 if 0
+	Duration      time.Duration // ten seconds if 0, endless if 0 and Live
+	Faces         int           // one if 0, at most two: the second, on the right, listens
+	NoFace        bool          // only the background
+	Move          bool          // the heads sway by 5 % of the picture's width, once in four seconds
+	Skew          []SkewStep    // in order of From
+	Live          bool          // paced by the wall clock; Info.Live is set and a slow reader loses media
+	NoVideo       bool
+	NoAudio       bool
+}
+
+// NewPattern makes the test source: a drawn face that opens its mouth in step with a speech-like buzz, and a flash
+// and a beep together every second. The same options give the same media, to the bit.
+func NewPattern(o PatternOptions) Source {
+	if o.Width <= 0 || o.Height <= 0 {
+		o.Width, o.Height = 640, 480
+	}
+	if o.FPS <= 0 {
+		o.FPS = 25
+	}
+	if o.Duration <= 0 && !o.Live {
+		o.Duration = 10 * time.Second
+	}
+	o.Faces = min(max(o.Faces, 1), 2)
+	if o.NoFace {
+		o.Faces = 0
+	}
+	p := &pattern{o: o, info: Info{
+		Name: "pattern:", HasVideo: !o.NoVideo, HasAudio: !o.NoAudio, Duration: o.Duration,
+	}}
+	if !o.NoVideo {
+		p.info.Width, p.info.Height, p.info.FPS = o.Width, o.Height, o.FPS
+		p.scene = newScene(o)
+	}
+	if !o.Live {
+		return p
+	}
+	return newLive(p.info, time.Now(), func(ctx context.Context, l *live) error {
+		for {
+			m, at, ok := p.next()
+			if !ok {
+				return nil
+			}
+			if err := sleepUntil(ctx, l.start.Add(at)); err != nil {
+				return err
+			}
+			l.put(m.arrived(time.Now()))
+		}
+	})
+}
+
+// pattern is the source that is not live.
+type pattern struct {
+	o      PatternOptions
+	info   Info
+	scene  *scene
+	frames int // handed out
+	sound  int // samples handed out
+	closed atomic.Bool
+}
+
+func (p *pattern) Info() Info   { return p.info }
+func (p *pattern) Drops() Drops { return Drops{} }
+
+func (p *pattern) Close() error {
+	p.closed.Store(true)
+	return nil
+}
+
+func (p *pattern) Read(ctx context.Context) (Media, error) {
+	if err := context.Cause(ctx); err != nil {
+		return Media{}, err
+	}
+	if p.closed.Load() {
+		return Media{}, fmt.Errorf("%s: %w", p.info.Name, os.ErrClosed)
+	}
+	m, _, ok := p.next()
+	if !ok {
+		return Media{}, io.EOF
+	}
+	return m, nil
+}
+
+// next makes the next item and says when it is there: a picture at its time, sound when it has been heard.
+func (p *pattern) next() (Media, time.Duration, bool) {
+	const chunk = SampleRate / 50
+	frameAt := time.Duration(math.Round(float64(p.frames) / p.o.FPS * 1e9))
+	heard := p.sound + chunk
+	if p.o.Duration > 0 {
+		heard = min(heard, int(p.o.Duration*SampleRate/time.Second))
+	}
+	soundAt := time.Duration(heard) * time.Second / SampleRate
+	hasFrame := !p.o.NoVideo && (p.o.Duration <= 0 || frameAt < p.o.Duration)
+	hasSound := !p.o.NoAudio && heard > p.sound
+	switch {
+	case hasFrame && (!hasSound || frameAt < soundAt):
+		p.frames++
+		return Media{Frame: &Frame{Time: frameAt, Width: p.o.Width, Height: p.o.Height, Pix: p.scene.draw(frameAt)}}, frameAt, true
+	case hasSound:
+		s := &Samples{Time: time.Duration(p.sound) * time.Second / SampleRate, Data: make([]float32, heard-p.sound)}
+		for i := range s.Data {
+			s.Data[i] = p.hear(time.Duration(p.sound+i) * time.Second / SampleRate)
+		}
+		p.sound = heard
+		return Media{Samples: s}, soundAt, true
+	}
+	return Media{}, 0, false
+}
+
+// hear is the sound at time t.
+func (p *pattern) hear(t time.Duration) float32 {
+	var skew time.Duration
+	for _, s := range p.o.Skew {
+		if t >= s.From {
+			skew = s.Sound
+		}
+	}
+	t -= skew
+	if marked(t) {
+		return float32(0.8 * math.Sin(2*math.Pi*PatternBeep*t.Seconds()))
+	}
+	at := int(t * SampleRate / time.Second)
+	return float32(0.4 * mouthOpen(t) * buzz[((at%len(buzz))+len(buzz))%len(buzz)])
+}
+
+// marked tells whether there is a flash and a beep at t.
+func marked(t time.Duration) bool {
+	return t >= time.Second && t%time.Second < PatternMark
+}
+
+// mouthOpen is how far the mouth is open at t, 0..1: three syllables a second, no two seconds alike.
+func mouthOpen(t time.Duration) float64 {
+	if t < 0 {
+		return 0
+	}
+	const from, to = 0.2, 0.9
+	x := ((t % time.Second).Seconds() - from) / (to - from)
+	if x < 0 || x >= 1 {
+		return 0
+	}
+	syllable := uint64(t/time.Second)*3 + uint64(3*x)
+	loud := 0.6 + 0.4*float64(syllable*2654435761>>8&255)/255
+	return loud * math.Abs(math.Sin(3*math.Pi*x))
+}
+
+// buzz is one period of a voice at 125 Hz: its harmonics, strongest near the formants of an open vowel.
+var buzz = func() []float64 {
+	const pitch = 125
+	out := make([]float64, SampleRate/pitch)
+	peak := 0.0
+	for i := range out {
+		for h := 1; h <= 28; h++ {
+			f := float64(h * pitch)
+			amp := 0.15 / float64(h)
+			for _, formant := range []struct{ hz, width, gain float64 }{{700, 130, 1}, {1220, 150, 0.6}, {2600, 250, 0.25}} {
+				amp += formant.gain * math.Exp(-math.Pow((f-formant.hz)/formant.width, 2)/2)
+			}
+			out[i] += amp * math.Sin(2*math.Pi*float64(h*i)/float64(len(out)))
+		}
+		peak = max(peak, math.Abs(out[i]))
+	}
+	for i := range out {
+		out[i] /= peak
+	}
+	return out
+}()
+
+// FlashLevel is how bright the part of a pattern's picture is that flashes: 0 black to 1 white. It is over 0.7 in a
+// flash and under 0.3 otherwise, at any size and after any usual codec.
+func FlashLevel(f *Frame) float64 {
+	rows := max(f.Height*3/32, 1) // not the strip's lower edge, which a codec blurs
+	sum := 0
+	pix := f.Pix[:3*f.Width*rows]
+	for _, v := range pix {
+		sum += int(v)
+	}
+	return float64(sum) / float64(255*len(pix))
+}
+
+// BeepLevel is the amplitude of the beep's frequency in mono sound at SampleRate (Goertzel's algorithm), 0 to about
+// 0.8. Ten milliseconds tell beep (over 0.4) from speech (under 0.2).
+func BeepLevel(data []float32) float64 {
+	if len(data) == 0 {
+		return 0
+	}
+	coeff := 2 * math.Cos(2*math.Pi*PatternBeep/SampleRate)
+	var s1, s2 float64
+	for _, x := range data {
+		s1, s2 = float64(x)+coeff*s1-s2, s1
+	}
+	return 2 * math.Sqrt(max(s1*s1+s2*s2-coeff*s1*s2, 0)) / float64(len(data))
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tandem/pipeline"
+	"tandem/train"
+)
+
+// options are the values of all flags; each command has some of them.
+type options struct {
+	args []string
+
+	model    string
+	threads  int
+	noGender bool
+	logLevel string
+	level    slog.Level
+
+	format   string
+	faces    int
+	smooth   float64 // seconds
+	raw      bool
+	silence  float64 // dB of full scale
+	annotate string
+	realtime bool
+	timeout  float64 // seconds
+
+	camera, mic  string
+	noWindow     bool
+	recordEvents string
+
+	json bool
+
+	data      []string // NAME=PATH
+	out       string
+	weighting string
+	modal     string
+	recipe    string
+	epochs    int
+	seed      uint64
+	run       string
+	resume    bool
+	cache     string
+	workers   int
+
+	report string
+	split  string
+}
+
+// The flags, by what they belong to. Defaults and environment are here and nowhere else.
+
+func (o *options) logFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.logLevel, "log-level", "info", "least `LEVEL` of messages on standard error: debug, info, warn or error")
+}
+
+func (o *options) modelFlag(f *pflag.FlagSet) {
+	f.StringVar(&o.model, "model", "", "model `FILE` (ONNX, by tandem's contract; default: the embedded one)")
+}
+
+func (o *options) threadsFlag(f *pflag.FlagSet) {
+	f.IntVar(&o.threads, "threads", 0, "threads `N` for the network (default: one a core)")
+}
+
+func (o *options) recognizeFlags(f *pflag.FlagSet) {
+	o.modelFlag(f)
+	o.threadsFlag(f)
+	f.BoolVar(&o.noGender, "no-gender", false, "leave gender out of the results")
+	f.StringVar(&o.format, "format", "", "`FORMAT` of the results: table, jsonl or csv (default: table on a terminal, jsonl in a pipe)")
+	f.IntVar(&o.faces, "faces", pipeline.DefaultFaces, "follow up to `N` faces")
+	f.Float64Var(&o.smooth, "smooth", pipeline.DefaultSmoothing.Seconds(), "time constant of the smoothing in `SECONDS`; 0 turns it off")
+	f.BoolVar(&o.raw, "raw", false, "add the probabilities before smoothing")
+	f.Float64Var(&o.silence, "silence", pipeline.DefaultSilenceDBFS, "level in `DBFS` under which a window's sound counts as silence")
+	o.logFlags(f)
+}
+
+func (o *options) analyzeFlags(f *pflag.FlagSet) {
+	o.recognizeFlags(f)
+	f.StringVar(&o.annotate, "annotate", "", "write the input with boxes, labels and bars to a video `FILE` (.mp4, .webm, .mkv, …); one input only")
+	f.BoolVar(&o.realtime, "realtime", false, "pace a file by the clock, as if it were live: what is too slow is dropped and counted")
+	f.Float64Var(&o.timeout, "timeout", 10, "longest wait for a URL or a FIFO in `SECONDS`")
+}
+
+func (o *options) liveFlags(f *pflag.FlagSet) {
+	o.recognizeFlags(f)
+	f.StringVar(&o.camera, "camera", "0", "`CAMERA`: its number, a device, FIFO or file, a URL, or none")
+	f.StringVar(&o.mic, "mic", "default", "`MICROPHONE`: its name or a part of it, default, or none")
+	f.BoolVar(&o.noWindow, "no-window", false, "open no window")
+	f.StringVar(&o.recordEvents, "record-events", "", "write the events to `FILE` too, as JSONL")
+}
+
+func (o *options) dataFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.data, "data", nil, "data set `NAME=PATH`, repeatable; NAME is one of "+strings.Join(train.DatasetNames(), ", ")+" (in TANDEM_DATA: separated by commas)")
+	f.StringVar(&o.cache, "cache", "", "keep prepared samples in `DIR` (default: tandem in the user's cache folder)")
+	f.IntVar(&o.workers, "workers", 0, "clips prepared at a time, `N` (default: one a core)")
+}
+
+// errHelp is what parse returns for --help.
+var errHelp = pflag.ErrHelp
+
+// usageError is a command line that cannot be meant.
+type usageError struct {
+	command string
+	err     error
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func badUsage(format string, args ...any) error { return &usageError{err: fmt.Errorf(format, args...)} }
+
+// envName is the environment's name for a flag.
+func envName(flag string) string {
+	return "TANDEM_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func (c *command) flagSet(o *options) *pflag.FlagSet {
+	f := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+	f.SortFlags = false
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	c.flags(o, f)
+	return f
+}
+
+// parse reads a command's flags: the command line first, then the environment, then the defaults.
+func (c *command) parse(args []string) (*options, error) {
+	o := &options{}
+	f := c.flagSet(o)
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	var wrong error
+	f.VisitAll(func(flag *pflag.Flag) {
+		v, ok := os.LookupEnv(envName(flag.Name))
+		if !ok || flag.Changed || wrong != nil {
+			return
+		}
+		values := []string{v}
+		if flag.Value.Type() == "stringArray" {
+			values = strings.Split(v, ",")
+		}
+		for _, v := range values {
+			if err := f.Set(flag.Name, v); err != nil {
+				wrong = fmt.Errorf("the environment's %s: %w", envName(flag.Name), err)
+			}
+		}
+	})
+	if wrong != nil {
+		return nil, wrong
+	}
+	o.args = f.Args()
+	if n := len(o.args); n < c.minArgs || c.maxArgs >= 0 && n > c.maxArgs {
+		if n < c.minArgs {
+			return nil, fmt.Errorf("%s is missing", c.args)
+		}
+		return nil, fmt.Errorf("%q is one argument too many", o.args[c.maxArgs])
+	}
+	return o, o.check(f)
+}
+
+// check refuses values that no run could use.
+func (o *options) check(f *pflag.FlagSet) error {
+	has := func(name string) bool { return f.Lookup(name) != nil }
+	if err := o.level.UnmarshalText([]byte(o.logLevel)); has("log-level") && err != nil {
+		return fmt.Errorf("--log-level %q: known are debug, info, warn and error", o.logLevel)
+	}
+	if has("format") && !slices.Contains([]string{"", "table", "jsonl", "csv"}, o.format) {
+		return fmt.Errorf("--format %q: known are table, jsonl and csv", o.format)
+	}
+	switch {
+	case o.threads < 0:
+		return fmt.Errorf("--threads %d: give 1 or more, or 0 for one a core", o.threads)
+	case has("faces") && o.faces < 1:
+		return fmt.Errorf("--faces %d: give 1 or more", o.faces)
+	case !(o.smooth >= 0 && o.smooth <= 3600):
+		return fmt.Errorf("--smooth %v: give seconds, 0 to turn it off", o.smooth)
+	case has("silence") && !(o.silence < 0 && o.silence >= -1000):
+		return fmt.Errorf("--silence %v: give a level below 0 dBFS", o.silence)
+	case has("timeout") && !(o.timeout > 0 && o.timeout <= 3600):
+		return fmt.Errorf("--timeout %v: give seconds above 0", o.timeout)
+	case o.workers < 0:
+		return fmt.Errorf("--workers %d: give 1 or more, or 0 for one a core", o.workers)
+	case o.epochs < 0:
+		return fmt.Errorf("--epochs %d: give 1 or more", o.epochs)
+	case has("split") && !slices.Contains(splits, o.split):
+		return fmt.Errorf("--split %q: known are %s", o.split, strings.Join(splits, ", "))
+	case has("data") && len(o.data) == 0:
+		return errors.New("--data NAME=PATH is missing")
+	}
+	for _, d := range o.data {
+		name, path, ok := strings.Cut(d, "=")
+		switch {
+		case !ok || path == "":
+			return fmt.Errorf("--data %q: want NAME=PATH", d)
+		case !slices.Contains(train.DatasetNames(), name):
+			return fmt.Errorf("--data %q: there is no data set %q; known are %s", d, name, strings.Join(train.DatasetNames(), ", "))
+		}
+	}
+	return nil
+}
+
+// splits are the values of --split.
+var splits = []string{"train", "val", "test", "all"}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// pipelineOptions are the flags that a pipeline heeds.
+func (o *options) pipelineOptions() pipeline.Options {
+	return pipeline.Options{
+		Faces: o.faces, Smoothing: seconds(o.smooth), Raw: o.raw, NoGender: o.noGender, SilenceDBFS: o.silence,
+	}
+}
+
+// writeHelp prints all there is to know of a command.
+func (c *command) writeHelp(w io.Writer) error {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "%s\n\nUsage: tandem %s [flags]", c.about, c.name)
+	if c.args != "" {
+		fmt.Fprintf(b, " %s", c.args)
+	}
+	fmt.Fprintf(b, "\n\n%s\n\nFlags:\n%s", strings.TrimSpace(c.long), c.flagSet(&options{}).FlagUsages())
+	fmt.Fprintf(b, "\nEach flag can be given by the environment too, as --log-level by TANDEM_LOG_LEVEL.\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeOverview prints what commands there are.
+func writeOverview(w io.Writer) error {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "Tandem watches a face and listens to the voice, and tells which emotion they show\nand which gender they present.\n\nUsage: tandem COMMAND [flags] [arguments]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(b, "  %-9s %s\n", c.name, c.about)
+	}
+	fmt.Fprintf(b, "\ntandem COMMAND --help tells the rest; tandem --version prints the version.\nExit codes: 0 fine, 1 failed, 2 wrong usage, 130 interrupted.\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// command is one subcommand.
+type command struct {
+	name, args, about, long string
+	minArgs, maxArgs        int // maxArgs -1: any number
+	flags                   func(*options, *pflag.FlagSet)
+	run                     runner
+}
+
+func findCommand(name string) *command {
+	for _, c := range commands() {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}

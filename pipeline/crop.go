@@ -1,0 +1,192 @@
+package pipeline
+
+import (
+	"math"
+
+	"tandem/capture"
+)
+
+// CropEyeY is where the point between the eyes lies in a crop, as a part of its height from the top;
+// horizontally it is in the middle.
+const CropEyeY = 0.40
+
+// maxTaps bounds the pixels of the source, along one side, whose mean makes one pixel of a crop.
+const maxTaps = 8
+
+// Crop cuts a face out of a picture: a square of Spec.CropSize pixels, row-major, 1 byte a pixel (ITU-R BT.601
+// luma) or 3 (RGB) by Spec.Channels. The face is upright by the line through its eyes, the point between
+// the eyes is at (0.5, CropEyeY) of the crop, and the side of the crop is Spec.CropMargin times the larger of
+// the distance between the eyes and that from between the eyes to the mouth. Where the eyes are closer than a
+// fifth of that larger one (a profile), their line says little, and the line to the mouth tells what is up.
+// A face without usable points is cut by its box.
+//
+// A shrinking crop is a mean over areas: the picture is first reduced by the nearest whole factor, each pixel
+// the mean of its block (of up to 8 x 8 evenly spread pixels), then read bilinearly. Beyond the border of
+// the picture its outermost pixels go on. A picture whose size and bytes disagree gives black, and a Spec that
+// is not valid gives nil.
+func Crop(f *capture.Frame, face Face, spec Spec) []byte {
+	if spec.Validate() != nil {
+		return nil
+	}
+	s, c := spec.CropSize, spec.Channels
+	out := make([]byte, s*s*c)
+	if f.Width < 1 || f.Height < 1 || len(f.Pix) != 3*f.Width*f.Height {
+		return out
+	}
+	a := cropArea(f, face, spec)
+
+	// One step along a row and a column of the crop, in pixels of the source, and the centre of its first pixel.
+	scale := a.side / float64(s)
+	ex, ey := Point{a.right.X * scale, a.right.Y * scale}, Point{-a.right.Y * scale, a.right.X * scale}
+	n := float64(s)
+	x0 := a.eyes.X + ex.X*(0.5-n/2) + ey.X*(0.5-CropEyeY*n)
+	y0 := a.eyes.Y + ex.Y*(0.5-n/2) + ey.Y*(0.5-CropEyeY*n)
+
+	factor := max(1, int(math.Round(scale)))
+	r := reduce(f, x0, y0, ex, ey, s, factor, c)
+
+	// In pixels of the reduced picture, whose first centre is at 0.
+	k := 1 / float64(factor)
+	x0, y0 = x0*k-float64(r.x)-0.5, y0*k-float64(r.y)-0.5
+	ex, ey = Point{ex.X * k, ex.Y * k}, Point{ey.X * k, ey.Y * k}
+	taps := []Point{{}}
+	if scale*k > 1.2 {
+		// Still shrinking, by up to 1.5: four taps a pixel.
+		taps = taps[:0]
+		for _, d := range []Point{{-0.25, -0.25}, {0.25, -0.25}, {-0.25, 0.25}, {0.25, 0.25}} {
+			taps = append(taps, Point{d.X*ex.X + d.Y*ey.X, d.X*ex.Y + d.Y*ey.Y})
+		}
+	}
+	weight := 1 / float32(len(taps))
+	for j := range s {
+		for i := range s {
+			x := x0 + float64(i)*ex.X + float64(j)*ey.X
+			y := y0 + float64(i)*ex.Y + float64(j)*ey.Y
+			var sum [3]float32
+			for _, d := range taps {
+				r.read(x+d.X, y+d.Y, &sum)
+			}
+			o := (j*s + i) * c
+			for ch := range c {
+				out[o+ch] = byte(min(255, sum[ch]*weight+0.5))
+			}
+		}
+	}
+	return out
+}
+
+// area is what part of a picture a crop shows.
+type area struct {
+	eyes  Point   // between the eyes
+	right Point   // unit vector along the crop's rows
+	side  float64 // pixels
+}
+
+func cropArea(f *capture.Frame, face Face, spec Spec) area {
+	w, h := float64(f.Width), float64(f.Height)
+	eyes := Point{(face.LeftEye.X + face.RightEye.X) / 2, (face.LeftEye.Y + face.RightEye.Y) / 2}
+	across := Point{face.RightEye.X - face.LeftEye.X, face.RightEye.Y - face.LeftEye.Y}
+	down := Point{face.Mouth.X - eyes.X, face.Mouth.Y - eyes.Y}
+	width, height := math.Hypot(across.X, across.Y), math.Hypot(down.X, down.Y)
+	unit := max(width, height)
+
+	a := area{eyes: eyes, side: spec.CropMargin * unit}
+	switch {
+	case !(unit > 0 && unit < math.MaxFloat32 && math.Abs(eyes.X) < math.MaxFloat32 && math.Abs(eyes.Y) < math.MaxFloat32):
+		a = area{Point{face.X + face.W/2, face.Y + CropEyeY*face.H}, Point{1, 0}, max(face.W, face.H)}
+		if !face.valid() {
+			a = area{Point{w / 2, CropEyeY * h}, Point{1, 0}, max(w, h)}
+		}
+	case width >= unit/5:
+		a.right = Point{across.X / width, across.Y / width}
+	default:
+		a.right = Point{down.Y / height, -down.X / height}
+	}
+	// A detector may be wrong, but not send us far out of the picture.
+	a.side = min(max(a.side, 1), 4*max(w, h))
+	a.eyes = Point{min(max(a.eyes.X, -w), 2*w), min(max(a.eyes.Y, -h), 2*h)}
+	return a
+}
+
+// reduced is part of a picture, shrunk by a whole factor; x and y say which of the shrunk picture's pixels is
+// its first.
+type reduced struct {
+	x, y, w, h, c int
+	pix           []float32
+}
+
+// reduce shrinks what a crop of s x s pixels needs, c channels (1: luma).
+func reduce(f *capture.Frame, x0, y0 float64, ex, ey Point, s, factor, c int) *reduced {
+	n := float64(s)
+	span := func(at, dx, dy float64) (first, count int) {
+		at -= (dx + dy) / 2 // the corner
+		low := (at + min(0, dx)*n + min(0, dy)*n) / float64(factor)
+		high := (at + max(0, dx)*n + max(0, dy)*n) / float64(factor)
+		first = int(math.Floor(low)) - 1
+		return first, int(math.Ceil(high)) + 1 - first
+	}
+	r := &reduced{c: c}
+	r.x, r.w = span(x0, ex.X, ey.X)
+	r.y, r.h = span(y0, ex.Y, ey.Y)
+	r.pix = make([]float32, r.w*r.h*c)
+
+	// Which pixels of the source make up each row and column of blocks.
+	taps := min(factor, maxTaps)
+	offsets := func(first, count, limit, stride int) []int {
+		o := make([]int, 0, count*taps)
+		for b := first; b < first+count; b++ {
+			for t := range taps {
+				p := b*factor + (2*t+1)*factor/(2*taps)
+				o = append(o, min(max(p, 0), limit-1)*stride)
+			}
+		}
+		return o
+	}
+	xs := offsets(r.x, r.w, f.Width, 3)
+	ys := offsets(r.y, r.h, f.Height, 3*f.Width)
+	weight := 1 / float32(taps*taps)
+	sums := make([]uint32, 3*r.w)
+	for by := range r.h {
+		clear(sums)
+		for _, y := range ys[by*taps : (by+1)*taps] {
+			row := f.Pix[y : y+3*f.Width]
+			for bx := range r.w {
+				var red, green, blue uint32
+				for _, x := range xs[bx*taps : (bx+1)*taps] {
+					p := row[x : x+3 : x+3]
+					red += uint32(p[0])
+					green += uint32(p[1])
+					blue += uint32(p[2])
+				}
+				sum := sums[3*bx : 3*bx+3 : 3*bx+3]
+				sum[0] += red
+				sum[1] += green
+				sum[2] += blue
+			}
+		}
+		for bx := range r.w {
+			red, green, blue := float32(sums[3*bx])*weight, float32(sums[3*bx+1])*weight, float32(sums[3*bx+2])*weight
+			o := (by*r.w + bx) * c
+			if c == 1 {
+				r.pix[o] = 0.299*red + 0.587*green + 0.114*blue // ITU-R BT.601
+			} else {
+				r.pix[o], r.pix[o+1], r.pix[o+2] = red, green, blue
+			}
+		}
+	}
+	return r
+}
+
+// read adds the picture's value at a place to sum, bilinearly.
+func (r *reduced) read(x, y float64, sum *[3]float32) {
+	i := min(max(int(math.Floor(x)), 0), r.w-2)
+	j := min(max(int(math.Floor(y)), 0), r.h-2)
+	fx, fy := float32(x)-float32(i), float32(y)-float32(j)
+	p := r.pix[(j*r.w+i)*r.c:]
+	q := p[r.w*r.c:]
+	for ch := range r.c {
+		top := p[ch] + (p[ch+r.c]-p[ch])*fx
+		bottom := q[ch] + (q[ch+r.c]-q[ch])*fx
+		sum[ch] += top + (bottom-top)*fy
+	}
+}

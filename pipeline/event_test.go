@@ -1,0 +1,282 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// full are events with every field.
+func full() []Event {
+	latency := 41400 * time.Microsecond
+	emotion := []string{"neutral", "happy"}
+	gender := []string{"female", "male"}
+	return []Event{
+		{Start: &StartEvent{"clip.mp4", "5f70bf18", ms(2560), ms(250), emotion, gender}},
+		{Window: &WindowEvent{
+			T: ms(2560), Start: 0, End: ms(2560), Subject: 0,
+			Emotion: newScores(emotion, []float64{0.25, 0.75}, []float64{0.1, 0.9}),
+			Gender:  newScores(gender, []float64{0.98, 0.02}, []float64{0.99, 0.01}),
+			Audio:   true, Video: true, Face: &FaceBox{201.5, 96, 180.2, 180.2, 0.967}, Latency: &latency,
+		}},
+		{Window: &WindowEvent{T: ms(2810), Start: ms(250), End: ms(2810), Subject: 1}},
+		{End: &EndEvent{2, Dropped{1, 2, 3}, map[int]Summary{
+			10: {Emotion: newScores(emotion, []float64{0.5, 0.5}, nil)},
+			2:  {Emotion: newScores(emotion, []float64{0.25, 0.75}, nil), Gender: newScores(gender, []float64{1, 0}, nil)},
+		}}},
+	}
+}
+
+// The format, to the byte.
+const golden = `{"v":1,"type":"start","source":"clip.mp4","model":"5f70bf18","window":2.56,"hop":0.25,"emotions":["neutral","happy"],"genders":["female","male"]}
+{"v":1,"type":"window","t":2.56,"start":0,"end":2.56,"subject":0,"emotion":{"label":"happy","p":{"neutral":0.25,"happy":0.75},"raw":{"neutral":0.1,"happy":0.9}},"gender":{"label":"female","p":{"female":0.98,"male":0.02},"raw":{"female":0.99,"male":0.01}},"senses":{"audio":true,"video":true},"face":{"x":201.5,"y":96,"w":180.2,"h":180.2,"score":0.967},"latency_ms":41}
+{"v":1,"type":"window","t":2.81,"start":0.25,"end":2.81,"subject":1,"senses":{"audio":false,"video":false}}
+{"v":1,"type":"end","windows":2,"dropped":{"frames":1,"samples":2,"windows":3},"summary":{"2":{"emotion":{"label":"happy","p":{"neutral":0.25,"happy":0.75}},"gender":{"label":"female","p":{"female":1,"male":0}}},"10":{"emotion":{"label":"neutral","p":{"neutral":0.5,"happy":0.5}}}}}
+`
+
+func TestJSONL(t *testing.T) {
+	var b bytes.Buffer
+	w := NewJSONLWriter(&b)
+	for _, e := range full() {
+		if err := w.Write(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.String() != golden {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), golden)
+	}
+	got, err := ReadAll(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := full()
+	*want[1].Window.Latency = ms(41) // to the millisecond
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got back %+v", got)
+	}
+	if err := w.Write(Event{}); err == nil {
+		t.Error("an empty event was written")
+	}
+}
+
+func TestCSV(t *testing.T) {
+	const want = `source,t,start,end,subject,emotion,emotion_neutral,emotion_happy,gender,gender_female,gender_male,audio,video,face_x,face_y,face_w,face_h,face_score,latency_ms
+clip.mp4,2.56,0,2.56,0,happy,0.25,0.75,female,0.98,0.02,true,true,201.5,96,180.2,180.2,0.967,41
+clip.mp4,2.81,0.25,2.81,1,,,,,,,false,false,,,,,,
+`
+	const raw = `source,t,start,end,subject,emotion,emotion_neutral,emotion_happy,emotion_raw_neutral,emotion_raw_happy,gender,gender_female,gender_male,gender_raw_female,gender_raw_male,audio,video,face_x,face_y,face_w,face_h,face_score,latency_ms
+clip.mp4,2.56,0,2.56,0,happy,0.25,0.75,0.1,0.9,female,0.98,0.02,0.99,0.01,true,true,201.5,96,180.2,180.2,0.967,41
+clip.mp4,2.81,0.25,2.81,1,,,,,,,,,,,false,false,,,,,,
+`
+	for _, c := range []struct {
+		raw  bool
+		want string
+	}{{false, want}, {true, raw}} {
+		var b bytes.Buffer
+		w := NewCSVWriter(&b, c.raw)
+		for _, e := range full() {
+			if err := w.Write(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b.String() != c.want {
+			t.Errorf("got\n%s\nwant\n%s", b.String(), c.want)
+		}
+		// Another run with the same labels has no header of its own; one with others is refused.
+		n := b.Len()
+		if err := w.Write(full()[0]); err != nil || b.Len() != n {
+			t.Errorf("a second run: %v, %q", err, b.String()[n:])
+		}
+		if err := w.Write(Event{Start: &StartEvent{Emotions: []string{"calm"}}}); err == nil {
+			t.Error("a run with other labels passed")
+		}
+	}
+	if err := NewCSVWriter(&bytes.Buffer{}, false).Write(full()[1]); err == nil {
+		t.Error("a window without a start passed")
+	}
+	h := strings.Join(CSVHeader(&StartEvent{Emotions: []string{"a"}}, false), ",")
+	if want := "source,t,start,end,subject,emotion,emotion_a,audio,video,face_x,face_y,face_w,face_h,face_score,latency_ms"; h != want {
+		t.Errorf("without gender: %s", h)
+	}
+}
+
+func TestScoresSumToOne(t *testing.T) {
+	labels := []string{"a", "b", "c", "d", "e", "f", "g"}
+	p := make([]float64, 7)
+	for i := range p {
+		p[i] = 1.0 / 7
+	}
+	s := newScores(labels, p, nil)
+	sum := 0
+	for _, c := range s.P {
+		sum += int(math.Round(c.P * 1e6))
+	}
+	if sum != 1e6 {
+		t.Errorf("%v sums to %d millionths", s.P, sum)
+	}
+}
+
+func TestParseEventIgnoresTheUnknown(t *testing.T) {
+	e, err := ParseEvent([]byte(` {"new":[1,{"x":null}],"type":"window","v":1,"t":1.5,"senses":{"audio":true,"smell":true},"emotion":{"label":"a","p":{"a":1},"why":"b"}} `))
+	if err != nil || e.Window == nil || e.Window.T != ms(1500) || !e.Window.Audio || e.Window.Emotion.P.P("a") != 1 {
+		t.Errorf("%+v, %v", e.Window, err)
+	}
+}
+
+func TestParseEventErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		``:                                     "unexpected end",
+		`null`:                                 `no "v"`,
+		`[]`:                                   "cannot unmarshal array",
+		`{"type":"window"}`:                    `no "v"`,
+		`{"v":2,"type":"window"}`:              "version 2",
+		`{"v":1}`:                              `type is ""`,
+		`{"v":1,"type":"pause"}`:               `type is "pause"`,
+		`{"v":1,"type":"window"} {}`:           "after top-level value",
+		`{"v":1,"type":"window","t":1e300}`:    "out of range",
+		`{"v":1,"type":"window","t":"1"}`:      "cannot unmarshal string",
+		`{"v":1,"type":"window","subject":-1}`: "subject is -1",
+		`{"v":1,"type":"window","latency_ms":9223372036854775807}`:                 "latency_ms",
+		`{"v":1,"type":"window","emotion":{"p":{"a":2}}}`:                          "from 0 to 1",
+		`{"v":1,"type":"window","emotion":{"p":{"a":null}}}`:                       "from 0 to 1",
+		`{"v":1,"type":"window","emotion":{"p":{"a":0,"a":1}}}`:                    "twice",
+		`{"v":1,"type":"window","emotion":{"p":[1]}}`:                              "must be an object",
+		`{"v":1,"type":"end","summary":{"-4":{}}}`:                                 "subject is -4",
+		`{"v":1,"type":"end","summary":{"x":{}}}`:                                  "cannot unmarshal",
+		`{"v":1,"type":"start","window":2.56,"emotions":{"not":"a list"}}`:         "cannot unmarshal object",
+		`{"v":1,"type":"end","dropped":{"frames":1.5,"samples":0,"windows":true}}`: "cannot unmarshal",
+	} {
+		_, err := ParseEvent([]byte(line))
+		if !errors.Is(err, ErrEvent) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", line, err, want)
+		}
+	}
+}
+
+func TestReadAllNamesTheLine(t *testing.T) {
+	in := golden[:strings.Index(golden, "\n")+1] + "\n  \nnonsense\n"
+	events, err := ReadAll(strings.NewReader(in))
+	if len(events) != 1 || !errors.Is(err, ErrEvent) || !strings.HasPrefix(err.Error(), "line 4:") {
+		t.Errorf("%d events, %v", len(events), err)
+	}
+	if _, err := ReadAll(strings.NewReader(strings.Repeat(" ", 2*maxLine))); err == nil {
+		t.Error("a line without end passed")
+	}
+}
+
+func FuzzParseEvent(f *testing.F) {
+	for line := range strings.Lines(golden) {
+		f.Add([]byte(line))
+	}
+	f.Add([]byte(`{"v":1,"type":"window","t":-0.0004,"emotion":{"label":"","p":{"\u2028":1e-9}}}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		e, err := ParseEvent(line)
+		if err != nil {
+			if !errors.Is(err, ErrEvent) {
+				t.Fatalf("%v is no ErrEvent", err)
+			}
+			return
+		}
+		out, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseEvent(out)
+		if err != nil {
+			t.Fatalf("%s: %v", out, err)
+		}
+		if b, _ := json.Marshal(again); !bytes.Equal(b, out) {
+			t.Fatalf("%s became %s", out, b)
+		}
+	})
+}
+
+// fenced are the blocks of a language in a page.
+func fenced(page, language string) []string {
+	var blocks []string
+	for _, part := range strings.Split(page, "```"+language+"\n")[1:] {
+		block, _, _ := strings.Cut(part, "```")
+		blocks = append(blocks, block)
+	}
+	return blocks
+}
+
+// keys are all the names in JSON, but for labels and subjects.
+func keys(v any, path string, found map[string]bool) {
+	if m, ok := v.(map[string]any); ok {
+		for k, x := range m {
+			found[k] = true
+			if k == "p" || k == "raw" {
+				continue
+			}
+			if k == "summary" {
+				for _, s := range x.(map[string]any) {
+					keys(s, path, found)
+				}
+				continue
+			}
+			keys(x, path, found)
+		}
+	}
+}
+
+// docs/output.md is held to the code: its examples are what the code writes, and it describes every field,
+// column and default.
+func TestOutputPage(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "docs", "output.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(b)
+	jsonl := strings.Join(fenced(page, "jsonl"), "")
+	events, err := ReadAll(strings.NewReader(jsonl))
+	if err != nil || len(events) < 4 {
+		t.Fatalf("the page has %d events: %v", len(events), err)
+	}
+	var out, table bytes.Buffer
+	csv := NewCSVWriter(&table, false)
+	for _, e := range events {
+		if err := NewJSONLWriter(&out).Write(e); err != nil {
+			t.Fatal(err)
+		}
+		if err := csv.Write(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out.String() != jsonl {
+		t.Errorf("the page's events are\n%s\nthe code writes\n%s", jsonl, out.String())
+	}
+	if blocks := fenced(page, "csv"); len(blocks) != 1 || blocks[0] != table.String() {
+		t.Errorf("the page's CSV is\n%s\nthe code writes\n%s", blocks, table.String())
+	}
+
+	found := map[string]bool{}
+	for line := range strings.Lines(golden) {
+		var v any
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatal(err)
+		}
+		keys(v, "", found)
+	}
+	for k := range found {
+		if !strings.Contains(page, "| `"+k) && !strings.Contains(page, "."+k+"`") {
+			t.Errorf("the page does not describe %q", k)
+		}
+	}
+	for _, want := range []string{
+		DefaultSmoothing.String(), "-60 dBFS", "0.5 s", "10 s", DefaultMaxWait.String(), DefaultLostAfter.String(), "30 s",
+	} {
+		if !strings.Contains(page, strings.ReplaceAll(want, "ms", " ms")) && !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+
+	"tandem/capture"
+)
+
+// What Options mean by default.
+const (
+	DefaultFaces       = 1
+	DefaultSmoothing   = 500 * time.Millisecond
+	DefaultSilenceDBFS = -60
+	DefaultMaxWait     = time.Second
+	DefaultLostAfter   = 2 * time.Second
+	DefaultMaxAhead    = 30 * time.Second
+)
+
+// batchHops is how many hops are recognised in one batch offline.
+const batchHops = 16
+
+// Options tune a pipeline. The zero value is ready to use and smooths nothing; DefaultOptions is what the
+// command line starts from.
+type Options struct {
+	// Faces is the largest number of subjects followed at a time; 0 means DefaultFaces.
+	Faces int
+	// Smoothing is the time constant of the exponential smoothing of each subject's probabilities, in media
+	// time; 0 turns smoothing off. See smoother for the equation.
+	Smoothing time.Duration
+	// Raw adds the probabilities before smoothing to the events.
+	Raw bool
+	// NoGender leaves gender out of the events.
+	NoGender bool
+	// SilenceDBFS is the level in dB below full scale (an RMS of 1) under which a window's sound counts as
+	// silence; 0 means DefaultSilenceDBFS, math.Inf(-1) lets only digital silence count.
+	SilenceDBFS float64
+	// Model is put into the start event: the SHA-256 of the model file in hex.
+	Model string
+
+	// MaxWait is how far, in media time, one sense of a live source may fall behind the other before windows
+	// no longer wait for it; 0 means DefaultMaxWait.
+	MaxWait time.Duration
+	// MaxAhead is the same for files, where it bounds memory only; 0 means DefaultMaxAhead.
+	MaxAhead time.Duration
+	// MaxQueue is how long, in wall time, a live picture may wait for face finding or a live window for
+	// recognition before it is dropped and counted; 0 means two hops.
+	MaxQueue time.Duration
+	// LostAfter is how long a face may be away before its subject's number is given up; 0 means
+	// DefaultLostAfter.
+	LostAfter time.Duration
+
+	// OnFrame sees every picture and OnSamples all sound in order, with times on the pipeline's clock, before
+	// they are used; both are called from one goroutine. OnFaces sees the faces followed at each tick of the
+	// face clock, from another. What they are given is shared: it may be kept, but not written to. They must
+	// return soon: the pipeline waits for them.
+	OnFrame   func(*capture.Frame)
+	OnSamples func(*capture.Samples)
+	OnFaces   func(t time.Duration, faces []Tracked)
+}
+
+// DefaultOptions are the defaults of the command line.
+func DefaultOptions() Options {
+	return Options{Smoothing: DefaultSmoothing}.filled(Spec{})
+}
+
+// filled replaces zeros by what they mean.
+func (o Options) filled(spec Spec) Options {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	if o.Faces == 0 {
+		o.Faces = DefaultFaces
+	}
+	if o.SilenceDBFS == 0 {
+		o.SilenceDBFS = DefaultSilenceDBFS
+	}
+	set(&o.MaxWait, DefaultMaxWait)
+	set(&o.MaxAhead, DefaultMaxAhead)
+	set(&o.MaxQueue, 2*spec.Hop)
+	set(&o.LostAfter, DefaultLostAfter)
+	return o
+}
+
+func (o Options) validate() error {
+	if o.Faces < 0 {
+		return fmt.Errorf("pipeline: %d faces to follow: give 1 or more", o.Faces)
+	}
+	for _, d := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"smoothing", o.Smoothing},
+		{"longest wait for a sense", o.MaxWait},
+		{"furthest a sense may be ahead", o.MaxAhead},
+		{"longest time in a queue", o.MaxQueue},
+		{"time after which a face is lost", o.LostAfter},
+	} {
+		if d.d < 0 {
+			return fmt.Errorf("pipeline: the %s is negative: %v", d.name, d.d)
+		}
+	}
+	return nil
+}
+
+// Validate tells what is wrong with a Spec, if anything is.
+func (s Spec) Validate() error {
+	switch {
+	case s.Window <= 0 || s.Window > time.Minute:
+		return fmt.Errorf("pipeline: a window of %v: it must be longer than 0 and at most a minute", s.Window)
+	case s.Hop < time.Millisecond || s.Hop > time.Minute:
+		return fmt.Errorf("pipeline: a hop of %v: it must be between 1 ms and a minute", s.Hop)
+	case s.VideoFrames < 1 || s.FaceTick() < time.Millisecond:
+		return fmt.Errorf("pipeline: %d face crops in %v: there must be one or more, and at most one a millisecond", s.VideoFrames, s.Window)
+	case s.CropSize < 1 || s.CropSize > 1024:
+		return fmt.Errorf("pipeline: a crop of %d pixels: it must be 1 to 1024", s.CropSize)
+	case s.Channels != 1 && s.Channels != 3:
+		return fmt.Errorf("pipeline: %d channels in a crop: it must be 1 (grey) or 3 (RGB)", s.Channels)
+	case !(s.CropMargin > 0 && s.CropMargin <= 100):
+		return fmt.Errorf("pipeline: a crop margin of %v: it must be above 0 and at most 100", s.CropMargin)
+	}
+	return nil
+}
+
+// cropBytes is the size of one crop.
+func (s Spec) cropBytes() int { return s.CropSize * s.CropSize * s.Channels }

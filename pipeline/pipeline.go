@@ -1,0 +1,95 @@
+// Package pipeline is where media time is kept: it aligns sound and pictures, finds and follows faces, cuts
+// sliding windows, has them recognised, smooths, and emits events.
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"tandem/capture"
+)
+
+// Spec is the shape of a window. It comes from the model's contract, so that training, files and live media
+// are all cut alike.
+type Spec struct {
+	Window      time.Duration // length of a window, 2.56 s by default
+	Hop         time.Duration // from one window's end to the next's, 0.25 s by default
+	VideoFrames int           // T: face crops a window; the face clock ticks every Window/T
+	CropSize    int           // S: a crop is S x S pixels
+	Channels    int           // C: 1 grey (ITU-R BT.601 luma), 3 RGB
+	// CropMargin is the side of a crop in face units, a face unit being the larger of the distance between
+	// the eyes and that from between the eyes to the mouth (so that a turned head keeps its size).
+	CropMargin float64
+}
+
+// AudioSamples is the number of sound samples a window holds.
+func (s Spec) AudioSamples() int {
+	return int(s.Window * capture.SampleRate / time.Second)
+}
+
+// FaceTick is the time between two looks for faces.
+func (s Spec) FaceTick() time.Duration { return s.Window / time.Duration(s.VideoFrames) }
+
+// Point is a place in a picture, in pixels of the source.
+type Point struct{ X, Y float64 }
+
+// Face is one detected face, in pixels of the source. The eyes are named as the viewer sees them: LeftEye has
+// the smaller X on an upright face.
+type Face struct {
+	X, Y, W, H                     float64 // upright box
+	Score                          float64 // 0..1
+	LeftEye, RightEye, Nose, Mouth Point
+}
+
+// FaceFinder finds faces in a picture, best score first, at most max.
+type FaceFinder interface {
+	FindFaces(ctx context.Context, f *capture.Frame, max int) ([]Face, error)
+}
+
+// Window is what is recognised: Window seconds of sound and T face crops of one subject.
+type Window struct {
+	Start, End time.Duration // media time, half-open
+	Subject    int
+	// Audio is Spec.AudioSamples() samples, zero where there was no sound.
+	Audio []float32
+	// AudioPresent is false where there was no sound at all or it was silence by level.
+	AudioPresent bool
+	// Video is T crops of S*S*C bytes, oldest first, concatenated; zero where VideoMask is false.
+	Video     []byte
+	VideoMask []bool // T
+	// Face is the last face seen in the window, nil if none.
+	Face *Face
+	// Arrived is the wall clock at which a live source got the window's last media; zero offline.
+	Arrived time.Time
+}
+
+// VideoPresent tells whether any crop is.
+func (w *Window) VideoPresent() bool {
+	for _, p := range w.VideoMask {
+		if p {
+			return true
+		}
+	}
+	return false
+}
+
+// Prediction is a recogniser's answer for one window: calibrated probabilities in the order of Labels, each
+// summing to 1.
+type Prediction struct {
+	Emotion []float32
+	Gender  []float32
+}
+
+// Labels names the outputs of a Recognizer, in order.
+type Labels struct {
+	Emotions []string
+	Genders  []string
+}
+
+// Recognizer tells emotion and gender of windows, all in one batch; one Prediction a Window, in order.
+// Windows with neither sense are never passed in.
+type Recognizer interface {
+	Spec() Spec
+	Labels() Labels
+	Recognize(ctx context.Context, ws []*Window) ([]Prediction, error)
+}

@@ -1,0 +1,223 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// maxSummaries bounds how many subjects an end event sums up: a live run of days may see crowds pass.
+const maxSummaries = 1024
+
+// emitter is the last stage: it has windows recognised, smooths, and emits.
+type emitter struct {
+	e      *engine
+	rec    Recognizer
+	labels Labels
+	emit   func(Event) error
+	smooth smoother
+	sums   map[int]*sum
+}
+
+// sum is of the probabilities of one subject.
+type sum struct {
+	n               int
+	emotion, gender []float64
+}
+
+// consume takes hops until there are no more. Offline they go in batches of a fixed size, so that two runs of
+// the same file compute the same; live each goes as it comes.
+func (m *emitter) consume(ctx context.Context) error {
+	size := batchHops
+	if m.e.src.Info().Live {
+		size = 1
+	}
+	for {
+		var ws []*Window
+		more := true
+		for n := 0; n < size && more; n++ {
+			var h hop
+			var err error
+			if h, more, err = m.e.hops.pop(ctx); err != nil {
+				return err
+			}
+			ws = append(ws, h.windows...)
+		}
+		if err := m.recognize(ctx, ws); err != nil || !more {
+			return err
+		}
+	}
+}
+
+func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
+	var sensed []*Window
+	for _, w := range ws {
+		if w.AudioPresent || w.VideoPresent() {
+			sensed = append(sensed, w)
+		}
+	}
+	var ps []Prediction
+	if len(sensed) > 0 {
+		began := time.Now()
+		var err error
+		ps, err = m.rec.Recognize(ctx, sensed)
+		m.e.busyRecognize += time.Since(began)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("pipeline: recognising the windows up to %v: %w", ws[len(ws)-1].End, err)
+		}
+		if len(ps) != len(sensed) {
+			return fmt.Errorf("pipeline: the recognizer gave %d predictions for %d windows", len(ps), len(sensed))
+		}
+	}
+	for _, w := range ws {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var p *Prediction
+		if len(sensed) > 0 && sensed[0] == w {
+			p, sensed, ps = &ps[0], sensed[1:], ps[1:]
+		}
+		ev, err := m.event(w, p)
+		if err != nil {
+			return err
+		}
+		if err := m.send(Event{Window: ev}); err != nil {
+			return err
+		}
+		m.e.windows++
+	}
+	return nil
+}
+
+// event makes a window's event; p is nil where there was nothing to recognise.
+func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
+	ev := &WindowEvent{
+		T: w.End, Start: w.Start, End: w.End, Subject: w.Subject,
+		Audio: w.AudioPresent, Video: w.VideoPresent(),
+	}
+	if f := w.Face; f != nil {
+		ev.Face = &FaceBox{round(f.X, 10), round(f.Y, 10), round(f.W, 10), round(f.H, 10), round(f.Score, 1000)}
+	}
+	if p != nil {
+		emotion, err := probabilities("emotion", p.Emotion, m.labels.Emotions)
+		if err != nil {
+			return nil, err
+		}
+		var gender []float64
+		if len(m.labels.Genders) > 0 {
+			if gender, err = probabilities("gender", p.Gender, m.labels.Genders); err != nil {
+				return nil, err
+			}
+		}
+		m.count(w.Subject, emotion, gender)
+		e, g := m.smooth.add(w.Subject, w.End, emotion, gender)
+		if !m.e.o.Raw {
+			emotion, gender = nil, nil
+		}
+		ev.Emotion = newScores(m.labels.Emotions, e, emotion)
+		if g != nil {
+			ev.Gender = newScores(m.labels.Genders, g, gender)
+		}
+	}
+	if !w.Arrived.IsZero() {
+		d := time.Since(w.Arrived)
+		ev.Latency = &d
+	}
+	return ev, nil
+}
+
+// probabilities checks what a recogniser says, since it is emitted as a contract.
+func probabilities(task string, p []float32, labels []string) ([]float64, error) {
+	if len(p) != len(labels) {
+		return nil, fmt.Errorf("pipeline: the recognizer gave %d probabilities for %d labels of %s", len(p), len(labels), task)
+	}
+	out := make([]float64, len(p))
+	var total float64
+	for i, v := range p {
+		out[i] = float64(v)
+		if !(v >= 0) {
+			return nil, fmt.Errorf("pipeline: the recognizer gave %v as a probability of %s %s: the model may be broken", v, task, labels[i])
+		}
+		total += out[i]
+	}
+	if !(math.Abs(total-1) < 0.01) {
+		return nil, fmt.Errorf("pipeline: the recognizer's probabilities of %s sum to %v: the model may be broken", task, total)
+	}
+	for i := range out {
+		out[i] /= total
+	}
+	return out, nil
+}
+
+func round(v, unit float64) float64 { return math.Round(v*unit) / unit }
+
+// send emits one event.
+func (m *emitter) send(e Event) error {
+	began := time.Now()
+	err := m.emit(e)
+	m.e.busyEmit += time.Since(began)
+	if err != nil {
+		return fmt.Errorf("pipeline: %w: %w", errEmit, err)
+	}
+	return nil
+}
+
+// count adds a prediction to its subject's sum.
+func (m *emitter) count(subject int, emotion, gender []float64) {
+	s := m.sums[subject]
+	if s == nil {
+		if len(m.sums) >= maxSummaries {
+			m.forget()
+		}
+		s = &sum{emotion: make([]float64, len(emotion)), gender: make([]float64, len(gender))}
+		m.sums[subject] = s
+	}
+	s.n++
+	for i, v := range emotion {
+		s.emotion[i] += v
+	}
+	for i, v := range gender {
+		s.gender[i] += v
+	}
+}
+
+// forget lets go of the older half of the subjects, but for the one seen most among them.
+func (m *emitter) forget() {
+	var subjects []int
+	for k := range m.sums {
+		subjects = append(subjects, k)
+	}
+	slices.Sort(subjects)
+	old := subjects[:len(subjects)/2]
+	most := slices.MaxFunc(old, func(a, b int) int { return cmp.Compare(m.sums[a].n, m.sums[b].n) })
+	for _, k := range old {
+		if k != most {
+			delete(m.sums, k)
+		}
+	}
+}
+
+func (m *emitter) summary() map[int]Summary {
+	out := map[int]Summary{}
+	for k, s := range m.sums {
+		mean := func(x []float64) []float64 {
+			y := clone(x)
+			for i := range y {
+				y[i] /= float64(s.n)
+			}
+			return y
+		}
+		v := Summary{Emotion: newScores(m.labels.Emotions, mean(s.emotion), nil)}
+		if len(s.gender) > 0 {
+			v.Gender = newScores(m.labels.Genders, mean(s.gender), nil)
+		}
+		out[k] = v
+	}
+	return out
+}

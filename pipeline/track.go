@@ -1,0 +1,263 @@
+package pipeline
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// What the tracker goes by. Sizes are the larger side of a face's box.
+const (
+	sureScore     = 0.75            // a face with less must be seen at two ticks before it is followed
+	gateDistance  = 1.0             // a face may be found this many sizes from where it was expected,
+	gateGrowth    = 1.0             // and this many more for every second since it was last seen,
+	gateSizeRatio = 2.0             // and up to this many times larger or smaller
+	coasting      = time.Second     // how long a lost face is expected to go on moving
+	takeOverSize  = 1.5             // a face this many times larger than a subject's
+	takeOverAfter = 2 * time.Second // for this long takes the subject's place
+)
+
+// Tracked is a face that belongs to a subject.
+type Tracked struct {
+	Subject int
+	Face    Face
+}
+
+// tracker gives faces of successive pictures to subjects. Each face is expected to go on at constant velocity;
+// found faces go to expected ones so that the sum of the costs is least, the cost being the distance between
+// the centres in sizes plus the absolute logarithm of the ratio of the sizes, within a gate.
+//
+// At most max subjects are followed at a time. A free place goes to the largest face. A face that stays
+// clearly larger than a subject's takes its place, so that the one person in front wins over a poster behind.
+// A subject's number is given up when its face was away for lostAfter; numbers are never used again.
+type tracker struct {
+	max       int
+	lostAfter time.Duration
+	trusting  bool // follow any face at once: there will be no second look
+	tracks    []*track
+	next      int // subject
+}
+
+type track struct {
+	subject int // -1 until it had a place
+	placed  bool
+	sure    bool
+	face    Face
+	vx, vy  float64 // pixels a second
+	size    float64 // smoothed
+	seen    time.Duration
+	hits    int
+	larger  time.Duration // since when it has been clearly larger than a subject; -1: it is not
+}
+
+func (f *Face) center() (x, y float64) { return f.X + f.W/2, f.Y + f.H/2 }
+func (f *Face) size() float64          { return max(f.W, f.H) }
+
+// valid tells whether a face can be followed and cropped at all.
+func (f *Face) valid() bool {
+	for _, v := range []float64{f.X, f.Y, f.W, f.H, f.Score} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return f.W > 0 && f.H > 0
+}
+
+// update takes the faces found at a time, which must not go back, and returns those that belong to subjects,
+// by subject.
+func (t *tracker) update(now time.Duration, found []Face) []Tracked {
+	found = slices.DeleteFunc(slices.Clone(found), func(f Face) bool { return !f.valid() })
+	t.tracks = slices.DeleteFunc(t.tracks, func(k *track) bool { return now-k.seen > t.lostAfter })
+
+	costs := make([][]float64, len(t.tracks))
+	for i, k := range t.tracks {
+		costs[i] = make([]float64, len(found))
+		for j := range found {
+			costs[i][j] = k.cost(now, &found[j])
+		}
+	}
+	taken := make([]bool, len(found))
+	for i, j := range assign(costs) {
+		if j >= 0 {
+			t.tracks[i].hit(now, found[j])
+			taken[j] = true
+		}
+	}
+	// A face that was not sure and did not show a second time was none.
+	t.tracks = slices.DeleteFunc(t.tracks, func(k *track) bool { return !k.sure && k.seen != now })
+	for j, f := range found {
+		if !taken[j] {
+			t.tracks = append(t.tracks, &track{
+				subject: -1, sure: t.trusting || f.Score >= sureScore,
+				face: f, size: f.size(), seen: now, hits: 1, larger: -1,
+			})
+		}
+	}
+	t.seat(now)
+
+	var out []Tracked
+	for _, k := range t.tracks {
+		if k.placed && k.seen == now {
+			out = append(out, Tracked{k.subject, k.face})
+		}
+	}
+	slices.SortFunc(out, func(a, b Tracked) int { return cmp.Compare(a.Subject, b.Subject) })
+	return out
+}
+
+// cost is that of a found face being this one, +Inf beyond the gate.
+func (k *track) cost(now time.Duration, f *Face) float64 {
+	away := (now - k.seen).Seconds()
+	ahead := min(away, coasting.Seconds())
+	x, y := k.face.center()
+	fx, fy := f.center()
+	size := (k.size + f.size()) / 2
+	d := math.Hypot(fx-x-k.vx*ahead, fy-y-k.vy*ahead) / size
+	ratio := math.Abs(math.Log(f.size() / k.size))
+	if d > gateDistance+gateGrowth*away || ratio > math.Log(gateSizeRatio) {
+		return math.Inf(1)
+	}
+	return d + ratio
+}
+
+// hit notes that the face was found.
+func (k *track) hit(now time.Duration, f Face) {
+	if dt := (now - k.seen).Seconds(); dt > 0 {
+		x, y := k.face.center()
+		fx, fy := f.center()
+		vx, vy := (fx-x)/dt, (fy-y)/dt
+		if k.hits == 1 {
+			k.vx, k.vy = vx, vy
+		} else {
+			k.vx, k.vy = (k.vx+vx)/2, (k.vy+vy)/2
+		}
+	}
+	k.face, k.seen, k.size = f, now, (k.size+f.size())/2
+	k.hits++
+	k.sure = true
+}
+
+// seat gives places to faces.
+func (t *tracker) seat(now time.Duration) {
+	var waiting []*track
+	var smallest *track // among those with a place
+	free := t.max
+	for _, k := range t.tracks {
+		switch {
+		case k.placed:
+			free--
+			if smallest == nil || k.size < smallest.size {
+				smallest = k
+			}
+		case k.sure && k.seen == now:
+			waiting = append(waiting, k)
+		default:
+			k.larger = -1
+		}
+	}
+	slices.SortStableFunc(waiting, func(a, b *track) int { return cmp.Compare(b.size, a.size) })
+	for _, k := range waiting {
+		if free > 0 {
+			t.place(k)
+			free--
+			continue
+		}
+		if smallest == nil || k.size < takeOverSize*smallest.size {
+			k.larger = -1
+			continue
+		}
+		if k.larger < 0 {
+			k.larger = now
+		}
+		if now-k.larger >= takeOverAfter {
+			smallest.placed = false
+			t.place(k)
+			smallest = nil // one at a time
+		}
+	}
+}
+
+func (t *tracker) place(k *track) {
+	k.placed, k.larger = true, -1
+	if k.subject < 0 {
+		k.subject = t.next
+		t.next++
+	}
+}
+
+// assign gives each row a column of its own, or -1, so that as many as can be are matched at the least sum of
+// costs; +Inf forbids a pair. It is the Hungarian method with potentials (Kuhn 1955, Munkres 1957), O(n^3).
+func assign(costs [][]float64) []int {
+	rows := len(costs)
+	row := make([]int, rows)
+	for i := range row {
+		row[i] = -1
+	}
+	if rows == 0 || len(costs[0]) == 0 {
+		return row
+	}
+	// One spare column a row stands for "none" and costs more than all real pairs together.
+	cols := len(costs[0])
+	none := 1.0
+	for _, r := range costs {
+		for _, c := range r {
+			if !math.IsInf(c, 1) {
+				none += c
+			}
+		}
+	}
+	at := func(i, j int) float64 {
+		if j > cols || math.IsInf(costs[i-1][j-1], 1) {
+			return none
+		}
+		return costs[i-1][j-1]
+	}
+	// Row and column 0 are sentinels: owner[j] is the row that column j belongs to.
+	n := cols + rows
+	u, v := make([]float64, rows+1), make([]float64, n+1)
+	owner, from := make([]int, n+1), make([]int, n+1)
+	for i := 1; i <= rows; i++ {
+		owner[0] = i
+		slack := make([]float64, n+1)
+		done := make([]bool, n+1)
+		for j := range slack {
+			slack[j] = math.Inf(1)
+		}
+		j0 := 0
+		for owner[j0] != 0 {
+			done[j0] = true
+			i0, delta, j1 := owner[j0], math.Inf(1), 0
+			for j := 1; j <= n; j++ {
+				if done[j] {
+					continue
+				}
+				if c := at(i0, j) - u[i0] - v[j]; c < slack[j] {
+					slack[j], from[j] = c, j0
+				}
+				if slack[j] < delta {
+					delta, j1 = slack[j], j
+				}
+			}
+			for j := range done {
+				if done[j] {
+					u[owner[j]] += delta
+					v[j] -= delta
+				} else {
+					slack[j] -= delta
+				}
+			}
+			j0 = j1
+		}
+		for j0 != 0 {
+			owner[j0] = owner[from[j0]]
+			j0 = from[j0]
+		}
+	}
+	for j := 1; j <= cols; j++ {
+		if i := owner[j]; i > 0 && !math.IsInf(costs[i-1][j-1], 1) {
+			row[i-1] = j - 1
+		}
+	}
+	return row
+}

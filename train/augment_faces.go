@@ -1,0 +1,224 @@
+package train
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// The ranges of AugmentFaces. Lengths are parts of the crop's side.
+const (
+	maxMove     = 0.06
+	maxZoom     = 0.12 // part by which the face grows or shrinks
+	maxTurn     = 12   // degrees
+	maxBright   = 40   // grey levels
+	maxContrast = 0.35 // part by which contrast changes
+	maxGamma    = 1.5  // and its inverse
+	maxGrain    = 14   // grey levels, of the noise's amplitude
+	minErase    = 0.12
+	maxErase    = 0.4
+)
+
+// AugmentFaces writes a random variation of src to dst, both frames crops of size*size*channels bytes that must not overlap: mirrored
+// by chance; moved, zoomed and turned a little; blurred or brought to a lower resolution by chance; with other brightness, contrast and
+// gamma; by chance with noise, and with one rectangle painted over. All frames get the same variation (but for the
+// noise), as they show one face under one light. Crops that the mask says are missing are varied too, and mean nothing after.
+func AugmentFaces(dst, src []byte, frames, size, channels int, rng *rand.Rand) {
+	view := randomView(size, rng)
+	soften := randomSoften(size, channels, rng)
+	tone := randomTone(rng)
+	grain := 0
+	if rng.Float64() < 0.3 {
+		grain = 1 + rng.IntN(maxGrain)
+	}
+	erase := rng.Float64() < 0.3
+	box := randomBox(size, rng)
+	paint := byte(rng.Uint32())
+	n := size * size * channels
+	for f := range frames {
+		d := dst[f*n : (f+1)*n]
+		view.draw(d, src[f*n:(f+1)*n], size, channels)
+		soften(d)
+		for i, v := range d {
+			d[i] = tone[v]
+		}
+		if grain > 0 {
+			addGrain(d, grain, rng)
+		}
+		if erase {
+			for y := box.y0; y < box.y1; y++ {
+				row := d[(y*size+box.x0)*channels : (y*size+box.x1)*channels]
+				for i := range row {
+					row[i] = paint
+				}
+			}
+		}
+	}
+}
+
+// faceView says where in the source each pixel of a crop is taken from, in 16.16 fixed point: x = x0 + xx*column + xy*row.
+type faceView struct{ x0, y0, xx, xy, yx, yy int }
+
+const one = 1 << 16
+
+func randomView(size int, rng *rand.Rand) faceView {
+	side := float64(size)
+	turn := uniform(rng, -maxTurn, maxTurn) * math.Pi / 180
+	zoom := 1 + uniform(rng, -maxZoom, maxZoom)
+	dx, dy := uniform(rng, -maxMove, maxMove)*side, uniform(rng, -maxMove, maxMove)*side
+	cos, sin := math.Cos(turn)*zoom, math.Sin(turn)*zoom
+	mirror := 1.0
+	if rng.IntN(2) == 0 {
+		mirror = -1
+	}
+	return newView(size, mirror*cos, -sin, mirror*sin, cos, dx, dy)
+}
+
+// newView maps about the crop's middle by the matrix (xx xy; yx yy) and a move.
+func newView(size int, xx, xy, yx, yy, dx, dy float64) faceView {
+	c := float64(size-1) / 2
+	fixed := func(v float64) int { return int(math.Round(v * one)) }
+	return faceView{
+		x0: fixed(c + dx - xx*c - xy*c), xx: fixed(xx), xy: fixed(xy),
+		y0: fixed(c + dy - yx*c - yy*c), yx: fixed(yx), yy: fixed(yy),
+	}
+}
+
+// draw takes dst out of src by bilinear interpolation; beyond src its edge goes on.
+func (v faceView) draw(dst, src []byte, size, channels int) {
+	last := (size - 1) * one
+	i := 0
+	for row := range size {
+		x, y := v.x0+v.xy*row, v.y0+v.yy*row
+		for range size {
+			cx, cy := min(max(x, 0), last), min(max(y, 0), last)
+			px, py := cx>>16, cy>>16
+			fx, fy := (cx&(one-1))>>8, (cy&(one-1))>>8
+			a := (py*size + px) * channels
+			right, down := channels, size*channels
+			if px == size-1 {
+				right = 0
+			}
+			if py == size-1 {
+				down = 0
+			}
+			for range channels {
+				top := int(src[a])*(256-fx) + int(src[a+right])*fx
+				low := int(src[a+down])*(256-fx) + int(src[a+down+right])*fx
+				dst[i] = byte((top*(256-fy) + low*fy + 1<<15) >> 16)
+				a++
+				i++
+			}
+			x += v.xx
+			y += v.yx
+		}
+	}
+}
+
+// randomSoften returns what takes sharpness from a crop in place: nothing, a blur, or a way down to fewer pixels and back, as of a face
+// far from the camera.
+func randomSoften(size, channels int, rng *rand.Rand) func([]byte) {
+	switch p := rng.Float64(); {
+	case p < 0.2:
+		return func(d []byte) { blur(d, size, channels) }
+	case p < 0.45:
+		small := max(2, int(float64(size)/uniform(rng, 1.3, 3)))
+		return func(d []byte) { coarsen(d, size, small, channels) }
+	}
+	return func([]byte) {}
+}
+
+// blur applies the kernel 1 2 1 along rows and columns in place.
+func blur(d []byte, size, channels int) {
+	step, stride := channels, size*channels
+	for range 2 { // along rows, then along columns
+		for line := range size {
+			for c := range channels {
+				at := line*stride + c
+				before := int(d[at])
+				for k := range size {
+					now := int(d[at])
+					next := now
+					if k < size-1 {
+						next = int(d[at+step])
+					}
+					d[at] = byte((before + 2*now + next + 2) / 4)
+					before = now
+					at += step
+				}
+			}
+		}
+		step, stride = stride, step
+	}
+}
+
+// coarsen averages a crop down to small*small pixels and stretches it back, in place.
+func coarsen(d []byte, size, small, channels int) {
+	few := make([]byte, small*small*channels)
+	for y := range small {
+		y0, y1 := y*size/small, (y+1)*size/small
+		for x := range small {
+			x0, x1 := x*size/small, (x+1)*size/small
+			for c := range channels {
+				sum := 0
+				for yy := y0; yy < y1; yy++ {
+					for xx := x0; xx < x1; xx++ {
+						sum += int(d[(yy*size+xx)*channels+c])
+					}
+				}
+				n := (y1 - y0) * (x1 - x0)
+				few[(y*small+x)*channels+c] = byte((sum + n/2) / n)
+			}
+		}
+	}
+	scale, last := small*one/size, (small-1)*one
+	for y := range size {
+		sy := min(max(scale*y+(scale-one)/2, 0), last) // pixel centres stay pixel centres
+		py, fy := sy>>16, (sy&(one-1))>>8
+		py1 := min(py+1, small-1)
+		for x := range size {
+			sx := min(max(scale*x+(scale-one)/2, 0), last)
+			px, fx := sx>>16, (sx&(one-1))>>8
+			px1 := min(px+1, small-1)
+			for c := range channels {
+				top := int(few[(py*small+px)*channels+c])*(256-fx) + int(few[(py*small+px1)*channels+c])*fx
+				low := int(few[(py1*small+px)*channels+c])*(256-fx) + int(few[(py1*small+px1)*channels+c])*fx
+				d[(y*size+x)*channels+c] = byte((top*(256-fy) + low*fy + 1<<15) >> 16)
+			}
+		}
+	}
+}
+
+// randomTone is what each grey level becomes: gamma, then contrast about the middle, then brightness.
+func randomTone(rng *rand.Rand) *[256]byte {
+	gamma := math.Pow(maxGamma, uniform(rng, -1, 1))
+	contrast := 1 + uniform(rng, -maxContrast, maxContrast)
+	bright := uniform(rng, -maxBright, maxBright)
+	var tone [256]byte
+	for i := range tone {
+		v := 255 * math.Pow(float64(i)/255, gamma)
+		tone[i] = byte(min(max(math.Round((v-128)*contrast+128+bright), 0), 255))
+	}
+	return &tone
+}
+
+// addGrain adds uniform noise of up to amplitude grey levels either way.
+func addGrain(d []byte, amplitude int, rng *rand.Rand) {
+	width := 2*amplitude + 1
+	for i := 0; i < len(d); i += 8 {
+		bits := rng.Uint64()
+		for j := i; j < min(i+8, len(d)); j++ {
+			noise := int(bits&255)*width>>8 - amplitude
+			d[j] = byte(min(max(int(d[j])+noise, 0), 255))
+			bits >>= 8
+		}
+	}
+}
+
+type box struct{ x0, y0, x1, y1 int }
+
+func randomBox(size int, rng *rand.Rand) box {
+	side := func() int { return max(1, int(uniform(rng, minErase, maxErase)*float64(size))) }
+	w, h := side(), side()
+	x, y := rng.IntN(size-w+1), rng.IntN(size-h+1)
+	return box{x, y, x + w, y + h}
+}

@@ -1,0 +1,328 @@
+package train
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+
+	"tandem/pipeline"
+)
+
+// batcher makes the batch of any step. What a batch holds depends on the recipe's seed and the step alone, so a
+// resumed run sees what the first would have.
+type batcher struct {
+	recipe Recipe
+	arch   Arch
+	data   *Prepared
+	drops  []dropLayer
+
+	stills  []int   // samples
+	voices  [][]int // windows of each clip, as samples
+	talking [][]int
+	voiceBy chooser
+	talkBy  chooser
+
+	pass  int   // the pass over the stills whose order is held
+	order []int // a permutation of stills
+}
+
+// chooser draws clips so that rarer emotions come more often, by the square root of how rare they are.
+type chooser []float64 // cumulative
+
+func newChooser(data *Prepared, clips [][]int) chooser {
+	count := map[int]int{}
+	for _, windows := range clips {
+		count[data.Clips[data.Samples[windows[0]].Clip].Emotion]++
+	}
+	c := make(chooser, len(clips))
+	sum := 0.0
+	for i, windows := range clips {
+		sum += 1 / math.Sqrt(float64(count[data.Clips[data.Samples[windows[0]].Clip].Emotion]))
+		c[i] = sum
+	}
+	return c
+}
+
+func (c chooser) draw(rng *rand.Rand) int {
+	x := rng.Float64() * c[len(c)-1]
+	lo, hi := 0, len(c)-1
+	for lo < hi {
+		if mid := (lo + hi) / 2; c[mid] < x {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+func newBatcher(recipe Recipe, arch Arch, data *Prepared) (*batcher, error) {
+	b := &batcher{recipe: recipe, arch: arch, data: data, drops: dropLayers(arch), pass: -1}
+	byClip := map[int][]int{}
+	var clips []int
+	for i, s := range data.Samples {
+		if s.Still {
+			if recipe.Modal != "audio" {
+				b.stills = append(b.stills, i)
+			}
+			continue
+		}
+		if len(byClip[s.Clip]) == 0 {
+			clips = append(clips, s.Clip)
+		}
+		byClip[s.Clip] = append(byClip[s.Clip], i)
+	}
+	for _, c := range clips {
+		audio, video := false, false
+		for _, i := range byClip[c] {
+			audio = audio || data.Samples[i].Audio != nil
+			video = video || data.Samples[i].Video != nil
+		}
+		switch {
+		case video && recipe.Modal != "audio":
+			b.talking = append(b.talking, byClip[c])
+		case audio && recipe.Modal != "video":
+			b.voices = append(b.voices, byClip[c])
+		}
+	}
+	if len(b.stills)+len(b.voices)+len(b.talking) == 0 {
+		return nil, errors.New("training: no sample of the train split has a sense that is trained; check --data and --modal")
+	}
+	if len(b.stills) == 0 {
+		b.recipe.Stills = 0
+	}
+	if len(b.voices) == 0 {
+		b.recipe.Voices = 0
+	}
+	if len(b.talking) == 0 {
+		b.recipe.Talking = 0
+	}
+	if b.recipe.Stills == 0 || b.recipe.Voices == 0 {
+		b.recipe.Pairs = 0
+	}
+	if b.recipe.Stills+b.recipe.Voices+b.recipe.Talking == 0 {
+		return nil, errors.New("training: the recipe's batch holds none of the kinds of sample that there are; raise stills, voices or talking")
+	}
+	b.voiceBy, b.talkBy = newChooser(data, b.voices), newChooser(data, b.talking)
+	return b, nil
+}
+
+// still is the i-th still of the whole run: passes over all of them, each in its own order.
+func (b *batcher) still(i int) int {
+	n := len(b.stills)
+	if pass := i / n; pass != b.pass {
+		b.pass = pass
+		b.order = rand.New(rand.NewPCG(b.recipe.Seed, 0x5711+uint64(pass))).Perm(n)
+	}
+	return b.stills[b.order[i%n]]
+}
+
+// batch makes the batch of a step, counted from 0.
+func (b *batcher) batch(step int) *batch {
+	rng := rand.New(rand.NewPCG(b.recipe.Seed, uint64(step)))
+	s, r := b.arch.Spec, b.recipe
+	out := &batch{lr: float32(r.rate(step))}
+	size := s.CropSize * s.CropSize * s.Channels
+	row := func(clip int, pick []int, hear int, weight float64, emotion, gender bool) {
+		c := b.data.Clips[clip]
+		et, ew := target(c.Emotion, b.arch.Emotions, r.LabelSmoothing)
+		gt, gw := target(c.Gender, b.arch.Genders, r.LabelSmoothing/2)
+		if !emotion {
+			ew = 0
+		}
+		if !gender {
+			gw = 0
+		}
+		out.pick, out.hear = append(out.pick, pick), append(out.hear, hear)
+		out.emotion, out.gender = append(out.emotion, et), append(out.gender, gt)
+		out.emotionWeight = append(out.emotionWeight, ew*float32(weight))
+		out.genderWeight = append(out.genderWeight, gw*float32(weight))
+		path := c.Video
+		if path == "" {
+			path = c.Audio
+		}
+		out.paths = append(out.paths, path)
+	}
+	crops := func(sample Sample, n int) int {
+		at := len(out.crops)
+		out.crops = append(out.crops, make([]byte, n*size)...)
+		AugmentFaces(out.crops[at:], sample.Video, n, s.CropSize, s.Channels, rng)
+		return at / size
+	}
+	sound := func(sample Sample) int {
+		if sample.Audio == nil || r.Modal == "video" {
+			return -1
+		}
+		at := len(out.sounds)
+		out.sounds = append(out.sounds, make([]float32, s.AudioSamples())...)
+		AugmentAudio(out.sounds[at:], sample.Audio, rng)
+		return at / s.AudioSamples()
+	}
+
+	stills := make([]int, r.Stills)
+	for i := range stills {
+		stills[i] = b.still(step*r.Stills + i)
+		row(b.data.Samples[stills[i]].Clip, b.repeat(crops(b.data.Samples[stills[i]], 1), rng), -1, r.StillWeight, true, true)
+	}
+	voices := make([]int, r.Voices)
+	heard := make([]int, r.Voices)
+	for i := range voices {
+		windows := b.voices[b.voiceBy.draw(rng)]
+		voices[i] = windows[rng.IntN(len(windows))]
+		sample := b.data.Samples[voices[i]]
+		heard[i] = sound(sample)
+		row(sample.Clip, b.blind(), heard[i], r.VoiceWeight, heard[i] >= 0, heard[i] >= 0)
+	}
+	for range r.Talking {
+		windows := b.talking[b.talkBy.draw(rng)]
+		sample := b.data.Samples[windows[rng.IntN(len(windows))]]
+		hear, pick := sound(sample), b.blind()
+		if sample.Video != nil {
+			first := crops(sample, s.VideoFrames)
+			for t := range pick {
+				if sample.VideoMask[t] && rng.Float64() > 0.1 {
+					pick[t] = first + t
+				}
+			}
+		}
+		if hear >= 0 && sample.Video != nil && rng.Float64() < r.SenseDropout {
+			if rng.IntN(2) == 0 {
+				hear = -1
+			} else {
+				pick = b.blind()
+			}
+		}
+		sensed := hear >= 0 || anySeen(pick)
+		row(sample.Clip, pick, hear, r.TalkingWeight, sensed, sensed)
+	}
+	for range r.Pairs {
+		b.pair(rng, out, stills, voices, heard, row)
+	}
+
+	// The encoders read at least one face and one sound.
+	if len(out.crops) == 0 {
+		out.crops = make([]byte, size)
+	}
+	if len(out.sounds) == 0 {
+		out.sounds = make([]float32, s.AudioSamples())
+	}
+	b.fixShape(out, size)
+	out.drop = map[string][]float32{}
+	for _, d := range b.drops {
+		keep := make([]float32, d.rows(out, b.arch)*d.width)
+		for i := range keep {
+			if rng.Float64() >= r.Dropout {
+				keep[i] = float32(1 / (1 - r.Dropout))
+			}
+		}
+		out.drop[d.name] = keep
+	}
+	return out
+}
+
+// fixShape pads faces and sounds to the same number in each batch: another shape would be another compiled graph.
+func (b *batcher) fixShape(out *batch, size int) {
+	r := b.recipe
+	if want := max(1, r.Stills+r.Talking*b.arch.Spec.VideoFrames) * size; len(out.crops) < want {
+		out.crops = append(out.crops, make([]byte, want-len(out.crops))...)
+	}
+	if want := max(1, r.Voices+r.Talking) * b.arch.Spec.AudioSamples(); len(out.sounds) < want {
+		out.sounds = append(out.sounds, make([]float32, want-len(out.sounds))...)
+	}
+}
+
+// pair makes a row of a voice and a still of this batch that show the same emotion, or failing that the same
+// gender; the other task's label is left out, since the two are not one person.
+func (b *batcher) pair(rng *rand.Rand, out *batch, stills, voices, heard []int, row func(clip int, pick []int, hear int, weight float64, emotion, gender bool)) {
+	v := rng.IntN(len(voices))
+	voice := b.data.Clips[b.data.Samples[voices[v]].Clip]
+	offset := rng.IntN(len(stills))
+	for _, byEmotion := range []bool{rng.IntN(4) > 0, false} {
+		for i := range stills {
+			k := (i + offset) % len(stills)
+			still := b.data.Clips[b.data.Samples[stills[k]].Clip]
+			same := byEmotion && voice.Emotion >= 0 && still.Emotion == voice.Emotion ||
+				!byEmotion && voice.Gender >= 0 && still.Gender == voice.Gender
+			if same && heard[v] >= 0 {
+				row(b.data.Samples[voices[v]].Clip, out.pick[k], heard[v], b.recipe.PairWeight, byEmotion, !byEmotion)
+				return
+			}
+		}
+	}
+	row(b.data.Samples[voices[v]].Clip, b.blind(), -1, 0, false, false) // no partner in this batch
+}
+
+// repeat is a still's face in every frame, or now and then in a few only, as when a face is found late.
+func (b *batcher) repeat(face int, rng *rand.Rand) []int {
+	pick := b.blind()
+	keep := rng.IntN(len(pick))
+	for t := range pick {
+		if t == keep || rng.Float64() > 0.2 {
+			pick[t] = face
+		}
+	}
+	return pick
+}
+
+func (b *batcher) blind() []int {
+	pick := make([]int, b.arch.Spec.VideoFrames)
+	for t := range pick {
+		pick[t] = -1
+	}
+	return pick
+}
+
+func anySeen(pick []int) bool {
+	for _, p := range pick {
+		if p >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// target is a smoothed one-hot row and its weight, 0 where the label is unknown.
+func target(label, classes int, smoothing float64) ([]float32, float32) {
+	t := make([]float32, classes)
+	if label < 0 {
+		return t, 0
+	}
+	for i := range t {
+		t[i] = float32(smoothing / float64(classes))
+	}
+	t[label] += float32(1 - smoothing)
+	return t, 1
+}
+
+// rate is the learning rate at a step: a linear rise, then half a cosine to zero at the end of the last epoch.
+func (r Recipe) rate(step int) float64 {
+	if step < r.WarmupSteps {
+		return r.LearningRate * float64(step+1) / float64(r.WarmupSteps)
+	}
+	total := r.Epochs*r.StepsPerEpoch - r.WarmupSteps
+	return r.LearningRate * 0.5 * (1 + math.Cos(math.Pi*float64(step-r.WarmupSteps)/float64(max(total, 1))))
+}
+
+// dropLayer is a dropout layer: its width, and its rows in a batch.
+type dropLayer struct {
+	name  string
+	width int
+	rows  func(b *batch, a Arch) int
+}
+
+func dropLayers(a Arch) []dropLayer {
+	side := a.Spec.CropSize / 16
+	return []dropLayer{
+		{"face", side * side * a.FaceWidths[3], func(b *batch, a Arch) int { return b.faces(a.Spec) }},
+		{"fuse", a.FuseDim, func(b *batch, a Arch) int { return len(b.pick) }},
+		{"sound", a.MelBands / 8 * a.SoundWidths[2], func(b *batch, a Arch) int {
+			return b.voices(a.Spec) * (a.Spec.AudioSamples() / soundHop / 8)
+		}},
+	}
+}
+
+func (b *batch) faces(s pipeline.Spec) int {
+	return len(b.crops) / (s.CropSize * s.CropSize * s.Channels)
+}
+
+func (b *batch) voices(s pipeline.Spec) int { return len(b.sounds) / s.AudioSamples() }

@@ -1,0 +1,279 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+
+	"tandem/pipeline"
+)
+
+// The splits of a data set.
+const (
+	SplitTrain = "train"
+	SplitVal   = "val"
+	SplitTest  = "test"
+)
+
+// Errors of LoadData; errors.Is finds them.
+var (
+	ErrUnknownDataset = errors.New("unknown data set")
+	ErrEmptyDataset   = errors.New("empty data set")
+	ErrUnknownLabel   = errors.New("unknown label")
+	ErrMissingColumn  = errors.New("missing column")
+)
+
+// Clip is one item of a data set: a voice, a face, or a talking face.
+type Clip struct {
+	// Video is a media file or an image and Audio a sound file; "" where there is none. A media file without an
+	// Audio beside it brings its own sound.
+	Video, Audio string
+	// ID names the clip independently of where its data set lies: its path from the folder that holds the data
+	// set (the manifest), with forward slashes.
+	ID      string
+	Dataset string
+	Speaker string // unique over all data sets, "" if not known
+	// Emotion and Gender are indices into the labels given to LoadData, -1 if not known or not among them.
+	Emotion, Gender int
+	Split           string // SplitTrain, SplitVal or SplitTest
+	Age             int    // years, -1 if not known
+	Race            string // as UTKFace publishes it, "" if not known
+
+	row *csvPixels // where the picture is a row of FER2013's csv instead of a file
+}
+
+// Path is the file by which messages name the clip.
+func (c *Clip) Path() string {
+	if c.Video != "" {
+		return c.Video
+	}
+	return c.Audio
+}
+
+// LoadReport says what LoadData left out.
+type LoadReport struct {
+	Clips int
+	// Unlabelled counts the clips of each published label that is not among the model's ("bored"). They stay in the
+	// data, without a label for that task.
+	Unlabelled map[string]int
+	// Ignored counts media files that do not belong to the data set, such as the songs of RAVDESS; Ignored1 is the first.
+	Ignored  int
+	Ignored1 string
+}
+
+// DefaultLabels are the labels of the default model.
+func DefaultLabels() pipeline.Labels {
+	return pipeline.Labels{
+		Emotions: []string{"neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"},
+		Genders:  []string{"female", "male"},
+	}
+}
+
+// datasets are the loaders by the NAME of --data NAME=PATH.
+var datasets = map[string]func(l *loading, path string) error{
+	"ravdess":  loadRAVDESS,
+	"emodb":    loadEmoDB,
+	"fer2013":  loadFER2013,
+	"utkface":  loadUTKFace,
+	"manifest": loadManifest,
+}
+
+// DatasetNames are the names that LoadData knows, sorted.
+func DatasetNames() []string {
+	names := make([]string, 0, len(datasets))
+	for n := range datasets {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// LoadData lists the clips of the data set name at path, in the order of their IDs. Files are not opened, but for the
+// manifest itself; that those a manifest lists exist is checked. docs/datasets.md has the layouts and the split rules.
+func LoadData(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error) {
+	load, ok := datasets[name]
+	if !ok {
+		return nil, LoadReport{}, fmt.Errorf("%w %q: known are %s", ErrUnknownDataset, name, strings.Join(DatasetNames(), ", "))
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
+	}
+	l := &loading{labels: labels, report: LoadReport{Unlabelled: map[string]int{}}}
+	if _, err := os.Stat(path); err != nil {
+		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
+	}
+	if err := load(l, path); err != nil {
+		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
+	}
+	slices.SortStableFunc(l.clips, func(a, b Clip) int { return strings.Compare(a.ID, b.ID) })
+	l.report.Clips = len(l.clips)
+	return l.clips, l.report, nil
+}
+
+// SplitHash names a split: SHA-256 over the sorted lines "split ID" of the clips, in hex. It tells whether two models
+// were trained and judged on the same division of the same clips, wherever those lay.
+func SplitHash(clips []Clip) string {
+	lines := make([]string, len(clips))
+	for i := range clips {
+		lines[i] = clips[i].Split + " " + clips[i].ID + "\n"
+	}
+	sort.Strings(lines)
+	h := sha256.New()
+	for _, s := range lines {
+		h.Write([]byte(s))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// licences are the terms of the published data sets, as far as known; docs/datasets.md has the whole story.
+var licences = map[string]string{
+	"ravdess":      "CC BY-NC-SA 4.0",
+	"ravdess-warp": "CC BY-NC-SA 4.0",
+	"emodb":        "free for research",
+	"fer2013":      "research only",
+	"utkface":      "non-commercial research only",
+}
+
+// Licence is the licence of a data set by the name in Clip.Dataset, "unknown" if not known.
+func Licence(dataset string) string {
+	if l, ok := licences[dataset]; ok {
+		return l
+	}
+	return "unknown"
+}
+
+// loading collects what one loader finds.
+type loading struct {
+	labels pipeline.Labels
+	clips  []Clip
+	report LoadReport
+}
+
+func (l *loading) ignore(path string) {
+	if l.report.Ignored == 0 {
+		l.report.Ignored1 = path
+	}
+	l.report.Ignored++
+}
+
+// emotionAliases maps published spellings to the canonical label.
+var emotionAliases = map[string]string{
+	"calm": "neutral", "happiness": "happy", "sadness": "sad", "anger": "angry", "fear": "fearful", "disgust": "disgusted",
+	"surprise": "surprised", "boredom": "bored", "frustration": "frustrated", "excitement": "excited",
+}
+
+// otherEmotions are labels of published data sets that a model need not have; others are taken for misspelt.
+var otherEmotions = []string{"bored", "frustrated", "excited", "contempt", "other", "unknown"}
+
+// emotion is the index of a published label: the label itself, else what it is an alias of. It is -1, and counted, for a
+// published label that the model does not have.
+func (l *loading) emotion(label string) (int, error) {
+	label = strings.ToLower(strings.TrimSpace(label))
+	if label == "" {
+		return -1, nil
+	}
+	if i := slices.Index(l.labels.Emotions, label); i >= 0 {
+		return i, nil
+	}
+	canonical, alias := emotionAliases[label]
+	if !alias {
+		canonical = label
+	}
+	if i := slices.Index(l.labels.Emotions, canonical); i >= 0 {
+		return i, nil
+	}
+	if alias || slices.Contains(otherEmotions, label) || slices.Contains(DefaultLabels().Emotions, label) {
+		l.report.Unlabelled[label]++
+		return -1, nil
+	}
+	return -1, fmt.Errorf("%w: emotion %q; allowed are %s", ErrUnknownLabel, label, strings.Join(allowedEmotions(l.labels), ", "))
+}
+
+func allowedEmotions(labels pipeline.Labels) []string {
+	all := slices.Concat(labels.Emotions, DefaultLabels().Emotions, otherEmotions)
+	for a := range emotionAliases {
+		all = append(all, a)
+	}
+	sort.Strings(all)
+	return slices.Compact(all)
+}
+
+// gender is the index of a published gender, -1 if empty.
+func (l *loading) gender(label string) (int, error) {
+	label = strings.ToLower(strings.TrimSpace(label))
+	switch label {
+	case "":
+		return -1, nil
+	case "f":
+		label = "female"
+	case "m":
+		label = "male"
+	}
+	if i := slices.Index(l.labels.Genders, label); i >= 0 {
+		return i, nil
+	}
+	if slices.Contains(DefaultLabels().Genders, label) {
+		l.report.Unlabelled[label]++
+		return -1, nil
+	}
+	return -1, fmt.Errorf("%w: gender %q; allowed are %s", ErrUnknownLabel, label,
+		strings.Join(append(slices.Clone(l.labels.Genders), "f", "m"), ", "))
+}
+
+// hashSplit divides by a hash of key, a speaker or an image: eight tenths train, one val, one test. The same key always falls
+// to the same side, whatever else is in the data.
+func hashSplit(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	switch binary.BigEndian.Uint64(sum[:8]) % 10 {
+	case 8:
+		return SplitVal
+	case 9:
+		return SplitTest
+	}
+	return SplitTrain
+}
+
+// walkMedia calls visit for each file under root whose name ends in one of exts, in lexical order, with its ID.
+func walkMedia(root string, exts []string, visit func(path, id string) error) error {
+	info, err := os.Stat(root)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s: not a folder", root)
+	}
+	base := filepath.Dir(root)
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() || !slices.Contains(exts, strings.ToLower(filepath.Ext(path))) {
+			return nil
+		}
+		rel, err := filepath.Rel(base, path)
+		if err != nil {
+			return err
+		}
+		return visit(path, filepath.ToSlash(rel))
+	})
+}
+
+// stem is a file's name up to its first dot.
+func stem(path string) string {
+	name, _, _ := strings.Cut(filepath.Base(path), ".")
+	return name
+}
+
+// nothingFound is the error for a folder that holds no file of the data set.
+func nothingFound(path, layout string) error {
+	return fmt.Errorf("%w: no %s in %s", ErrEmptyDataset, layout, path)
+}

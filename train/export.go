@@ -1,0 +1,65 @@
+package train
+
+import (
+	"fmt"
+
+	onnx "github.com/gomlx/compute-onnx/support/protos"
+	"google.golang.org/protobuf/proto"
+
+	"tandem/infer"
+)
+
+// export writes the network as an ONNX file that keeps the contract of package infer. c's shape fields are set from
+// the architecture; the rest is the caller's.
+func export(a Arch, w weights, c infer.Contract) ([]byte, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	s := a.Spec
+	c.Window, c.Hop, c.VideoFrames, c.CropSize, c.CropMargin = s.Window, s.Hop, s.VideoFrames, s.CropSize, s.CropMargin
+	c.PixelScale = [2]float64{pixelLo, pixelHi}
+	o := newOnnxOps(w)
+	video := onnxValue{name: "video", dims: []int{-1, s.VideoFrames, s.CropSize, s.CropSize, s.Channels}}
+	audio := onnxValue{name: "audio", dims: []int{-1, s.AudioSamples()}}
+	videoMask := onnxValue{name: "video_mask", dims: []int{-1, s.VideoFrames}}
+	audioMask := onnxValue{name: "audio_mask", dims: []int{-1, 1}}
+
+	faces := faceEncoder(o, a, o.reshape(video, -1, s.CropSize, s.CropSize, s.Channels))
+	faces = o.reshape(faces, -1, s.VideoFrames, a.FaceDim)
+	emotion, gender := fuse(o, a, faces, videoMask, soundEncoder(o, a, audio), audioMask)
+	o.rename(emotion, "emotion")
+	o.rename(gender, "gender")
+	const f = onnx.TensorProto_FLOAT
+	return o.model(
+		[]*onnx.ValueInfoProto{
+			valueInfo("audio", f, s.AudioSamples()),
+			valueInfo("video", onnx.TensorProto_UINT8, s.VideoFrames, s.CropSize, s.CropSize, s.Channels),
+			valueInfo("audio_mask", f, 1),
+			valueInfo("video_mask", f, s.VideoFrames),
+		},
+		[]*onnx.ValueInfoProto{valueInfo("emotion", f, a.Emotions), valueInfo("gender", f, a.Genders)},
+		c.Metadata())
+}
+
+// withContract gives a model's bytes with other metadata: temperatures and metrics are known only after training.
+func withContract(model []byte, c infer.Contract) ([]byte, error) {
+	var m onnx.ModelProto
+	if err := proto.Unmarshal(model, &m); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	m.MetadataProps = nil
+	meta := c.Metadata()
+	for _, k := range sortedKeys(meta) {
+		m.MetadataProps = append(m.MetadataProps, &onnx.StringStringEntryProto{Key: k, Value: meta[k]})
+	}
+	return proto.MarshalOptions{Deterministic: true}.Marshal(&m)
+}
+
+// parameters is how many numbers of the network are trained.
+func (w weights) parameters() int {
+	n := 0
+	for _, p := range w {
+		n += len(p.data)
+	}
+	return n
+}

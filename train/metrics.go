@@ -1,0 +1,164 @@
+package train
+
+import "math"
+
+// Scores judges the predictions of one task.
+type Scores struct {
+	N int `json:"n"` // items with a known label
+	// Accuracy is the part of the items whose most probable class is the true one.
+	Accuracy float64 `json:"accuracy"`
+	// UAR, the unweighted average recall, is the mean over the classes that occur of the recall of each.
+	UAR float64 `json:"uar"`
+	// F1 is the mean, over the classes that occur or are predicted, of the harmonic mean of precision and recall.
+	F1 float64 `json:"f1"`
+	// NLL is the mean negative logarithm (natural) of the true class's probability.
+	NLL float64 `json:"nll"`
+	// ECE, the expected calibration error (Naeini et al. 2015), is the mean distance between confidence and
+	// accuracy over CalibrationBins bins of confidence of equal width, weighted by their items.
+	ECE       float64          `json:"ece"`
+	Confusion [][]int          `json:"confusion"` // [true class][predicted class]
+	Bins      []CalibrationBin `json:"calibration"`
+}
+
+// CalibrationBin is one bar of a calibration plot: the items whose confidence lies in (i/15, (i+1)/15].
+type CalibrationBin struct {
+	N          int     `json:"n"`
+	Confidence float64 `json:"confidence"` // mean probability of the predicted class
+	Accuracy   float64 `json:"accuracy"`
+}
+
+// CalibrationBins is the number of bins of ECE.
+const CalibrationBins = 15
+
+// leastProbability is what a smaller probability counts as in NLL, so that one confident error stays finite.
+const leastProbability = 1e-7
+
+// Score judges probabilities p, [item][class], against the true classes; items whose truth is negative do not count.
+func Score(p [][]float64, truth []int, classes int) Scores {
+	s := Scores{Confusion: make([][]int, classes), Bins: make([]CalibrationBin, CalibrationBins)}
+	for i := range s.Confusion {
+		s.Confusion[i] = make([]int, classes)
+	}
+	for i, t := range truth {
+		if t < 0 {
+			continue
+		}
+		best := argmax(p[i])
+		s.N++
+		s.Confusion[t][best]++
+		s.NLL -= math.Log(max(p[i][t], leastProbability))
+		b := &s.Bins[min(max(int(math.Ceil(p[i][best]*CalibrationBins))-1, 0), CalibrationBins-1)]
+		b.N++
+		b.Confidence += p[i][best]
+		if best == t {
+			b.Accuracy++
+			s.Accuracy++
+		}
+	}
+	if s.N == 0 {
+		return s
+	}
+	n := float64(s.N)
+	s.Accuracy /= n
+	s.NLL /= n
+	for i := range s.Bins {
+		b := &s.Bins[i]
+		if b.N == 0 {
+			continue
+		}
+		b.Confidence /= float64(b.N)
+		b.Accuracy /= float64(b.N)
+		s.ECE += float64(b.N) / n * math.Abs(b.Confidence-b.Accuracy)
+	}
+	s.UAR, s.F1 = averages(s.Confusion)
+	return s
+}
+
+// averages is the unweighted average recall and the macro F1 of a confusion matrix.
+func averages(confusion [][]int) (uar, f1 float64) {
+	occur, used := 0, 0
+	for c := range confusion {
+		actual, predicted := 0, 0
+		for o := range confusion {
+			actual += confusion[c][o]
+			predicted += confusion[o][c]
+		}
+		hit := float64(confusion[c][c])
+		if actual > 0 {
+			occur++
+			uar += hit / float64(actual)
+		}
+		if actual+predicted > 0 {
+			used++
+			f1 += 2 * hit / float64(actual+predicted)
+		}
+	}
+	return uar / float64(max(occur, 1)), f1 / float64(max(used, 1))
+}
+
+func argmax(p []float64) int {
+	best := 0
+	for i, v := range p {
+		if v > p[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// The range of temperatures that FitTemperature looks at.
+const (
+	minTemperature = 0.05
+	maxTemperature = 20
+)
+
+// FitTemperature is the temperature T that minimises the NLL of softmax(logits/T) (Guo et al. 2017), in [0.05, 20]; items whose
+// truth is negative do not count, and without any it is 1. Logits are [item][class].
+func FitTemperature(logits [][]float32, truth []int) float64 {
+	known := false
+	for _, t := range truth {
+		known = known || t >= 0
+	}
+	if !known {
+		return 1
+	}
+	// The NLL is convex in 1/T, so it has one minimum over log T, which golden-section search closes in on.
+	at := func(logT float64) float64 { return temperatureNLL(logits, truth, math.Exp(logT)) }
+	golden := (math.Sqrt(5) - 1) / 2
+	lo, hi := math.Log(minTemperature), math.Log(maxTemperature)
+	a, b := hi-golden*(hi-lo), lo+golden*(hi-lo)
+	fa, fb := at(a), at(b)
+	for hi-lo > 1e-4 {
+		if fa < fb {
+			hi, b, fb = b, a, fa
+			a = hi - golden*(hi-lo)
+			fa = at(a)
+		} else {
+			lo, a, fa = a, b, fb
+			b = lo + golden*(hi-lo)
+			fb = at(b)
+		}
+	}
+	return math.Exp((lo + hi) / 2)
+}
+
+// temperatureNLL is the mean NLL of softmax(logits/T).
+func temperatureNLL(logits [][]float32, truth []int, temperature float64) float64 {
+	sum, n := 0.0, 0
+	for i, t := range truth {
+		if t < 0 {
+			continue
+		}
+		top := math.Inf(-1)
+		for _, z := range logits[i] {
+			top = max(top, float64(z)/temperature)
+		}
+		total := 0.0
+		for _, z := range logits[i] {
+			total += math.Exp(float64(z)/temperature - top)
+		}
+		sum += top + math.Log(total) - float64(logits[i][t])/temperature
+		n++
+	}
+	return sum / float64(n)
+}

@@ -1,0 +1,187 @@
+package train
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// weightEps keeps the standardization of a constant filter finite.
+const weightEps = 1e-5
+
+// graphOps reads the network as a GoMLX graph. Images are [N, H, W, C].
+//
+// Convolutions are written as patches times a matrix: compute-onnx cannot differentiate strided convolutions, and
+// a product is as fast as its own (measured in docs/benchmarks.md).
+type graphOps struct {
+	scope *model.Scope
+	graph *graph.Graph
+	seed  uint64                 // of new parameters
+	drop  map[string]*graph.Node // keep masks by dropout's name, already divided by the keep probability; nil: no dropout
+}
+
+func (o *graphOps) dims(x *graph.Node) []int { return x.Shape().Dimensions }
+
+func (o *graphOps) variable(name string, init initializer, dims ...int) *model.Variable {
+	parts := strings.Split(name, "/")
+	scope, base := o.scope, parts[len(parts)-1]
+	for _, p := range parts[:len(parts)-1] {
+		scope = scope.At("%s", p)
+	}
+	if v := scope.GetVariable(base); v != nil {
+		return v
+	}
+	return scope.VariableWithValue(base, tensors.FromFlatDataAndDimensions(init.values(name, o.seed, dims), dims...))
+}
+
+// values are the first values of a parameter: they depend on its name and the seed only, so that runs repeat.
+func (i initializer) values(name string, seed uint64, dims []int) []float32 {
+	if i.kind == "data" {
+		return i.data
+	}
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	v := make([]float32, n)
+	h := uint64(14695981039346656037)
+	for _, c := range []byte(name) {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	rng := rand.New(rand.NewPCG(seed, h))
+	for k := range v {
+		v[k] = float32(i.value)
+		if i.kind == "normal" {
+			v[k] *= float32(rng.NormFloat64())
+		}
+	}
+	return v
+}
+
+func (o *graphOps) param(name string, init initializer, dims ...int) *graph.Node {
+	return o.variable(name, init, dims...).NodeValue(o.graph)
+}
+
+func (o *graphOps) constant(data []float32, dims ...int) *graph.Node {
+	return graph.Const(o.graph, tensors.FromFlatDataAndDimensions(data, dims...))
+}
+
+func (o *graphOps) image(x *graph.Node, lo, hi float64) *graph.Node {
+	return graph.AddScalar(graph.MulScalar(graph.ConvertDType(x, dtypes.Float32), (hi-lo)/255), lo)
+}
+
+// kernel is a convolution's weight [taps*in, out]: each filter brought to zero mean and a variance of 1/fan-in, times
+// scale and the learned gain.
+func (o *graphOps) kernel(name string, taps, in, out int, scale float64) *graph.Node {
+	fan := float64(taps * in)
+	w := o.param(name+"/w", normalInit(1), taps*in, out)
+	gain := o.param(name+"/gain", constInit(1), 1, out)
+	w = graph.Sub(w, graph.MulScalar(graph.ReduceAndKeep(w, graph.ReduceSum, 0), 1/fan))
+	variance := graph.MulScalar(graph.ReduceAndKeep(graph.Square(w), graph.ReduceSum, 0), 1/fan)
+	std := graph.Sqrt(graph.AddScalar(variance, weightEps))
+	return graph.Mul(w, graph.MulScalar(graph.Div(gain, std), scale/math.Sqrt(fan)))
+}
+
+func (o *graphOps) conv(x *graph.Node, name string, out int, scale float64) *graph.Node {
+	d := x.Shape().Dimensions
+	n, h, w, c := d[0], d[1], d[2], d[3]
+	padded := graph.Pad(x, graph.ScalarZero(o.graph, x.DType()), compute.PadAxis{}, compute.PadAxis{Start: 1, End: 1}, compute.PadAxis{Start: 1, End: 1}, compute.PadAxis{})
+	taps := make([]*graph.Node, 0, 9)
+	for i := range 3 {
+		for j := range 3 {
+			taps = append(taps, graph.Slice(padded, graph.AxisRange(), graph.AxisRange(i, i+h), graph.AxisRange(j, j+w), graph.AxisRange()))
+		}
+	}
+	cols := graph.Reshape(graph.Concatenate(taps, 3), n*h*w, 9*c)
+	return graph.Reshape(o.product(cols, name, 9, out, scale), n, h, w, out)
+}
+
+func (o *graphOps) merge(x *graph.Node, name string, out int, scale float64) *graph.Node {
+	x = o.fold(x)
+	d := x.Shape().Dimensions
+	cols := graph.Reshape(x, d[0]*d[1]*d[2], d[3])
+	return graph.Reshape(o.product(cols, name, 4, out, scale), d[0], d[1], d[2], out)
+}
+
+// product is patches [rows, taps*in] times the kernel, plus the bias.
+func (o *graphOps) product(cols *graph.Node, name string, taps, out int, scale float64) *graph.Node {
+	in := cols.Shape().Dimensions[1] / taps
+	bias := o.param(name+"/b", constInit(0), 1, out)
+	return graph.Add(graph.Dot(cols, o.kernel(name, taps, in, out, scale)).Product(), bias)
+}
+
+func sliceAxis(x *graph.Node, axis, from, to int) *graph.Node {
+	spec := make([]graph.SliceAxisSpec, x.Rank())
+	for i := range spec {
+		spec[i] = graph.AxisRange()
+	}
+	spec[axis] = graph.AxisRange(from, to)
+	return graph.Slice(x, spec...)
+}
+
+func (o *graphOps) fold(x *graph.Node) *graph.Node {
+	d := x.Shape().Dimensions
+	x = graph.Reshape(x, d[0], d[1]/2, 2, d[2]/2, 2, d[3])
+	x = graph.TransposeAllAxes(x, 0, 1, 3, 2, 4, 5)
+	return graph.Reshape(x, d[0], d[1]/2, d[2]/2, 4*d[3])
+}
+
+func (o *graphOps) toImage(x *graph.Node, h, w, c int) *graph.Node {
+	return graph.Reshape(x, -1, h, w, c)
+}
+
+func (o *graphOps) flat(x *graph.Node, perRow bool) *graph.Node {
+	d := x.Shape().Dimensions
+	if perRow {
+		return graph.Reshape(x, d[0]*d[1], d[2]*d[3])
+	}
+	return graph.Reshape(x, d[0], d[1]*d[2]*d[3])
+}
+
+func (o *graphOps) reshape(x *graph.Node, dims ...int) *graph.Node { return graph.Reshape(x, dims...) }
+func (o *graphOps) slice(x *graph.Node, axis, from, to int) *graph.Node {
+	return sliceAxis(x, axis, from, to)
+}
+func (o *graphOps) concat(axis int, xs ...*graph.Node) *graph.Node {
+	return graph.Concatenate(xs, axis)
+}
+func (o *graphOps) matmul(x, y *graph.Node) *graph.Node            { return graph.Dot(x, y).Product() }
+func (o *graphOps) add(x, y *graph.Node) *graph.Node               { return graph.Add(x, y) }
+func (o *graphOps) sub(x, y *graph.Node) *graph.Node               { return graph.Sub(x, y) }
+func (o *graphOps) mul(x, y *graph.Node) *graph.Node               { return graph.Mul(x, y) }
+func (o *graphOps) div(x, y *graph.Node) *graph.Node               { return graph.Div(x, y) }
+func (o *graphOps) addScalar(x *graph.Node, c float64) *graph.Node { return graph.AddScalar(x, c) }
+func (o *graphOps) mulScalar(x *graph.Node, c float64) *graph.Node { return graph.MulScalar(x, c) }
+func (o *graphOps) log(x *graph.Node) *graph.Node                  { return graph.Log(x) }
+func (o *graphOps) sqrt(x *graph.Node) *graph.Node                 { return graph.Sqrt(x) }
+func (o *graphOps) abs(x *graph.Node) *graph.Node                  { return graph.Abs(x) }
+func (o *graphOps) exp(x *graph.Node) *graph.Node                  { return graph.Exp(x) }
+func (o *graphOps) sum(x *graph.Node, axis int) *graph.Node {
+	return graph.ReduceAndKeep(x, graph.ReduceSum, axis)
+}
+func (o *graphOps) max(x *graph.Node, axis int) *graph.Node {
+	return graph.StopGradient(graph.ReduceAndKeep(x, graph.ReduceMax, axis))
+}
+
+// relu is x times where it is positive: one product forward and one backward, where the gradient of a maximum costs
+// six passes over memory.
+func (o *graphOps) relu(x *graph.Node) *graph.Node {
+	positive := graph.ConvertDType(graph.GreaterThan(x, graph.ScalarZero(o.graph, x.DType())), x.DType())
+	return graph.Mul(x, graph.StopGradient(positive))
+}
+
+func (o *graphOps) dropout(x *graph.Node, name string) *graph.Node {
+	if mask := o.drop[name]; mask != nil {
+		return graph.Mul(x, mask)
+	}
+	return x
+}
+
+func f32(dims ...int) shapes.Shape { return shapes.Make(dtypes.Float32, dims...) }

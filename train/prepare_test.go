@@ -1,0 +1,414 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tandem/capture"
+	"tandem/infer"
+	"tandem/pipeline"
+)
+
+// testSpec has windows short enough for small files.
+var testSpec = pipeline.Spec{
+	Window: 640 * time.Millisecond, Hop: 160 * time.Millisecond, VideoFrames: 4, CropSize: 16, Channels: 1, CropMargin: 2.6,
+}
+
+// fixedFinder finds a face in the middle of every picture and counts its looks.
+type fixedFinder struct {
+	looks *atomic.Int64
+	err   error
+	none  bool
+}
+
+func (f fixedFinder) FindFaces(_ context.Context, p *capture.Frame, _ int) ([]pipeline.Face, error) {
+	f.looks.Add(1)
+	if f.none || f.err != nil {
+		return nil, f.err
+	}
+	usual := relativeFace{at(.4, .4), at(.6, .4), at(.5, .5), at(.5, .6)}
+	return []pipeline.Face{usual.in(p)}, nil
+}
+
+func (f fixedFinder) make() (pipeline.FaceFinder, error) { return f, nil }
+
+func newFinder() fixedFinder { return fixedFinder{looks: new(atomic.Int64)} }
+
+// writeWAV writes 16 kHz mono sound at 16 bits.
+func writeWAV(t *testing.T, path string, samples []int16) {
+	t.Helper()
+	var b bytes.Buffer
+	b.WriteString("RIFF")
+	le := func(v any) { _ = binary.Write(&b, binary.LittleEndian, v) }
+	le(uint32(36 + 2*len(samples)))
+	b.WriteString("WAVEfmt ")
+	for _, v := range []any{uint32(16), uint16(1), uint16(1), uint32(16000), uint32(32000), uint16(2), uint16(16)} {
+		le(v)
+	}
+	b.WriteString("data")
+	le(uint32(2 * len(samples)))
+	le(samples)
+	write(t, path, b.String())
+}
+
+// writePNG writes a square grey picture that darkens from left to right.
+func writePNG(t *testing.T, path string, side int) {
+	t.Helper()
+	m := image.NewGray(image.Rect(0, 0, side, side))
+	for y := range side {
+		for x := range side {
+			m.SetGray(x, y, color.Gray{Y: byte(250 - 200*x/side)})
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, b.String())
+}
+
+// testClips are a voice of 1.2 s, a picture, a picture with a voice, a silent voice, and a text that calls itself a film.
+func testClips(t *testing.T) []Clip {
+	dir := t.TempDir()
+	voice, still := filepath.Join(dir, "a.wav"), filepath.Join(dir, "b.png")
+	writeWAV(t, voice, sine(220, 19200))
+	writePNG(t, still, 64)
+	silent, text := filepath.Join(dir, "c.wav"), filepath.Join(dir, "d.mp4")
+	writeWAV(t, silent, make([]int16, 19200))
+	write(t, text, "I am a text.\n")
+	clip := func(id, video, audio string, emotion, gender int, split string) Clip {
+		return Clip{ID: id, Video: video, Audio: audio, Dataset: "mine", Emotion: emotion, Gender: gender, Split: split, Age: -1}
+	}
+	return []Clip{
+		clip("a", "", voice, 0, 0, SplitVal), clip("b", still, "", 1, 1, SplitVal), clip("ab", still, voice, 1, -1, SplitTrain),
+		clip("c", "", silent, 1, 1, SplitVal), clip("d", text, "", 1, 1, SplitVal),
+	}
+}
+
+func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	clips := testClips(t)
+	calls, last := 0, 0
+	p, err := Prepare(t.Context(), clips, testSpec, newFinder().make, "", 2, func(done, total int) {
+		calls++
+		if total != len(clips) || done < last {
+			t.Errorf("progress %d of %d after %d", done, total, last)
+		}
+		last = done
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last != len(clips) || calls < len(clips) {
+		t.Errorf("%d calls of progress, the last with %d", calls, last)
+	}
+	i := 0
+	for c := range clips[:3] {
+		src, err := openClip(t.Context(), &clips[c])
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		err = pipeline.Cut(t.Context(), src, newFinder(), testSpec, pipeline.Options{Faces: 1}, func(w *pipeline.Window) error {
+			if i >= len(p.Samples) {
+				t.Fatalf("clip %d has more windows than the %d samples", c, len(p.Samples))
+			}
+			got := p.Window(i)
+			for k := range w.Audio {
+				if math.Abs(float64(w.Audio[k]-got.Audio[k])) > 1.0/65536 {
+					t.Fatalf("clip %d, window %d, sample %d is %g instead of %g", c, n, k, got.Audio[k], w.Audio[k])
+				}
+			}
+			if p.Samples[i].Clip != c || got.AudioPresent != w.AudioPresent || !slices.Equal(got.Video, w.Video) || !slices.Equal(got.VideoMask, w.VideoMask) {
+				t.Errorf("clip %d, window %d differs", c, n)
+			}
+			i++
+			n++
+			return nil
+		})
+		if err := errors.Join(err, src.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if want := []int{4, 1, 4}[c]; n != want {
+			t.Errorf("clip %d has %d windows, want %d", c, n, want)
+		}
+	}
+	if i != len(p.Samples) {
+		t.Errorf("%d samples, the pipeline has %d windows", len(p.Samples), i)
+	}
+	if s := p.Samples[4]; !s.Still || len(s.Video) != cropBytes(testSpec) || s.Audio != nil {
+		t.Errorf("the picture gave still %v, %d bytes", s.Still, len(s.Video))
+	}
+	if a, b := p.Samples[0].Audio, p.Samples[1].Audio; &a[2560] != &b[0] {
+		t.Error("windows of one clip do not share their sound")
+	}
+	for _, s := range p.Samples[5:] {
+		if s.Audio == nil || slices.Contains(s.VideoMask, false) {
+			t.Errorf("picture with voice: sound %v, faces %v", s.Audio != nil, s.VideoMask)
+		}
+	}
+	if len(p.Skipped) != 2 || !strings.Contains(p.Skipped[0].Err.Error(), ErrNoSense.Error()) || p.Skipped[1].Path != clips[4].Video ||
+		!strings.Contains(p.Skipped[1].Err.Error(), "d.mp4") {
+		t.Errorf("skipped %v", p.Skipped)
+	}
+}
+
+func TestPrepareOfAShortVoicePads(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "short.wav")
+	writeWAV(t, path, sine(300, 4000))
+	p, err := Prepare(t.Context(), []Clip{{Audio: path, ID: "short"}}, testSpec, newFinder().make, "", 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Samples) != 1 {
+		t.Fatalf("%d samples", len(p.Samples))
+	}
+	if a := p.Samples[0].Audio; len(a) != testSpec.AudioSamples() || !slices.Equal(a[:4000], sine(300, 4000)) || slices.Max(a[4000:]) != 0 {
+		t.Error("the sound is not the file's with silence behind")
+	}
+}
+
+func TestPrepareCache(t *testing.T) {
+	clips, cache := testClips(t), filepath.Join(t.TempDir(), "cache")
+	run := func(clips []Clip, spec pipeline.Spec) (*Prepared, bool) {
+		t.Helper()
+		f := newFinder()
+		p, err := Prepare(t.Context(), clips, spec, f.make, cache, 2, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p, f.looks.Load() > 0
+	}
+	same := func(a, b *Prepared) bool {
+		return reflect.DeepEqual(a.Samples, b.Samples) && len(a.Skipped) == len(b.Skipped) &&
+			a.Skipped[1].Err.Error() == b.Skipped[1].Err.Error()
+	}
+	first, cut := run(clips, testSpec)
+	if !cut {
+		t.Error("the first run cut nothing")
+	}
+	files, err := filepath.Glob(filepath.Join(cache, "*"))
+	if err != nil || len(files) != 1 || !strings.HasPrefix(filepath.Base(files[0]), "mine-") {
+		t.Fatalf("the cache holds %v", files)
+	}
+	if second, cut := run(clips, testSpec); cut || !same(first, second) {
+		t.Errorf("second run: cut again %v, the same %v", cut, same(first, second))
+	}
+
+	whole, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := slices.Clone(whole)
+	flipped[len(flipped)/2] ^= 4
+	for name, bad := range map[string][]byte{"cut off": whole[:len(whole)-100], "flipped": flipped, "empty": {}} {
+		write(t, files[0], string(bad))
+		if again, cut := run(clips, testSpec); !cut || !same(first, again) {
+			t.Errorf("%s: cut again %v, the same %v", name, cut, same(first, again))
+		}
+		if mended, err := os.ReadFile(files[0]); err != nil || !bytes.Equal(mended, whole) {
+			t.Errorf("%s: the cache was not mended", name)
+		}
+	}
+
+	other := testSpec
+	other.CropMargin = 3
+	if _, cut := run(clips, other); !cut {
+		t.Error("another spec took the same cache")
+	}
+	moved := slices.Clone(clips)
+	moved[0].Split = SplitTest
+	if _, cut := run(moved, testSpec); !cut {
+		t.Error("another split took the same cache")
+	}
+	writeWAV(t, clips[0].Audio, sine(330, 20000))
+	if p, cut := run(clips, testSpec); !cut || same(first, p) {
+		t.Error("a changed file took the same cache")
+	}
+}
+
+func TestPrepareFailures(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	clips, cache := testClips(t), t.TempDir()
+	broken := errors.New("no such detector")
+	for name, finder := range map[string]func() (pipeline.FaceFinder, error){
+		"cannot be made": func() (pipeline.FaceFinder, error) { return nil, broken },
+		"fails":          fixedFinder{looks: new(atomic.Int64), err: broken}.make,
+	} {
+		if _, err := Prepare(t.Context(), clips, testSpec, finder, cache, 2, nil); !errors.Is(err, broken) {
+			t.Errorf("finder %s: %v", name, err)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop := errors.New("stop")
+	_, err := Prepare(ctx, clips, testSpec, newFinder().make, cache, 1, func(int, int) { cancel(stop) })
+	if !errors.Is(err, stop) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if files, _ := filepath.Glob(filepath.Join(cache, "*")); len(files) != 0 {
+		t.Errorf("a failure left %v in the cache", files)
+	}
+}
+
+// scriptedFinder answers for the wide picture and for its mirror image in turn.
+type scriptedFinder struct {
+	answers [][]pipeline.Face
+	saw     []*capture.Frame
+}
+
+func (s *scriptedFinder) FindFaces(_ context.Context, f *capture.Frame, _ int) ([]pipeline.Face, error) {
+	s.saw = append(s.saw, f)
+	return s.answers[len(s.saw)-1], nil
+}
+
+func TestAlignedFinder(t *testing.T) {
+	usual := canonicalFaces["fer2013"]
+	picture := &capture.Frame{Width: 48, Height: 48, Pix: make([]byte, 3*48*48)}
+	for i := range picture.Pix {
+		picture.Pix[i] = byte(i / 3 % 48)
+	}
+	where := usual.in(picture)
+	// A face that is right in the picture, tilted by dy at the viewer's left eye, as a finder would tell it in the wide picture.
+	seen := func(dx, dy float64, mirrored bool) []pipeline.Face {
+		f := where
+		f.LeftEye.Y += dy
+		moveFace(&f, 24+dx, 24)
+		if mirrored {
+			mirrorFace(&f, 96)
+		}
+		return []pipeline.Face{f}
+	}
+	for _, tc := range []struct {
+		name        string
+		first, then []pipeline.Face
+		dx, dy      float64 // where the left eye is to be, from its usual place
+	}{
+		{"both", seen(1, 2, false), seen(3, 0, true), 2, 1},
+		{"only one", seen(1, 2, false), nil, 1, 2},
+		{"only the mirror", nil, seen(1, 2, true), 1, 2},
+		{"none", nil, nil, 0, 0},
+		{"one far off", seen(40, 0, false), seen(1, 0, true), 1, 0},
+		{"both far off", seen(40, 0, false), seen(-30, 0, true), 0, 0},
+	} {
+		s := &scriptedFinder{answers: [][]pipeline.Face{tc.first, tc.then}}
+		faces, err := alignedFinder{s, usual}.FindFaces(t.Context(), picture, 1)
+		if err != nil || len(faces) != 1 {
+			t.Fatalf("%s: %v, %v", tc.name, faces, err)
+		}
+		got := faces[0]
+		near64(t, tc.name+": left eye x", got.LeftEye.X, where.LeftEye.X+tc.dx, 1e-9)
+		near64(t, tc.name+": left eye y", got.LeftEye.Y, where.LeftEye.Y+tc.dy, 1e-9)
+		near64(t, tc.name+": right eye x", got.RightEye.X, where.RightEye.X+tc.dx, 1e-9)
+		near64(t, tc.name+": mouth y", got.Mouth.Y, where.Mouth.Y, 1e-9)
+		for i, f := range s.saw {
+			row := f.Pix[3*96*50 : 3*96*51]
+			if i == 1 {
+				row = mirror(&capture.Frame{Width: 96, Height: 1, Pix: row}).Pix
+			}
+			if f.Width != 96 || f.Height != 96 || row[0] != 0 || row[3*(24+10)] != 10 || row[3*95] != 47 {
+				t.Errorf("%s: look %d saw %d, %d, %d", tc.name, i, row[0], row[3*34], row[3*95])
+			}
+		}
+	}
+}
+
+// TestCanonicalFacesAreTheMedians measures canonicalFaces again.
+func TestCanonicalFacesAreTheMedians(t *testing.T) {
+	data := testData(t)
+	if testing.Short() {
+		t.Skip("detects a thousand faces")
+	}
+	finder, err := infer.NewFaceFinder(infer.Options{})
+	if errors.Is(err, infer.ErrNoRuntime) || errors.Is(err, infer.ErrNoDetector) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer finder.Close()
+	for name, usual := range canonicalFaces {
+		clips, _, err := LoadData(name, filepath.Join(data, name), DefaultLabels())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 400
+		var places [8][]float64
+		for i := range n {
+			src, err := openClip(t.Context(), &clips[i*len(clips)/n])
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := src.Read(t.Context())
+			if err := errors.Join(err, src.Close()); err != nil {
+				t.Fatal(err)
+			}
+			faces, err := alignedFinder{finder, usual}.FindFaces(t.Context(), m.Frame, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if faces[0] == usual.in(m.Frame) {
+				continue // not found
+			}
+			for j, p := range points(&faces[0]) {
+				places[2*j] = append(places[2*j], p.X/float64(m.Frame.Width))
+				places[2*j+1] = append(places[2*j+1], p.Y/float64(m.Frame.Height))
+			}
+		}
+		t.Logf("%s: found %d of %d", name, len(places[0]), n)
+		if len(places[0]) < n*9/10 {
+			t.Errorf("%s: found only %d of %d", name, len(places[0]), n)
+		}
+		for j, p := range []pipeline.Point{usual.leftEye, usual.rightEye, usual.nose, usual.mouth} {
+			for k, want := range []float64{p.X, p.Y} {
+				slices.Sort(places[2*j+k])
+				near64(t, name+" "+[]string{"left eye", "right eye", "nose", "mouth"}[j]+" "+"xy"[k:k+1], places[2*j+k][len(places[2*j+k])/2], want, 0.015)
+			}
+		}
+	}
+}
+
+func FuzzCache(f *testing.F) {
+	var b bytes.Buffer
+	encodeCuts(&b, []clipCut{
+		{audio: make([]int16, testSpec.AudioSamples()+10), windows: []windowCut{{audioAt: 10}, {
+			audioAt: -1, still: true, video: make([]byte, cropBytes(testSpec)), mask: make([]bool, testSpec.VideoFrames),
+		}}}, {err: "none"},
+	})
+	f.Add(b.Bytes(), 2)
+	f.Add(b.Bytes()[:40], 2)
+	f.Add([]byte(cacheMagic), 0)
+	f.Fuzz(func(t *testing.T, data []byte, n int) {
+		cuts := make([]clipCut, n&15)
+		if decodeCuts(sealed(data), cuts, testSpec) != nil {
+			return
+		}
+		var again bytes.Buffer
+		encodeCuts(&again, cuts)
+		// A flag is any byte but 0 in the file and 1 when written.
+		if again.Len() != len(data) {
+			t.Errorf("%d bytes decode to what takes %d", len(data), again.Len())
+		}
+	})
+}
+
+// sealed puts the CRC behind data, as a cache file has it.
+func sealed(data []byte) []byte {
+	sum := crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))
+	return binary.LittleEndian.AppendUint32(slices.Clone(data), sum)
+}

@@ -1,0 +1,281 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"sync"
+
+	"github.com/gomlx/compute"
+	onnxbackend "github.com/gomlx/compute-onnx"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/ml/train/optimizer"
+
+	"tandem/infer"
+	"tandem/pipeline"
+)
+
+var openBackend = sync.OnceValues(func() (compute.Backend, error) {
+	lib, err := infer.FindRuntime()
+	if err != nil {
+		return nil, err
+	}
+	// compute-onnx would fetch a runtime of its own where it finds none; ours is pinned.
+	onnxbackend.EnableAutoInstall(false)
+	if os.Getenv("GOMLX_NO_AUTO_INSTALL") == "" {
+		os.Setenv("GOMLX_NO_AUTO_INSTALL", "1")
+	}
+	return onnxbackend.New("cpu," + lib)
+})
+
+// network is the trained state: the variables, the optimizer's moments, and the compiled step.
+type network struct {
+	arch      Arch
+	weighting Weighting
+	recipe    Recipe
+	backend   compute.Backend
+	store     *model.Store
+	step      *model.Exec
+}
+
+func newNetwork(arch Arch, weighting Weighting, recipe Recipe, backend compute.Backend) (*network, error) {
+	if err := arch.check(); err != nil {
+		return nil, err
+	}
+	n := &network{arch: arch, weighting: weighting, recipe: recipe, backend: backend, store: model.NewStore()}
+	var err error
+	n.step, err = model.NewExec(backend, n.store, n.stepGraph)
+	return n, err
+}
+
+// batch is what one step reads. Rows pick their senses from the encoded faces and sounds, so that a face or a voice
+// is encoded once however many rows use it.
+type batch struct {
+	crops  []uint8   // [F, S, S, C]
+	sounds []float32 // [A, samples]
+	// pick[r][t] is the face of row r at frame t, or -1; hear[r] is its sound, or -1.
+	pick          [][]int
+	hear          []int
+	emotion       [][]float32 // [R][E] targets, smoothed
+	gender        [][]float32 // [R][G]
+	emotionWeight []float32   // [R], 0 where unknown
+	genderWeight  []float32
+	drop          map[string][]float32 // dropout's keep masks
+	lr            float32
+	paths         []string // of what is in the batch, for errors
+}
+
+// stepResult is what one step reports, before its update.
+type stepResult struct {
+	Joint, Emotion, Gender float64 // losses in nats
+	Weights                [2]float64
+	GradNorm               float64
+}
+
+// stepGraph is one step of training: forward, joint loss, gradients, clipping, update.
+func (n *network) stepGraph(root *model.Scope, in []*graph.Node) []*graph.Node {
+	g := in[0].Graph()
+	n.store.SetTraining(g, true)
+	crops, sounds, pick, hear, emotion, gender, ew, gw, lr := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7], in[8]
+	drop := map[string]*graph.Node{}
+	for i, d := range dropLayers(n.arch) {
+		drop[d.name] = in[9+i]
+	}
+	o := &graphOps{scope: root.At("net"), graph: g, seed: n.recipe.Seed, drop: drop}
+	logits := n.forward(o, crops, sounds, pick, hear)
+	losses := []*graph.Node{crossEntropy(logits[0], emotion, ew), crossEntropy(logits[1], gender, gw)}
+	w := &graphOps{scope: root.At("loss"), graph: g}
+	joint, weights := n.weighting.joint(w, losses, []int{n.arch.Emotions, n.arch.Genders})
+
+	// The task weights are a scope of their own: neither weight decay nor clipping may touch the paper's loss.
+	netVars, lossVars := trainable(root.At("net"), g), trainable(root.At("loss"), g)
+	grads := graph.Gradient(joint, append(append([]*graph.Node{}, netVars...), lossVars...)...)
+	netGrads, lossGrads := grads[:len(netVars)], grads[len(netVars):]
+	norm := graph.Sqrt(graph.AddScalar(sumSquares(netGrads), 1e-12))
+	if c := n.recipe.Clip; c > 0 {
+		scale := graph.MinScalar(graph.MulScalar(graph.Reciprocal(norm), c), 1)
+		for i := range netGrads {
+			netGrads[i] = graph.Mul(netGrads[i], scale)
+		}
+	}
+	update := func(scope *model.Scope, grads []*graph.Node, decay float64) {
+		if len(grads) == 0 {
+			return
+		}
+		optimizer.LearningRateVar(scope, lr.DType(), n.recipe.LearningRate).SetNodeValue(lr)
+		optimizer.Adam().WeightDecay(decay).Epsilon(1e-7).Done().(interface {
+			UpdateGraphWithGradients(*model.Scope, []*graph.Node, dtypes.DType)
+		}).UpdateGraphWithGradients(scope, grads, lr.DType())
+	}
+	update(root.At("net"), netGrads, n.recipe.WeightDecay)
+	update(root.At("loss"), lossGrads, 0)
+	return []*graph.Node{joint, losses[0], losses[1], weights, norm}
+}
+
+func trainable(scope *model.Scope, g *graph.Graph) []*graph.Node {
+	var vars []*graph.Node
+	for v := range scope.IterVariables() {
+		if v.Trainable && v.InUseByGraph(g) {
+			vars = append(vars, v.NodeValue(g))
+		}
+	}
+	return vars
+}
+
+func sumSquares(xs []*graph.Node) *graph.Node {
+	sum := graph.ReduceAllSum(graph.Square(xs[0]))
+	for _, x := range xs[1:] {
+		sum = graph.Add(sum, graph.ReduceAllSum(graph.Square(x)))
+	}
+	return sum
+}
+
+// forward encodes faces and sounds and reads the rows from them. pick is [R, T] and hear [R, 1], indices as floats
+// (-1: not there); they become one-hot products, whose gradient is again a product.
+func (n *network) forward(o *graphOps, crops, sounds, pick, hear *graph.Node) []*graph.Node {
+	g := crops.Graph()
+	rows, t := pick.Shape().Dimensions[0], pick.Shape().Dimensions[1]
+	faces := faceEncoder(o, n.arch, crops)
+	voices := soundEncoder(o, n.arch, sounds)
+	select1 := func(index *graph.Node, from *graph.Node) (values, mask *graph.Node) {
+		count := from.Shape().Dimensions[0]
+		flat := graph.Reshape(index, -1, 1)
+		iota := graph.ConvertDType(graph.Iota(g, f32(flat.Shape().Dimensions[0], count), 1), flat.DType())
+		oneHot := graph.ConvertDType(graph.Equal(iota, graph.BroadcastToDims(flat, iota.Shape().Dimensions...)), from.DType())
+		return graph.Dot(oneHot, from).Product(), graph.ConvertDType(graph.GreaterOrEqual(index, graph.ZerosLike(index)), from.DType())
+	}
+	seq, videoMask := select1(pick, faces)
+	heard, audioMask := select1(hear, voices)
+	emotion, gender := fuse(o, n.arch, graph.Reshape(seq, rows, t, n.arch.FaceDim), videoMask, heard, audioMask)
+	return []*graph.Node{emotion, gender}
+}
+
+// inputs are the batch as tensors, in the order of stepGraph.
+func (n *network) inputs(b *batch) []*tensors.Tensor {
+	s := n.arch.Spec
+	rows, t := len(b.pick), s.VideoFrames
+	pick := make([]float32, 0, rows*t)
+	hear := make([]float32, 0, rows)
+	emotion := make([]float32, 0, rows*n.arch.Emotions)
+	gender := make([]float32, 0, rows*n.arch.Genders)
+	for r := range b.pick {
+		for _, i := range b.pick[r] {
+			pick = append(pick, float32(i))
+		}
+		hear = append(hear, float32(b.hear[r]))
+		emotion = append(emotion, b.emotion[r]...)
+		gender = append(gender, b.gender[r]...)
+	}
+	in := []*tensors.Tensor{
+		tensors.FromFlatDataAndDimensions(b.crops, b.faces(s), s.CropSize, s.CropSize, s.Channels),
+		tensors.FromFlatDataAndDimensions(b.sounds, b.voices(s), s.AudioSamples()),
+		tensors.FromFlatDataAndDimensions(pick, rows, t),
+		tensors.FromFlatDataAndDimensions(hear, rows, 1),
+		tensors.FromFlatDataAndDimensions(emotion, rows, n.arch.Emotions),
+		tensors.FromFlatDataAndDimensions(gender, rows, n.arch.Genders),
+		tensors.FromFlatDataAndDimensions(b.emotionWeight, rows),
+		tensors.FromFlatDataAndDimensions(b.genderWeight, rows),
+		tensors.FromScalar(b.lr),
+	}
+	for _, d := range dropLayers(n.arch) {
+		in = append(in, tensors.FromFlatDataAndDimensions(b.drop[d.name], d.rows(b, n.arch), d.width))
+	}
+	return in
+}
+
+// errDiverged is a loss that is not a number.
+var errDiverged = errors.New("the loss is not a number")
+
+// train runs one step. GoMLX panics while it builds a graph; that comes back as an error.
+func (n *network) train(b *batch) (r stepResult, err error) {
+	in := n.inputs(b)
+	defer func() {
+		// Without this each step keeps its inputs: about 0.8 MB.
+		for _, t := range in {
+			t.FinalizeAll()
+		}
+	}()
+	args := make([]any, len(in))
+	for i, t := range in {
+		args[i] = t
+	}
+	out, err := n.step.Call(args...)
+	if err != nil {
+		return r, fmt.Errorf("training step: %w", err)
+	}
+	r.Joint, r.Emotion, r.Gender = scalar(out[0]), scalar(out[1]), scalar(out[2])
+	w := tensors.MustCopyFlatData[float32](out[3])
+	r.Weights = [2]float64{float64(w[0]), float64(w[1])}
+	r.GradNorm = scalar(out[4])
+	for _, t := range out {
+		t.FinalizeAll()
+	}
+	if math.IsNaN(r.Joint+r.GradNorm) || math.IsInf(r.Joint+r.GradNorm, 0) {
+		return r, fmt.Errorf("%w; the batch holds %v", errDiverged, b.paths)
+	}
+	return r, nil
+}
+
+func scalar(t *tensors.Tensor) float64 { return float64(tensors.ToScalar[float32](t)) }
+
+// weights copies the network's parameters.
+func (n *network) weights() weights {
+	w := weights{}
+	for v := range n.store.RootScope().At("net").IterVariables() {
+		if !v.Trainable {
+			continue
+		}
+		value := v.MustValue()
+		w[v.Path()[len("/net/"):]] = weight{dims: value.Shape().Dimensions, data: tensors.MustCopyFlatData[float32](value)}
+	}
+	return w
+}
+
+// logits runs the trained graph as it stands, without dropout, on windows: [window][emotions..., genders...]. Only
+// tests use it: everything else runs the exported file.
+func (n *network) logits(ws []*pipeline.Window) ([][]float32, error) {
+	s := n.arch.Spec
+	var crops []uint8
+	var sounds, pick, hear []float32
+	for i, w := range ws {
+		crops, sounds = append(crops, w.Video...), append(sounds, w.Audio...)
+		for t, seen := range w.VideoMask {
+			if seen {
+				pick = append(pick, float32(i*s.VideoFrames+t))
+			} else {
+				pick = append(pick, -1)
+			}
+		}
+		if w.AudioPresent {
+			hear = append(hear, float32(i))
+		} else {
+			hear = append(hear, -1)
+		}
+	}
+	exec, err := model.NewExec(n.backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
+		o := &graphOps{scope: root.At("net"), graph: in[0].Graph(), seed: n.recipe.Seed}
+		return []*graph.Node{graph.Concatenate(n.forward(o, in[0], in[1], in[2], in[3]), 1)}
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer exec.Finalize()
+	out, err := exec.Call(
+		tensors.FromFlatDataAndDimensions(crops, len(ws)*s.VideoFrames, s.CropSize, s.CropSize, s.Channels),
+		tensors.FromFlatDataAndDimensions(sounds, len(ws), s.AudioSamples()),
+		tensors.FromFlatDataAndDimensions(pick, len(ws), s.VideoFrames),
+		tensors.FromFlatDataAndDimensions(hear, len(ws), 1))
+	if err != nil {
+		return nil, err
+	}
+	flat := tensors.MustCopyFlatData[float32](out[0])
+	rows := make([][]float32, len(ws))
+	for i := range rows {
+		rows[i] = flat[i*len(flat)/len(ws) : (i+1)*len(flat)/len(ws)]
+	}
+	return rows, nil
+}

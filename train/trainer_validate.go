@@ -1,0 +1,185 @@
+package train
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"sync"
+
+	"tandem/infer"
+	"tandem/pipeline"
+)
+
+// setScores are one data set's scores on the validation split; a task without labels is nil.
+type setScores struct{ Emotion, Gender *Scores }
+
+// validation is what the exported model says of the validation split.
+type validation struct {
+	sets  map[string]setScores
+	score float64 // mean over sets and tasks of (accuracy + UAR) / 2: what early stopping looks at
+	// Logits (up to a constant) and truth of each window, to fit temperatures.
+	emotion, gender           [][]float32
+	emotionTruth, genderTruth []int
+}
+
+// validator runs exported networks on the validation split, through the runtime that will run them. A still, and a
+// voice without a face, go through a network of one frame: its answer is the same, since a face that does not
+// change brings no motion, at an eighth of the work.
+type validator struct {
+	arch Arch
+	data *Prepared
+	one  []int // samples that one frame tells
+	many []int
+}
+
+func newValidator(arch Arch, data *Prepared) *validator {
+	v := &validator{arch: arch, data: data}
+	for i, s := range data.Samples {
+		if s.Still || s.Video == nil {
+			v.one = append(v.one, i)
+		} else {
+			v.many = append(v.many, i)
+		}
+	}
+	return v
+}
+
+func (v *validator) run(ctx context.Context, w weights, c infer.Contract) (*validation, error) {
+	p := make([]pipeline.Prediction, len(v.data.Samples))
+	single := v.arch
+	single.Spec.VideoFrames = 1
+	for _, part := range []struct {
+		arch    Arch
+		samples []int
+	}{{single, v.one}, {v.arch, v.many}} {
+		if len(part.samples) == 0 {
+			continue
+		}
+		model, err := export(part.arch, w, c)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.predict(ctx, model, part.arch, part.samples, p); err != nil {
+			return nil, err
+		}
+	}
+	return v.judge(p), nil
+}
+
+// predict fills p for the samples, with one single-threaded session a core: small batches scale better so than by
+// splitting each layer.
+func (v *validator) predict(ctx context.Context, model []byte, arch Arch, samples []int, p []pipeline.Prediction) error {
+	const chunk = 32
+	workers := runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	errs := make([]error, workers)
+	next := make(chan []int, (len(samples)+chunk-1)/chunk)
+	for i := 0; i < len(samples); i += chunk {
+		next <- samples[i:min(i+chunk, len(samples))]
+	}
+	close(next)
+	for k := range workers {
+		wg.Go(func() {
+			rec, err := infer.NewRecognizer(model, infer.Options{Threads: 1})
+			if err != nil {
+				errs[k] = err
+				return
+			}
+			defer rec.Close()
+			for ids := range next {
+				ws := make([]*pipeline.Window, len(ids))
+				for i, id := range ids {
+					ws[i] = v.data.Window(id)
+					t := arch.Spec.VideoFrames
+					ws[i].VideoMask = ws[i].VideoMask[:t]
+					ws[i].Video = ws[i].Video[:t*cropBytes(arch.Spec)]
+				}
+				out, err := rec.Recognize(ctx, ws)
+				if err != nil {
+					errs[k] = err
+					return
+				}
+				for i, id := range ids {
+					p[id] = out[i]
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge averages each clip's windows and scores each data set.
+func (v *validator) judge(p []pipeline.Prediction) *validation {
+	out := &validation{sets: map[string]setScores{}}
+	type sums struct{ emotion, gender []float64 }
+	clips := map[int]*sums{}
+	for i, s := range v.data.Samples {
+		c := clips[s.Clip]
+		if c == nil {
+			c = &sums{make([]float64, v.arch.Emotions), make([]float64, v.arch.Genders)}
+			clips[s.Clip] = c
+		}
+		add := func(sum []float64, p []float32) []float32 {
+			logits := make([]float32, len(p))
+			for k, x := range p {
+				sum[k] += float64(x)
+				logits[k] = float32(math.Log(math.Max(float64(x), 1e-12)))
+			}
+			return logits
+		}
+		clip := v.data.Clips[s.Clip]
+		out.emotion, out.emotionTruth = append(out.emotion, add(c.emotion, p[i].Emotion)), append(out.emotionTruth, clip.Emotion)
+		out.gender, out.genderTruth = append(out.gender, add(c.gender, p[i].Gender)), append(out.genderTruth, clip.Gender)
+	}
+	type rows struct {
+		p     [][]float64
+		truth []int
+	}
+	emotion, gender := map[string]*rows{}, map[string]*rows{}
+	put := func(m map[string]*rows, set string, sum []float64, truth int) {
+		if truth < 0 {
+			return
+		}
+		if m[set] == nil {
+			m[set] = &rows{}
+		}
+		total := 0.0
+		for _, x := range sum {
+			total += x
+		}
+		mean := make([]float64, len(sum))
+		for k, x := range sum {
+			mean[k] = x / total
+		}
+		m[set].p, m[set].truth = append(m[set].p, mean), append(m[set].truth, truth)
+	}
+	for i, c := range v.data.Clips {
+		if s := clips[i]; s != nil {
+			put(emotion, c.Dataset, s.emotion, c.Emotion)
+			put(gender, c.Dataset, s.gender, c.Gender)
+		}
+	}
+	n := 0
+	for set, r := range emotion {
+		s := Score(r.p, r.truth, v.arch.Emotions)
+		out.sets[set] = setScores{Emotion: &s}
+		out.score += (s.Accuracy + s.UAR) / 2
+		n++
+	}
+	for set, r := range gender {
+		s := Score(r.p, r.truth, v.arch.Genders)
+		both := out.sets[set]
+		both.Gender = &s
+		out.sets[set] = both
+		out.score += (s.Accuracy + s.UAR) / 2
+		n++
+	}
+	out.score /= math.Max(float64(n), 1)
+	return out
+}
