@@ -38,7 +38,7 @@ build: setup assets
 		ln -f "$$f" "../../build/$$f" 2>/dev/null || cp -f "$$f" "../../build/$$f" || exit 1; done
 
 setup:
-	@assets/setup.sh $(filter nocamera,$(TAGS))
+	@assets/setup.sh $(findstring nocamera,$(TAGS))
 
 setup-test:
 	@assets/setup.sh test
@@ -77,7 +77,7 @@ fuzz: setup assets
 	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort -u | sed 's/^func //' | while read -r target; do \
 		dir=$$(dirname "$$(grep -rl --include='*_test.go' "^func $$target(" .)"); \
 		echo "$$dir $$target"; \
-		go test -tags $(TAGS) -timeout 10m -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "./$$dir" || exit 1; done
+		go test -tags $(TAGS) -timeout 10m -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "./$$dir" || exit 1; done
 
 clean:
 	rm -rf build

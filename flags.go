@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -55,6 +56,8 @@ type options struct {
 
 	report string
 	split  string
+	senses string
+	seeded bool // --seed was given
 }
 
 // The flags, by what they belong to. Defaults and environment are here and nowhere else.
@@ -102,6 +105,40 @@ func (o *options) dataFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.data, "data", nil, "data set `NAME=PATH`, repeatable; NAME is one of "+strings.Join(train.DatasetNames(), ", ")+" (in TANDEM_DATA: separated by commas)")
 	f.StringVar(&o.cache, "cache", "", "keep prepared samples in `DIR` (default: tandem in the user's cache folder)")
 	f.IntVar(&o.workers, "workers", 0, "clips prepared at a time, `N` (default: one a core)")
+}
+
+func (o *options) trainFlags(f *pflag.FlagSet) {
+	o.dataFlags(f)
+	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
+	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
+	f.StringVar(&o.weighting, "weighting", "", "how the tasks' losses are weighted: "+strings.Join(train.Weightings, ", ")+" or static:EMOTION,GENDER (default: the recipe's)")
+	f.StringVar(&o.modal, "modal", "", "`SENSES` to train: multi, audio or video (default: the recipe's)")
+	f.IntVar(&o.epochs, "epochs", 0, "epochs at most, `N` (default: the recipe's)")
+	f.Uint64Var(&o.seed, "seed", 0, "seed `N` of all that is random (default: the recipe's)")
+	f.StringVar(&o.run, "run", "", "`DIR` for the run's log and checkpoints (default: beside the model, NAME.run)")
+	f.BoolVar(&o.resume, "resume", false, "go on where the run in --run stopped")
+	o.logFlags(f)
+}
+
+func (o *options) evalFlags(f *pflag.FlagSet) {
+	o.modelFlag(f)
+	o.dataFlags(f)
+	f.StringVar(&o.split, "split", train.SplitVal, "`SPLIT` to judge by: "+strings.Join(splits, ", "))
+	f.StringVar(&o.senses, "senses", string(train.BothSenses), "`SENSES` to judge by: "+strings.Join(senses, ", "))
+	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
+	o.threadsFlag(f)
+	o.logFlags(f)
+}
+
+func (o *options) describeFlags(f *pflag.FlagSet) {
+	o.modelFlag(f)
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	o.logFlags(f)
+}
+
+func (o *options) devicesFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	o.logFlags(f)
 }
 
 // errHelp is what parse returns for --help.
@@ -159,6 +196,7 @@ func (c *command) parse(args []string) (*options, error) {
 		return nil, wrong
 	}
 	o.args = f.Args()
+	o.seeded = f.Changed("seed")
 	if n := len(o.args); n < c.minArgs || c.maxArgs >= 0 && n > c.maxArgs {
 		if n < c.minArgs {
 			return nil, fmt.Errorf("%s is missing", c.args)
@@ -192,6 +230,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--workers %d: give 1 or more, or 0 for one a core", o.workers)
 	case o.epochs < 0:
 		return fmt.Errorf("--epochs %d: give 1 or more", o.epochs)
+	case has("senses") && !slices.Contains(senses, o.senses):
+		return fmt.Errorf("--senses %q: known are %s", o.senses, strings.Join(senses, ", "))
 	case has("split") && !slices.Contains(splits, o.split):
 		return fmt.Errorf("--split %q: known are %s", o.split, strings.Join(splits, ", "))
 	case has("data") && len(o.data) == 0:
@@ -209,8 +249,11 @@ func (o *options) check(f *pflag.FlagSet) error {
 	return nil
 }
 
-// splits are the values of --split.
-var splits = []string{"train", "val", "test", "all"}
+// The values of --split and --senses.
+var (
+	splits = []string{train.SplitTrain, train.SplitVal, train.SplitTest, train.SplitAll}
+	senses = []string{string(train.BothSenses), string(train.AudioOnly), string(train.VideoOnly)}
+)
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
@@ -252,6 +295,13 @@ type command struct {
 	minArgs, maxArgs        int // maxArgs -1: any number
 	flags                   func(*options, *pflag.FlagSet)
 	run                     runner
+}
+
+type runner func(context.Context, *console, *options) error
+
+// commands are all of them, in the order in which a newcomer needs them.
+func commands() []*command {
+	return []*command{analyzeCommand, liveCommand, trainCommand, evalCommand, modelCommand, devicesCommand}
 }
 
 func findCommand(name string) *command {

@@ -86,7 +86,9 @@ func (c *console) setLog(level slog.Level) {
 }
 
 // say writes a line for people.
-func (c *console) say(format string, args ...any) { fmt.Fprintf(c.err, "tandem: "+format+"\n", args...) }
+func (c *console) say(format string, args ...any) {
+	fmt.Fprintf(c.err, "tandem: "+format+"\n", args...)
+}
 
 // results is standard output; it notes when its reader has gone.
 type results struct {

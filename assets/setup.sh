@@ -30,7 +30,7 @@ need() {
 library() { command -v pkg-config && pkg-config --exists "$1"; }
 
 # go_works tells whether the go on PATH can build this module, perhaps by fetching a newer one by itself.
-go_works() { (cd "$root" && go list -m); }
+go_works() { (cd "$root" && go list -m) >/dev/null 2>&1; }
 
 need g++ "compiles the parts in C and C++" command -v g++
 need pkg-config "finds the libraries" command -v pkg-config
@@ -80,7 +80,7 @@ if ((${#packages[@]})); then
 	fi
 fi
 
-go_works >/dev/null 2>&1 && exit 0
+go_works && exit 0
 # Go publishes itself as a module, so that even an old go can fetch a new one, checked against the module checksum
 # database. Go 1.21 and newer do this alone, but distributions switch it off; 1.19 cannot.
 version=$(awk '$1 == "go" { print $2; exit }' "$root/go.mod")

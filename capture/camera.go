@@ -36,6 +36,7 @@ const (
 //
 // Opening gives up after ten seconds.
 func OpenCamera(spec string) (Source, error) {
+	av.Quiet() // OpenCV reads with libav too
 	c := &camera{name: "camera " + spec}
 	if err := c.open(spec); err != nil {
 		c.close()

@@ -2,13 +2,7 @@
 
 package capture
 
-import (
-	"errors"
-	"fmt"
-)
-
-// ErrNoCamera says that this program was built without OpenCV (-tags nocamera).
-var ErrNoCamera = errors.New("built without camera support")
+import "fmt"
 
 // OpenCamera always fails in a program that was built with -tags nocamera. A FIFO, a file or a URL opens with Open.
 func OpenCamera(spec string) (Source, error) {

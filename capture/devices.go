@@ -2,6 +2,7 @@ package capture
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/gordonklaus/portaudio"
 )
+
+// ErrNoCamera says that this program was built without OpenCV (-tags nocamera).
+var ErrNoCamera = errors.New("built without camera support")
 
 // DeviceKind is what a Device captures.
 type DeviceKind string

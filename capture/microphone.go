@@ -141,6 +141,7 @@ func (m *microphone) hear(in []float32, info portaudio.StreamCallbackTimeInfo, f
 	if ago <= 0 || ago > time.Second { // some drivers do not know
 		ago = length + m.latency
 	}
+	println("DBG", now.Sub(m.start).Milliseconds(), "ago", (info.CurrentTime - info.InputBufferAdcTime).Microseconds(), "n", len(data), "next", m.clock.next.Milliseconds(), flags, m.latency.Milliseconds())
 	at, cut, gap := m.clock.place(now.Sub(m.start)-ago, len(data))
 	if flags&portaudio.InputOverflow != 0 || cut > 0 {
 		out.lose(Drops{Samples: gap + cut})
@@ -204,6 +205,7 @@ type soundClock struct {
 	next    time.Duration // where sound goes on
 	least   time.Duration // least lateness seen since
 	until   time.Duration // when to look at it
+	ahead   int           // samples still to be cut because the clock was ahead
 }
 
 const (
@@ -219,17 +221,20 @@ func (c *soundClock) place(seen time.Duration, n int) (at time.Duration, cut, ga
 	}
 	c.least = min(c.least, seen-c.next)
 	at = c.next
-	if c.next >= c.until {
+	if c.next >= c.until && c.ahead == 0 {
 		switch {
 		case c.least > soundSlack:
 			gap = int(c.least * SampleRate / time.Second)
 			at += c.least
 		case c.least < -soundSlack:
-			cut = min(int(-c.least*SampleRate/time.Second), n)
-			n -= cut
+			c.ahead = int(-c.least * SampleRate / time.Second)
 		}
 		c.least, c.until = time.Hour, at+soundWhile
 	}
-	c.next = at + time.Duration(n)*time.Second/SampleRate
+	if cut = min(c.ahead, n); cut > 0 {
+		c.ahead -= cut
+		c.least = time.Hour
+	}
+	c.next = at + time.Duration(n-cut)*time.Second/SampleRate
 	return at, cut, gap
 }

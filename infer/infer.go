@@ -5,6 +5,7 @@ package infer
 import (
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 )
 
@@ -40,7 +41,7 @@ var models embed.FS
 func DefaultModel() ([]byte, error) {
 	b, err := models.ReadFile("models/default.onnx")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errNoDefault
+		return nil, fmt.Errorf("%w: give one with --model FILE, or write infer/models/default.onnx with `tandem train` and build again", ErrNoDefaultModel)
 	}
 	return b, err
 }

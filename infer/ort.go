@@ -17,9 +17,6 @@ import (
 // onnxRuntimeVersion is the version that assets/ pins; the Go binding asks for an API that older ones lack.
 const onnxRuntimeVersion = "1.27.0"
 
-var errNoDefault = fmt.Errorf("%w: give one with --model FILE, or write infer/models/default.onnx with `tandem train` and build again",
-	ErrNoDefaultModel)
-
 // runtimeNames are the file names of the library, the best first.
 func runtimeNames() []string {
 	switch runtime.GOOS {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -24,6 +23,7 @@ type graphOps struct {
 	scope *model.Scope
 	graph *graph.Graph
 	seed  uint64                 // of new parameters
+	wide  bool                   // compute in float64: gradient checks do, training does not
 	drop  map[string]*graph.Node // keep masks by dropout's name, already divided by the keep probability; nil: no dropout
 }
 
@@ -66,15 +66,23 @@ func (i initializer) values(name string, seed uint64, dims []int) []float32 {
 }
 
 func (o *graphOps) param(name string, init initializer, dims ...int) *graph.Node {
-	return o.variable(name, init, dims...).NodeValue(o.graph)
+	return o.typed(o.variable(name, init, dims...).NodeValue(o.graph))
+}
+
+// typed converts x to the type that the graph computes in.
+func (o *graphOps) typed(x *graph.Node) *graph.Node {
+	if o.wide {
+		return graph.ConvertDType(x, dtypes.Float64)
+	}
+	return graph.ConvertDType(x, dtypes.Float32)
 }
 
 func (o *graphOps) constant(data []float32, dims ...int) *graph.Node {
-	return graph.Const(o.graph, tensors.FromFlatDataAndDimensions(data, dims...))
+	return o.typed(graph.Const(o.graph, tensors.FromFlatDataAndDimensions(data, dims...)))
 }
 
 func (o *graphOps) image(x *graph.Node, lo, hi float64) *graph.Node {
-	return graph.AddScalar(graph.MulScalar(graph.ConvertDType(x, dtypes.Float32), (hi-lo)/255), lo)
+	return graph.AddScalar(graph.MulScalar(o.typed(x), (hi-lo)/255), lo)
 }
 
 // kernel is a convolution's weight [taps*in, out]: each filter brought to zero mean and a variance of 1/fan-in, times
@@ -183,5 +191,3 @@ func (o *graphOps) dropout(x *graph.Node, name string) *graph.Node {
 	}
 	return x
 }
-
-func f32(dims ...int) shapes.Shape { return shapes.Make(dtypes.Float32, dims...) }

@@ -31,7 +31,7 @@ type Sample struct {
 // SkippedClip is a clip that gave no sample.
 type SkippedClip struct {
 	Path string
-	Err  error
+	Err  error // names the file too
 }
 
 // Prepared is a data set cut into windows.
@@ -232,10 +232,7 @@ func cutClip(ctx context.Context, c *Clip, spec pipeline.Spec, finder pipeline.F
 		return nil
 	})
 	if err == nil && len(cut.windows) == 0 {
-		err = ErrNoSense
-	}
-	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%s: %w", c.Path(), err)
+		err = fmt.Errorf("%s: %w", c.Path(), ErrNoSense)
 	}
 	return cut, err
 }

@@ -169,8 +169,8 @@ type relativeFace struct{ leftEye, rightEye, nose, mouth pipeline.Point }
 // canonicalFaces is where the faces lie of those sets whose pictures are faces, cut out alike: the medians over the pictures in
 // which alignedFinder finds one, made symmetric. A test with the data measures them again.
 var canonicalFaces = map[string]*relativeFace{
-	"fer2013": {leftEye: at(0.318, 0.385), rightEye: at(0.682, 0.385), nose: at(0.5, 0.58), mouth: at(0.5, 0.775)},
-	"utkface": {leftEye: at(0.305, 0.293), rightEye: at(0.695, 0.293), nose: at(0.5, 0.51), mouth: at(0.5, 0.717)},
+	"fer2013": {leftEye: at(0.318, 0.385), rightEye: at(0.682, 0.385), nose: at(0.5, 0.6), mouth: at(0.5, 0.775)},
+	"utkface": {leftEye: at(0.305, 0.293), rightEye: at(0.695, 0.293), nose: at(0.5, 0.534), mouth: at(0.5, 0.717)},
 }
 
 func at(x, y float64) pipeline.Point { return pipeline.Point{X: x, Y: y} }
@@ -181,8 +181,8 @@ func points(f *pipeline.Face) [4]*pipeline.Point {
 }
 
 // alignedFinder finds the face in a picture of a set whose pictures are faces. Such a face is nearer than those which the detector
-// was taught, and it answers with a tilt to one side or not at all. So it is shown the picture in the middle of a wider one, and its
-// mirror image, and the two answers' mean counts; with neither, the face is taken to be where it usually is in that set.
+// was taught, and it answers with a tilt to one side, or not at all. So it is shown the picture in the middle of a wider one, and its
+// mirror image, and the mean of both answers counts; without any, the face is taken to be where it usually is in that set.
 type alignedFinder struct {
 	finder pipeline.FaceFinder
 	usual  *relativeFace
@@ -209,25 +209,32 @@ func (a alignedFinder) FindFaces(ctx context.Context, f *capture.Frame, _ int) (
 			mirrorFace(&face, float64(wide.Width))
 		}
 		moveFace(&face, -dx, -dy)
-		if alike(&face, &usual, f) {
+		if alike(&face, &usual, maxOff*float64(min(f.Width, f.Height))) {
 			found = append(found, face)
 		}
 	}
-	switch len(found) {
-	case 0:
+	switch {
+	case len(found) == 0:
 		return []pipeline.Face{usual}, nil
-	case 1:
+	case len(found) == 1:
 		return found, nil
+	case alike(&found[0], &found[1], maxApart*float64(min(f.Width, f.Height))):
+		return []pipeline.Face{meanFace(found[0], found[1])}, nil
+	case found[1].Score > found[0].Score:
+		return found[1:], nil
 	}
-	return []pipeline.Face{meanFace(found[0], found[1])}, nil
+	return found[:1], nil
 }
 
-// maxOff is how far, in parts of the picture's side, eyes and mouth of a face may lie from their usual places; one further off is
-// false, or somebody's behind.
-const maxOff = 0.2
+// In parts of the picture's side: a face whose eyes, nose or mouth lie further than maxOff from their usual places is false, or
+// somebody's behind (the detector is right about most that are closer: turned, tilted and small faces); two answers further than
+// maxApart from each other are not of the same face, and the better one counts.
+const (
+	maxOff   = 0.4
+	maxApart = 0.15
+)
 
-func alike(a, b *pipeline.Face, f *capture.Frame) bool {
-	off := maxOff * float64(min(f.Width, f.Height))
+func alike(a, b *pipeline.Face, off float64) bool {
 	for i, p := range points(a) {
 		if q := points(b)[i]; math.Hypot(p.X-q.X, p.Y-q.Y) > off {
 			return false

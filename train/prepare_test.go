@@ -295,6 +295,10 @@ func TestAlignedFinder(t *testing.T) {
 		}
 		return []pipeline.Face{f}
 	}
+	scored := func(f []pipeline.Face, score float64) []pipeline.Face {
+		f[0].Score = score
+		return f
+	}
 	for _, tc := range []struct {
 		name        string
 		first, then []pipeline.Face
@@ -306,6 +310,8 @@ func TestAlignedFinder(t *testing.T) {
 		{"none", nil, nil, 0, 0},
 		{"one far off", seen(40, 0, false), seen(1, 0, true), 1, 0},
 		{"both far off", seen(40, 0, false), seen(-30, 0, true), 0, 0},
+		{"apart, the first better", seen(-5, 0, false), scored(seen(5, 0, true), 0.5), -5, 0},
+		{"apart, the second better", scored(seen(-5, 0, false), 0.5), seen(5, 0, true), 5, 0},
 	} {
 		s := &scriptedFinder{answers: [][]pipeline.Face{tc.first, tc.then}}
 		faces, err := alignedFinder{s, usual}.FindFaces(t.Context(), picture, 1)
@@ -384,10 +390,11 @@ func TestCanonicalFacesAreTheMedians(t *testing.T) {
 }
 
 func FuzzCache(f *testing.F) {
+	spec := pipeline.Spec{Window: time.Millisecond, Hop: time.Millisecond, VideoFrames: 2, CropSize: 3, Channels: 1, CropMargin: 2}
 	var b bytes.Buffer
 	encodeCuts(&b, []clipCut{
-		{audio: make([]int16, testSpec.AudioSamples()+10), windows: []windowCut{{audioAt: 10}, {
-			audioAt: -1, still: true, video: make([]byte, cropBytes(testSpec)), mask: make([]bool, testSpec.VideoFrames),
+		{audio: make([]int16, spec.AudioSamples()+10), windows: []windowCut{{audioAt: 10}, {
+			audioAt: -1, still: true, video: make([]byte, cropBytes(spec)), mask: make([]bool, spec.VideoFrames),
 		}}}, {err: "none"},
 	})
 	f.Add(b.Bytes(), 2)
@@ -395,7 +402,7 @@ func FuzzCache(f *testing.F) {
 	f.Add([]byte(cacheMagic), 0)
 	f.Fuzz(func(t *testing.T, data []byte, n int) {
 		cuts := make([]clipCut, n&15)
-		if decodeCuts(sealed(data), cuts, testSpec) != nil {
+		if decodeCuts(sealed(data), cuts, spec) != nil {
 			return
 		}
 		var again bytes.Buffer

@@ -10,6 +10,7 @@ import (
 	"github.com/gomlx/compute"
 	onnxbackend "github.com/gomlx/compute-onnx"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -144,7 +145,7 @@ func (n *network) forward(o *graphOps, crops, sounds, pick, hear *graph.Node) []
 	select1 := func(index *graph.Node, from *graph.Node) (values, mask *graph.Node) {
 		count := from.Shape().Dimensions[0]
 		flat := graph.Reshape(index, -1, 1)
-		iota := graph.ConvertDType(graph.Iota(g, f32(flat.Shape().Dimensions[0], count), 1), flat.DType())
+		iota := graph.ConvertDType(graph.Iota(g, shapes.Make(dtypes.Float32, flat.Shape().Dimensions[0], count), 1), flat.DType())
 		oneHot := graph.ConvertDType(graph.Equal(iota, graph.BroadcastToDims(flat, iota.Shape().Dimensions...)), from.DType())
 		return graph.Dot(oneHot, from).Product(), graph.ConvertDType(graph.GreaterOrEqual(index, graph.ZerosLike(index)), from.DType())
 	}

@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/graph"
 )
 
@@ -110,6 +109,6 @@ func crossEntropy(logits, target, weight *graph.Node) *graph.Node {
 	shifted := graph.Sub(logits, graph.StopGradient(graph.ReduceAndKeep(logits, graph.ReduceMax, -1)))
 	logp := graph.Sub(shifted, graph.Log(graph.ReduceAndKeep(graph.Exp(shifted), graph.ReduceSum, -1)))
 	rows := graph.Neg(graph.ReduceSum(graph.Mul(target, logp), -1))
-	total := graph.Max(graph.ReduceAllSum(weight), graph.Scalar(weight.Graph(), dtypes.Float32, 1e-6))
+	total := graph.Max(graph.ReduceAllSum(weight), graph.Scalar(weight.Graph(), weight.DType(), 1e-6))
 	return graph.Div(graph.ReduceAllSum(graph.Mul(rows, weight)), total)
 }

@@ -55,6 +55,10 @@ type Media struct {
 	Samples *Samples
 }
 
+// Quiet keeps libav from writing to stderr, in this package and wherever else in the process it is used. Errors
+// say what is worth saying.
+func Quiet() { takeLog() }
+
 var takeLog = sync.OnceFunc(func() { C.tav_take_log() })
 
 var errAgain = C.int(-int(syscall.EAGAIN))

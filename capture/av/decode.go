@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 	"unsafe"
 )
@@ -57,6 +58,9 @@ func openCodec(par *C.AVCodecParameters, timeBase C.AVRational, threads int, low
 // decode sends one packet (nil drains) and calls each for every frame that comes out. The frame is c.frame,
 // valid during the call.
 func (c *codec) decode(pkt *C.AVPacket, each func(*C.AVFrame) error) error {
+	runtime.LockOSThread() // for logged
+	defer runtime.UnlockOSThread()
+	C.tav_clear_log()
 	sent := C.avcodec_send_packet(c.ctx, pkt)
 	for {
 		r := C.avcodec_receive_frame(c.ctx, c.frame)
@@ -64,14 +68,14 @@ func (c *codec) decode(pkt *C.AVPacket, each func(*C.AVFrame) error) error {
 			break
 		}
 		if r < 0 {
-			return fmt.Errorf("%w: %w", ErrCorrupt, Error(r))
+			return fmt.Errorf("%w: %w", ErrCorrupt, logged(r))
 		}
 		if err := each(c.frame); err != nil {
 			return err
 		}
 	}
 	if sent < 0 && sent != C.AVERROR_EOF {
-		return fmt.Errorf("%w: %w", ErrCorrupt, Error(sent))
+		return fmt.Errorf("%w: %w", ErrCorrupt, logged(sent))
 	}
 	return nil
 }
@@ -106,7 +110,7 @@ func (p *painter) wants(t time.Duration) bool {
 func squareSize(w, h C.int, sar C.AVRational) (int, int) {
 	if sar.num > 0 && sar.den > 0 && sar.num != sar.den {
 		// Beyond 4:1 it is a fault in the file rather than a shape of pixels.
-		if wide := int64(w) * int64(sar.num) / int64(sar.den); wide > 0 && wide <= 4*int64(w) && 4*wide >= int64(w) {
+		if wide := (int64(w)*int64(sar.num) + int64(sar.den)/2) / int64(sar.den); wide > 0 && wide <= 4*int64(w) && 4*wide >= int64(w) {
 			return int(wide), int(h)
 		}
 	}

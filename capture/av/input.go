@@ -21,6 +21,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"runtime"
@@ -29,6 +30,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode/utf8"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -93,6 +95,7 @@ type Input struct {
 	got     bool // anything at all
 	bad     int  // reads failed in a row
 	stats   Stats
+	why     error // what was wrong with the last packet that could not be decoded
 	end     error // what Read says from now on, nil while there is more
 }
 
@@ -180,9 +183,6 @@ func (in *Input) open(ctx context.Context, input string) error {
 		return in.failed(ctx, r, true)
 	}
 	in.info.Format = C.GoString(in.fmt.iformat.name)
-	if in.info.Format == "tty" { // libav would draw any .txt as a picture
-		return fmt.Errorf("%w: it is a text file", ErrNotMedia)
-	}
 	in.arm()
 	if r := C.avformat_find_stream_info(in.fmt, nil); r < 0 {
 		return in.failed(ctx, r, true)
@@ -229,12 +229,25 @@ func (in *Input) target(ctx context.Context, input string) (string, error) {
 	case st.Mode().IsRegular() && st.Size() == 0:
 		return "", fmt.Errorf("%w: the file is empty", ErrNotMedia)
 	}
+	return "file:" + path, sniff(path)
+}
+
+// sniff refuses text, of which libav would draw some as a picture and follow some, playlists, to other places.
+func sniff(path string) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", cause(err)
+		return cause(err)
 	}
-	f.Close()
-	return "file:" + path, nil
+	defer f.Close()
+	head := make([]byte, 512)
+	n, err := f.Read(head)
+	if err != nil {
+		return cause(err)
+	}
+	if head = head[:n]; utf8.Valid(head[:max(n-utf8.UTFMax, 1)]) && strings.HasPrefix(http.DetectContentType(head), "text/") {
+		return fmt.Errorf("%w: it is a text file", ErrNotMedia)
+	}
+	return nil
 }
 
 // cause leaves out the path that an os error repeats.
@@ -245,9 +258,12 @@ func cause(err error) error {
 	return err
 }
 
+// arm bounds what libav does next. A file gets longer, as it may be a disk's fault.
 func (in *Input) arm() {
 	if in.isURL || in.pipe >= 0 {
 		in.guard.arm(in.o.Timeout)
+	} else {
+		in.guard.arm(max(in.o.Timeout, time.Minute))
 	}
 }
 
@@ -259,14 +275,20 @@ func (in *Input) failed(ctx context.Context, r C.int, opening bool) error {
 	case in.closing.Load():
 		return os.ErrClosed
 	case in.guard.expired():
-		return fmt.Errorf("no answer: %w after %v", ErrTimeout, in.o.Timeout)
+		return fmt.Errorf("no answer: %w", ErrTimeout)
 	case opening && r == C.AVERROR_INVALIDDATA:
-		if log := strings.TrimSpace(C.GoString(C.tav_last_log())); log != "" {
-			return fmt.Errorf("%w: %s", ErrNotMedia, log)
-		}
-		return fmt.Errorf("%w: %w", ErrNotMedia, Error(r))
+		return fmt.Errorf("%w: %w", ErrNotMedia, logged(r))
 	}
 	return Error(r)
+}
+
+// logged is the error r with what libav logged of it. The caller has locked its thread since tav_clear_log.
+func logged(r C.int) error {
+	log := strings.Join(strings.Fields(C.GoString(C.tav_last_log())), " ")
+	if log == "" {
+		return Error(r)
+	}
+	return fmt.Errorf("%s (%w)", strings.TrimSuffix(log, "."), Error(r))
 }
 
 // choose picks the streams, opens their decoders and fills in.info.
@@ -309,6 +331,9 @@ func (in *Input) choose() error {
 		return why
 	}
 	in.measure()
+	if in.info.Still && in.info.Width == 0 {
+		return fmt.Errorf("%w: %w", ErrNotMedia, logged(C.AVERROR_INVALIDDATA))
+	}
 	return nil
 }
 
@@ -447,6 +472,7 @@ func (in *Input) step(ctx context.Context) error {
 		in.stats.Truncated = in.pkt.flags&C.AV_PKT_FLAG_CORRUPT != 0 // cut off, if it is the last
 		if err := in.decode(kind, in.pkt); errors.Is(err, ErrCorrupt) {
 			in.stats.Corrupt++
+			in.why = err
 		} else if err != nil {
 			return err
 		}
@@ -519,6 +545,9 @@ func (in *Input) finish() error {
 		in.stats.Truncated = true
 	}
 	if !in.got && len(in.pending) == 0 {
+		if in.why != nil {
+			return fmt.Errorf("%w: %w", ErrNotMedia, in.why)
+		}
 		return ErrNotMedia
 	}
 	return io.EOF

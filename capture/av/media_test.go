@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -134,13 +135,21 @@ func (m media) flashes() []time.Duration {
 // beeps are the times at which beeps start, to about 2 ms.
 func (m media) beeps() []time.Duration {
 	const window, hop = 80, 8
-	var out []time.Duration
+	var levels []float64
 	wave := m.wave()
-	was := false
 	for i := 0; i+window <= len(wave); i += hop {
-		is := capture.BeepLevel(wave[i:i+window]) > 0.35
+		levels = append(levels, capture.BeepLevel(wave[i:i+window]))
+	}
+	if len(levels) == 0 {
+		return nil
+	}
+	loud := slices.Max(levels)
+	var out []time.Duration
+	was := false
+	for i, level := range levels {
+		is := loud > 0.1 && level > 0.45*loud
 		if is && !was {
-			out = append(out, time.Duration(i+window/2)*time.Second/av.SampleRate)
+			out = append(out, time.Duration(i*hop+window/2)*time.Second/av.SampleRate)
 		}
 		was = is
 	}

@@ -1,0 +1,366 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"image"
+	"image/png"
+	"io"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gomlx/compute-onnx/support/protos"
+
+	"tandem/capture"
+	"tandem/capture/av"
+	"tandem/infer/infertest"
+	"tandem/pipeline"
+)
+
+// writeVideo writes a pattern to a file.
+func writeVideo(t testing.TB, path string, p capture.PatternOptions, o av.WriterOptions) {
+	t.Helper()
+	src := capture.NewPattern(p)
+	defer src.Close()
+	info := src.Info()
+	o.Width, o.Height, o.FPS, o.Audio = info.Width, info.Height, info.FPS, info.HasAudio
+	w, err := av.Create(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := src.Read(t.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil && m.Frame != nil {
+			err = w.WriteFrame(&av.Frame{Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height, Pix: m.Frame.Pix})
+		} else if err == nil {
+			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writePNG(t *testing.T, path string, w, h int) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	e := png.Encoder{CompressionLevel: png.BestSpeed}
+	if err := e.Encode(f, image.NewGray(image.Rect(0, 0, w, h))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// silentServer takes connections and never answers.
+func silentServer(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	done := make(chan struct{})
+	var conns []net.Conn
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns = append(conns, c)
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		<-done
+		for _, c := range conns {
+			c.Close()
+		}
+	})
+	return "http://" + l.Addr().String() + "/clip.mp4"
+}
+
+// Every bad input gives one clear error that names it, or a clean result where that is right.
+func TestBadInputs(t *testing.T) {
+	model := testModel(t)
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name string, b []byte) {
+		if err := os.WriteFile(at(name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short := capture.PatternOptions{Width: 160, Height: 120, Duration: 3 * time.Second}
+	write("empty.mp4", nil)
+	write("text.mp4", []byte(strings.Repeat("This is no video.\n", 100)))
+	write("random.mp4", bytes.Repeat([]byte{0x9b, 0x17, 0xe4, 0x02, 0xfd}, 4000))
+	writeVideo(t, at("whole.mp4"), short, av.WriterOptions{})
+	whole, err := os.ReadFile(at("whole.mp4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("cut.mp4", whole[:len(whole)/2])
+	write("head.mp4", whole[:200])
+	writeVideo(t, at("whole.mkv"), short, av.WriterOptions{})
+	if whole, err = os.ReadFile(at("whole.mkv")); err != nil {
+		t.Fatal(err)
+	}
+	write("cut.mkv", whole[:len(whole)*2/3])
+	blank := short
+	blank.NoFace, blank.NoAudio = true, true
+	writeVideo(t, at("noface.mp4"), blank, av.WriterOptions{})
+	one := short
+	one.Duration, one.NoAudio = 40*time.Millisecond, true
+	writeVideo(t, at("one.mp4"), one, av.WriterOptions{})
+	writePNG(t, at("1x1.png"), 1, 1)
+	writePNG(t, at("8k.png"), 7680, 4320)
+	sound := short
+	sound.NoVideo = true
+	writeVideo(t, at("8khz.wav"), sound, av.WriterOptions{SampleRate: 8000})
+	writeVideo(t, at("192khz.wav"), sound, av.WriterOptions{SampleRate: 192000})
+	writeVideo(t, at("8channels.wav"), sound, av.WriterOptions{SampleRate: 48000, Channels: 8})
+	// Two programme streams one after the other: their times go back in the middle.
+	writeVideo(t, at("back.mpg"), short, av.WriterOptions{})
+	if whole, err = os.ReadFile(at("back.mpg")); err != nil {
+		t.Fatal(err)
+	}
+	write("back.mpg", append(whole, whole...))
+
+	for _, tt := range []struct {
+		input  string
+		code   int
+		stderr string  // a part of the error
+		t      float64 // of the last window, to half a second, if there are some
+	}{
+		{"nosuch.mp4", 1, "no such file or directory", 0},
+		{"empty.mp4", 1, "empty", 0},
+		{"text.mp4", 1, "text", 0},
+		{"random.mp4", 1, "", 0},
+		{"head.mp4", 1, "", 0},
+		{"cut.mp4", 0, "ended before its end", 2.56},
+		{"cut.mkv", 0, "", 2.56},
+		{"noface.mp4", 0, "", 3},
+		{"one.mp4", 0, "", 2.56},
+		{"1x1.png", 0, "", 2.56},
+		{"8k.png", 0, "", 2.56},
+		{"8khz.wav", 0, "", 3},
+		{"192khz.wav", 0, "", 3},
+		{"8channels.wav", 0, "", 3},
+		{"back.mpg", 0, "", 6},
+	} {
+		t.Run(tt.input, func(t *testing.T) {
+			code, stdout, stderr := runTandem(t, "analyze", "--model", model, at(tt.input))
+			if code != tt.code || !strings.Contains(stderr, tt.stderr) {
+				t.Errorf("exit code %d, want %d; stderr, want %q:\n%s", code, tt.code, tt.stderr, stderr)
+			}
+			if code != 0 {
+				if n := strings.Count(stderr, "\n"); n != 1 || !strings.Contains(stderr, at(tt.input)) {
+					t.Errorf("%d lines of error, want one that names the file:\n%s", n, stderr)
+				}
+				return
+			}
+			events, err := pipeline.ReadAll(strings.NewReader(stdout))
+			if err != nil || len(events) < 3 {
+				t.Fatalf("%v; events %s", err, stdout)
+			}
+			if last := events[len(events)-2].Window.T.Seconds(); math.Abs(last-tt.t) > 0.5 {
+				t.Errorf("the last window is at %v s, want about %v", last, tt.t)
+			}
+		})
+	}
+
+	t.Run("a URL that hangs", func(t *testing.T) {
+		url := silentServer(t)
+		began := time.Now()
+		code, _, stderr := runTandem(t, "analyze", "--model", model, "--timeout", "1", url)
+		if code != 1 || !strings.Contains(stderr, url) || !strings.Contains(stderr, "timed out") || time.Since(began) > 5*time.Second {
+			t.Errorf("exit code %d after %v: %s", code, time.Since(began), stderr)
+		}
+	})
+
+	for name, spoil := range map[string]struct {
+		how  func(*protos.ModelProto)
+		want string
+	}{
+		"key.onnx": {func(m *protos.ModelProto) {
+			m.MetadataProps = m.MetadataProps[1:]
+		}, "tandem.audio_norm"},
+		"shape.onnx": {func(m *protos.ModelProto) {
+			m.Graph.Input[0] = infertest.Value("audio", protos.TensorProto_FLOAT, 17)
+		}, `"audio"`},
+		"external.onnx": {func(m *protos.ModelProto) {
+			m.Graph.Initializer[0].DataLocation = protos.TensorProto_EXTERNAL
+		}, "another file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := infertest.Proto(infertest.Contract())
+			spoil.how(m)
+			b, err := proto.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(name, b)
+			code, _, stderr := runTandem(t, "analyze", "--model", at(name), at("one.mp4"))
+			if code != 1 || !strings.Contains(stderr, at(name)) || !strings.Contains(stderr, spoil.want) {
+				t.Errorf("exit code %d, want 1 and %q: %s", code, spoil.want, stderr)
+			}
+		})
+	}
+
+	const header = "video,audio,dataset,speaker,gender,emotion,split\n"
+	write("column.csv", []byte("video,audio\none.mp4,\n"))
+	write("missing.csv", []byte(header+"nosuch.mp4,,made,1,female,happy,val\n"))
+	write("label.csv", []byte(header+"one.mp4,,made,1,female,hungry,val\n"))
+	os.Mkdir(at("emptydir"), 0o755)
+	for _, tt := range []struct{ data, want string }{
+		{"manifest=" + at("column.csv"), "column"},
+		{"manifest=" + at("missing.csv"), "nosuch.mp4"},
+		{"ravdess=" + at("emptydir"), "emptydir"},
+		{"emodb=" + at("emptydir"), "emptydir"},
+		{"utkface=" + at("emptydir"), "emptydir"},
+		{"fer2013=" + at("emptydir"), "emptydir"},
+	} {
+		t.Run(filepath.Base(tt.data), func(t *testing.T) {
+			for _, args := range [][]string{
+				{"eval", "--model", model, "--cache", at("cache"), "--data", tt.data},
+				{"train", "--out", at("out.onnx"), "--run", at("run"), "--cache", at("cache"), "--data", tt.data},
+			} {
+				code, stdout, stderr := runTandem(t, args...)
+				if code != 1 || !strings.Contains(stderr, tt.want) || stdout != "" {
+					t.Errorf("%s: exit code %d, want 1 and %q: %s", args[0], code, tt.want, stderr)
+				}
+			}
+		})
+	}
+}
+
+// What --annotate writes has the input's pictures and sound, with something drawn on them, and the same results
+// come out as without it.
+func TestAnnotate(t *testing.T) {
+	model := testModel(t)
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in.mp4"), filepath.Join(dir, "out.mp4")
+	writeVideo(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 3 * time.Second}, av.WriterOptions{})
+	_, plain, _ := runTandem(t, "analyze", "--model", model, in)
+	code, annotated, stderr := runTandem(t, "analyze", "--model", model, "--annotate", out, in)
+	if code != 0 || plain != annotated {
+		t.Fatalf("exit code %d, or other results: %s\n%s\n%s", code, stderr, plain, annotated)
+	}
+	inFrames, inSamples := readAll(t, in)
+	outFrames, outSamples := readAll(t, out)
+	if len(inFrames) != len(outFrames) || math.Abs(float64(inSamples-outSamples)) > 4096 {
+		t.Fatalf("%d pictures and %d samples became %d and %d", len(inFrames), inSamples, len(outFrames), outSamples)
+	}
+	// The panel is in one of the corners: there the pictures differ, in the middle of the face they do not.
+	f, g := inFrames[60], outFrames[60]
+	if d := difference(f, g, image.Rect(10, 40, 60, 90)); d < 20 {
+		t.Errorf("where the panel should be, the pictures differ by %.1f a byte", d)
+	}
+	if d := difference(f, g, image.Rect(140, 120, 170, 140)); d > 20 {
+		t.Errorf("in the face, the pictures differ by %.1f a byte", d)
+	}
+
+	voice := filepath.Join(dir, "voice.wav")
+	writeVideo(t, voice, capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second}, av.WriterOptions{})
+	if code, _, stderr := runTandem(t, "analyze", "--model", model, "--annotate", out, voice); code != 0 {
+		t.Fatalf("sound alone: exit code %d: %s", code, stderr)
+	}
+	if frames, samples := readAll(t, out); len(frames) < 70 || samples < 40000 || frames[0].Width != plainWidth {
+		t.Errorf("sound alone: %d pictures, %d samples", len(frames), samples)
+	}
+
+	live := filepath.Join(dir, "live.mp4")
+	if code, _, stderr := runTandem(t, "analyze", "--model", model, "--realtime", "--annotate", live, in); code != 0 {
+		t.Fatalf("paced: exit code %d: %s", code, stderr)
+	}
+	if frames, _ := readAll(t, live); len(frames) < 30 {
+		t.Errorf("paced: %d pictures", len(frames))
+	}
+}
+
+func readAll(t *testing.T, path string) (frames []*capture.Frame, samples int) {
+	t.Helper()
+	src, err := capture.Open(t.Context(), path, capture.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	for {
+		m, err := src.Read(t.Context())
+		switch {
+		case errors.Is(err, io.EOF):
+			return frames, samples
+		case err != nil:
+			t.Fatal(err)
+		case m.Frame != nil:
+			frames = append(frames, m.Frame)
+		default:
+			samples += len(m.Samples.Data)
+		}
+	}
+}
+
+func difference(f, g *capture.Frame, r image.Rectangle) float64 {
+	sum, n := 0.0, 0
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := 3 * r.Min.X; x < 3*r.Max.X; x++ {
+			sum += math.Abs(float64(f.Pix[3*y*f.Width+x]) - float64(g.Pix[3*y*g.Width+x]))
+			n++
+		}
+	}
+	return sum / float64(n)
+}
+
+// The same clip as a file and paced as if it were live gives the same results, but for windows at its end.
+func TestFileAndRealtimeAgree(t *testing.T) {
+	model := testModel(t)
+	in := filepath.Join(t.TempDir(), "in.mp4")
+	writeVideo(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 4 * time.Second}, av.WriterOptions{})
+	results := func(args ...string) [][]string {
+		code, stdout, stderr := runTandem(t, append([]string{"analyze", "--format", "csv", "--model", model}, append(args, in)...)...)
+		if code != 0 {
+			t.Fatal(stderr)
+		}
+		rows, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	file, live := results(), results("--realtime")
+	byTime := map[string][]string{}
+	for _, r := range live {
+		byTime[r[1]] = r
+	}
+	common := 0
+	for _, r := range file[1:] {
+		l := byTime[r[1]]
+		if l == nil {
+			continue // dropped on a busy machine
+		}
+		common++
+		// All but the latency, which only a live source has.
+		if a, b := strings.Join(r[:len(r)-1], ","), strings.Join(l[:len(l)-1], ","); a != b {
+			t.Errorf("file %s\nlive %s", a, b)
+		}
+	}
+	if common < 2 {
+		t.Errorf("only %d windows of %d came live", common, len(file)-1)
+	}
+}

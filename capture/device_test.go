@@ -1,0 +1,280 @@
+package capture_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tandem/capture"
+	"tandem/capture/capturetest"
+)
+
+// A microphone hears what is played, in time; unplugged, it says so.
+func TestMicrophone(t *testing.T) {
+	mic := capturetest.NewMicrophone(t)
+	src, err := capture.OpenMicrophone("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	capturetest.Feed(t, capture.NewPattern(capture.PatternOptions{Live: true, NoVideo: true}), nil, mic)
+
+	var wave []float32
+	var end time.Duration
+	var beeps []time.Duration
+	was := false
+	for end < 5*time.Second {
+		m, err := src.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := m.Samples
+		if s.Time < end-time.Millisecond {
+			t.Fatalf("sound at %v before %v", s.Time, end)
+		}
+		if late := time.Since(s.Arrived); late > 2*time.Second {
+			t.Fatalf("%v late", late)
+		}
+		end = s.End()
+		wave = append(wave, s.Data...)
+		is := capture.BeepLevel(s.Data) > 0.35
+		if is && !was {
+			beeps = append(beeps, s.Time)
+		}
+		was = is
+	}
+	t.Logf("beeps at %v, dropped %+v", beeps, src.Drops())
+	if len(beeps) < 3 {
+		t.Fatalf("beeps at %v", beeps)
+	}
+	for i := 1; i < len(beeps); i++ {
+		if d := beeps[i] - beeps[i-1]; d < 900*time.Millisecond || d > 1100*time.Millisecond {
+			t.Errorf("beeps at %v", beeps)
+			break
+		}
+	}
+
+	devs, err := capture.Devices()
+	if err != nil || len(devs) == 0 {
+		t.Errorf("devices %+v, %v", devs, err)
+	}
+	found := false
+	for _, d := range devs {
+		found = found || d.Kind == capture.MicrophoneDevice && d.Default
+	}
+	if !found {
+		t.Errorf("no default microphone among %+v", devs)
+	}
+	if _, err := capture.OpenMicrophone("no such thing"); err == nil || !strings.Contains(err.Error(), "no such thing") || !strings.Contains(err.Error(), "there are") {
+		t.Errorf("unknown name: %v", err)
+	}
+
+	start := time.Now()
+	mic.Unplug()
+	for err = nil; err == nil; {
+		_, err = src.Read(t.Context())
+	}
+	t.Log(err)
+	if took := time.Since(start); took > 6*time.Second || errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "gone away") {
+		t.Errorf("unplugged: %v after %v", err, took)
+	}
+	start = time.Now()
+	src.Close()
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("close took %v", took)
+	}
+}
+
+// Camera and microphone together: flash and beep come out together.
+func TestCameraAndMicrophone(t *testing.T) {
+	mic, fifo := capturetest.NewMicrophone(t), capturetest.NewCamera(t)
+	capturetest.Feed(t, capture.NewPattern(capture.PatternOptions{Width: 320, Height: 240, Live: true}), fifo, mic)
+	camera, err := capture.OpenCamera(fifo.Path)
+	if errors.Is(err, capture.ErrNoCamera) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound, err := capture.OpenMicrophone("")
+	if err != nil {
+		camera.Close()
+		t.Fatal(err)
+	}
+	src := capture.Merge(camera, sound)
+	defer src.Close()
+	var flashes, beeps []time.Duration
+	flash, beep := false, false
+	for start := time.Now(); time.Since(start) < 7*time.Second; {
+		m, err := src.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := m.Frame; f != nil {
+			is := capture.FlashLevel(f) > 0.5
+			if is && !flash {
+				flashes = append(flashes, f.Time)
+			}
+			flash = is
+			continue
+		}
+		is := capture.BeepLevel(m.Samples.Data) > 0.35
+		if is && !beep {
+			beeps = append(beeps, m.Samples.Time)
+		}
+		beep = is
+	}
+	t.Logf("flashes %v\nbeeps %v\n%+v", flashes, beeps, src.Drops())
+	pairs := 0
+	for _, f := range flashes {
+		for _, b := range beeps {
+			// PulseAudio's player and null sink hold the sound up by their buffers, which no device of ours knows.
+			if d := b - f; d > -100*time.Millisecond && d < 250*time.Millisecond {
+				pairs++
+			}
+		}
+	}
+	if pairs < 3 {
+		t.Errorf("flashes at %v, beeps at %v", flashes, beeps)
+	}
+}
+
+// A camera's pictures bear the time of their arrival; when it ends so does the source, and when it stalls it fails.
+func TestCamera(t *testing.T) {
+	fifo := capturetest.NewCamera(t)
+	if _, err := capture.OpenCamera("nothing"); errors.Is(err, capture.ErrNoCamera) {
+		t.Skip(err)
+	}
+	start := time.Now()
+	capturetest.Feed(t, capture.NewPattern(capture.PatternOptions{Width: 320, Height: 240, Duration: 3 * time.Second, Live: true}), fifo, nil)
+	src, err := capture.OpenCamera(fifo.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if i := src.Info(); !i.Live || !i.HasVideo || i.HasAudio || i.Width != 320 || i.Height != 240 {
+		t.Errorf("info %+v", i)
+	}
+	n := 0
+	var last time.Duration
+	var marks []time.Duration
+	was := false
+	for {
+		m, err := src.Read(t.Context())
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := m.Frame
+		n++
+		if f.Time < last || f.Arrived.Before(start) || f.Width != 320 || len(f.Pix) != 3*320*240 {
+			t.Fatalf("picture at %v, arrived %v", f.Time, f.Arrived)
+		}
+		last = f.Time
+		is := capture.FlashLevel(f) > 0.5
+		if is && !was {
+			marks = append(marks, f.Arrived.Sub(start))
+		}
+		was = is
+		// Its background is bluish grey, so red and blue in the wrong order would show.
+		if p := f.Pix[3*(320*60+10):]; !is && p[2] < p[0]+5 {
+			t.Fatalf("background %v", p[:3])
+		}
+	}
+	if n < 50 || last < 2*time.Second || len(marks) != 2 {
+		t.Errorf("%d pictures until %v, flashes %v", n, last, marks)
+	}
+	for i, at := range marks {
+		if late := at - time.Duration(i+1)*time.Second; late < 0 || late > 300*time.Millisecond {
+			t.Errorf("flash %d arrived at %v", i, at)
+		}
+	}
+}
+
+func TestCameraStalls(t *testing.T) {
+	fifo := capturetest.NewCamera(t)
+	frame := &capture.Frame{Width: 64, Height: 48, Pix: make([]byte, 3*64*48)}
+	go func() {
+		for range 12 {
+			fifo.Write(frame)
+		}
+	}()
+	src, err := capture.OpenCamera(fifo.Path)
+	if errors.Is(err, capture.ErrNoCamera) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	n := 0
+	for err == nil {
+		if _, err = src.Read(t.Context()); err == nil {
+			n++
+		}
+	}
+	if took := time.Since(start); n == 0 || took > 5*time.Second || errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "no picture for") {
+		t.Errorf("%d pictures, then %v after %v", n, err, took)
+	}
+	src.Close()
+}
+
+// Close ends a camera that waits for a picture.
+func TestCameraClose(t *testing.T) {
+	fifo := capturetest.NewCamera(t)
+	frame := &capture.Frame{Width: 64, Height: 48, Pix: make([]byte, 3*64*48)}
+	go func() {
+		for range 12 {
+			fifo.Write(frame)
+		}
+	}()
+	src, err := capture.OpenCamera(fifo.Path)
+	if errors.Is(err, capture.ErrNoCamera) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	time.AfterFunc(100*time.Millisecond, func() { src.Close() })
+	for err == nil {
+		_, err = src.Read(t.Context())
+	}
+	if took := time.Since(start); took > time.Second || !errors.Is(err, os.ErrClosed) {
+		t.Errorf("%v after %v", err, took)
+	}
+}
+
+func TestCameraErrors(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text.mp4")
+	os.WriteFile(text, []byte("no film"), 0o600)
+	for _, tt := range []struct {
+		spec, says string
+		is         error
+	}{
+		{"97", "/dev/video97", nil},
+		{"/nowhere/video0", "no such file", syscall.ENOENT},
+		{t.TempDir(), "directory", nil},
+		{text, "cannot be opened", nil},
+		{"http://127.0.0.1:1/a.mjpeg", "cannot be opened", nil},
+	} {
+		start := time.Now()
+		_, err := capture.OpenCamera(tt.spec)
+		if errors.Is(err, capture.ErrNoCamera) {
+			t.Skip(err)
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), "camera "+tt.spec+": ") || !strings.Contains(err.Error(), tt.says) || tt.is != nil && !errors.Is(err, tt.is) {
+			t.Errorf("%s: %v", tt.spec, err)
+		}
+		if took := time.Since(start); took > 12*time.Second {
+			t.Errorf("%s took %v", tt.spec, took)
+		}
+	}
+}

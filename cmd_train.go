@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tandem/train"
+)
+
+var trainCommand = &command{
+	name: "train", maxArgs: 0,
+	about: "Train a network and write it as an ONNX file",
+	long: `Data sets mix: each --data adds one, by its own published layout or as a manifest (CSV); see
+docs/datasets.md. The recipe holds all that decides a run but the data; the flags given override
+it. The run's folder gets the recipe, a log of each epoch (log.csv) and checkpoints; an
+interrupted run goes on with --resume.
+
+  tandem train --data ravdess=/data/RAVDESS --data fer2013=/data/fer2013.csv --out model.onnx`,
+	flags: (*options).trainFlags,
+	run:   runTrain,
+}
+
+func runTrain(ctx context.Context, c *console, o *options) error {
+	recipe := train.DefaultRecipe()
+	if o.recipe != "" {
+		var err error
+		if recipe, err = train.ReadRecipe(o.recipe); err != nil {
+			return err
+		}
+	}
+	if o.weighting != "" {
+		if _, err := train.ParseWeighting(o.weighting); err != nil {
+			return &usageError{err: err}
+		}
+		recipe.Weighting = o.weighting
+	}
+	switch o.modal {
+	case "":
+	case "multi", "audio", "video":
+		recipe.Modal = o.modal
+	default:
+		return badUsage("--modal %q: known are multi, audio and video", o.modal)
+	}
+	if o.epochs > 0 {
+		recipe.Epochs = o.epochs
+	}
+	if o.seeded {
+		recipe.Seed = o.seed
+	}
+	run := o.run
+	if run == "" {
+		run = strings.TrimSuffix(o.out, filepath.Ext(o.out)) + ".run"
+	}
+	cache, err := o.cacheDir()
+	if err != nil {
+		return err
+	}
+
+	bar := newProgress(c)
+	defer bar.close()
+	result, err := train.Run(ctx, train.Options{
+		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume, Cache: cache, Workers: o.workers, Version: version(),
+		Progress: func(p train.Progress) { bar.set(p.Stage, p.Text, p.Done, p.Total) },
+		Log: func(line string) {
+			bar.clear()
+			c.log.Info(line)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	bar.close()
+	_, err = fmt.Fprintf(c.out, "%s: %d parameters, %d bytes, from epoch %d; %d clips skipped\n",
+		o.out, result.Parameters, len(result.Model), result.Best, len(result.Skipped))
+	return err
+}
+
+// cacheDir is where prepared samples are kept.
+func (o *options) cacheDir() (string, error) {
+	if o.cache != "" {
+		return o.cache, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no folder to keep prepared samples in (%w): give --cache DIR", err)
+	}
+	return filepath.Join(dir, "tandem"), nil
+}

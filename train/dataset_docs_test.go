@@ -1,0 +1,78 @@
+package train
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestDatasetsPage holds docs/datasets.md to the code.
+func TestDatasetsPage(t *testing.T) {
+	data, err := os.ReadFile("../docs/datasets.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(data)
+
+	if got := firstColumn(t, page, "| NAME |"); !sameStrings(got, DatasetNames()) {
+		t.Errorf("the page lists the names %v, the code knows %v", got, DatasetNames())
+	}
+	if want := "columns `" + strings.Join(ManifestColumns, ",") + "`"; !strings.Contains(page, want) {
+		t.Errorf("the page does not say %s", want)
+	}
+	if got := firstColumn(t, page, "| column |"); !sameStrings(got, ManifestColumns) {
+		t.Errorf("the page explains the columns %v, a manifest has %v", got, ManifestColumns)
+	}
+	if got := firstColumn(t, page, "| set | terms |"); !sameStrings(got, sortedKeys(licences)) {
+		t.Errorf("the page has terms of %v, the code of %v", got, sortedKeys(licences))
+	}
+	for set, terms := range licences {
+		if want := fmt.Sprintf("| `%s` | %s", set, terms); !strings.Contains(page, want) {
+			t.Errorf("the page does not say %s", want)
+		}
+	}
+	for set, f := range canonicalFaces {
+		want := fmt.Sprintf("| `%s` | (%g, %g) (%g, %g) | (%g, %g) | (%g, %g) |", set, f.leftEye.X, f.leftEye.Y,
+			f.rightEye.X, f.rightEye.Y, f.nose.X, f.nose.Y, f.mouth.X, f.mouth.Y)
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %s", want)
+		}
+	}
+	l := DefaultLabels()
+	labels := slices.Concat(l.Emotions, l.Genders, otherEmotions, sortedKeys(emotionAliases))
+	for _, word := range labels {
+		if !strings.Contains(page, "`"+word+"`") {
+			t.Errorf("the page does not name the label %s", word)
+		}
+	}
+}
+
+// firstColumn is the words in backquotes in the first column of the table whose head begins so.
+func firstColumn(t *testing.T, page, head string) []string {
+	t.Helper()
+	_, rest, ok := strings.Cut(page, "\n"+head)
+	if !ok {
+		t.Fatalf("no table %s", head)
+	}
+	var words []string
+	for _, line := range strings.Split(rest, "\n")[2:] {
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		for i, part := range strings.Split(strings.Split(line, "|")[1], "`") {
+			if i%2 == 1 {
+				words = append(words, part)
+			}
+		}
+	}
+	return words
+}
+
+func sameStrings(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}
