@@ -18,7 +18,7 @@ docs/datasets.md. The recipe holds all that decides a run but the data; the flag
 it. The run's folder gets the recipe, a log of each epoch (log.csv) and checkpoints; an
 interrupted run goes on with --resume.
 
-  tandem train --data ravdess=/data/RAVDESS --data fer2013=/data/fer2013.csv --out model.onnx`,
+  tandem train --data ravdess=RAVDESS --data fer2013=fer2013.csv --out model.onnx`,
 	flags: (*options).trainFlags,
 	run:   runTrain,
 }

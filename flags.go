@@ -102,7 +102,7 @@ func (o *options) liveFlags(f *pflag.FlagSet) {
 }
 
 func (o *options) dataFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.data, "data", nil, "data set `NAME=PATH`, repeatable; NAME is one of "+strings.Join(train.DatasetNames(), ", ")+" (in TANDEM_DATA: separated by commas)")
+	f.StringArrayVar(&o.data, "data", nil, "data set `NAME=PATH`, repeatable; NAME: "+strings.Join(train.DatasetNames(), ", ")+" (in TANDEM_DATA: separated by commas)")
 	f.StringVar(&o.cache, "cache", "", "keep prepared samples in `DIR` (default: tandem in the user's cache folder)")
 	f.IntVar(&o.workers, "workers", 0, "clips prepared at a time, `N` (default: one a core)")
 }
@@ -111,7 +111,7 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	o.dataFlags(f)
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
 	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
-	f.StringVar(&o.weighting, "weighting", "", "how the tasks' losses are weighted: "+strings.Join(train.Weightings, ", ")+" or static:EMOTION,GENDER (default: the recipe's)")
+	f.StringVar(&o.weighting, "weighting", "", "`HOW` the tasks' losses are weighted: "+strings.Join(train.Weightings, ", ")+" or static:EMOTION,GENDER (default: the recipe's)")
 	f.StringVar(&o.modal, "modal", "", "`SENSES` to train: multi, audio or video (default: the recipe's)")
 	f.IntVar(&o.epochs, "epochs", 0, "epochs at most, `N` (default: the recipe's)")
 	f.Uint64Var(&o.seed, "seed", 0, "seed `N` of all that is random (default: the recipe's)")
@@ -271,7 +271,7 @@ func (c *command) writeHelp(w io.Writer) error {
 	if c.args != "" {
 		fmt.Fprintf(b, " %s", c.args)
 	}
-	fmt.Fprintf(b, "\n\n%s\n\nFlags:\n%s", strings.TrimSpace(c.long), c.flagSet(&options{}).FlagUsages())
+	fmt.Fprintf(b, "\n\n%s\n\nFlags:\n%s", strings.TrimSpace(c.long), c.flagSet(&options{}).FlagUsagesWrapped(100))
 	fmt.Fprintf(b, "\nEach flag can be given by the environment too, as --log-level by TANDEM_LOG_LEVEL.\n")
 	_, err := io.WriteString(w, b.String())
 	return err

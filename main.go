@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Exit codes, as in docs/output.md.
+// Exit codes, as in README.md.
 const (
 	exitFine        = 0
 	exitFailed      = 1

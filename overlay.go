@@ -139,13 +139,13 @@ func (o *overlay) place(s scene, v subjectView, taken []image.Rectangle) (at ima
 		score := covered
 		if near != (image.Point{}) {
 			d := p.Add(image.Pt(size.X/2, 0)).Sub(near)
-			score += area * (abs(d.X) + abs(d.Y)) / (8 * (o.w + o.h))
+			score += area * (abs(d.X) + abs(d.Y)) / (4 * (o.w + o.h))
 		}
 		if score < best {
 			at, best, least = p, score, covered
 		}
 	}
-	return at, least <= area/4 || len(s.subjects) == 1
+	return at, least <= area/8 || len(s.subjects) == 1
 }
 
 func abs(i int) int { return max(i, -i) }

@@ -203,7 +203,10 @@ func (t *table) subject(w *pipeline.WindowEvent, width int) []string {
 
 // barOf is a bar of n columns, full at 1, to an eighth of a column.
 func barOf(part float64, n int) string {
-	eighths := int(math.Round(min(max(part, 0), 1) * float64(8*n)))
+	if !(part > 0) {
+		part = 0
+	}
+	eighths := int(math.Round(min(part, 1) * float64(8*n)))
 	s := strings.Repeat("█", eighths/8)
 	if r := eighths % 8; r > 0 {
 		s += string([]rune("▏▎▍▌▋▊▉")[r-1])

@@ -10,7 +10,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-
 	"time"
 
 	"gocv.io/x/gocv"

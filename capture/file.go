@@ -16,8 +16,8 @@ type Options struct {
 	Realtime bool
 	// Timeout bounds each wait for a URL or a FIFO; 10 s if 0.
 	Timeout time.Duration
-	// MinFrameInterval leaves out pictures that follow the last one by less than that, before they cost anything
-	// but their decoding. They do not count as dropped. 0 hands out all.
+	// MinFrameInterval leaves out pictures of a file or URL that follow the last one by less than that, before they
+	// cost anything but their decoding. They do not count as dropped. 0 hands out all.
 	MinFrameInterval time.Duration
 	// Threads for decoding pictures; 1 if 0.
 	Threads int

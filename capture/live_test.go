@@ -201,10 +201,10 @@ func TestSoundClock(t *testing.T) {
 	}
 	c, end, gaps = soundClock{}, 0, 0
 	see(80 * ms) // the first was late
-	for i := 1; i < 200; i++ {
+	for i := 1; i < 400; i++ {
 		see(time.Duration(i) * 20 * ms)
 	}
-	if cuts != 80*SampleRate/1000 || gaps != 0 || end != 200*20*ms {
+	if cuts != 80*SampleRate/1000 || gaps != 0 || end != 400*20*ms {
 		t.Errorf("cut %d, gaps %d, end %v", cuts, gaps, end)
 	}
 }

@@ -141,7 +141,6 @@ func (m *microphone) hear(in []float32, info portaudio.StreamCallbackTimeInfo, f
 	if ago <= 0 || ago > time.Second { // some drivers do not know
 		ago = length + m.latency
 	}
-	println("DBG", now.Sub(m.start).Milliseconds(), "ago", (info.CurrentTime - info.InputBufferAdcTime).Microseconds(), "n", len(data), "next", m.clock.next.Milliseconds(), flags, m.latency.Milliseconds())
 	at, cut, gap := m.clock.place(now.Sub(m.start)-ago, len(data))
 	if flags&portaudio.InputOverflow != 0 || cut > 0 {
 		out.lose(Drops{Samples: gap + cut})
@@ -198,42 +197,52 @@ func (m *microphone) close() {
 	}
 }
 
-// soundClock gives buffers of sound times without seams, though each is seen a little early or late. A buffer can be
-// late by anything, but not early; so if the least late of a while is still off by more than slack, the clock is.
+// soundClock gives buffers of sound times without seams, though each is seen a little early or late. Only when all of
+// a while are off to the same side by more than slack does the clock follow, by as much as the least of them.
 type soundClock struct {
-	started bool
-	next    time.Duration // where sound goes on
-	least   time.Duration // least lateness seen since
-	until   time.Duration // when to look at it
-	ahead   int           // samples still to be cut because the clock was ahead
+	started     bool
+	next        time.Duration // where sound goes on
+	least, most time.Duration // lateness seen since
+	until       time.Duration // when to look at it
+	ahead       int           // samples still to be cut because the clock was ahead
 }
 
 const (
-	soundSlack = 30 * time.Millisecond
-	soundWhile = time.Second
+	soundSlack = 40 * time.Millisecond // a frame of video
+	soundWhile = 2 * time.Second       // PulseAudio's idea of its delay is off for as long as a second
 )
+
+// watch starts a while at t.
+func (c *soundClock) watch(t time.Duration) {
+	c.least, c.most, c.until = time.Hour, -time.Hour, t+soundWhile
+}
 
 // place gives the time of a buffer of n samples that is seen to start at seen. Its first cut samples are to be left
 // out because the clock was ahead; gap samples are missing before it.
 func (c *soundClock) place(seen time.Duration, n int) (at time.Duration, cut, gap int) {
 	if !c.started {
-		*c = soundClock{started: true, next: max(seen, 0), least: time.Hour, until: max(seen, 0) + soundWhile/4}
+		c.started, c.next = true, max(seen, 0)
+		c.watch(c.next)
 	}
-	c.least = min(c.least, seen-c.next)
 	at = c.next
-	if c.next >= c.until && c.ahead == 0 {
-		switch {
-		case c.least > soundSlack:
-			gap = int(c.least * SampleRate / time.Second)
-			at += c.least
-		case c.least < -soundSlack:
-			c.ahead = int(-c.least * SampleRate / time.Second)
+	if c.ahead == 0 {
+		c.least, c.most = min(c.least, seen-at), max(c.most, seen-at)
+		if at >= c.until {
+			switch {
+			case c.least > soundSlack:
+				gap = int(c.least * SampleRate / time.Second)
+				at += c.least
+			case c.most < -soundSlack:
+				c.ahead = int(-c.most * SampleRate / time.Second)
+			}
+			c.watch(at)
 		}
-		c.least, c.until = time.Hour, at+soundWhile
 	}
 	if cut = min(c.ahead, n); cut > 0 {
 		c.ahead -= cut
-		c.least = time.Hour
+		if c.ahead == 0 {
+			c.watch(at)
+		}
 	}
 	c.next = at + time.Duration(n-cut)*time.Second/SampleRate
 	return at, cut, gap

@@ -16,14 +16,29 @@ type batcher struct {
 	data   *Prepared
 	drops  []dropLayer
 
-	stills  []int   // samples
+	stills  [2]deck // samples that show an emotion, and the others
 	voices  [][]int // windows of each clip, as samples
 	talking [][]int
 	voiceBy chooser
 	talkBy  chooser
+}
 
-	pass  int   // the pass over the stills whose order is held
-	order []int // a permutation of stills
+// deck deals samples in passes over all of them, each pass in an order of its own.
+type deck struct {
+	samples []int
+	seed    uint64
+	pass    int // the pass whose order is held, from 1
+	order   []int
+}
+
+// deal is the i-th sample of the whole run.
+func (d *deck) deal(i int) int {
+	n := len(d.samples)
+	if pass := 1 + i/n; pass != d.pass {
+		d.pass = pass
+		d.order = rand.New(rand.NewPCG(d.seed, uint64(pass))).Perm(n)
+	}
+	return d.samples[d.order[i%n]]
 }
 
 // chooser draws clips so that rarer emotions come more often, by the square root of how rare they are.
@@ -57,13 +72,18 @@ func (c chooser) draw(rng *rand.Rand) int {
 }
 
 func newBatcher(recipe Recipe, arch Arch, data *Prepared) (*batcher, error) {
-	b := &batcher{recipe: recipe, arch: arch, data: data, drops: dropLayers(arch), pass: -1}
+	b := &batcher{recipe: recipe, arch: arch, data: data, drops: dropLayers(arch)}
+	b.stills[0].seed, b.stills[1].seed = recipe.Seed^0xe307, recipe.Seed^0x6e4d
 	byClip := map[int][]int{}
 	var clips []int
 	for i, s := range data.Samples {
 		if s.Still {
 			if recipe.Modal != "audio" {
-				b.stills = append(b.stills, i)
+				d := &b.stills[1]
+				if data.Clips[s.Clip].Emotion >= 0 {
+					d = &b.stills[0]
+				}
+				d.samples = append(d.samples, i)
 			}
 			continue
 		}
@@ -85,10 +105,11 @@ func newBatcher(recipe Recipe, arch Arch, data *Prepared) (*batcher, error) {
 			b.voices = append(b.voices, byClip[c])
 		}
 	}
-	if len(b.stills)+len(b.voices)+len(b.talking) == 0 {
+	stills := len(b.stills[0].samples) + len(b.stills[1].samples)
+	if stills+len(b.voices)+len(b.talking) == 0 {
 		return nil, errors.New("training: no sample of the train split has a sense that is trained; check --data and --modal")
 	}
-	if len(b.stills) == 0 {
+	if stills == 0 {
 		b.recipe.Stills = 0
 	}
 	if len(b.voices) == 0 {
@@ -107,14 +128,20 @@ func newBatcher(recipe Recipe, arch Arch, data *Prepared) (*batcher, error) {
 	return b, nil
 }
 
-// still is the i-th still of the whole run: passes over all of them, each in its own order.
-func (b *batcher) still(i int) int {
-	n := len(b.stills)
-	if pass := i / n; pass != b.pass {
-		b.pass = pass
-		b.order = rand.New(rand.NewPCG(b.recipe.Seed, 0x5711+uint64(pass))).Perm(n)
+// still is the i-th of the n stills of a step.
+func (b *batcher) still(step, i int) int {
+	n := b.recipe.Stills
+	first := int(math.Round(b.recipe.EmotionStills * float64(n)))
+	switch {
+	case len(b.stills[0].samples) == 0:
+		first = 0
+	case len(b.stills[1].samples) == 0:
+		first = n
 	}
-	return b.stills[b.order[i%n]]
+	if i < first {
+		return b.stills[0].deal(step*first + i)
+	}
+	return b.stills[1].deal(step*(n-first) + i - first)
 }
 
 // batch makes the batch of a step, counted from 0.
@@ -161,7 +188,7 @@ func (b *batcher) batch(step int) *batch {
 
 	stills := make([]int, r.Stills)
 	for i := range stills {
-		stills[i] = b.still(step*r.Stills + i)
+		stills[i] = b.still(step, i)
 		row(b.data.Samples[stills[i]].Clip, b.repeat(crops(b.data.Samples[stills[i]], 1), rng), -1, r.StillWeight, true, true)
 	}
 	voices := make([]int, r.Voices)

@@ -62,6 +62,11 @@ func checkGradients(t *testing.T, build func(o *graphOps, in []*graph.Node) *gra
 		v := store.GetVariable(name)
 		value := tensors.MustCopyFlatData[float32](v.MustValue())
 		dims := v.Shape().Dimensions
+		set := func() {
+			if err := v.SetValue(tensors.FromFlatDataAndDimensions(append([]float32(nil), value...), dims...)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		largest := 0
 		for k, g := range grad {
 			if math.Abs(float64(g)) > math.Abs(float64(grad[largest])) {
@@ -73,14 +78,14 @@ func checkGradients(t *testing.T, build func(o *graphOps, in []*graph.Node) *gra
 			was := value[k]
 			value[k] = was + h
 			up := value[k]
-			v.MustSetValue(tensors.FromFlatDataAndDimensions(append([]float32(nil), value...), dims...))
+			set()
 			above := loss()
 			value[k] = was - h
 			down := value[k]
-			v.MustSetValue(tensors.FromFlatDataAndDimensions(append([]float32(nil), value...), dims...))
+			set()
 			below := loss()
 			value[k] = was
-			v.MustSetValue(tensors.FromFlatDataAndDimensions(append([]float32(nil), value...), dims...))
+			set()
 			want := (above - below) / (float64(up) - float64(down))
 			if diff := math.Abs(want - float64(grad[k])); diff > 1e-6+2e-4*math.Max(math.Abs(want), math.Abs(float64(grad[largest]))) {
 				t.Errorf("%s[%d]: gradient %.8g, central difference %.8g", name, k, grad[k], want)

@@ -54,10 +54,9 @@ type ops[V any] interface {
 
 // initializer says how a new parameter starts.
 type initializer struct {
-	kind   string // "normal" with standard deviation value, "const" with value, "data" with data
-	value  float64
-	data   []float32
-	frozen bool
+	kind  string // "normal" with standard deviation value, "const" with value, "data" with data
+	value float64
+	data  []float32
 }
 
 func normalInit(sd float64) initializer   { return initializer{kind: "normal", value: sd} }

@@ -154,12 +154,15 @@ func (o *graphOps) flat(x *graph.Node, perRow bool) *graph.Node {
 }
 
 func (o *graphOps) reshape(x *graph.Node, dims ...int) *graph.Node { return graph.Reshape(x, dims...) }
+
 func (o *graphOps) slice(x *graph.Node, axis, from, to int) *graph.Node {
 	return sliceAxis(x, axis, from, to)
 }
+
 func (o *graphOps) concat(axis int, xs ...*graph.Node) *graph.Node {
 	return graph.Concatenate(xs, axis)
 }
+
 func (o *graphOps) matmul(x, y *graph.Node) *graph.Node            { return graph.Dot(x, y).Product() }
 func (o *graphOps) add(x, y *graph.Node) *graph.Node               { return graph.Add(x, y) }
 func (o *graphOps) sub(x, y *graph.Node) *graph.Node               { return graph.Sub(x, y) }
@@ -174,6 +177,7 @@ func (o *graphOps) exp(x *graph.Node) *graph.Node                  { return grap
 func (o *graphOps) sum(x *graph.Node, axis int) *graph.Node {
 	return graph.ReduceAndKeep(x, graph.ReduceSum, axis)
 }
+
 func (o *graphOps) max(x *graph.Node, axis int) *graph.Node {
 	return graph.StopGradient(graph.ReduceAndKeep(x, graph.ReduceMax, axis))
 }

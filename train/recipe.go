@@ -21,7 +21,10 @@ type Recipe struct {
 
 	// What a batch holds: stills and voices are single-sense samples, talking have both, pairs are made up of a
 	// still and a voice of the batch that share a label.
-	Stills  int `json:"stills"`
+	Stills int `json:"stills"`
+	// EmotionStills is the share of the stills that is drawn from those with an emotion label, where there are both.
+	EmotionStills float64 `json:"emotion_stills"`
+
 	Voices  int `json:"voices"`
 	Talking int `json:"talking"`
 	Pairs   int `json:"pairs"`
@@ -87,8 +90,8 @@ func (r Recipe) check() error {
 		return fmt.Errorf("epochs %d, steps_per_epoch %d: want at least 1", r.Epochs, r.StepsPerEpoch)
 	case r.Stills < 0 || r.Voices < 0 || r.Talking < 0 || r.Pairs < 0 || r.Stills+r.Voices+r.Talking < 2:
 		return fmt.Errorf("stills %d, voices %d, talking %d, pairs %d: want none negative and at least two samples a batch", r.Stills, r.Voices, r.Talking, r.Pairs)
-	case r.LearningRate <= 0 || r.Dropout < 0 || r.Dropout >= 1 || r.LabelSmoothing < 0 || r.LabelSmoothing >= 1 || r.SenseDropout < 0 || r.SenseDropout > 1:
-		return fmt.Errorf("learning_rate %g, dropout %g, label_smoothing %g, sense_dropout %g: out of range", r.LearningRate, r.Dropout, r.LabelSmoothing, r.SenseDropout)
+	case r.LearningRate <= 0 || r.Dropout < 0 || r.Dropout >= 1 || r.LabelSmoothing < 0 || r.LabelSmoothing >= 1 || r.SenseDropout < 0 || r.SenseDropout > 1 || r.EmotionStills < 0 || r.EmotionStills > 1:
+		return fmt.Errorf("learning_rate %g, dropout %g, label_smoothing %g, sense_dropout %g, emotion_stills %g: out of range", r.LearningRate, r.Dropout, r.LabelSmoothing, r.SenseDropout, r.EmotionStills)
 	}
 	return nil
 }

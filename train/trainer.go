@@ -147,8 +147,8 @@ func (s *state) load(store *model.Store) {
 	s.epoch, s.best, s.bestScore, s.seconds = int(v[0]), int(v[1]), v[2], v[3]
 }
 
-func (s *state) save(store *model.Store) {
-	s.variable(store).MustSetValue(tensors.FromValue([]float64{float64(s.epoch), float64(s.best), s.bestScore, s.seconds}))
+func (s *state) save(store *model.Store) error {
+	return s.variable(store).SetValue(tensors.FromValue([]float64{float64(s.epoch), float64(s.best), s.bestScore, s.seconds}))
 }
 
 func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
@@ -219,8 +219,7 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 		if err := log.add(o.columns(st, mean, v)); err != nil {
 			return nil, fmt.Errorf("log: %w", err)
 		}
-		st.save(net.store)
-		if err := keep.Save(); err != nil {
+		if err := errors.Join(st.save(net.store), keep.Save()); err != nil {
 			return nil, fmt.Errorf("checkpoint in %s: %w", o.Run, err)
 		}
 		o.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, best %.4f in epoch %d",

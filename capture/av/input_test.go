@@ -69,7 +69,7 @@ func TestFormats(t *testing.T) {
 					t.Errorf("%d pictures, want %d", len(m.frames), want)
 				}
 				for n, f := range m.frames {
-					if want := time.Duration(float64(n) / fps * 1e9) + tt.late; !near(f.Time, want, frame/2) {
+					if want := time.Duration(float64(n)/fps*1e9) + tt.late; !near(f.Time, want, frame/2) {
 						t.Fatalf("picture %d at %v, want %v", n, f.Time, want)
 					}
 				}

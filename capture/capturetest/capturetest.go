@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,8 +87,7 @@ func (c *Camera) Close() error {
 type Microphone struct {
 	t      testing.TB
 	server *exec.Cmd
-	player *exec.Cmd
-	in     io.WriteCloser
+	in     *os.File
 	once   sync.Once
 }
 
@@ -97,7 +95,7 @@ type Microphone struct {
 // parallel.
 func NewMicrophone(t testing.TB) *Microphone {
 	t.Helper()
-	for _, program := range []string{"pulseaudio", "pactl", "pacat"} {
+	for _, program := range []string{"pulseaudio", "pactl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("SKIPPED: no stand-in microphone without %s (Debian: pulseaudio, pulseaudio-utils, libasound2-plugins)", program)
 		}
@@ -112,7 +110,7 @@ func NewMicrophone(t testing.TB) *Microphone {
 	if err := os.WriteFile(alsa, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(dir, "native")
+	socket, fifo := filepath.Join(dir, "native"), filepath.Join(dir, "sound")
 	for name, value := range map[string]string{
 		"HOME": dir, "XDG_RUNTIME_DIR": dir, "PULSE_RUNTIME_PATH": dir, "PULSE_SERVER": "unix:" + socket, "ALSA_CONFIG_PATH": alsa,
 	} {
@@ -121,8 +119,7 @@ func NewMicrophone(t testing.TB) *Microphone {
 	m := &Microphone{t: t}
 	m.server = exec.Command("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--log-level=error",
 		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+socket,
-		"-L", "module-null-sink sink_name=vmic rate=48000 channels=1 channel_map=mono",
-		"-L", "module-remap-source master=vmic.monitor source_name=mic")
+		"-L", "module-pipe-source source_name=mic file="+fifo+" format=float32le rate=16000 channels=1")
 	var log bytes.Buffer
 	m.server.Stderr = &log
 	if err := m.server.Start(); err != nil {
@@ -138,18 +135,14 @@ func NewMicrophone(t testing.TB) *Microphone {
 			t.Skipf("SKIPPED: pulseaudio does not answer: %v: %s %s", err, out, log.String())
 		}
 	}
-	m.player = exec.Command("pacat", "--playback", "--device=vmic", "--format=float32le", "--rate=16000", "--channels=1", "--latency-msec=20")
-	m.player.Stderr = os.Stderr
-	if m.in, err = m.player.StdinPipe(); err == nil {
-		err = m.player.Start()
-	}
-	if err != nil {
+	if m.in, err = os.OpenFile(fifo, os.O_WRONLY, 0); err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-// Write plays mono sound at capture.SampleRate into the microphone. The caller paces it.
+// Write lets the microphone hear mono sound at capture.SampleRate. It hears nothing, as if it were gone, while
+// nothing is written: the caller paces it.
 func (m *Microphone) Write(data []float32) error {
 	var b bytes.Buffer
 	binary.Write(&b, binary.LittleEndian, data)
@@ -160,13 +153,11 @@ func (m *Microphone) Write(data []float32) error {
 // Unplug ends the sound system under the microphone.
 func (m *Microphone) Unplug() {
 	m.once.Do(func() {
-		if m.player != nil {
-			m.in.Close()
-			m.player.Process.Kill()
-			m.player.Wait()
-		}
 		m.server.Process.Kill()
 		m.server.Wait()
+		if m.in != nil {
+			m.in.Close()
+		}
 	})
 }
 
