@@ -179,7 +179,7 @@ func TestGradientsOfEncodersAndFusion(t *testing.T) {
 }
 
 func TestGradientsOfJointLosses(t *testing.T) {
-	for _, name := range []string{"softmax", "softmax-entropy", "static:0.7,0.3"} {
+	for _, name := range []string{"softmax", "softmax-prior", "static:0.7,0.3"} {
 		t.Run(name, func(t *testing.T) {
 			w, err := ParseWeighting(name)
 			if err != nil {
@@ -199,7 +199,7 @@ func TestGradientsOfJointLosses(t *testing.T) {
 }
 
 // The paper's gradient is known: dJ/dw_i = p_i (L_i - J). With constant losses the weight goes to the smaller one,
-// and the entropy term stops it at p_i proportional to exp(-L_i/ln K_i).
+// and the prior stops it at p_i proportional to q_i exp(-L_i/priorStrength).
 func TestWeightsUnderConstantLosses(t *testing.T) {
 	backend, err := gobackend.New("")
 	if err != nil {
@@ -230,15 +230,15 @@ func TestWeightsUnderConstantLosses(t *testing.T) {
 	if p := descend(softmaxWeighting{}, 400); p[0] > 0.02 {
 		t.Errorf("softmax: emotion weight %.3f after 400 steps, want the collapse that the paper's gradient brings", p[0])
 	}
-	a, b := math.Exp(-1.4/math.Log(7)), math.Exp(-0.1/math.Log(2))
-	if p, want := descend(entropyWeighting{}, 400), a/(a+b); math.Abs(p[0]-want) > 1e-3 {
-		t.Errorf("softmax-entropy: emotion weight %.4f, want %.4f", p[0], want)
+	a, b := math.Log(7)*math.Exp(-1.4/priorStrength), math.Log(2)*math.Exp(-0.1/priorStrength)
+	if p, want := descend(priorWeighting{}, 400), a/(a+b); math.Abs(p[0]-want) > 1e-3 {
+		t.Errorf("softmax-prior: emotion weight %.4f, want %.4f", p[0], want)
 	}
 }
 
 func TestParseWeighting(t *testing.T) {
 	for in, want := range map[string]string{
-		"softmax": "softmax", "softmax-entropy": "softmax-entropy", "static": "static", "static:1,1": "static", "static:3,1": "static:0.75,0.25",
+		"softmax": "softmax", "softmax-prior": "softmax-prior", "static": "static", "static:1,1": "static", "static:3,1": "static:0.75,0.25",
 		"": "error", "Softmax": "error", "static:": "error", "static:1": "error", "static:-1,2": "error", "static:0,0": "error", "softmax:1": "error",
 	} {
 		w, err := ParseWeighting(in)

@@ -2,7 +2,6 @@ package train
 
 import (
 	"math/rand/v2"
-	"testing"
 
 	"tandem/pipeline"
 )
@@ -56,30 +55,4 @@ func synthetic(spec pipeline.Spec, stills, voices, talking int) *Prepared {
 		}
 	}
 	return p
-}
-
-func BenchmarkStep(b *testing.B) {
-	backend, err := openBackend()
-	if err != nil {
-		b.Skip(err)
-	}
-	recipe := DefaultRecipe()
-	arch := DefaultArch(testLabels)
-	n, err := newNetwork(arch, softmaxWeighting{}, recipe, backend)
-	if err != nil {
-		b.Fatal(err)
-	}
-	batches, err := newBatcher(recipe, arch, synthetic(arch.Spec, 200, 20, 10))
-	if err != nil {
-		b.Fatal(err)
-	}
-	in := batches.batch(0)
-	for b.Loop() {
-		r, err := n.train(in)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Log(r)
-	}
-	b.ReportMetric(float64(n.weights().parameters()), "parameters")
 }

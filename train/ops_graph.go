@@ -13,7 +13,7 @@ import (
 )
 
 // weightEps keeps the standardization of a constant filter finite.
-const weightEps = 1e-5
+const weightEps = 1e-6
 
 // graphOps reads the network as a GoMLX graph. Images are [N, H, W, C].
 //
@@ -89,7 +89,9 @@ func (o *graphOps) image(x *graph.Node, lo, hi float64) *graph.Node {
 // scale and the learned gain.
 func (o *graphOps) kernel(name string, taps, in, out int, scale float64) *graph.Node {
 	fan := float64(taps * in)
-	w := o.param(name+"/w", normalInit(1), taps*in, out)
+	// Standardization undoes the weights' scale, but Adam's steps are relative to it: from unit weights they would
+	// be tens of times too small.
+	w := o.param(name+"/w", normalInit(1/math.Sqrt(fan)), taps*in, out)
 	gain := o.param(name+"/gain", constInit(1), 1, out)
 	w = graph.Sub(w, graph.MulScalar(graph.ReduceAndKeep(w, graph.ReduceSum, 0), 1/fan))
 	variance := graph.MulScalar(graph.ReduceAndKeep(graph.Square(w), graph.ReduceSum, 0), 1/fan)

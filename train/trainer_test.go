@@ -75,7 +75,7 @@ func TestTrainingLearnsAndExports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Spec() != DefaultSpec || c.Weighting != "softmax-entropy" || r.Best < 1 {
+	if c.Spec() != DefaultSpec || c.Weighting != "softmax-prior" || r.Best < 1 {
 		t.Errorf("contract %+v, best epoch %d", c, r.Best)
 	}
 }

@@ -17,17 +17,17 @@ type Weighting interface {
 }
 
 // Weightings names what ParseWeighting takes.
-var Weightings = []string{"softmax", "softmax-entropy", "static"}
+var Weightings = []string{"softmax", "softmax-prior", "static"}
 
-// ParseWeighting reads --weighting: "softmax", "softmax-entropy", "static" (uniform), or "static:0.7,0.3" (emotion,
+// ParseWeighting reads --weighting: "softmax", "softmax-prior", "static" (uniform), or "static:0.7,0.3" (emotion,
 // gender).
 func ParseWeighting(s string) (Weighting, error) {
 	name, arg, hasArg := strings.Cut(s, ":")
 	switch {
 	case name == "softmax" && !hasArg:
 		return softmaxWeighting{}, nil
-	case name == "softmax-entropy" && !hasArg:
-		return entropyWeighting{}, nil
+	case name == "softmax-prior" && !hasArg:
+		return priorWeighting{}, nil
 	case name == "static" && !hasArg:
 		return staticWeighting{0.5, 0.5}, nil
 	case name == "static":
@@ -68,21 +68,28 @@ func (softmaxWeighting) joint(o *graphOps, losses []*graph.Node, _ []int) (j, p 
 	return weightedSum(p, losses), p
 }
 
-// entropyWeighting is the paper's loss with two changes that keep it from collapsing: each loss is divided by
-// ln(classes), so that 1 is chance for every task, and the negative entropy of the weights is added:
-// J = sum_i p_i L_i/ln(K_i) + sum_i p_i ln p_i, p = softmax(w). With constant losses its minimum is
-// p_i proportional to exp(-L_i/ln K_i), which no task leaves.
-type entropyWeighting struct{}
+// priorWeighting is the paper's loss with a term that keeps the weights near a prior, so that it cannot collapse:
+// J = sum_i p_i L_i + priorStrength KL(p || q), p = softmax(w), with the prior q_i proportional to ln(K_i), the loss of
+// guessing among K_i classes. With constant losses its minimum is p_i proportional to q_i exp(-L_i/priorStrength),
+// which no task leaves; the weight still moves to the task whose loss is smaller.
+type priorWeighting struct{}
 
-func (entropyWeighting) Name() string { return "softmax-entropy" }
+// priorStrength, in nats, is how much larger one task's loss must be to lose a factor e of its weight.
+const priorStrength = 2
 
-func (entropyWeighting) joint(o *graphOps, losses []*graph.Node, classes []int) (j, p *graph.Node) {
+func (priorWeighting) Name() string { return "softmax-prior" }
+
+func (priorWeighting) joint(o *graphOps, losses []*graph.Node, classes []int) (j, p *graph.Node) {
 	p = softmaxWeights(o)
-	scaled := make([]*graph.Node, len(losses))
-	for i, l := range losses {
-		scaled[i] = graph.MulScalar(l, 1/math.Log(float64(classes[i])))
+	q, total := make([]float32, len(classes)), 0.0
+	for _, k := range classes {
+		total += math.Log(float64(k))
 	}
-	return graph.Add(weightedSum(p, scaled), graph.ReduceAllSum(graph.Mul(p, graph.Log(p)))), p
+	for i, k := range classes {
+		q[i] = float32(math.Log(float64(k)) / total)
+	}
+	divergence := graph.ReduceAllSum(graph.Mul(p, graph.Log(graph.Div(p, o.constant(q, len(q))))))
+	return graph.Add(weightedSum(p, losses), graph.MulScalar(divergence, priorStrength)), p
 }
 
 // softmaxWeights are softmax(w) of the learned w, which starts at zero: uniform.

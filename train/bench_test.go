@@ -1,0 +1,240 @@
+package train
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	onnx "github.com/gomlx/compute-onnx/support/protos"
+	ort "github.com/yalue/onnxruntime_go"
+
+	"tandem/infer"
+	"tandem/pipeline"
+)
+
+// benchNetwork is the default network with fresh weights, and a batch of the default recipe.
+func benchNetwork(b *testing.B) (*network, *batch) {
+	b.Helper()
+	backend, err := openBackend()
+	if err != nil {
+		b.Skip(err)
+	}
+	recipe := DefaultRecipe()
+	arch := DefaultArch(testLabels)
+	n, err := newNetwork(arch, softmaxWeighting{}, recipe, backend)
+	if err != nil {
+		b.Fatal(err)
+	}
+	batches, err := newBatcher(recipe, arch, synthetic(arch.Spec, 200, 20, 10))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n, batches.batch(0)
+}
+
+// BenchmarkStep is one step of training with the default recipe's batch, all cores.
+func BenchmarkStep(b *testing.B) {
+	n, in := benchNetwork(b)
+	step(b, n, in) // compiles the graph
+	for b.Loop() {
+		step(b, n, in)
+	}
+	b.ReportMetric(float64(n.weights().parameters()), "parameters")
+}
+
+func step(b *testing.B, n *network, in *batch) time.Duration {
+	b.Helper()
+	start := time.Now()
+	if _, err := n.train(in); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(start)
+}
+
+// BenchmarkStepBesidePyTorch times the same step here and in PyTorch (bench_torch.py), in turns of a few steps each,
+// so that whatever else the machine does meets both. The first steps of a turn warm up and do not count. PyTorch runs
+// with all cores and with one, and is compared at its better.
+func BenchmarkStepBesidePyTorch(b *testing.B) {
+	turns, steps := 4, 4
+	const warmUp = 2
+	if testing.Short() {
+		turns, steps = 1, 1
+	}
+	python, err := findPyTorch()
+	if err != nil {
+		// A skipped benchmark says nothing of its own accord.
+		fmt.Fprintln(os.Stderr, "SKIPPED: the comparison with PyTorch:", err)
+		b.Skip(err)
+	}
+	n, in := benchNetwork(b)
+	s := n.arch.Spec
+	step(b, n, in)
+	cores := runtime.GOMAXPROCS(0)
+	var here []float64
+	there := map[int][]float64{} // by threads
+	for b.Loop() {
+		for range turns {
+			for i := range warmUp + steps {
+				if took := step(b, n, in); i >= warmUp {
+					here = append(here, float64(took.Microseconds())/1000)
+				}
+			}
+			for _, threads := range slices.Compact([]int{1, cores}) {
+				ms, err := stepInPyTorch(b, python, warmUp+steps, threads, in.faces(s), in.voices(s), len(in.pick))
+				if err != nil {
+					b.Fatal(err)
+				}
+				there[threads] = append(there[threads], ms[warmUp:]...)
+			}
+		}
+	}
+	b.ReportMetric(0, "ns/op") // a turn's length tells nothing
+	b.ReportMetric(median(here), "tandem-ms/step")
+	b.ReportMetric(median(there[1]), "torch-one-thread-ms/step")
+	b.ReportMetric(median(there[cores]), "torch-all-cores-ms/step")
+	b.ReportMetric(median(here)/min(median(there[1]), median(there[cores])), "tandem/torch")
+}
+
+func median(x []float64) float64 {
+	x = slices.Sorted(slices.Values(x))
+	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
+}
+
+// findPyTorch returns a Python that has PyTorch. The system's own comes first, since it is Debian's that the figures
+// in the docs are from.
+func findPyTorch() (string, error) {
+	for _, python := range []string{"/usr/bin/python3", "python3"} {
+		if exec.Command(python, "-c", "import torch").Run() == nil {
+			return python, nil
+		}
+	}
+	return "", errors.New("no python3 here has PyTorch; on Debian: apt-get install --no-install-recommends python3-torch (over 400 MB)")
+}
+
+// stepInPyTorch returns the milliseconds of each step.
+func stepInPyTorch(b *testing.B, python string, steps, threads, faces, sounds, rows int) ([]float64, error) {
+	cmd := exec.CommandContext(b.Context(), python, "bench_torch.py", strconv.Itoa(steps),
+		strconv.Itoa(threads), strconv.Itoa(faces), strconv.Itoa(sounds), strconv.Itoa(rows))
+	for _, v := range os.Environ() {
+		// Where these are set for other programs' sake they slow PyTorch down.
+		if !strings.HasPrefix(v, "OPENBLAS_CORETYPE=") && !strings.HasPrefix(v, "OPENBLAS_L2_SIZE=") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("bench_torch.py: %w: %s", err, stderr.String())
+	}
+	var ms []float64
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		v, err := strconv.ParseFloat(lines.Text(), 64)
+		if err != nil {
+			return nil, fmt.Errorf("bench_torch.py: %w", err)
+		}
+		ms = append(ms, v)
+	}
+	if len(ms) != steps {
+		return nil, fmt.Errorf("bench_torch.py: %d times of %d steps: %s", len(ms), steps, stderr.String())
+	}
+	return ms, nil
+}
+
+// BenchmarkEncode is the exported encoders' share of a window's inference, on one thread: one face crop, of which a
+// window has VideoFrames, and one window of sound. The weights are not trained, which has no bearing on speed.
+func BenchmarkEncode(b *testing.B) {
+	if err := infer.Init(); err != nil {
+		b.Skip(err)
+	}
+	n, _ := benchNetwork(b)
+	s := n.arch.Spec
+	// Any run makes the weights.
+	w := &pipeline.Window{
+		Audio: make([]float32, s.AudioSamples()), AudioPresent: true,
+		Video: make([]byte, s.VideoFrames*s.CropSize*s.CropSize*s.Channels), VideoMask: make([]bool, s.VideoFrames),
+	}
+	if _, err := n.logits([]*pipeline.Window{w}); err != nil {
+		b.Fatal(err)
+	}
+	weights := n.weights()
+	b.Run("face", func(b *testing.B) {
+		o := newOnnxOps(weights)
+		dims := []int{s.CropSize, s.CropSize, s.Channels}
+		out := faceEncoder(o, n.arch, onnxValue{name: "in", dims: append([]int{-1}, dims...)})
+		crop, err := ort.NewTensor(ort.NewShape(1, int64(dims[0]), int64(dims[1]), int64(dims[2])), textured(s.CropSize, s.Channels))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer crop.Destroy()
+		runEncoder(b, o, out, onnx.TensorProto_UINT8, dims, n.arch.FaceDim, crop)
+	})
+	b.Run("sound", func(b *testing.B) {
+		o := newOnnxOps(weights)
+		dims := []int{s.AudioSamples()}
+		out := soundEncoder(o, n.arch, onnxValue{name: "in", dims: []int{-1, dims[0]}})
+		data := make([]float32, dims[0])
+		for i := range data {
+			data[i] = float32(i%160)/800 - 0.1
+		}
+		sound, err := ort.NewTensor(ort.NewShape(1, int64(dims[0])), data)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer sound.Destroy()
+		runEncoder(b, o, out, onnx.TensorProto_FLOAT, dims, n.arch.SoundDim, sound)
+	})
+}
+
+// textured is a crop that is not all alike.
+func textured(size, channels int) []byte {
+	crop := make([]byte, size*size*channels)
+	for i := range crop {
+		crop[i] = byte(i * i % 251)
+	}
+	return crop
+}
+
+// runEncoder times a graph with the one input "in", which has dims behind its batch of one, and the output out.
+func runEncoder(b *testing.B, o *onnxOps, out onnxValue, inType onnx.TensorProto_DataType, dims []int, width int, in ort.Value) {
+	b.Helper()
+	o.rename(out, "out")
+	file, err := o.model(
+		[]*onnx.ValueInfoProto{valueInfo("in", inType, dims...)},
+		[]*onnx.ValueInfoProto{valueInfo("out", onnx.TensorProto_FLOAT, width)}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	so, err := ort.NewSessionOptions()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer so.Destroy()
+	if err := errors.Join(so.SetIntraOpNumThreads(1), so.SetInterOpNumThreads(1)); err != nil {
+		b.Fatal(err)
+	}
+	session, err := ort.NewDynamicAdvancedSessionWithONNXData(file, []string{"in"}, []string{"out"}, so)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer session.Destroy()
+	res, err := ort.NewEmptyTensor[float32](ort.NewShape(1, int64(width)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer res.Destroy()
+	for b.Loop() {
+		if err := session.Run([]ort.Value{in}, []ort.Value{res}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
