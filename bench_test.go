@@ -14,9 +14,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"tandem/capture"
 	"tandem/capture/av"
@@ -113,19 +114,21 @@ func benchModel(b *testing.B) (model []byte, standIn bool) {
 	return infertest.Model(c), true
 }
 
-// cpuTime is what this process (who 0) or the calling thread (who 1, RUSAGE_THREAD) has used, user and system.
-func cpuTime(who int) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(who, &u); err != nil {
-		panic(err) // who is one of the two
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
+// The clocks that count CPU time, user and system. getrusage would do for a process, but for a thread it is behind by
+// up to a tick, which a stage that soon goes to sleep never makes good.
 const (
-	ofProcess = syscall.RUSAGE_SELF
-	ofThread  = 1
+	ofProcess = unix.CLOCK_PROCESS_CPUTIME_ID
+	ofThread  = unix.CLOCK_THREAD_CPUTIME_ID
 )
+
+// cpuTime reads one of them.
+func cpuTime(clock int32) time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		panic(err) // every Linux has both
+	}
+	return time.Duration(t.Nano())
+}
 
 // meter adds up the CPU time of one stage, which does its work on the thread that calls it.
 type meter struct {

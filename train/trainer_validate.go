@@ -10,12 +10,9 @@ import (
 	"tandem/pipeline"
 )
 
-// setScores are one data set's scores on the validation split; a task without labels is nil.
-type setScores struct{ Emotion, Gender *Scores }
-
 // validation is what the exported model says of the validation split.
 type validation struct {
-	sets  map[string]setScores
+	sets  map[string]SetReport
 	score float64 // mean over sets and tasks of (accuracy + UAR) / 2: what early stopping looks at
 	// Logits (up to a constant) and truth of each window, to fit temperatures.
 	emotion, gender           [][]float32
@@ -114,71 +111,42 @@ func (v *validator) predict(ctx context.Context, model []byte, arch Arch, sample
 	return nil
 }
 
-// judge averages each clip's windows and scores each data set.
+// judge averages each clip's windows and scores each data set, as an evaluation does.
 func (v *validator) judge(p []pipeline.Prediction) *validation {
-	out := &validation{sets: map[string]setScores{}}
-	type sums struct{ emotion, gender []float64 }
-	clips := map[int]*sums{}
+	out := &validation{sets: map[string]SetReport{}}
+	sums := make([]clipSum, len(v.data.Clips))
+	logits := func(p []float32) []float32 {
+		l := make([]float32, len(p))
+		for k, x := range p {
+			l[k] = float32(math.Log(math.Max(float64(x), 1e-12)))
+		}
+		return l
+	}
 	for i, s := range v.data.Samples {
-		c := clips[s.Clip]
-		if c == nil {
-			c = &sums{make([]float64, v.arch.Emotions), make([]float64, v.arch.Genders)}
-			clips[s.Clip] = c
-		}
-		add := func(sum []float64, p []float32) []float32 {
-			logits := make([]float32, len(p))
-			for k, x := range p {
-				sum[k] += float64(x)
-				logits[k] = float32(math.Log(math.Max(float64(x), 1e-12)))
-			}
-			return logits
-		}
+		sums[s.Clip].add(p[i])
 		clip := v.data.Clips[s.Clip]
-		out.emotion, out.emotionTruth = append(out.emotion, add(c.emotion, p[i].Emotion)), append(out.emotionTruth, clip.Emotion)
-		out.gender, out.genderTruth = append(out.gender, add(c.gender, p[i].Gender)), append(out.genderTruth, clip.Gender)
-	}
-	type rows struct {
-		p     [][]float64
-		truth []int
-	}
-	emotion, gender := map[string]*rows{}, map[string]*rows{}
-	put := func(m map[string]*rows, set string, sum []float64, truth int) {
-		if truth < 0 {
-			return
-		}
-		if m[set] == nil {
-			m[set] = &rows{}
-		}
-		total := 0.0
-		for _, x := range sum {
-			total += x
-		}
-		mean := make([]float64, len(sum))
-		for k, x := range sum {
-			mean[k] = x / total
-		}
-		m[set].p, m[set].truth = append(m[set].p, mean), append(m[set].truth, truth)
-	}
-	for i, c := range v.data.Clips {
-		if s := clips[i]; s != nil {
-			put(emotion, c.Dataset, s.emotion, c.Emotion)
-			put(gender, c.Dataset, s.gender, c.Gender)
-		}
+		out.emotion, out.emotionTruth = append(out.emotion, logits(p[i].Emotion)), append(out.emotionTruth, clip.Emotion)
+		out.gender, out.genderTruth = append(out.gender, logits(p[i].Gender)), append(out.genderTruth, clip.Gender)
 	}
 	n := 0
-	for set, r := range emotion {
-		s := Score(r.p, r.truth, v.arch.Emotions)
-		out.sets[set] = setScores{Emotion: &s}
-		out.score += (s.Accuracy + s.UAR) / 2
-		n++
-	}
-	for set, r := range gender {
-		s := Score(r.p, r.truth, v.arch.Genders)
-		both := out.sets[set]
-		both.Gender = &s
-		out.sets[set] = both
-		out.score += (s.Accuracy + s.UAR) / 2
-		n++
+	for _, group := range byDataset(v.data.Clips) {
+		var items taskItems
+		for _, c := range group {
+			if sums[c].windows > 0 {
+				items.add(&v.data.Clips[c], &sums[c])
+			}
+		}
+		set := items.report(DefaultLabels())
+		if set == (SetReport{}) {
+			continue
+		}
+		out.sets[v.data.Clips[group[0]].Dataset] = set
+		for _, s := range []*Scores{set.Emotion, set.Gender} {
+			if s != nil {
+				out.score += (s.Accuracy + s.UAR) / 2
+				n++
+			}
+		}
 	}
 	out.score /= math.Max(float64(n), 1)
 	return out
