@@ -20,7 +20,6 @@ awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/
 		sub(/^Benchmark/, "", name)
 		sub(/-[0-9]+$/, "", name)
 		for (i = 3; i < NF; i += 2) value[name, $(i + 1)] = $i
-		if ((name, "stand-in-model") in value) standin = 1
 	}
 	function line(label, name, unit, shown, scale, target,   v) {
 		if (!((name, unit) in value)) v = "not measured"
@@ -31,7 +30,6 @@ awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/
 	function head(text) { printf "\n%s\n", text }
 	END {
 		printf "\n==== %s cores (%s), commit %s, load at the end %s ====\n", cores, cpu, commit, load
-		if (standin) print "NO MODEL EMBEDDED: the figures of analyze lack what its inference costs."
 		a = "Analyze"
 		head("(a) CPU for a second of 640x480 at 30 a second, VP8 and Opus; medians of rounds that take turns")
 		line("decode alone, all pictures as RGB", a, "decode-cpu-ms/s", "ms", 1)

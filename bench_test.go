@@ -22,7 +22,6 @@ import (
 	"tandem/capture"
 	"tandem/capture/av"
 	"tandem/infer"
-	"tandem/infer/infertest"
 	"tandem/pipeline"
 	"tandem/train"
 )
@@ -98,20 +97,6 @@ func benchFile(b *testing.B, name string, create func(path string) error) string
 		b.Fatal(err)
 	}
 	return path
-}
-
-// benchModel is the embedded model, or in a build without one a stand-in of next to no cost, which it says.
-func benchModel(b *testing.B) (model []byte, standIn bool) {
-	b.Helper()
-	model, err := infer.DefaultModel()
-	if err == nil {
-		return model, false
-	}
-	fmt.Fprintln(os.Stderr, "STAND-IN MODEL: no model is embedded, so the figures lack what its inference costs:", err)
-	s := train.DefaultSpec
-	c := infertest.Contract()
-	c.Window, c.Hop, c.VideoFrames, c.CropSize, c.CropMargin, c.Channels = s.Window, s.Hop, s.VideoFrames, s.CropSize, s.CropMargin, s.Channels
-	return infertest.Model(c), true
 }
 
 // The clocks that count CPU time, user and system. getrusage would do for a process, but for a thread it is behind by
@@ -209,7 +194,7 @@ func BenchmarkAnalyze(b *testing.B) {
 		rounds = 1
 	}
 	clip := benchClip(b, analyzeSeconds)
-	model, standIn := benchModel(b)
+	model := infer.DefaultModel()
 	// Once as the command does it, with a thread a core for the network; once with one thread, whose CPU time can be
 	// told by stage.
 	var recs [2]*infer.Recognizer
@@ -248,9 +233,6 @@ func BenchmarkAnalyze(b *testing.B) {
 		}
 	}
 	s.add("analyze/decode", s.median("analyze-cpu-ms/s")/s.median("decode-cpu-ms/s"))
-	if standIn {
-		s.add("stand-in-model", 1)
-	}
 	s.report(b)
 }
 
@@ -340,7 +322,7 @@ func BenchmarkLength(b *testing.B) {
 		return errors.Join(w.WriteSamples(&av.Samples{Data: make([]float32, capture.SampleRate/10)}), w.Close())
 	})
 	clip, long := benchClip(b, shortSeconds), benchLong(b, minutes)
-	model, standIn := benchModel(b)
+	model := infer.DefaultModel()
 	modelPath := filepath.Join(b.TempDir(), "model.onnx")
 	if err := os.WriteFile(modelPath, model, 0o600); err != nil {
 		b.Fatal(err)
@@ -364,9 +346,6 @@ func BenchmarkLength(b *testing.B) {
 	}
 	s.add("long-minutes", float64(minutes))
 	s.add("long/short-cpu", s.median("long-cpu-ms/s")/s.median("short-cpu-ms/s"))
-	if standIn {
-		s.add("stand-in-model", 1)
-	}
 	s.report(b)
 }
 

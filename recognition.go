@@ -24,7 +24,7 @@ func readModel(path string) (*modelFile, error) {
 	var err error
 	if path == "" {
 		m.name = "embedded"
-		m.bytes, err = infer.DefaultModel()
+		m.bytes = infer.DefaultModel()
 	} else {
 		m.bytes, err = readLimited(path, infer.MaxModelBytes)
 	}

@@ -3,10 +3,8 @@
 package infer
 
 import (
-	"embed"
+	_ "embed" // the default model
 	"errors"
-	"fmt"
-	"io/fs"
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -15,8 +13,6 @@ var (
 	ErrNoRuntime = errors.New("ONNX Runtime not found")
 	// ErrNoDetector is returned where a face detector's file was not found; the text says how to get it.
 	ErrNoDetector = errors.New("face detector not found")
-	// ErrNoDefaultModel is returned by DefaultModel in a build without one.
-	ErrNoDefaultModel = errors.New("no model is embedded in this build")
 	// ErrContract is what every refusal of a model for its contents wraps.
 	ErrContract = errors.New("model breaks tandem's contract")
 	// ErrClosed is returned by use after Close.
@@ -33,15 +29,8 @@ type Options struct {
 	MaxBatch int
 }
 
-//go:embed models
-var models embed.FS
+//go:embed models/default.onnx
+var defaultModel []byte
 
-// DefaultModel returns the embedded model, written by `tandem train`. The error is ErrNoDefaultModel where the
-// binary was built without one.
-func DefaultModel() ([]byte, error) {
-	b, err := models.ReadFile("models/default.onnx")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: give one with --model FILE, or write infer/models/default.onnx with `tandem train` and build again", ErrNoDefaultModel)
-	}
-	return b, err
-}
+// DefaultModel is the embedded model, written by `tandem train`. It is shared: do not write to it.
+func DefaultModel() []byte { return defaultModel }

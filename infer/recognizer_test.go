@@ -369,13 +369,7 @@ func TestRecognizerClose(t *testing.T) {
 }
 
 func TestDefaultModel(t *testing.T) {
-	b, err := infer.DefaultModel()
-	if errors.Is(err, infer.ErrNoDefaultModel) {
-		t.Skip(err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	r := newRecognizer(t, b, infer.Options{})
+	r := newRecognizer(t, infer.DefaultModel(), infer.Options{})
 	got, err := r.Recognize(t.Context(), randomWindows(r.Spec(), 3))
 	if err != nil {
 		t.Fatal(err)
@@ -395,13 +389,9 @@ func TestDefaultModel(t *testing.T) {
 
 // BenchmarkWindow is one window's inference with the embedded model on one thread.
 func BenchmarkWindow(b *testing.B) {
-	model, err := infer.DefaultModel()
-	if err != nil {
-		b.Skip(err)
-	}
 	for _, n := range []int{1, 8} {
 		b.Run(fmt.Sprintf("batch=%d", n), func(b *testing.B) {
-			r := newRecognizer(b, model, infer.Options{Threads: 1})
+			r := newRecognizer(b, infer.DefaultModel(), infer.Options{Threads: 1})
 			ws := randomWindows(r.Spec(), n)
 			for b.Loop() {
 				if _, err := r.Recognize(b.Context(), ws); err != nil {
