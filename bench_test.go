@@ -23,7 +23,6 @@ import (
 	"tandem/capture/av"
 	"tandem/infer"
 	"tandem/pipeline"
-	"tandem/train"
 )
 
 // The benchmarks of this file feed `make bench`, and docs/benchmarks.md says what their figures mean.

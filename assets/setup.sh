@@ -64,10 +64,11 @@ if ((${#packages[@]})); then
 		echo "setup: there is no apt-get here: install the like of these packages by your system's means, then try again" >&2
 		exit 1
 	fi
+	by_hand="apt-get update && apt-get install --no-install-recommends ${packages[*]}"
 	as_root=()
 	if ((EUID != 0)); then
 		if ! command -v sudo >/dev/null; then
-			echo "setup: not root, and no sudo; as root run: apt-get install --no-install-recommends ${packages[*]}" >&2
+			echo "setup: not root, and no sudo; as root run: $by_hand" >&2
 			exit 1
 		fi
 		as_root=(sudo)
@@ -75,7 +76,7 @@ if ((${#packages[@]})); then
 	apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=400 "$@" >&2 </dev/null; }
 	echo "setup: installing them with apt-get" >&2
 	if ! { apt update && apt install -y --no-install-recommends "${packages[@]}"; }; then
-		echo "setup: apt-get failed, as said above; run it by hand and try again" >&2
+		echo "setup: apt-get failed, as said above: check the network and apt's sources, then try again, or as root run: $by_hand" >&2
 		exit 1
 	fi
 fi

@@ -17,7 +17,7 @@ type Recipe struct {
 
 	Epochs        int `json:"epochs"`
 	StepsPerEpoch int `json:"steps_per_epoch"`
-	Patience      int `json:"patience"` // epochs without a better validation score before it stops early; 0: never
+	Patience      int `json:"patience"` // epochs without a better validation score before it stops early and keeps the best; 0: never, and the last is kept
 
 	// What a batch holds: stills and voices are single-sense samples, talking have both, pairs are made up of a
 	// still and a voice of the batch that share a label.

@@ -50,7 +50,7 @@ type Progress struct {
 type Result struct {
 	Model      []byte
 	Contract   infer.Contract
-	Best       int // the epoch, from 1, whose weights were kept
+	Best       int // the epoch, from 1, whose weights were kept: the last, or with early stopping the best
 	Parameters int
 	Skipped    []SkippedClip
 }
@@ -205,7 +205,9 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 		}
 		st.epoch++
 		st.seconds += time.Since(start).Seconds()
-		if v.score > st.bestScore {
+		// Without early stopping the last epoch is kept: the learning rate has come to zero there, and a choice
+		// among epochs by the validation split would flatter what is measured on it.
+		if o.Recipe.Patience == 0 || v.score > st.bestScore {
 			st.best, st.bestScore = st.epoch, v.score
 			contract.TaskWeights = infer.TaskWeights{Emotion: mean.Weights[0], Gender: mean.Weights[1]}
 			b, err := export(arch, w, contract)
@@ -222,7 +224,7 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 		if err := errors.Join(st.save(net.store), keep.Save()); err != nil {
 			return nil, fmt.Errorf("checkpoint in %s: %w", o.Run, err)
 		}
-		o.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, best %.4f in epoch %d",
+		o.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept %.4f of epoch %d",
 			st.epoch, o.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0], mean.Weights[1], v.score, st.bestScore, st.best))
 	}
 	return o.finish(ctx, net, validator, bestFile, st, data)
