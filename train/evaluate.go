@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tandem/pipeline"
@@ -84,7 +85,8 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *Prepared,
 	}
 	for _, s := range p.Skipped {
 		if c := slices.IndexFunc(p.Clips, func(c Clip) bool { return c.Path() == s.Path }); c >= 0 && o.takes(&p.Clips[c]) {
-			r.Skipped = append(r.Skipped, s.Err.Error())
+			// The report travels: it names a clip by its place in the data set, not on this machine.
+			r.Skipped = append(r.Skipped, strings.ReplaceAll(s.Err.Error(), s.Path, p.Clips[c].ID))
 		}
 	}
 	var all taskItems

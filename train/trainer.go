@@ -357,14 +357,28 @@ func (o *Options) finish(ctx context.Context, net *network, validator *validator
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", bestFile, err)
 	}
-	p := make([]pipeline.Prediction, len(validator.data.Samples))
-	all := append(append([]int{}, validator.one...), validator.many...)
-	if err := validator.predict(ctx, best, validator.arch, all, p); err != nil {
+	predict := func(model []byte) (*validation, error) {
+		p := make([]pipeline.Prediction, len(validator.data.Samples))
+		all := append(append([]int{}, validator.one...), validator.many...)
+		if err := validator.predict(ctx, model, validator.arch, all, p); err != nil {
+			return nil, err
+		}
+		return validator.judge(p), nil
+	}
+	v, err := predict(best)
+	if err != nil {
 		return nil, err
 	}
-	v := validator.judge(p)
 	contract.EmotionTemperature = FitTemperature(v.emotion, v.emotionTruth)
 	contract.GenderTemperature = FitTemperature(v.gender, v.genderTruth)
+	calibrated, err := withContract(best, contract)
+	if err != nil {
+		return nil, err
+	}
+	// Temperatures change a clip's mean over its windows, and so, now and then, its label.
+	if v, err = predict(calibrated); err != nil {
+		return nil, err
+	}
 	metrics := map[string]map[string]map[string]float64{}
 	for set, s := range v.sets {
 		metrics[set] = map[string]map[string]float64{}
