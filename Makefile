@@ -16,9 +16,6 @@ export PATH := $(CURDIR)/assets/.fetched/go/bin:$(PATH):/usr/local/go/bin
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 
-# Under the race detector training takes too long, and it has one goroutine's worth of code of its own.
-RACED = $(shell go list -tags $(TAGS) ./... | grep -v '/train')
-
 .PHONY: run build setup setup-test assets test test-all test-race test-nocamera check bench fuzz clean
 .NOTPARALLEL:
 
@@ -57,9 +54,11 @@ test-nocamera:
 	go test -tags nocamera -short -timeout 10m . ./capture/... ./pipeline/... ./infer/...
 
 # portaudio's binding passes its streams' numbers to C as if they were pointers, which checkptr, a part of -race, takes
-# for broken ones. It stays on for all else.
+# for broken ones. It stays on for all else. Training takes too long here, and it has one goroutine's worth of code of
+# its own. The list is the shell's to make, since $(shell) does not get this file's PATH before make 4.4.
 test-race:
-	go test -tags $(TAGS) -timeout 20m -race -short -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0 $(RACED)
+	raced=$$(go list -tags $(TAGS) ./... | grep -v '/train') && \
+	go test -tags $(TAGS) -timeout 20m -race -short -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0 $$raced
 
 check: setup assets
 	go vet -tags $(TAGS) ./...
