@@ -91,11 +91,18 @@ func newStandInCamera(t *testing.T, length time.Duration) *standInCamera {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		// The writer may wait for a reader that never came.
-		if f, err := os.OpenFile(c.path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
-			defer f.Close()
+		// The writer may wait for a reader that never came. A reader that comes and goes frees it; one that stayed would
+		// have it wait for ever with a full FIFO.
+		for {
+			if f, err := os.OpenFile(c.path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
+				f.Close()
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
 		}
-		<-done
 	})
 	return c
 }

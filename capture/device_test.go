@@ -185,8 +185,9 @@ func TestCamera(t *testing.T) {
 		t.Errorf("%d pictures until %v, flashes %v", n, last, marks)
 	}
 	for i, at := range marks {
-		if late := at - time.Duration(i+1)*time.Second; late < 0 || late > 300*time.Millisecond {
-			t.Errorf("flash %d arrived at %v", i, at)
+		// The first is late by what opening takes on a busy machine; the next keeps its distance.
+		if late := at - time.Duration(i+1)*time.Second; late < 0 || late > 2*time.Second || i > 0 && (at-marks[0]-time.Duration(i)*time.Second).Abs() > 300*time.Millisecond {
+			t.Errorf("flash %d arrived at %v, the first at %v", i, at, marks[0])
 		}
 	}
 }

@@ -205,11 +205,20 @@ func Feed(t testing.TB, src capture.Source, camera *Camera, mic *Microphone) {
 	})
 	t.Cleanup(func() {
 		src.Close()
-		if camera != nil { // lets a Write that waits for a reader go
-			if r, err := os.OpenFile(camera.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
-				defer r.Close()
+		done := make(chan struct{})
+		go func() { wg.Wait(); close(done) }()
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			// Opening lets a Write go that waits for a reader, and closing one that waits for room.
+			if camera != nil {
+				if r, err := os.OpenFile(camera.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
+					r.Close()
+				}
 			}
 		}
-		wg.Wait()
 	})
 }
