@@ -347,11 +347,11 @@ func (o *Options) contract(data *Prepared, labels pipeline.Labels, weighting Wei
 	return c
 }
 
-// finish calibrates the best epoch's network on the validation split and writes it.
+// finish calibrates the kept epoch's network on the validation split and writes it.
 func (o *Options) finish(ctx context.Context, net *network, validator *validator, bestFile string, st state, data *Prepared) (*Result, error) {
 	best, err := os.ReadFile(bestFile)
 	if err != nil {
-		return nil, fmt.Errorf("best model of the run: %w", err)
+		return nil, fmt.Errorf("kept model of the run: %w", err)
 	}
 	contract, err := infer.LoadModel(best)
 	if err != nil {
