@@ -3,7 +3,6 @@ package capture
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -34,6 +33,10 @@ func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
 // put adds m and drops the oldest of its kind if there are too many.
 func (q *queue) put(m Media) {
 	q.mu.Lock()
+	if q.end != nil {
+		q.mu.Unlock()
+		return
+	}
 	q.items = append(q.items, m)
 	q.count(m, 1)
 	for q.frames > maxQueuedFrames || q.pixels > maxQueuedPixels && q.frames > 1 {
@@ -121,44 +124,28 @@ func (q *queue) get(ctx context.Context) (Media, error) {
 	}
 }
 
-// live is a source with a goroutine of its own that fills a queue, so that a slow reader loses media rather than
-// delaying it.
+// live is a feed with a goroutine of its own that fills it, so that a slow reader loses media rather than delaying it.
 type live struct {
-	*queue
+	*Feed
 	start  time.Time // wall clock of media time 0
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the goroutine has ended
-	info   Info
 }
 
 // newLive runs pump until it ends or ctx does; what pump returns is what Read says after the last item, io.EOF for
 // nil. pump names the source in its errors and must return soon after ctx ends.
 func newLive(info Info, start time.Time, pump func(ctx context.Context, l *live) error) *live {
 	ctx, cancel := context.WithCancel(context.Background())
-	info.Live = true
-	l := &live{queue: newQueue(), start: start, cancel: cancel, done: make(chan struct{}), info: info}
+	l := &live{Feed: NewFeed(info), start: start, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		err := pump(ctx, l)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			err = fmt.Errorf("%s: %w", info.Name, os.ErrClosed)
-		case err == nil:
-			err = io.EOF
 		}
-		l.close(err)
+		l.End(err)
 	}()
 	return l
-}
-
-func (l *live) Info() Info { return l.info }
-
-func (l *live) Read(ctx context.Context) (Media, error) { return l.get(ctx) }
-
-func (l *live) Drops() Drops {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.drops
 }
 
 // Close ends the goroutine and waits for it.

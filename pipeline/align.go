@@ -61,6 +61,7 @@ type aligner struct {
 
 	onFrame   func(*capture.Frame)
 	onSamples func(*capture.Samples)
+	onDrop    func(DropReason, Dropped)
 
 	late      capture.Drops // came too late, or twice
 	breaks    int           // breaks of the source's clock
@@ -123,6 +124,7 @@ func newAligner(spec Spec, info capture.Info, o Options, out func(step) error) *
 		audio:     sense{expected: info.HasAudio},
 		onFrame:   o.OnFrame,
 		onSamples: o.OnSamples,
+		onDrop:    o.drop,
 	}
 	if info.Live {
 		a.wait = o.MaxWait
@@ -239,7 +241,7 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	}
 	a.video.expected = true
 	if t < 0 || a.video.seen && t <= a.video.mark {
-		a.late.Frames++
+		a.lose(capture.Drops{Frames: 1})
 		return nil
 	}
 	if a.onFrame != nil {
@@ -253,7 +255,7 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	}
 	a.video.seen, a.video.mark, a.video.arrived = true, t, f.Arrived
 	if a.nextTick > 0 && t <= a.tickTime(a.nextTick-1) {
-		a.late.Frames++ // its tick was decided without it
+		a.lose(capture.Drops{Frames: 1}) // its tick was decided without it
 		a.measure()
 		return nil
 	}
@@ -285,6 +287,13 @@ func (a *aligner) tickTo(t time.Duration) error {
 	return nil
 }
 
+// lose counts what came too late.
+func (a *aligner) lose(d capture.Drops) {
+	a.late.Frames += d.Frames
+	a.late.Samples += d.Samples
+	a.onDrop(DropLate, Dropped{Frames: d.Frames, Samples: d.Samples})
+}
+
 func (a *aligner) addSamples(s *capture.Samples) error {
 	if len(s.Data) == 0 {
 		return nil
@@ -300,7 +309,7 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 	// What was heard already is cut off, and so is what lies before the next window and came after the last.
 	next, _ := a.span(a.windowEnd(a.nextCut))
 	if n := min(max(heard, min(next, a.lastCut))-r.start, int64(len(r.data))); n > 0 {
-		a.late.Samples += int(n)
+		a.lose(capture.Drops{Samples: int(n)})
 		r.start, r.data = r.start+n, r.data[n:]
 	}
 	if len(r.data) == 0 {

@@ -49,7 +49,8 @@ type WindowEvent struct {
 	Gender     *Scores // likewise, or with Options.NoGender
 	Audio      bool    // which senses were used
 	Video      bool
-	Face       *FaceBox // the last one in the window, nil if none
+	Face       *FaceBox   // the last one in the window, nil if none
+	Frame      *FrameSize // of the picture that Face is a part of, nil if there is no Face
 	// Latency is the wall time from the arrival of the window's last media to the event; nil for a source that
 	// is not live.
 	Latency *time.Duration
@@ -104,6 +105,12 @@ type FaceBox struct {
 	W     float64 `json:"w"`
 	H     float64 `json:"h"`
 	Score float64 `json:"score"`
+}
+
+// FrameSize is the size of a picture in pixels. A stream may change it at any time.
+type FrameSize struct {
+	W int `json:"w"`
+	H int `json:"h"`
 }
 
 // P is the probability of a label, 0 if there is none of that name.
@@ -235,15 +242,16 @@ type (
 	}
 	windowWire struct {
 		head
-		T       seconds  `json:"t"`
-		Start   seconds  `json:"start"`
-		End     seconds  `json:"end"`
-		Subject int      `json:"subject"`
-		Emotion *Scores  `json:"emotion,omitempty"`
-		Gender  *Scores  `json:"gender,omitempty"`
-		Senses  senses   `json:"senses"`
-		Face    *FaceBox `json:"face,omitempty"`
-		Latency *int64   `json:"latency_ms,omitempty"`
+		T       seconds    `json:"t"`
+		Start   seconds    `json:"start"`
+		End     seconds    `json:"end"`
+		Subject int        `json:"subject"`
+		Emotion *Scores    `json:"emotion,omitempty"`
+		Gender  *Scores    `json:"gender,omitempty"`
+		Senses  senses     `json:"senses"`
+		Face    *FaceBox   `json:"face,omitempty"`
+		Frame   *FrameSize `json:"frame,omitempty"`
+		Latency *int64     `json:"latency_ms,omitempty"`
 	}
 	senses struct {
 		Audio bool `json:"audio"`
@@ -289,7 +297,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		w := e.Window
 		out := windowWire{
 			head: head{EventVersion, "window"}, T: seconds(w.T), Start: seconds(w.Start), End: seconds(w.End),
-			Subject: w.Subject, Emotion: w.Emotion, Gender: w.Gender, Senses: senses{w.Audio, w.Video}, Face: w.Face,
+			Subject: w.Subject, Emotion: w.Emotion, Gender: w.Gender, Senses: senses{w.Audio, w.Video}, Face: w.Face, Frame: w.Frame,
 		}
 		if w.Latency != nil {
 			ms := w.Latency.Round(time.Millisecond).Milliseconds()
@@ -355,7 +363,7 @@ func ParseEvent(line []byte) (Event, error) {
 		}
 		out := &WindowEvent{
 			T: time.Duration(w.T), Start: time.Duration(w.Start), End: time.Duration(w.End), Subject: w.Subject,
-			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Senses.Audio, Video: w.Senses.Video, Face: w.Face,
+			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Senses.Audio, Video: w.Senses.Video, Face: w.Face, Frame: w.Frame,
 		}
 		if w.Latency != nil {
 			if ms := *w.Latency; ms > maxSeconds || ms < -maxSeconds {

@@ -57,6 +57,23 @@ type Options struct {
 	OnFrame   func(*capture.Frame)
 	OnSamples func(*capture.Samples)
 	OnFaces   func(t time.Duration, faces []Tracked)
+	// OnDrop is told at once what Stats counts in the end as Late and Slow, from several goroutines.
+	OnDrop func(DropReason, Dropped)
+}
+
+// DropReason is why something was lost within a pipeline.
+type DropReason string
+
+// The reasons.
+const (
+	DropLate DropReason = "late" // it came too late to be used
+	DropSlow DropReason = "slow" // face finding or recognition was slower than the media
+)
+
+func (o *Options) drop(why DropReason, d Dropped) {
+	if o.OnDrop != nil {
+		o.OnDrop(why, d)
+	}
 }
 
 // DefaultOptions are the defaults of the command line.

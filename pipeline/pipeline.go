@@ -4,6 +4,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tandem/capture"
@@ -57,8 +58,9 @@ type Window struct {
 	// Video is T crops of S*S*C bytes, oldest first, concatenated; zero where VideoMask is false.
 	Video     []byte
 	VideoMask []bool // T
-	// Face is the last face seen in the window, nil if none.
-	Face *Face
+	// Face is the last face seen in the window, nil if none, and Frame the size of the picture it was seen in.
+	Face  *Face
+	Frame FrameSize
 	// Arrived is the wall clock at which a live source got the window's last media; zero offline.
 	Arrived time.Time
 }
@@ -85,6 +87,10 @@ type Labels struct {
 	Emotions []string
 	Genders  []string
 }
+
+// ErrLate is wrapped by a Recognizer's error for windows of a live source that it could not get to in time. They are
+// dropped and counted, and the run goes on.
+var ErrLate = errors.New("not recognised in time")
 
 // Recognizer tells emotion and gender of windows, all in one batch; one Prediction a Window, in order.
 // Windows with neither sense are never passed in.

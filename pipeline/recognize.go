@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -68,6 +69,10 @@ func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if errors.Is(err, ErrLate) && m.e.src.Info().Live {
+			m.e.slow(Dropped{Windows: len(ws)})
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("pipeline: recognising the windows up to %v: %w", ws[len(ws)-1].End, err)
 		}
@@ -103,6 +108,7 @@ func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
 	}
 	if f := w.Face; f != nil {
 		ev.Face = &FaceBox{round(f.X, 10), round(f.Y, 10), round(f.W, 10), round(f.H, 10), round(f.Score, 1000)}
+		ev.Frame = &w.Frame
 	}
 	if p != nil {
 		emotion, err := probabilities("emotion", p.Emotion, m.labels.Emotions)

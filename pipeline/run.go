@@ -146,15 +146,22 @@ func newEngine(src capture.Source, finder FaceFinder, spec Spec, o Options) (*en
 	// A cut is cheap and is not passed over here; it keeps its age.
 	e.steps = newQueue(nSteps, info.Live, func(s step) bool { return s.tick != nil && old(s.born) }, func(s step) {
 		if s.tick != nil {
-			e.slowFrames.Add(1)
+			e.slow(Dropped{Frames: 1})
 		} else {
-			e.slowWindows.Add(1)
+			e.slow(Dropped{Windows: 1})
 		}
 	})
 	e.hops = newQueue(nHops, info.Live, func(h hop) bool { return old(h.born) }, func(h hop) {
-		e.slowWindows.Add(int64(len(h.windows)))
+		e.slow(Dropped{Windows: len(h.windows)})
 	})
 	return e, nil
+}
+
+// slow counts what was passed over because a stage was slower than the media.
+func (e *engine) slow(d Dropped) {
+	e.slowFrames.Add(int64(d.Frames))
+	e.slowWindows.Add(int64(d.Windows))
+	e.o.drop(DropSlow, d)
 }
 
 // run runs the stages, with consume as the last, until all is done or one fails.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -422,5 +423,32 @@ func TestSummariesAreBounded(t *testing.T) {
 	}
 	if len(m.sums) > maxSummaries || m.sums[0] == nil || m.sums[10*maxSummaries-1] == nil {
 		t.Errorf("%d summaries", len(m.sums))
+	}
+}
+
+// lateRec gives every second window up.
+type lateRec struct {
+	*fakeRec
+	n int
+}
+
+func (r *lateRec) Recognize(ctx context.Context, ws []*Window) ([]Prediction, error) {
+	if r.n++; r.n%2 == 0 {
+		return nil, fmt.Errorf("%w: too much to do", ErrLate)
+	}
+	return r.fakeRec.Recognize(ctx, ws)
+}
+
+// Windows that the recogniser could not get to are dropped and counted live; of a file they are an error.
+func TestRunLateWindows(t *testing.T) {
+	events, stats := runAll(t, liveRecording(6*time.Second, 4), oneFace, &lateRec{fakeRec: newRec()}, Options{})
+	ws := checkRun(t, events, stats)
+	total := 1 + int((6*time.Second-testSpec.Window)/testSpec.Hop)
+	if len(ws) != (total+1)/2 || stats.Slow.Windows != total/2 {
+		t.Errorf("%d windows and %d late of %d", len(ws), stats.Slow.Windows, total)
+	}
+	_, err := Run(t.Context(), file(6*time.Second, true, true), oneFace, &lateRec{fakeRec: newRec(), n: 1}, Options{}, func(Event) error { return nil })
+	if !errors.Is(err, ErrLate) {
+		t.Errorf("of a file: %v", err)
 	}
 }

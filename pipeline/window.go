@@ -29,6 +29,7 @@ type seer struct {
 // look is what was seen at one tick.
 type look struct {
 	k     int64
+	frame FrameSize
 	faces []Tracked
 	crops [][]byte
 }
@@ -53,7 +54,7 @@ func (s *seer) see(ctx context.Context, t *tick) error {
 		}
 		s.looked, s.found = t.frame, found
 	}
-	l := look{k: t.k, faces: s.track.update(t.time, s.found)}
+	l := look{k: t.k, frame: FrameSize{t.frame.Width, t.frame.Height}, faces: s.track.update(t.time, s.found)}
 	for _, f := range l.faces {
 		l.crops = append(l.crops, Crop(t.frame, f.Face, s.spec))
 	}
@@ -88,7 +89,7 @@ func (s *seer) windows(c *cut) []*Window {
 			slot := int(l.k - c.first)
 			copy(w.Video[slot*s.spec.cropBytes():], l.crops[j])
 			w.VideoMask[slot] = true
-			w.Face = &f.Face
+			w.Face, w.Frame = &f.Face, l.frame
 		}
 	}
 	switch len(ws) {

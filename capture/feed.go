@@ -1,0 +1,55 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Feed is a live Source that others put media into, such as what comes from a network. Any number of goroutines may
+// put; one reads.
+type Feed struct {
+	*queue
+	info Info
+}
+
+// NewFeed makes a feed of what info says. It is live whatever info says of that.
+func NewFeed(info Info) *Feed {
+	info.Live = true
+	return &Feed{queue: newQueue(), info: info}
+}
+
+// Put adds an item, which the reader then owns. It never waits: if the reader is behind, the oldest item of the same
+// sense is dropped and counted. After End or Close it does nothing.
+func (f *Feed) Put(m Media) { f.put(m) }
+
+// Lose counts what was lost before it came here.
+func (f *Feed) Lose(d Drops) { f.lose(d) }
+
+// End tells that nothing more comes: after the last item Read returns err, io.EOF for nil. Only the first End counts.
+func (f *Feed) End(err error) {
+	if err == nil {
+		err = io.EOF
+	}
+	f.close(err)
+}
+
+// Info says what was said to NewFeed.
+func (f *Feed) Info() Info { return f.info }
+
+// Read is Source's.
+func (f *Feed) Read(ctx context.Context) (Media, error) { return f.get(ctx) }
+
+// Drops counts what was lost.
+func (f *Feed) Drops() Drops {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.drops
+}
+
+// Close ends the feed, as End does with os.ErrClosed.
+func (f *Feed) Close() error {
+	f.End(fmt.Errorf("%s: %w", f.info.Name, os.ErrClosed))
+	return nil
+}
