@@ -1,4 +1,4 @@
-# make run                 the camera if there is one, else the test pattern
+# make run                 the camera if there is one, else a page to open in a browser (tandem serve)
 # make run INPUT=clip.mp4  a file or a URL
 # make build               build/tandem, with the library and the networks it needs beside it
 # make test | check | bench | fuzz
@@ -25,8 +25,8 @@ ifneq ($(INPUT),)
 else ifneq ($(wildcard /dev/video*),)
 	build/tandem live
 else
-	@echo 'No camera here: analysing the test pattern. For a file: make run INPUT=clip.mp4' >&2
-	build/tandem analyze pattern:
+	@echo 'No camera here: serving a page instead. For a file: make run INPUT=clip.mp4' >&2
+	build/tandem serve
 endif
 
 build: setup assets

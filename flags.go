@@ -15,6 +15,7 @@ import (
 
 	"tandem/pipeline"
 	"tandem/train"
+	"tandem/webrtc"
 )
 
 // options are the values of all flags; each command has some of them.
@@ -41,6 +42,19 @@ type options struct {
 	recordEvents string
 
 	json bool
+
+	addr, token, instance  string
+	allowAnonymous, public bool
+	behindProxy, logJSON   bool
+	allowOrigins           []string
+	tlsCert, tlsKey        string
+	udpPort                int
+	publicIPs, iceServers  []string
+	maxSessions            int
+	maxPerAddress          int
+	maxBitrate             float64 // Mbit/s
+	maxSize                string
+	idle, maxTime          float64 // seconds
 
 	data      []string // NAME=PATH
 	out       string
@@ -77,9 +91,13 @@ func (o *options) threadsFlag(f *pflag.FlagSet) {
 func (o *options) recognizeFlags(f *pflag.FlagSet) {
 	o.modelFlag(f)
 	o.threadsFlag(f)
-	f.BoolVar(&o.noGender, "no-gender", false, "leave gender out of the results")
 	f.StringVar(&o.format, "format", "", "`FORMAT` of the results: table, jsonl or csv (default: table on a terminal, jsonl in a pipe)")
 	f.IntVar(&o.faces, "faces", pipeline.DefaultFaces, "follow up to `N` faces")
+	o.pipelineFlags(f)
+}
+
+func (o *options) pipelineFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.noGender, "no-gender", false, "leave gender out of the results")
 	f.Float64Var(&o.smooth, "smooth", pipeline.DefaultSmoothing.Seconds(), "time constant of the smoothing in `SECONDS`; 0 turns it off")
 	f.BoolVar(&o.raw, "raw", false, "add the probabilities before smoothing")
 	f.Float64Var(&o.silence, "silence", pipeline.DefaultSilenceDBFS, "level in `DBFS` under which a window's sound counts as silence")
@@ -99,6 +117,32 @@ func (o *options) liveFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.mic, "mic", "default", "`MICROPHONE`: its name or a part of it, default, or none")
 	f.BoolVar(&o.noWindow, "no-window", false, "open no window")
 	f.StringVar(&o.recordEvents, "record-events", "", "write the events to `FILE` too, as JSONL")
+}
+
+func (o *options) serveFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`ADDRESS` to listen on; one that others can reach wants --token")
+	f.StringVar(&o.token, "token", "", "`SECRET` that clients must bear (better in TANDEM_TOKEN, which other users can't see)")
+	f.BoolVar(&o.allowAnonymous, "allow-anonymous", false, "let anyone in who can reach the address")
+	f.StringArrayVar(&o.allowOrigins, "allow-origin", nil, "`ORIGIN` of pages elsewhere that may use the server, such as https://example.org; repeatable")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate `FILE` (PEM): serve HTTPS")
+	f.StringVar(&o.tlsKey, "tls-key", "", "`FILE` of the certificate's key (PEM)")
+	f.IntVar(&o.udpPort, "udp-port", 0, "one UDP `PORT` for all media (default: one for each session)")
+	f.StringArrayVar(&o.publicIPs, "public-ip", nil, "`ADDRESS` at which clients reach this machine through a NAT; repeatable")
+	f.BoolVar(&o.public, "public", false, "send media packets to public addresses only, whatever clients name")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN `SERVER`: stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT; repeatable")
+	f.IntVar(&o.maxSessions, "max-sessions", 0, fmt.Sprintf("at most `N` sessions at a time (default: %d a core)", webrtc.DefaultSessionsPerCore))
+	f.IntVar(&o.maxPerAddress, "max-per-address", webrtc.DefaultMaxPerAddress, "at most `N` sessions of one client address; -1 for no bound")
+	f.Float64Var(&o.maxBitrate, "max-bitrate", webrtc.DefaultMaxBitrate/1e6, "`MBIT` a second that a track may use; one that sends twice as much ends its session")
+	f.StringVar(&o.maxSize, "max-size", "1920x1080", "largest picture, `WIDTHxHEIGHT`; larger ones end the session")
+	f.Float64Var(&o.idle, "idle", webrtc.DefaultIdle.Seconds(), "end a session from which nothing came for `SECONDS`")
+	f.Float64Var(&o.maxTime, "max-time", webrtc.DefaultMaxTime.Seconds(), "end a session after `SECONDS`")
+	f.BoolVar(&o.behindProxy, "behind-proxy", false, "take clients' addresses from X-Forwarded-For, which the proxy in front sets")
+	f.StringVar(&o.instance, "instance", "", "`NAME` to put before session ids, for a balancer in front of several servers")
+	o.modelFlag(f)
+	f.IntVar(&o.threads, "threads", 0, "threads `N` for one batch through the network (default: 1; as many batches as cores run at a time)")
+	f.IntVar(&o.faces, "faces", pipeline.DefaultFaces, "follow up to `N` faces a session")
+	o.pipelineFlags(f)
+	f.BoolVar(&o.logJSON, "log-json", false, "log as JSON")
 }
 
 func (o *options) dataFlags(f *pflag.FlagSet) {
@@ -228,6 +272,18 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--timeout %v: give seconds above 0", o.timeout)
 	case o.workers < 0:
 		return fmt.Errorf("--workers %d: give 1 or more, or 0 for one a core", o.workers)
+	case o.maxSessions < 0:
+		return fmt.Errorf("--max-sessions %d: give 1 or more", o.maxSessions)
+	case has("max-per-address") && (o.maxPerAddress == 0 || o.maxPerAddress < -1):
+		return fmt.Errorf("--max-per-address %d: give 1 or more, or -1 for no bound", o.maxPerAddress)
+	case has("max-bitrate") && !(o.maxBitrate > 0 && o.maxBitrate <= 1000):
+		return fmt.Errorf("--max-bitrate %v: give Mbit/s above 0", o.maxBitrate)
+	case has("idle") && !(o.idle >= 1 && o.idle <= 86400):
+		return fmt.Errorf("--idle %v: give seconds from 1 on", o.idle)
+	case has("max-time") && !(o.maxTime >= 1 && o.maxTime <= 7*86400):
+		return fmt.Errorf("--max-time %v: give seconds from 1 on, a week at most", o.maxTime)
+	case o.udpPort < 0 || o.udpPort > 65535:
+		return fmt.Errorf("--udp-port %d: give 1 to 65535", o.udpPort)
 	case o.epochs < 0:
 		return fmt.Errorf("--epochs %d: give 1 or more", o.epochs)
 	case has("senses") && !slices.Contains(senses, o.senses):
@@ -301,7 +357,7 @@ type runner func(context.Context, *console, *options) error
 
 // commands are all of them, in the order in which a newcomer needs them.
 func commands() []*command {
-	return []*command{analyzeCommand, liveCommand, trainCommand, evalCommand, modelCommand, devicesCommand}
+	return []*command{analyzeCommand, liveCommand, serveCommand, trainCommand, evalCommand, modelCommand, devicesCommand}
 }
 
 func findCommand(name string) *command {

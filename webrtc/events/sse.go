@@ -1,0 +1,57 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// keepAlive is how often a comment is sent where nothing else is, so that proxies keep the connection and a reader
+// that has gone is noticed.
+const keepAlive = 15 * time.Second
+
+// writeTime bounds one write to a reader.
+const writeTime = 10 * time.Second
+
+// ServeSSE sends the hub's events as server-sent events (WHATWG HTML section 9.2): `event` is the event's type, `data`
+// its JSON. It returns after the end event, or when the reader has gone.
+func (h *Hub) ServeSSE(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	c := http.NewResponseController(w)
+	reader := h.Read()
+	defer reader.Close()
+	send := func(format string, args ...any) error {
+		// A reader that takes nothing is let go. Where deadlines can't be set, the server's own must do.
+		if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, format, args...); err != nil {
+			return err
+		}
+		return c.Flush()
+	}
+	if send(": tandem\n\n") != nil {
+		return
+	}
+	for {
+		ctx, cancel := context.WithTimeoutCause(r.Context(), keepAlive, errQuiet)
+		m, err := reader.Next(ctx)
+		cancel()
+		switch {
+		case errors.Is(err, errQuiet):
+			err = send(": \n\n")
+		case err == nil:
+			err = send("event: %s\ndata: %s\n\n", m.Kind, m.JSON)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+var errQuiet = errors.New("nothing to send")

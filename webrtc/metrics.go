@@ -1,0 +1,139 @@
+package webrtc
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tandem/capture"
+	"tandem/capture/av"
+	"tandem/pipeline"
+	"tandem/webrtc/cputime"
+)
+
+// metrics are what /metrics tells. No label has more than a few values, and none says who a client is.
+type metrics struct {
+	registry *prometheus.Registry
+
+	sessions prometheus.Gauge
+	ended    *prometheus.CounterVec // by reason
+	refused  *prometheus.CounterVec // by why
+	windows  prometheus.Counter
+	dropped  *prometheus.CounterVec // by what and reason
+	latency  prometheus.Histogram
+	skew     prometheus.Histogram
+
+	packets   *prometheus.CounterVec // by kind and fate
+	bytes     *prometheus.CounterVec // by kind
+	decode    *prometheus.CounterVec // CPU seconds, by kind
+	faces     prometheus.Counter     // CPU seconds
+	recognize prometheus.Counter     // CPU seconds
+	batch     prometheus.Histogram
+	keyFrames prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "tandem_" + name, Help: help})
+		m.registry.MustRegister(c)
+		return c
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tandem_" + name, Help: help}, labels)
+		m.registry.MustRegister(c)
+		return c
+	}
+	histogram := func(name, help string, buckets ...float64) prometheus.Histogram {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "tandem_" + name, Help: help, Buckets: buckets})
+		m.registry.MustRegister(h)
+		return h
+	}
+	m.sessions = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tandem_sessions", Help: "Sessions that run."})
+	m.registry.MustRegister(m.sessions, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.ended = counters("sessions_ended_total", "Sessions that have ended, by reason.", "reason")
+	m.refused = counters("sessions_refused_total", "Sessions that were turned away.", "why")
+	m.windows = counter("windows_total", "Window events.")
+	m.dropped = counters("dropped_total", "What was lost (frames, samples at 16 kHz, windows) and why: network, late, slow, reader.", "what", "reason")
+	m.latency = histogram("latency_seconds", "From the arrival of a window's last media to its event.",
+		.01, .02, .03, .05, .075, .1, .15, .2, .25, .3, .4, .5, .75, 1, 2)
+	m.skew = histogram("skew_seconds", "Skew of picture against sound that is still to be corrected, each second of each session.",
+		.001, .002, .005, .01, .02, .05, .1, .2, .5)
+	m.packets = counters("rtp_packets_total", "RTP packets, by what became of them: received, lost, late, duplicate.", "kind", "fate")
+	m.bytes = counters("rtp_bytes_total", "Bytes of RTP packets received.", "kind")
+	m.decode = counters("decode_cpu_seconds_total", "CPU time of decoding.", "kind")
+	m.faces = counter("faces_cpu_seconds_total", "CPU time of looking for faces.")
+	m.recognize = counter("recognize_cpu_seconds_total", "CPU time of the recognition network.")
+	m.batch = histogram("batch_windows", "Windows that went through the network together.", 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+	m.keyFrames = counter("key_frame_requests_total", "Key frames asked for.")
+	return m
+}
+
+// drop counts what was lost.
+func (m *metrics) drop(reason string, d pipeline.Dropped) {
+	for what, n := range map[string]int{"frames": d.Frames, "samples": d.Samples, "windows": d.Windows} {
+		if n > 0 {
+			m.dropped.WithLabelValues(what, reason).Add(float64(n))
+		}
+	}
+}
+
+// tell brings the metrics up to date with a session's tracks. One goroutine calls it.
+func (x *session) tell() {
+	m := x.s.metrics
+	x.mu.Lock()
+	tracks := x.tracks
+	x.mu.Unlock()
+	for _, t := range tracks {
+		kind := "video"
+		if t.codec == av.Opus {
+			kind = "audio"
+		}
+		now := t.Stats()
+		fate := func(name string, n int) {
+			if n > 0 {
+				m.packets.WithLabelValues(kind, name).Add(float64(n))
+			}
+		}
+		fate("received", now.Packets-t.told.Packets)
+		fate("lost", now.Lost-t.told.Lost)
+		fate("late", now.Late-t.told.Late)
+		fate("duplicate", now.Duplicates-t.told.Duplicates)
+		m.bytes.WithLabelValues(kind).Add(float64(now.Bytes - t.told.Bytes))
+		m.decode.WithLabelValues(kind).Add((now.DecodeCPU - t.told.DecodeCPU).Seconds())
+		m.keyFrames.Add(float64(now.KeyFrameRequests - t.told.KeyFrameRequests))
+		t.told = now
+	}
+	lost := x.feed.Drops()
+	m.drop("network", pipeline.Dropped{Frames: lost.Frames - x.told.Frames, Samples: lost.Samples - x.told.Samples})
+	x.told = lost
+	missed := x.hub.Missed() + x.channels.Missed()
+	m.drop("reader", pipeline.Dropped{Windows: missed - x.toldMissed})
+	x.toldMissed = missed
+	m.skew.Observe(x.clock.Skew().Abs().Seconds())
+}
+
+// timedRecognizer counts what a recognizer costs. The CPU time is that of one thread: of the whole network if the
+// recognizer runs on one, as it does in tandem serve.
+type timedRecognizer struct {
+	pipeline.Recognizer
+	m *metrics
+}
+
+func (r timedRecognizer) Recognize(ctx context.Context, ws []*pipeline.Window) (ps []pipeline.Prediction, err error) {
+	r.m.batch.Observe(float64(len(ws)))
+	r.m.recognize.Add(cputime.Of(func() { ps, err = r.Recognizer.Recognize(ctx, ws) }).Seconds())
+	return ps, err
+}
+
+// timedFinder counts what looking for faces costs.
+type timedFinder struct {
+	pipeline.FaceFinder
+	m *metrics
+}
+
+func (f timedFinder) FindFaces(ctx context.Context, frame *capture.Frame, limit int) (faces []pipeline.Face, err error) {
+	f.m.faces.Add(cputime.Of(func() { faces, err = f.FaceFinder.FindFaces(ctx, frame, limit) }).Seconds())
+	return faces, err
+}

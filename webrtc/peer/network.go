@@ -1,0 +1,212 @@
+package peer
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
+	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/logging"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/transport/v5"
+	pion "github.com/pion/webrtc/v4"
+
+	"tandem/webrtc/whip"
+)
+
+// When ICE gives up: disconnected after the first without a packet, failed after the second more.
+const (
+	disconnectedTime = 5 * time.Second
+	failedTime       = 15 * time.Second
+	keepAliveTime    = 2 * time.Second
+)
+
+// Options of a Network.
+type Options struct {
+	// Loopback offers the loopback addresses too, for clients on this machine that have no other.
+	Loopback bool
+	// UDPPort is the one port for the media of all connections; 0 for a port for each.
+	UDPPort int
+	// PublicIPs stand in the candidates in place of the machine's own addresses, for a server behind a NAT that maps
+	// ports one to one; with Loopback beside them.
+	PublicIPs []string
+	// ICEServers are asked for the server's own candidates. One that is reachable needs none.
+	ICEServers []whip.ICEServer
+	// PublicOnly refuses candidates of clients that are not public addresses, so that none can send the server's
+	// packets into its own network.
+	PublicOnly bool
+	// MaxBitrate is told to the client as the most that its video may use, in bit/s; 0 for no bound.
+	MaxBitrate int
+	// Net replaces the machine's network, in tests.
+	Net transport.Net
+	// Log gets what connections and their parts have to say, all at debug level; nil for none.
+	Log *slog.Logger
+}
+
+// Network is what the connections of a server share.
+type Network struct {
+	o   Options
+	log *slog.Logger
+	mux ice.UDPMux // nil without UDPPort
+}
+
+// NewNetwork makes a Network. Close it after its connections.
+func NewNetwork(o Options) (*Network, error) {
+	n := &Network{o: o, log: o.Log}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	for _, ip := range o.PublicIPs {
+		if a, err := netip.ParseAddr(ip); err != nil || a.Zone() != "" {
+			return nil, fmt.Errorf("public address %q: want an IP address", ip)
+		}
+	}
+	if o.UDPPort < 0 || o.UDPPort > 65535 {
+		return nil, fmt.Errorf("UDP port %d: want 1 to 65535, or 0 for any", o.UDPPort)
+	}
+	if o.UDPPort != 0 {
+		opts := []ice.UDPMuxFromPortOption{ice.UDPMuxFromPortWithLogger(logAdapter{n.log})}
+		if o.Loopback {
+			opts = append(opts, ice.UDPMuxFromPortWithLoopback())
+		}
+		if o.Net != nil {
+			opts = append(opts, ice.UDPMuxFromPortWithNet(o.Net))
+		}
+		mux, err := ice.NewMultiUDPMuxFromPort(o.UDPPort, opts...)
+		if err != nil {
+			return nil, fmt.Errorf("UDP port %d: %w; is another server using it?", o.UDPPort, err)
+		}
+		n.mux = mux
+	}
+	return n, nil
+}
+
+// Close gives the UDP port back.
+func (n *Network) Close() error {
+	if c, ok := n.mux.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// connection makes a pion connection. Its settings are its own, for its log and its filter.
+func (n *Network) connection(log *slog.Logger, keep func(net.IP) bool) (*pion.PeerConnection, error) {
+	var s pion.SettingEngine
+	s.LoggerFactory = logFactory{log}
+	s.SetICETimeouts(disconnectedTime, failedTime, keepAliveTime)
+	s.SetSTUNGatherTimeout(gatherTime * 3 / 4)
+	s.SetIncludeLoopbackCandidate(n.o.Loopback)
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetNetworkTypes([]pion.NetworkType{pion.NetworkTypeUDP4, pion.NetworkTypeUDP6})
+	s.DisableActiveTCP(true) // no connections to wherever a client says
+	s.SetRemoteIPFilter(keep)
+	s.SetSCTPMaxReceiveBufferSize(256 << 10) // clients have little to say on data channels
+	if n.mux != nil {
+		s.SetICEUDPMux(n.mux)
+	}
+	if n.o.Net != nil {
+		s.SetNet(n.o.Net)
+	}
+	if len(n.o.PublicIPs) > 0 {
+		mode := pion.ICEAddressRewriteReplace
+		if n.o.Loopback {
+			mode = pion.ICEAddressRewriteAppend
+		}
+		if err := s.SetICEAddressRewriteRules(pion.ICEAddressRewriteRule{
+			External: n.o.PublicIPs, AsCandidateType: pion.ICECandidateTypeHost, Mode: mode,
+		}); err != nil {
+			return nil, err
+		}
+	}
+	media, err := mediaEngine()
+	if err != nil {
+		return nil, err
+	}
+	registry, err := interceptors(s.LoggerFactory)
+	if err != nil {
+		return nil, err
+	}
+	c := pion.Configuration{BundlePolicy: pion.BundlePolicyMaxBundle}
+	for _, i := range n.o.ICEServers {
+		c.ICEServers = append(c.ICEServers, pion.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential})
+	}
+	api := pion.NewAPI(pion.WithMediaEngine(media), pion.WithInterceptorRegistry(registry), pion.WithSettingEngine(s))
+	return api.NewPeerConnection(c)
+}
+
+// mediaEngine has the codecs that tandem decodes, and what keeps them flowing.
+func mediaEngine() (*pion.MediaEngine, error) {
+	m := &pion.MediaEngine{}
+	feedback := []pion.RTCPFeedback{
+		{Type: pion.TypeRTCPFBGoogREMB},
+		{Type: pion.TypeRTCPFBTransportCC},
+		{Type: pion.TypeRTCPFBCCM, Parameter: "fir"},
+		{Type: pion.TypeRTCPFBNACK},
+		{Type: pion.TypeRTCPFBNACK, Parameter: "pli"},
+	}
+	// The payload types are ours only as long as none was offered: the answer has the offer's.
+	next := pion.PayloadType(96)
+	video := func(mime, fmtp string) error {
+		capability := pion.RTPCodecCapability{MimeType: mime, ClockRate: 90000, SDPFmtpLine: fmtp, RTCPFeedback: feedback}
+		rtx := pion.RTPCodecCapability{MimeType: pion.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", next)}
+		for _, c := range []pion.RTPCodecCapability{capability, rtx} {
+			if err := m.RegisterCodec(pion.RTPCodecParameters{RTPCodecCapability: c, PayloadType: next}, pion.RTPCodecTypeVideo); err != nil {
+				return err
+			}
+			next++
+		}
+		return nil
+	}
+	if err := video(pion.MimeTypeVP8, ""); err != nil {
+		return nil, err
+	}
+	for _, profile := range whip.H264Profiles {
+		if err := video(pion.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id="+profile+"1f"); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.RegisterCodec(pion.RTPCodecParameters{
+		RTPCodecCapability: pion.RTPCodecCapability{
+			MimeType: pion.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+			RTCPFeedback: []pion.RTCPFeedback{{Type: pion.TypeRTCPFBTransportCC}},
+		},
+		PayloadType: 111,
+	}, pion.RTPCodecTypeAudio); err != nil {
+		return nil, err
+	}
+	for _, kind := range []pion.RTPCodecType{pion.RTPCodecTypeVideo, pion.RTPCodecTypeAudio} {
+		if err := m.RegisterHeaderExtension(pion.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, kind); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// interceptors ask for lost packets, report on what came (RFC 3550), and on when it came, for the sender's bandwidth
+// estimation.
+func interceptors(log logging.LoggerFactory) (*interceptor.Registry, error) {
+	generator, err := nack.NewGeneratorInterceptor(nack.WithGeneratorLoggerFactory(log))
+	if err != nil {
+		return nil, err
+	}
+	receiver, err := report.NewReceiverInterceptor(report.WithReceiverLoggerFactory(log))
+	if err != nil {
+		return nil, err
+	}
+	congestion, err := twcc.NewSenderInterceptor(twcc.WithLoggerFactory(log))
+	if err != nil {
+		return nil, err
+	}
+	r := &interceptor.Registry{}
+	r.Add(generator)
+	r.Add(receiver)
+	r.Add(congestion)
+	return r, nil
+}

@@ -1,0 +1,322 @@
+// Package webrtc lets browsers and WHIP clients send their camera and microphone and get events back: it puts together
+// the signalling (whip), the connections (peer), the way from RTP to media (receive), the pipeline, and the events'
+// way out (events), for many sessions that share one network.
+package webrtc
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"runtime"
+	"sync"
+	"time"
+
+	"tandem/infer"
+	"tandem/pipeline"
+	"tandem/webrtc/peer"
+	"tandem/webrtc/whip"
+)
+
+// What Options mean by default.
+const (
+	DefaultSessionsPerCore = 5
+	DefaultMaxPerAddress   = 4
+	DefaultMaxBitrate      = 4_000_000 // bit/s
+	DefaultMaxPixels       = 1920 * 1080
+	DefaultIdle            = 30 * time.Second
+	DefaultMaxTime         = time.Hour
+)
+
+const (
+	// keepTime is how long the events of a session are kept after its end.
+	keepTime = 10 * time.Minute
+	// maxKept bounds how many ended sessions are kept; the oldest go first.
+	maxKept = 64
+	// drainTime bounds the wait for running sessions to end.
+	drainTime = 5 * time.Second
+	// retryAfter is when a client that was turned away may try again.
+	retryAfter = 10 * time.Second
+)
+
+// Options of a Server. Recognizer and Model are needed; else zero means the default.
+type Options struct {
+	Recognizer pipeline.Recognizer
+	Faces      pipeline.FaceFinder // nil finds none
+	Model      string              // SHA-256 of the model file, hex
+	// Pipeline has the options for every session; its taps are the server's own.
+	Pipeline pipeline.Options
+
+	Token        string   // "" for none: then whoever can reach the server can use it
+	AllowOrigins []string // of pages elsewhere that may use the server
+	AllowHosts   []string // names in Host that it answers to besides localhost; nil for any
+
+	MaxSessions   int           // DefaultSessionsPerCore a core
+	MaxPerAddress int           // sessions of one client address; less than 0 for no bound
+	MaxBitrate    int           // bit/s of one track; one that sends twice as much is ended
+	MaxPixels     int           // of a picture; a session that sends larger ones is ended
+	Idle          time.Duration // a session from which no media came for so long is ended
+	MaxTime       time.Duration // the longest session
+
+	// BehindProxy takes the client's address from X-Forwarded-For, which only a proxy may set.
+	BehindProxy bool
+	// Instance is put before the ids of sessions, so that a balancer can tell by their URLs where they run.
+	Instance string
+	Network  peer.Options
+	Log      *slog.Logger // nil for none
+
+	// ReceiveOnly decodes what comes and does nothing with it: what benchmarks compare with.
+	ReceiveOnly bool
+}
+
+func (o Options) filled() Options {
+	o.MaxSessions = cmp.Or(o.MaxSessions, DefaultSessionsPerCore*runtime.GOMAXPROCS(0))
+	o.MaxPerAddress = cmp.Or(o.MaxPerAddress, DefaultMaxPerAddress)
+	o.MaxBitrate = cmp.Or(o.MaxBitrate, DefaultMaxBitrate)
+	o.MaxPixels = cmp.Or(o.MaxPixels, DefaultMaxPixels)
+	o.Idle = cmp.Or(o.Idle, DefaultIdle)
+	o.MaxTime = cmp.Or(o.MaxTime, DefaultMaxTime)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Network.MaxBitrate = o.MaxBitrate
+	if o.Network.Log == nil {
+		o.Network.Log = o.Log
+	}
+	// A sense that has stopped is waited for no longer than it takes to hear again from one that was only late.
+	o.Pipeline.MaxWait = cmp.Or(o.Pipeline.MaxWait, maxWait)
+	// A window is of no use when the next is due.
+	o.Pipeline.MaxQueue = cmp.Or(o.Pipeline.MaxQueue, o.Recognizer.Spec().Hop)
+	o.Pipeline.Model = o.Model
+	return o
+}
+
+var instanceName = regexp.MustCompile(`^[A-Za-z0-9]{0,32}$`)
+
+// Server runs sessions. Make one with NewServer, serve its Handler or call Serve, and Close it.
+type Server struct {
+	o       Options
+	network *peer.Network
+	batch   *infer.Batcher
+	metrics *metrics
+	handler http.Handler
+
+	mu       sync.Mutex
+	draining bool
+	sessions map[string]*session // running
+	opening  int
+	byAddr   map[netip.Addr]int
+	ended    map[string]*session
+	endedIDs []string // oldest first
+	wg       sync.WaitGroup
+}
+
+// NewServer makes a Server. Recognizer and Faces stay the caller's to close, after Close.
+func NewServer(o Options) (*Server, error) {
+	if !instanceName.MatchString(o.Instance) {
+		return nil, fmt.Errorf("instance name %q: want up to 32 letters and digits", o.Instance)
+	}
+	o = o.filled()
+	n, err := peer.NewNetwork(o.Network)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		o: o, network: n, metrics: newMetrics(),
+		sessions: map[string]*session{}, byAddr: map[netip.Addr]int{}, ended: map[string]*session{},
+	}
+	if s.handler, err = s.routes(); err != nil {
+		n.Close()
+		return nil, err
+	}
+	// One batch a core, each on one thread: splitting such small networks over threads costs more than it saves.
+	s.batch = infer.NewBatcher(timedRecognizer{o.Recognizer, s.metrics}, runtime.GOMAXPROCS(0), 0)
+	return s, nil
+}
+
+// Handler answers HTTP; see docs/whip.md.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Serve answers HTTP on l until ctx ends, then drains and returns nil. TLS is l's business.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	h := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	s.Drain(drain)
+	if h.Shutdown(drain) != nil {
+		h.Close()
+	}
+	<-served
+	return nil
+}
+
+// Drain takes no more sessions and ends those that run; they get their end event. It waits for them until ctx ends.
+func (s *Server) Drain(ctx context.Context) {
+	s.mu.Lock()
+	s.draining = true
+	for _, x := range s.sessions {
+		x.end(errShutdown)
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() { s.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.o.Log.Warn("some sessions did not end in time")
+	}
+}
+
+// Close ends all that is left and waits for it.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	s.Drain(ctx)
+	s.wg.Wait()
+	return errors.Join(s.batch.Close(), s.network.Close())
+}
+
+// Open is whip.Backend's.
+func (s *Server) Open(ctx context.Context, r whip.Request) (whip.Session, error) {
+	if err := s.reserve(r.Remote); err != nil {
+		return nil, err
+	}
+	x, err := s.newSession(ctx, r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opening--
+	if err != nil {
+		s.release(r.Remote)
+		s.metrics.refused.WithLabelValues("offer").Inc()
+		return nil, err
+	}
+	if s.draining {
+		x.end(errShutdown)
+	}
+	s.sessions[x.id] = x
+	s.wg.Go(func() {
+		x.run()
+		s.retire(x)
+	})
+	return x, nil
+}
+
+// reserve takes a place for a session.
+func (s *Server) reserve(client netip.Addr) error {
+	full := func(why, detail string) error {
+		s.metrics.refused.WithLabelValues(why).Inc()
+		return &whip.Error{Status: http.StatusServiceUnavailable, Detail: detail, RetryAfter: retryAfter}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.draining:
+		return full("draining", "the server is shutting down: try again later, or another one")
+	case len(s.sessions)+s.opening >= s.o.MaxSessions:
+		return full("full", "all places are taken: try again in a while")
+	case s.o.MaxPerAddress > 0 && s.byAddr[client] >= s.o.MaxPerAddress:
+		return full("address", fmt.Sprintf("%d sessions run from this address already: end one first", s.o.MaxPerAddress))
+	}
+	s.opening++
+	s.byAddr[client]++
+	return nil
+}
+
+// release gives a place back. The mutex is held.
+func (s *Server) release(client netip.Addr) {
+	if s.byAddr[client]--; s.byAddr[client] <= 0 {
+		delete(s.byAddr, client)
+	}
+}
+
+// retire moves a session to those that have ended.
+func (s *Server) retire(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, x.id)
+	s.release(x.client)
+	s.ended[x.id] = x
+	s.endedIDs = append(s.endedIDs, x.id)
+	s.forget(time.Now())
+}
+
+// forget erases what was kept long enough. The mutex is held. It is called with every session that ends and every
+// look at one; what nobody looks at is bounded by maxKept.
+func (s *Server) forget(now time.Time) {
+	for len(s.endedIDs) > 0 {
+		x := s.ended[s.endedIDs[0]]
+		if x != nil && len(s.endedIDs) <= maxKept && now.Sub(x.endedAt()) < keepTime {
+			return
+		}
+		delete(s.ended, s.endedIDs[0])
+		s.endedIDs = s.endedIDs[1:]
+	}
+}
+
+// Session is whip.Backend's.
+func (s *Server) Session(id string) (whip.Session, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, ok := s.sessions[id]
+	return x, ok
+}
+
+// find finds a session that runs or has ended.
+func (s *Server) find(id string) (*session, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(time.Now())
+	if x, ok := s.sessions[id]; ok {
+		return x, true
+	}
+	x, ok := s.ended[id]
+	return x, ok
+}
+
+// Delete is whip.Backend's. It waits for the end event to be sent, so that a client may close its side at once.
+func (s *Server) Delete(ctx context.Context, id string) error {
+	s.mu.Lock()
+	x, running := s.sessions[id]
+	_, kept := s.ended[id]
+	delete(s.ended, id)
+	s.mu.Unlock()
+	switch {
+	case running:
+		x.end(errDeleted)
+		select {
+		case <-x.done:
+		case <-ctx.Done():
+		}
+	case !kept:
+		return whip.ErrNoSession
+	}
+	return nil
+}
+
+// newID is 26 characters with 130 random bits (crypto/rand.Text), after the instance's name.
+func (s *Server) newID() string {
+	if s.o.Instance != "" {
+		return s.o.Instance + "-" + rand.Text()
+	}
+	return rand.Text()
+}

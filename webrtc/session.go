@@ -1,0 +1,393 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	pion "github.com/pion/webrtc/v4"
+
+	"tandem/capture"
+	"tandem/capture/av"
+	"tandem/pipeline"
+	"tandem/webrtc/events"
+	"tandem/webrtc/peer"
+	"tandem/webrtc/receive"
+	"tandem/webrtc/whip"
+)
+
+const (
+	// maxWait is how far one sense may be behind the other before windows do without it.
+	maxWait = 300 * time.Millisecond
+	// connectTime is how long a client may take from its offer to its first media.
+	connectTime = 20 * time.Second
+	// reviveTime is how long a failed connection waits for an ICE restart.
+	reviveTime = 20 * time.Second
+	// channelTime is how long a client may take to open its own channel for events before the server does.
+	channelTime = 300 * time.Millisecond
+	// endTime bounds the delivery of the end event.
+	endTime = time.Second
+)
+
+// Why sessions end, besides what receive reports. The text is what clients and logs are told.
+var (
+	errDeleted   = errors.New("ended by the client")
+	errGone      = errors.New("the client closed the connection")
+	errLost      = errors.New("the connection was lost")
+	errSilent    = errors.New("no media came")
+	errIdle      = errors.New("no media came for too long")
+	errTooLong   = errors.New("the longest time for a session is over")
+	errShutdown  = errors.New("the server is shutting down")
+	errPipelines = errors.New("the analysis failed")
+)
+
+// reasons are the labels of the reasons in metrics.
+var reasons = []struct {
+	err   error
+	label string
+}{
+	{errDeleted, "deleted"}, {errGone, "closed"}, {errLost, "lost"}, {errSilent, "silent"}, {errIdle, "idle"},
+	{errTooLong, "too_long"}, {errShutdown, "shutdown"}, {receive.ErrTooLarge, "resolution"},
+	{receive.ErrBitrate, "bitrate"}, {errPipelines, "failed"},
+}
+
+func reasonLabel(err error) string {
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.label
+		}
+	}
+	return "other"
+}
+
+// session is one client's media, from offer to end. It is a whip.Session.
+type session struct {
+	*peer.Peer
+	s      *Server
+	id     string
+	client netip.Addr
+	log    *slog.Logger
+	opened time.Time
+
+	ctx    context.Context // ends with the reason as its cause
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when all is over
+
+	feed     *capture.Feed
+	clock    *receive.Clock
+	hub      *events.Hub
+	channels *events.Channels
+	gender   bool
+
+	told       capture.Drops // what metrics know; run's alone
+	toldMissed int
+
+	states    chan peer.State // capacity 1: the latest
+	wg        sync.WaitGroup
+	lastMedia atomic.Int64 // Unix nanoseconds, 0 before the first
+
+	mu       sync.Mutex // guards what follows
+	tracks   []*track
+	own      bool // the client has opened its own channel
+	width    int
+	height   int
+	senses   [2]bool
+	windows  int
+	dropped  pipeline.Dropped
+	latency  []time.Duration // of the last windows
+	finished time.Time
+}
+
+// track is one track of the client.
+type track struct {
+	*receive.Track
+	codec av.Codec
+	told  receive.Stats // what metrics know
+}
+
+// keptLatencies are those that a status tells the percentiles of: a minute's.
+const keptLatencies = 240
+
+// newSession answers an offer. Its run must be called if there is no error.
+func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, error) {
+	x := &session{
+		s: s, id: s.newID(), client: r.Remote, opened: time.Now(),
+		done: make(chan struct{}), states: make(chan peer.State, 1),
+		clock: receive.NewClock(), hub: events.NewHub(s.o.Pipeline.Raw),
+		gender: !s.o.Pipeline.NoGender && r.Query.Get("gender") != "0",
+	}
+	x.log = s.o.Log.With("session", x.id)
+	x.ctx, x.cancel = context.WithCancelCause(context.Background())
+	x.channels = events.NewChannels(x.hub)
+	x.feed = capture.NewFeed(capture.Info{Name: "whip", HasVideo: len(r.Info.Video) > 0, HasAudio: len(r.Info.Audio) > 0})
+	var err error
+	x.Peer, err = s.network.Answer(ctx, r.Offer, peer.Handler{
+		OnTrack: x.onTrack, OnChannel: x.onChannel, OnState: x.onState, Log: x.log,
+	})
+	if err != nil {
+		x.cancel(err)
+		x.feed.Close()
+		return nil, err
+	}
+	return x, nil
+}
+
+// ID is whip.Session's.
+func (x *session) ID() string { return x.id }
+
+// end ends the session; the first reason counts.
+func (x *session) end(why error) { x.cancel(why) }
+
+// run is the session until its end.
+func (x *session) run() {
+	defer close(x.done)
+	x.s.metrics.sessions.Inc()
+	defer x.s.metrics.sessions.Dec()
+	x.log.Info("session opened", "codecs", strings.Join(x.Codecs(), ","))
+
+	piped := make(chan struct{})
+	var stats pipeline.Stats
+	go func() {
+		defer close(piped)
+		var err error
+		if stats, err = x.analyse(); err != nil && x.ctx.Err() == nil {
+			x.log.Error("the analysis failed", "cause", err)
+			x.end(errPipelines)
+		}
+	}()
+	sending, stopSending := context.WithCancel(context.Background())
+	if x.HasData() {
+		x.wg.Go(func() { x.channels.Run(sending) })
+	}
+	why := x.watch()
+	x.feed.End(nil) // the pipeline says what it still has, and its end event
+	<-piped
+	x.mu.Lock()
+	x.finished = time.Now()
+	x.mu.Unlock()
+	x.hub.Close()
+	// Only a client that is there can take the end event.
+	bound := endTime
+	if x.State() != peer.Connected {
+		bound = 0
+	}
+	timer := time.AfterFunc(bound, stopSending)
+	x.wg.Wait()
+	timer.Stop()
+	stopSending()
+	if err := x.Close(); err != nil {
+		x.log.Debug("closing the connection", "cause", err)
+	}
+	x.tell()
+	x.s.metrics.ended.WithLabelValues(reasonLabel(why)).Inc()
+	x.log.Info("session ended", "reason", why, "seconds", time.Since(x.opened).Round(time.Millisecond).Seconds(),
+		"windows", stats.Windows, "dropped_windows", stats.Dropped.Windows, "dropped_frames", stats.Dropped.Frames,
+		"dropped_samples", stats.Dropped.Samples)
+}
+
+// analyse runs the pipeline until the feed ends.
+func (x *session) analyse() (pipeline.Stats, error) {
+	if x.s.o.ReceiveOnly {
+		for {
+			if _, err := x.feed.Read(context.Background()); err != nil {
+				return pipeline.Stats{}, nil
+			}
+			x.lastMedia.Store(time.Now().UnixNano())
+		}
+	}
+	o := x.s.o.Pipeline
+	o.NoGender = !x.gender
+	o.OnSamples = func(*capture.Samples) { x.lastMedia.Store(time.Now().UnixNano()) }
+	o.OnFrame = func(f *capture.Frame) {
+		x.lastMedia.Store(time.Now().UnixNano())
+		x.mu.Lock()
+		x.width, x.height = f.Width, f.Height
+		x.mu.Unlock()
+	}
+	o.OnDrop = func(why pipeline.DropReason, d pipeline.Dropped) {
+		x.s.metrics.drop(string(why), d)
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.dropped.Frames += d.Frames
+		x.dropped.Samples += d.Samples
+		x.dropped.Windows += d.Windows
+	}
+	var faces pipeline.FaceFinder
+	if x.s.o.Faces != nil {
+		faces = timedFinder{x.s.o.Faces, x.s.metrics}
+	}
+	return pipeline.Run(context.Background(), x.feed, faces, x.s.batch.Stream(), o, x.event)
+}
+
+// event takes the pipeline's next event.
+func (x *session) event(e pipeline.Event) error {
+	if w := e.Window; w != nil {
+		x.mu.Lock()
+		x.windows++
+		x.senses = [2]bool{w.Audio, w.Video}
+		if w.Latency != nil {
+			x.s.metrics.latency.Observe(w.Latency.Seconds())
+			x.latency = append(x.latency[max(0, len(x.latency)-keptLatencies+1):], *w.Latency)
+		}
+		x.mu.Unlock()
+		x.s.metrics.windows.Inc()
+	}
+	return x.hub.Emit(e)
+}
+
+// watch waits for the session's end and returns the reason.
+func (x *session) watch() error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	state, since := peer.Connecting, time.Now()
+	over := time.NewTimer(x.s.o.MaxTime)
+	defer over.Stop()
+	var channels <-chan time.Time // when to open the server's own
+	asked := !x.HasData()
+	for {
+		select {
+		case <-x.ctx.Done():
+			return context.Cause(x.ctx)
+		case <-over.C:
+			x.end(errTooLong)
+		case state = <-x.states:
+			since = time.Now()
+			x.log.Debug("connection", "state", state)
+			switch {
+			case state == peer.Closed:
+				x.end(errGone)
+			case state == peer.Connected && !asked:
+				asked, channels = true, time.After(channelTime)
+			}
+		case <-channels:
+			x.openChannels()
+		case now := <-tick.C:
+			x.tell()
+			last := x.lastMedia.Load()
+			switch {
+			case state == peer.Failed && now.Sub(since) > reviveTime:
+				x.end(errLost)
+			case last == 0 && now.Sub(x.opened) > connectTime:
+				x.end(errSilent)
+			case last != 0 && state == peer.Connected && now.Sub(since) > x.s.o.Idle && now.Sub(time.Unix(0, last)) > x.s.o.Idle:
+				x.end(errIdle)
+			}
+		}
+	}
+}
+
+// onState is peer.Handler's.
+func (x *session) onState(s peer.State) {
+	for {
+		select {
+		case x.states <- s:
+			return
+		default:
+		}
+		select { // replace an older one
+		case <-x.states:
+		default:
+		}
+	}
+}
+
+// onTrack is peer.Handler's: it reads a track to its end.
+func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
+	codec, rate := av.VP8, uint32(90000)
+	switch {
+	case strings.EqualFold(remote.Codec().MimeType, pion.MimeTypeH264):
+		codec = av.H264
+	case strings.EqualFold(remote.Codec().MimeType, pion.MimeTypeOpus):
+		codec, rate = av.Opus, 48000
+	}
+	t, err := receive.New(receive.Options{
+		Codec: codec, ClockRate: rate, Clock: x.clock, Feed: x.feed,
+		// Faces are looked for at the ticks of the face clock only.
+		MinFrameInterval: x.s.o.Recognizer.Spec().FaceTick() / 4,
+		MaxPixels:        x.s.o.MaxPixels, MaxBitrate: x.s.o.MaxBitrate,
+		RequestKeyFrame: func() {
+			if err := x.RequestKeyFrame(uint32(remote.SSRC())); err != nil {
+				x.log.Debug("asking for a key frame", "cause", err)
+			}
+		},
+	})
+	if err != nil {
+		x.log.Error("the track can't be decoded", "codec", codec, "cause", err)
+		x.end(fmt.Errorf("%w: %w", errPipelines, err))
+		return
+	}
+	x.mu.Lock()
+	x.tracks = append(x.tracks, &track{Track: t, codec: codec})
+	x.mu.Unlock()
+	x.log.Debug("track", "codec", codec)
+	var reports sync.WaitGroup
+	reports.Go(func() {
+		for {
+			packets, _, err := r.ReadRTCP()
+			if err != nil {
+				return // with the receiver
+			}
+			now := time.Now()
+			for _, p := range packets {
+				if sr, ok := p.(*rtcp.SenderReport); ok && sr.SSRC == uint32(remote.SSRC()) {
+					t.Report(sr, now)
+				}
+			}
+		}
+	})
+	if err := t.Run(x.ctx, remote); err != nil && x.ctx.Err() == nil {
+		x.end(err)
+	}
+	// ReadRTCP returns when the receiver is stopped, which the connection's end does.
+	reports.Wait()
+}
+
+// onChannel is peer.Handler's.
+func (x *session) onChannel(d *pion.DataChannel) {
+	if d.Label() != events.Label {
+		return
+	}
+	x.mu.Lock()
+	x.own = true
+	x.mu.Unlock()
+	d.OnOpen(func() {
+		if d.Ordered() && d.MaxRetransmits() == nil && d.MaxPacketLifeTime() == nil {
+			x.channels.Use(d, d)
+			return
+		}
+		x.openReliable(d)
+	})
+}
+
+// openChannels opens both channels, unless the client has opened one.
+func (x *session) openChannels() {
+	x.mu.Lock()
+	own := x.own
+	x.mu.Unlock()
+	if own {
+		return
+	}
+	windows, err := x.CreateChannel(events.Label, peer.ChannelOptions{Protocol: events.Protocol, Unreliable: true})
+	if err != nil {
+		x.log.Debug("opening a channel", "cause", err)
+		return
+	}
+	windows.OnOpen(func() { x.openReliable(windows) })
+}
+
+// openReliable opens the channel for start and end beside one that may lose messages.
+func (x *session) openReliable(windows *pion.DataChannel) {
+	reliable, err := x.CreateChannel(events.ReliableName, peer.ChannelOptions{Protocol: events.Protocol})
+	if err != nil {
+		x.log.Debug("opening a channel", "cause", err)
+		return
+	}
+	reliable.OnOpen(func() { x.channels.Use(windows, reliable) })
+}

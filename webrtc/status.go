@@ -1,0 +1,96 @@
+package webrtc
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"tandem/capture/av"
+	"tandem/pipeline"
+	"tandem/webrtc/whip"
+)
+
+// status is what GET /sessions/{id}/status says.
+type status struct {
+	State   string           `json:"state"` // connecting, running or ended
+	Reason  string           `json:"reason,omitempty"`
+	Age     float64          `json:"age"` // seconds
+	Senses  senses           `json:"senses"`
+	Codecs  codecs           `json:"codecs"`
+	Width   int              `json:"width"`
+	Height  int              `json:"height"`
+	Skew    float64          `json:"skew_ms"` // of picture against sound, still to be corrected
+	Windows int              `json:"windows"`
+	Dropped pipeline.Dropped `json:"dropped"`
+	Lost    int              `json:"lost_packets"`
+	Latency latency          `json:"latency_ms"`
+}
+
+type senses struct {
+	Audio bool `json:"audio"`
+	Video bool `json:"video"`
+}
+
+type codecs struct {
+	Audio string `json:"audio,omitempty"`
+	Video string `json:"video,omitempty"`
+}
+
+type latency struct {
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+}
+
+// status says how a session stands.
+func (x *session) status() status {
+	skew := x.clock.Skew()
+	lost := x.feed.Drops()
+	running := x.lastMedia.Load() != 0
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := status{
+		State: "connecting", Age: time.Since(x.opened).Seconds(),
+		Senses: senses{x.senses[0], x.senses[1]}, Width: x.width, Height: x.height,
+		Skew: float64(skew) / 1e6, Windows: x.windows, Dropped: x.dropped,
+		Latency: latency{x.percentile(50), x.percentile(95)},
+	}
+	s.Dropped.Frames += lost.Frames
+	s.Dropped.Samples += lost.Samples
+	for _, t := range x.tracks {
+		s.Lost += t.Stats().Lost
+		if t.codec == av.Opus {
+			s.Codecs.Audio = whip.Opus
+		} else if s.Codecs.Video = whip.VP8; t.codec == av.H264 {
+			s.Codecs.Video = whip.H264
+		}
+	}
+	switch {
+	case x.ctx.Err() != nil:
+		s.State, s.Reason = "ended", context.Cause(x.ctx).Error()
+		if !x.finished.IsZero() {
+			s.Age = x.finished.Sub(x.opened).Seconds()
+		}
+	case running:
+		s.State = "running"
+	}
+	return s
+}
+
+// percentile is of the latencies kept, in ms by the nearest rank. The mutex is held.
+func (x *session) percentile(p int) float64 {
+	if len(x.latency) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(x.latency))
+	return float64(sorted[(len(sorted)*p+99)/100-1].Milliseconds())
+}
+
+// endedAt is when the session ended, or now.
+func (x *session) endedAt() time.Time {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.finished.IsZero() {
+		return time.Now()
+	}
+	return x.finished
+}

@@ -1,0 +1,303 @@
+// Package whip is the HTTP side of WHIP (RFC 9725): it opens, changes and ends sessions that a Backend runs, and
+// knows nothing of media. Around it are what such a server needs on HTTP: tokens, CORS and error bodies.
+package whip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// The media types of WHIP.
+const (
+	TypeSDP      = "application/sdp"
+	TypeFragment = "application/trickle-ice-sdpfrag" // RFC 8840
+)
+
+// MaxBody is the size in bytes of the largest body that is read.
+const MaxBody = 64 << 10
+
+// SessionPath precedes the session's id in the Location of a new session.
+const SessionPath = "/sessions/"
+
+// Request asks for a session.
+type Request struct {
+	Offer  string     // the client's SDP, as CheckOffer found it fit
+	Info   OfferInfo  // what is in it
+	Remote netip.Addr // the HTTP client; the zero Addr if not known
+	Query  url.Values // of the endpoint's URL
+}
+
+// Backend runs sessions. Its methods are called from many goroutines. An error that is an *Error becomes that status,
+// any other 500 without its text.
+type Backend interface {
+	// Open starts a session and returns it with its answer ready. It returns soon; ctx is the HTTP request's.
+	Open(ctx context.Context, r Request) (Session, error)
+	// Session finds a running session. The id is as it stood in the URL, of at most 128 of the characters of base64url.
+	Session(id string) (Session, bool)
+	// Delete ends a running session, or erases what is left of one that has ended. It returns ErrNoSession if there
+	// is neither.
+	Delete(ctx context.Context, id string) error
+}
+
+// Session is one running session. Its methods are called from many goroutines.
+type Session interface {
+	ID() string
+	// Answer is the SDP that answers the offer, with all of the server's candidates (RFC 9725 section 4.3.2).
+	Answer() string
+	// ETag names the current ICE session, without quotes; it changes with each ICE restart.
+	ETag() string
+	// RemoteUfrag is the username fragment of the client in the current ICE session.
+	RemoteUfrag() string
+	// AddCandidates takes candidates for the current ICE session. It returns ErrStale if the fragment names another.
+	AddCandidates(ctx context.Context, f Fragment) error
+	// Restart starts a new ICE session, and returns the server's side of it and its ETag. After an error the old ICE
+	// session goes on.
+	Restart(ctx context.Context, f Fragment) (answer Fragment, etag string, err error)
+}
+
+// What a Backend or a Session says of what can't be.
+var (
+	// ErrNoSession: there is no such session.
+	ErrNoSession error = &Error{Status: http.StatusNotFound, Detail: "there is no such session: it may have ended; open a new one"}
+	// ErrStale: the request is about an ICE session that an ICE restart has ended.
+	ErrStale error = &Error{Status: http.StatusPreconditionFailed, Detail: "the ICE session has been restarted since: use the newest ETag"}
+)
+
+// Handler answers the requests of WHIP.
+type Handler struct {
+	Backend    Backend
+	ICEServers []ICEServer // told to clients in Link headers
+}
+
+// ServeEndpoint is the handler of the endpoint, by custom /whip.
+func (h *Handler) ServeEndpoint(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPost:
+		if err := h.open(w, r); err != nil {
+			WriteError(w, err)
+		}
+	case http.MethodOptions:
+		// RFC 9725 section 4.2; a preflight gets no ICE servers (section 4.6), but CORS answers those before us.
+		h.link(w.Header())
+		w.Header().Set("Allow", "OPTIONS, POST")
+		w.Header().Set("Accept-Post", TypeSDP)
+		w.WriteHeader(http.StatusNoContent)
+	default: // reserved by RFC 9725 section 4.2
+		notAllowed(w, "OPTIONS, POST", "open a session with POST")
+	}
+}
+
+// ServeSession is the handler of a session; the id is the request's path value "id".
+func (h *Handler) ServeSession(w http.ResponseWriter, r *http.Request) {
+	var err error
+	switch r.Method {
+	case http.MethodPatch:
+		err = h.patch(w, r)
+	case http.MethodDelete:
+		// An entity tag doesn't matter here: RFC 9725 section 4.3.1.
+		if id := r.PathValue("id"); !validID(id) {
+			err = ErrNoSession
+		} else if err = h.Backend.Delete(r.Context(), id); err == nil {
+			w.WriteHeader(http.StatusOK)
+		}
+	case http.MethodOptions:
+		w.Header().Set("Allow", "DELETE, OPTIONS, PATCH")
+		w.Header().Set("Accept-Patch", TypeFragment)
+		w.WriteHeader(http.StatusNoContent)
+	default: // reserved by RFC 9725 section 4.2
+		notAllowed(w, "DELETE, OPTIONS, PATCH", "change a session with PATCH, end it with DELETE")
+	}
+	if err != nil {
+		WriteError(w, err)
+	}
+}
+
+func notAllowed(w http.ResponseWriter, allow, instead string) {
+	w.Header().Set("Allow", allow)
+	WriteError(w, &Error{Status: http.StatusMethodNotAllowed, Detail: "this method does nothing here: " + instead})
+}
+
+func (h *Handler) link(header http.Header) {
+	for _, s := range h.ICEServers {
+		for _, l := range s.Links() {
+			header.Add("Link", l)
+		}
+	}
+}
+
+// open answers POST on the endpoint.
+func (h *Handler) open(w http.ResponseWriter, r *http.Request) error {
+	if err := checkType(r, TypeSDP); err != nil {
+		w.Header().Set("Accept-Post", TypeSDP)
+		return err
+	}
+	if !accepts(r.Header.Values("Accept"), TypeSDP) {
+		return &Error{Status: http.StatusNotAcceptable, Detail: "the answer is " + TypeSDP + ": allow it in Accept"}
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	info, err := CheckOffer(body)
+	if err != nil {
+		return err
+	}
+	req := Request{Offer: body, Info: info, Query: r.URL.Query()}
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		req.Remote = ap.Addr().Unmap().WithZone("")
+	}
+	s, err := h.Backend.Open(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	header := w.Header()
+	h.link(header)
+	header.Set("Content-Type", TypeSDP)
+	header.Set("Location", SessionPath+url.PathEscape(s.ID()))
+	header.Set("ETag", strconv.Quote(s.ETag()))
+	header.Set("Accept-Patch", TypeFragment)
+	header.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusCreated)
+	_, _ = io.WriteString(w, s.Answer()) // the client may be gone: the session's time-out sees to it
+	return nil
+}
+
+// patch answers PATCH on a session: candidates, or an ICE restart.
+func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	if !validID(id) {
+		return ErrNoSession
+	}
+	s, ok := h.Backend.Session(id)
+	if !ok {
+		return ErrNoSession
+	}
+	if err := checkType(r, TypeFragment); err != nil {
+		w.Header().Set("Accept-Patch", TypeFragment) // RFC 5789 section 2.2
+		return err
+	}
+	tags := r.Header.Values("If-Match")
+	if len(tags) == 0 {
+		return &Error{Status: http.StatusPreconditionRequired, Detail: `If-Match is missing: send the session's ETag, or "*" to restart ICE`}
+	}
+	found, star := match(strings.Join(tags, ","), s.ETag())
+	if !found {
+		return &Error{Status: http.StatusPreconditionFailed, Detail: "If-Match is not the ETag of the current ICE session: use the newest one"}
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	f, err := ParseFragment(body)
+	if err != nil {
+		return err
+	}
+	if f.Ufrag == "" || f.Ufrag == s.RemoteUfrag() {
+		if err := s.AddCandidates(r.Context(), f); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	// Section 4.3.3 wants "*" for a restart. With an ETag these are candidates of an ICE session that the client has
+	// begun, but whose restart was not asked for here or comes later: taking them as a restart would do it twice.
+	if !star {
+		return &Error{Status: http.StatusUnprocessableEntity, Detail: "the fragment is of another ICE session: restart ICE first, with If-Match: *"}
+	}
+	answer, etag, err := s.Restart(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", TypeFragment)
+	w.Header().Set("ETag", strconv.Quote(etag))
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, answer.String())
+	return nil
+}
+
+// validID is false for what no session was ever called: it need not be looked up, nor logged.
+func validID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if !isAlphanumeric(c) && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// match evaluates If-Match by the strong comparison (RFC 9110 section 13.1.1). The star counts in quotes too: the
+// example of RFC 9725 has it so.
+func match(header, etag string) (found, star bool) {
+	for tag := range strings.SplitSeq(header, ",") {
+		switch strings.TrimSpace(tag) {
+		case "*", `"*"`:
+			return true, true
+		case strconv.Quote(etag):
+			found = true
+		}
+	}
+	return found, false
+}
+
+func checkType(r *http.Request, want string) error {
+	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || t != want {
+		return &Error{Status: http.StatusUnsupportedMediaType, Detail: "the body must be " + want + ": say so in Content-Type"}
+	}
+	return nil
+}
+
+// readBody reads at most MaxBody bytes.
+func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
+	tooLarge := &Error{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body is larger than %d KiB: send less", MaxBody>>10)}
+	if r.ContentLength > MaxBody {
+		w.Header().Set("Connection", "close") // rather than reading it all
+		return "", tooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var limit *http.MaxBytesError
+	switch {
+	case errors.As(err, &limit):
+		return "", tooLarge
+	case err != nil:
+		return "", &Error{Status: http.StatusBadRequest, Detail: "the body broke off: send it again"}
+	}
+	return string(body), nil
+}
+
+// accepts evaluates Accept: the most specific range that a type is in decides (RFC 9110 section 12.5.1).
+func accepts(header []string, want string) bool {
+	major, _, _ := strings.Cut(want, "/")
+	all := strings.Join(header, ",")
+	if strings.TrimSpace(all) == "" {
+		return true
+	}
+	best, ok := 0, false
+	for part := range strings.SplitSeq(all, ",") {
+		t, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		rank := map[string]int{"*/*": 1, major + "/*": 2, want: 3}[t]
+		if rank > best {
+			q, err := strconv.ParseFloat(params["q"], 64)
+			best, ok = rank, err != nil || q > 0
+		}
+	}
+	return ok
+}
