@@ -81,8 +81,10 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request) {
 		TokenRequired bool             `json:"token_required"`
 		Gender        bool             `json:"gender"`
 	}{
-		labels.Emotions, labels.Genders, spec.Window.Seconds(), spec.Hop.Seconds(), []string{whip.VP8, whip.H264},
-		[]whip.ICEServer{}, s.o.Token != "", !s.o.Pipeline.NoGender,
+		labels.Emotions, labels.Genders, spec.Window.Seconds(), spec.Hop.Seconds(),
+		[]string{whip.VP8, whip.H264},
+		[]whip.ICEServer{},
+		s.o.Token != "", !s.o.Pipeline.NoGender,
 	}
 	if !c.Gender {
 		c.Genders = []string{}

@@ -53,9 +53,16 @@ var reasons = []struct {
 	err   error
 	label string
 }{
-	{errDeleted, "deleted"}, {errGone, "closed"}, {errLost, "lost"}, {errSilent, "silent"}, {errIdle, "idle"},
-	{errTooLong, "too_long"}, {errShutdown, "shutdown"}, {receive.ErrTooLarge, "resolution"},
-	{receive.ErrBitrate, "bitrate"}, {errPipelines, "failed"},
+	{errDeleted, "deleted"},
+	{errGone, "closed"},
+	{errLost, "lost"},
+	{errSilent, "silent"},
+	{errIdle, "idle"},
+	{errTooLong, "too_long"},
+	{errShutdown, "shutdown"},
+	{receive.ErrTooLarge, "resolution"},
+	{receive.ErrBitrate, "bitrate"},
+	{errPipelines, "failed"},
 }
 
 func reasonLabel(err error) string {
@@ -95,7 +102,7 @@ type session struct {
 
 	mu       sync.Mutex // guards what follows
 	tracks   []*track
-	own      bool // the client has opened its own channel
+	own      bool // there is a channel for events, or will be
 	width    int
 	height   int
 	senses   [2]bool
@@ -167,6 +174,9 @@ func (x *session) run() {
 		x.wg.Go(func() { x.channels.Run(sending) })
 	}
 	why := x.watch()
+	if x.HasData() {
+		x.openChannels() // or the client would not hear why a short session ended
+	}
 	x.feed.End(nil) // the pipeline says what it still has, and its end event
 	<-piped
 	x.mu.Lock()
@@ -366,12 +376,13 @@ func (x *session) onChannel(d *pion.DataChannel) {
 	})
 }
 
-// openChannels opens both channels, unless the client has opened one.
+// openChannels opens both channels, unless there are some.
 func (x *session) openChannels() {
 	x.mu.Lock()
-	own := x.own
+	there := x.own
+	x.own = true
 	x.mu.Unlock()
-	if own {
+	if there {
 		return
 	}
 	windows, err := x.CreateChannel(events.Label, peer.ChannelOptions{Protocol: events.Protocol, Unreliable: true})

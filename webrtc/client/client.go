@@ -109,11 +109,13 @@ func Dial(ctx context.Context, o Options) (*Session, error) {
 	if o.Discover {
 		found, err := o.discover(ctx)
 		if err != nil {
+			s.end(err)
 			return nil, err
 		}
 		s.o.ICEServers = slices.Concat(o.ICEServers, found)
 	}
 	if err := s.connection(); err != nil {
+		s.end(err)
 		return nil, err
 	}
 	go s.run(owned)

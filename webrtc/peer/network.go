@@ -21,12 +21,10 @@ import (
 	"tandem/webrtc/whip"
 )
 
-// When ICE gives up: disconnected after the first without a packet, failed after the second more.
-const (
-	disconnectedTime = 5 * time.Second
-	failedTime       = 15 * time.Second
-	keepAliveTime    = 2 * time.Second
-)
+// iceTimes say when ICE gives up: disconnected after the first without a packet, failed after the second more.
+type iceTimes struct{ disconnected, failed, keepAlive time.Duration }
+
+var times = iceTimes{5 * time.Second, 15 * time.Second, 2 * time.Second}
 
 // Options of a Network.
 type Options struct {
@@ -100,7 +98,7 @@ func (n *Network) Close() error {
 func (n *Network) connection(log *slog.Logger, keep func(net.IP) bool) (*pion.PeerConnection, error) {
 	var s pion.SettingEngine
 	s.LoggerFactory = logFactory{log}
-	s.SetICETimeouts(disconnectedTime, failedTime, keepAliveTime)
+	s.SetICETimeouts(times.disconnected, times.failed, times.keepAlive)
 	s.SetSTUNGatherTimeout(gatherTime * 3 / 4)
 	s.SetIncludeLoopbackCandidate(n.o.Loopback)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)

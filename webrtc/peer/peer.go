@@ -34,6 +34,7 @@ const gatherTime = 2 * time.Second
 // Bounds on what a client may ask of a connection.
 const (
 	maxChannels      = 16 // data channels that it opens
+	maxTracks        = 16 // SSRCs that it sends, over time
 	patchesPerSecond = 20 // PATCH requests
 	patchBurst       = 100
 	restartBurst     = 5 // ICE restarts; one every two seconds over time
@@ -102,11 +103,9 @@ type Peer struct {
 		closed bool
 		wg     sync.WaitGroup
 	}
-	state struct {
-		sync.Mutex
-		last State
-	}
-	channels atomic.Int32
+	reporting        sync.Mutex // one OnState at a time
+	state            atomic.Int32
+	channels, tracks atomic.Int32
 
 	patches, restarts *rate.Limiter
 	signal            sync.Mutex // one change of descriptions at a time
@@ -268,11 +267,7 @@ func (p *Peer) RemoteUfrag() string {
 }
 
 // State is how the connection stands.
-func (p *Peer) State() State {
-	p.state.Lock()
-	defer p.state.Unlock()
-	return p.state.last
-}
+func (p *Peer) State() State { return State(p.state.Load()) }
 
 // AddCandidates takes candidates of the client for the current ICE session; those beyond whip.MaxCandidates are left
 // out. It returns whip.ErrStale for a fragment of another ICE session.
@@ -292,7 +287,11 @@ func (p *Peer) AddCandidates(_ context.Context, f whip.Fragment) error {
 		if !p.usable(c) {
 			continue
 		}
-		if err := p.pc.AddICECandidate(pion.ICECandidateInit{Candidate: "candidate:" + c}); err != nil {
+		err := p.pc.AddICECandidate(pion.ICECandidateInit{Candidate: "candidate:" + c})
+		if err != nil && p.isClosed() {
+			return ErrClosed
+		}
+		if err != nil {
 			return fmt.Errorf("adding a candidate: %w", err)
 		}
 	}
@@ -316,6 +315,9 @@ func (p *Peer) Restart(ctx context.Context, f whip.Fragment) (whip.Fragment, str
 	local, err := p.restart(ctx, f)
 	if err != nil {
 		p.offer = old
+		if p.isClosed() {
+			return whip.Fragment{}, "", ErrClosed
+		}
 		return whip.Fragment{}, "", fmt.Errorf("restarting ICE: %w", err)
 	}
 	answer, err := localFragment(local)
@@ -433,18 +435,25 @@ func (p *Peer) onState() {
 }
 
 func (p *Peer) report(s State) {
-	p.state.Lock()
-	defer p.state.Unlock()
-	if s == p.state.last || p.state.last == Closed {
+	p.reporting.Lock()
+	defer p.reporting.Unlock()
+	if last := p.State(); s == last || last == Closed {
 		return
 	}
-	p.state.last = s
+	p.state.Store(int32(s))
 	if p.h.OnState != nil {
 		p.h.OnState(s)
 	}
 }
 
 func (p *Peer) onTrack(t *pion.TrackRemote, r *pion.RTPReceiver) {
+	// Each costs memory and goroutines that pion gives back with the connection only. Browsers send two, and two with
+	// retransmissions.
+	if p.tracks.Add(1) > maxTracks {
+		p.log.Debug("closing a connection with too many SSRCs")
+		p.run(func() { _ = p.pc.Close() })
+		return
+	}
 	_, name, _ := strings.Cut(strings.ToLower(t.Codec().MimeType), "/")
 	if !slices.Contains(p.codecs, name) { // retransmissions that nobody declared
 		return

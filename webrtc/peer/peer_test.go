@@ -13,12 +13,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
 	"github.com/pion/logging"
 	"github.com/pion/rtp"
+	"github.com/pion/transport/v5"
+	"github.com/pion/transport/v5/vnet"
 	pion "github.com/pion/webrtc/v4"
 	"go.uber.org/goleak"
 
@@ -116,11 +120,14 @@ func (b *backend) Delete(_ context.Context, id string) error {
 type server struct {
 	*backend
 	http *httptest.Server
+	// Of its clients; nil for the loopback interface, and for no more than pion's interceptors.
+	clientNet   transport.Net
+	clientExtra interceptor.Factory
 }
 
 func newServer(t *testing.T, o peer.Options) *server {
 	t.Helper()
-	o.Loopback = true
+	o.Loopback = o.Net == nil
 	n, err := peer.NewNetwork(o)
 	if err != nil {
 		t.Fatal(err)
@@ -136,17 +143,21 @@ func newServer(t *testing.T, o peer.Options) *server {
 	s.http = httptest.NewServer(mux)
 	t.Cleanup(func() {
 		s.http.Close()
-		for _, p := range s.peers {
-			if err := p.Close(); err != nil {
-				t.Error(err)
-			}
-		}
+		s.closePeers(t)
 		if err := n.Close(); err != nil {
 			t.Error(err)
 		}
 		goleak.VerifyNone(t)
 	})
 	return s
+}
+
+func (s *server) closePeers(t *testing.T) {
+	for _, p := range s.peers {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // awaitPackets waits for packets of all the types, and forgets those that came before.
@@ -206,10 +217,23 @@ func newClient(t *testing.T, s *server, mimes ...string) *client {
 	t.Helper()
 	var e pion.SettingEngine
 	e.LoggerFactory = quiet{}
-	e.SetIncludeLoopbackCandidate(true)
-	e.SetInterfaceFilter(func(name string) bool { return name == "lo" })
+	if s.clientNet != nil {
+		e.SetNet(s.clientNet)
+	} else {
+		e.SetIncludeLoopbackCandidate(true)
+		e.SetInterfaceFilter(func(name string) bool { return name == "lo" })
+	}
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	pc, err := pion.NewAPI(pion.WithSettingEngine(e)).NewPeerConnection(pion.Configuration{})
+	var m pion.MediaEngine
+	r := &interceptor.Registry{}
+	if s.clientExtra != nil {
+		r.Add(s.clientExtra)
+	}
+	if err := errors.Join(m.RegisterDefaultCodecs(), pion.RegisterDefaultInterceptors(&m, r), pion.ConfigureTWCCHeaderExtensionSender(&m, r)); err != nil {
+		t.Fatal(err)
+	}
+	api := pion.NewAPI(pion.WithMediaEngine(&m), pion.WithInterceptorRegistry(r), pion.WithSettingEngine(e))
+	pc, err := api.NewPeerConnection(pion.Configuration{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -537,6 +561,46 @@ func without(sdp string, prefixes ...string) string {
 	return strings.Join(out, "\r\n")
 }
 
+// A connection that has failed in an outage comes back by a restart.
+func TestOutage(t *testing.T) {
+	peer.SetICETimes(t, 500*time.Millisecond, time.Second, 100*time.Millisecond)
+	router := must(vnet.NewRouter(&vnet.RouterConfig{CIDR: "1.2.3.0/24", LoggerFactory: quiet{}}))(t)
+	host := func(ip string) *vnet.Net {
+		n := must(vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{ip}}))(t)
+		if err := router.AddNet(n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	serverNet, clientNet := host("1.2.3.4"), host("1.2.3.5")
+	var cut atomic.Bool
+	router.AddChunkFilter(func(vnet.Chunk) bool { return !cut.Load() })
+	if err := router.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, peer.Options{Net: serverNet, PublicOnly: true})
+	s.clientNet = clientNet
+	// Before the server's checks for goroutines, and after the client is closed.
+	t.Cleanup(func() {
+		s.closePeers(t)
+		if err := router.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	c := newClient(t, s, pion.MimeTypeOpus, pion.MimeTypeVP8)
+	c.post()
+	c.trickle()
+	s.awaitState(t, peer.Connected)
+	s.awaitPackets(t, pion.MimeTypeOpus, pion.MimeTypeVP8)
+	cut.Store(true)
+	s.awaitState(t, peer.Disconnected)
+	s.awaitState(t, peer.Failed)
+	cut.Store(false)
+	c.restart()
+	s.awaitState(t, peer.Connected)
+	s.awaitPackets(t, pion.MimeTypeOpus, pion.MimeTypeVP8)
+}
+
 // A restart that can't be leaves the session as it was.
 func TestRefusedRestart(t *testing.T) {
 	s := newServer(t, peer.Options{})
@@ -635,6 +699,33 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
+// manySSRCs sends each packet by another SSRC.
+type manySSRCs struct {
+	interceptor.NoOp
+	next uint32
+}
+
+func (m *manySSRCs) NewInterceptor(string) (interceptor.Interceptor, error) { return m, nil }
+
+func (m *manySSRCs) BindLocalStream(_ *interceptor.StreamInfo, w interceptor.RTPWriter) interceptor.RTPWriter {
+	return interceptor.RTPWriterFunc(func(h *rtp.Header, payload []byte, a interceptor.Attributes) (int, error) {
+		m.next++
+		h.SSRC = m.next
+		return w.Write(h, payload, a)
+	})
+}
+
+func TestManySSRCs(t *testing.T) {
+	s := newServer(t, peer.Options{})
+	s.clientExtra = &manySSRCs{}
+	c := newClient(t, s, pion.MimeTypeOpus)
+	c.change = func(offer string) string { return without(offer, "a=ssrc") }
+	c.post()
+	c.trickle()
+	s.awaitState(t, peer.Connected)
+	s.awaitState(t, peer.Closed)
+}
+
 func TestDelete(t *testing.T) {
 	s := newServer(t, peer.Options{})
 	c := newClient(t, s, pion.MimeTypeOpus)
@@ -667,9 +758,9 @@ func TestConcurrency(t *testing.T) {
 					t.Error(err)
 				}
 				_, _, err := p.Restart(t.Context(), whip.Fragment{Ufrag: fmt.Sprintf("abcd%d", i), Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"})
-				var e *whip.Error
+				var e *whip.Error // too many, or closed
 				if err != nil && !errors.As(err, &e) {
-					t.Logf("a restart while closing: %v", err)
+					t.Error(err)
 				}
 				_ = p.ETag() + p.RemoteUfrag() + p.State().String()
 			}
@@ -706,27 +797,27 @@ func TestAddresses(t *testing.T) {
 		public bool
 		want   int
 	}{{false, 2}, {true, 6}} {
-		s := newServer(t, peer.Options{PublicOnly: c.public, PublicIPs: []string{"9.8.7.6"}})
-		p, err := s.network.Answer(t.Context(), chromeOffer()+extra, peer.Handler{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := whip.ParseFragment("m=audio 9 RTP/AVP 0\r\na=mid:0\r\n" + extra)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.AddCandidates(t.Context(), f); err != nil {
-			t.Error(err)
-		}
-		if got := p.Refused(); got != c.want {
-			t.Errorf("public %v: %d candidates refused, want %d", c.public, got, c.want)
-		}
-		if !strings.Contains(p.Answer(), " 9.8.7.6 ") {
-			t.Errorf("the public address is not in %s", p.Answer())
-		}
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
+		t.Run(fmt.Sprintf("public=%v", c.public), func(t *testing.T) {
+			s := newServer(t, peer.Options{PublicOnly: c.public, PublicIPs: []string{"9.8.7.6"}})
+			p, err := s.network.Answer(t.Context(), chromeOffer()+extra, peer.Handler{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			f, err := whip.ParseFragment("m=audio 9 RTP/AVP 0\r\na=mid:0\r\n" + extra)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.AddCandidates(t.Context(), f); err != nil {
+				t.Error(err)
+			}
+			if got := p.Refused(); got != c.want {
+				t.Errorf("%d candidates refused, want %d", got, c.want)
+			}
+			if !strings.Contains(p.Answer(), " 9.8.7.6 ") {
+				t.Errorf("the public address is not in %s", p.Answer())
+			}
+		})
 	}
 	if _, err := peer.NewNetwork(peer.Options{PublicIPs: []string{"example.org"}}); err == nil {
 		t.Error("a name is taken for an address")
@@ -751,33 +842,37 @@ func TestPublicOnlyKeepsOut(t *testing.T) {
 
 // pion's words, with their addresses, are for debugging only.
 func TestLog(t *testing.T) {
-	var mu sync.Mutex
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
-		var b bytes.Buffer
-		log := slog.New(slog.NewTextHandler(&lockedWriter{mu: &mu, w: &b}, &slog.HandlerOptions{Level: level}))
-		s := newServer(t, peer.Options{Log: log, UDPPort: 0})
-		c := newClient(t, s, pion.MimeTypeOpus)
-		c.post()
-		c.trickle()
-		s.awaitPackets(t, pion.MimeTypeOpus)
-		if err := s.find("s1").Close(); err != nil {
-			t.Error(err)
-		}
-		mu.Lock()
-		if said := b.Len() > 0; said != (level == slog.LevelDebug) {
-			t.Errorf("at level %v: %q", level, b.String())
-		}
-		mu.Unlock()
+		t.Run(level.String(), func(t *testing.T) {
+			w := &lockedWriter{}
+			s := newServer(t, peer.Options{Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))})
+			c := newClient(t, s, pion.MimeTypeOpus)
+			c.post()
+			c.trickle()
+			s.awaitPackets(t, pion.MimeTypeOpus)
+			if err := s.find("s1").Close(); err != nil {
+				t.Error(err)
+			}
+			if said := w.text(); (said != "") != (level == slog.LevelDebug) {
+				t.Errorf("%q is said", said)
+			}
+		})
 	}
 }
 
 type lockedWriter struct {
-	mu *sync.Mutex
-	w  io.Writer
+	mu sync.Mutex
+	b  bytes.Buffer
 }
 
 func (l *lockedWriter) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(b)
+	return l.b.Write(b)
+}
+
+func (l *lockedWriter) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -25,15 +25,19 @@ func TestParseFragment(t *testing.T) {
 	}{
 		{"credentials", head, credentials},
 		{"RFC 9725", trickle, with(whip.FragmentMedia{Kind: "audio", Mid: "0", Candidates: []string{hostCandidate}, End: true})},
-		{"LF, no last", strings.TrimSuffix(strings.ReplaceAll(trickle, "\r\n", "\n"), "\n"),
-			with(whip.FragmentMedia{Kind: "audio", Mid: "0", Candidates: []string{hostCandidate}, End: true})},
-		{"RFC 8840", "a=group:BUNDLE a b\r\na=ice-options:trickle  ice2\r\nm=audio 9 RTP/AVP 0\r\na=mid:a\r\n" + head + "a=candidate:" + hostCandidate +
-			"\r\nm=video 9 RTP/AVP 0\r\na=mid:b\r\na=end-of-candidates\r\n",
+		{
+			"LF, no last", strings.TrimSuffix(strings.ReplaceAll(trickle, "\r\n", "\n"), "\n"),
+			with(whip.FragmentMedia{Kind: "audio", Mid: "0", Candidates: []string{hostCandidate}, End: true}),
+		},
+		{
+			"RFC 8840", "a=group:BUNDLE a b\r\na=ice-options:trickle  ice2\r\nm=audio 9 RTP/AVP 0\r\na=mid:a\r\n" + head + "a=candidate:" + hostCandidate +
+				"\r\nm=video 9 RTP/AVP 0\r\na=mid:b\r\na=end-of-candidates\r\n",
 			func() whip.Fragment {
 				f := with(whip.FragmentMedia{Kind: "audio", Mid: "a", Candidates: []string{hostCandidate}}, whip.FragmentMedia{Kind: "video", Mid: "b", End: true})
 				f.Options = "trickle ice2"
 				return f
-			}()},
+			}(),
+		},
 		{"prefix twice", head + "a=candidate:candidate:" + hostCandidate + "\r\n", with(whip.FragmentMedia{Candidates: []string{hostCandidate}})},
 		{"no m-line", head + "a=candidate:" + hostCandidate + "\r\n", with(whip.FragmentMedia{Candidates: []string{hostCandidate}})},
 		{"unknown lines", head + "v=0\r\nb=AS:3\r\na=unheard-of:5\r\na=flag\r\n", credentials},

@@ -194,8 +194,10 @@ func TestEndpointStatus(t *testing.T) {
 		{name: "garbage", method: "POST", body: "\x00\xff\xfegarbage", headers: sdp, status: 400},
 		{name: "huge", method: "POST", body: testOffer() + strings.Repeat("a=x\r\n", 20000), headers: sdp, status: 413},
 		{name: "only receives", method: "POST", body: strings.ReplaceAll(testOffer(), "sendonly", "recvonly"), headers: sdp, status: 422},
-		{name: "full", method: "POST", body: testOffer(), headers: sdp, status: 503, want: map[string]string{"Retry-After": "3"},
-			fail: &whip.Error{Status: 503, Detail: "all places are taken: come back", RetryAfter: 2100 * time.Millisecond}},
+		{
+			name: "full", method: "POST", body: testOffer(), headers: sdp, status: 503, want: map[string]string{"Retry-After": "3"},
+			fail: &whip.Error{Status: 503, Detail: "all places are taken: come back", RetryAfter: 2100 * time.Millisecond},
+		},
 		{name: "fault", method: "POST", body: testOffer(), headers: sdp, status: 500, fail: errors.New("secret of the inside")},
 	} {
 		t.Run(c.name, func(t *testing.T) {

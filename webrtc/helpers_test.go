@@ -1,0 +1,240 @@
+package webrtc_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tandem/capture"
+	"tandem/capture/av"
+	"tandem/infer"
+	"tandem/pipeline"
+	"tandem/webrtc"
+	"tandem/webrtc/client"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+}
+
+// network is the default model and the face detector, loaded once for all tests.
+var network = sync.OnceValues(func() (*infer.Recognizer, error) {
+	return infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
+})
+
+var detector = sync.OnceValues(func() (*infer.BlazeFace, error) { return infer.NewFaceFinder(infer.Options{}) })
+
+// logs are a server's log, for tests to read.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// server runs one on loopback and returns its URL; it is closed with the test, and nothing of it may stay.
+func server(t testing.TB, o webrtc.Options) (*webrtc.Server, string, *logs) {
+	t.Helper()
+	rec, err := network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	faces, err := detector()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Recognizer == nil {
+		o.Recognizer, o.Faces = rec, faces
+	}
+	o.Model = "model"
+	o.Network.Loopback = true
+	l := &logs{}
+	o.Log = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	s, err := webrtc.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s.Handler())
+	t.Cleanup(func() {
+		s.Close()
+		h.Close()
+		http.DefaultClient.CloseIdleConnections()
+		if t.Failed() {
+			t.Log(l.String())
+		}
+	})
+	return s, h.URL, l
+}
+
+// write encodes the test pattern into a file.
+func write(t testing.TB, name string, o capture.PatternOptions) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	src := capture.NewPattern(o)
+	defer src.Close()
+	info := src.Info()
+	w, err := av.Create(path, av.WriterOptions{Width: info.Width, Height: info.Height, FPS: info.FPS, Audio: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := src.Read(context.Background())
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Frame != nil {
+			err = w.WriteFrame(&av.Frame{Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height, Pix: m.Frame.Pix})
+		} else {
+			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func load(t testing.TB, path string) *client.Clip {
+	t.Helper()
+	c, err := client.LoadClip(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// dial opens a session, which is closed with the test.
+func dial(t testing.TB, o client.Options) *client.Session {
+	t.Helper()
+	o.Loopback = true
+	s, err := client.Dial(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		s.Close(ctx)
+	})
+	return s
+}
+
+// all are the events of a session to its end.
+func all(t testing.TB, s *client.Session) []pipeline.Event {
+	t.Helper()
+	var out []pipeline.Event
+	over := time.After(20 * time.Second)
+	for {
+		select {
+		case e, ok := <-s.Events():
+			if !ok {
+				return out
+			}
+			out = append(out, e)
+		case <-over:
+			t.Fatal("the events did not end")
+		}
+	}
+}
+
+// windows waits for the next n window events.
+func windows(t testing.TB, s *client.Session, n int) []*pipeline.WindowEvent {
+	t.Helper()
+	var out []*pipeline.WindowEvent
+	over := time.After(30 * time.Second)
+	for len(out) < n {
+		select {
+		case e, ok := <-s.Events():
+			if !ok {
+				t.Fatalf("the events ended after %d of %d windows", len(out), n)
+			}
+			if e.Window != nil {
+				out = append(out, e.Window)
+			}
+		case <-over:
+			t.Fatalf("%d of %d windows came", len(out), n)
+		}
+	}
+	return out
+}
+
+// publish sends a clip in the background until the test ends, or the function returned is called.
+func publish(t testing.TB, s *client.Session, c *client.Clip, loop bool) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Publish(ctx, c, client.PublishOptions{Loop: loop})
+	}()
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	return stop
+}
+
+// get fetches a URL.
+func get(t testing.TB, url string) (status int, body string) {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, string(b)
+}
+
+// eventually waits for something to become true.
+func eventually(t testing.TB, what string, within time.Duration, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); !f(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
+
+// metric is the value of a line of /metrics, 0 if it is not there.
+func metric(t testing.TB, base, name string) float64 {
+	t.Helper()
+	_, body := get(t, base+"/metrics")
+	for line := range strings.Lines(body) {
+		var v float64
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			if _, err := fmt.Sscan(rest, &v); err == nil {
+				return v
+			}
+		}
+	}
+	return 0
+}

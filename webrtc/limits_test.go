@@ -1,0 +1,254 @@
+package webrtc_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	pion "github.com/pion/webrtc/v4"
+
+	"tandem/capture/av"
+	"tandem/pipeline"
+	"tandem/webrtc"
+	"tandem/webrtc/client"
+)
+
+// request makes one and returns the status.
+func request(t testing.TB, method, url, contentType, body string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, res.Body)
+	res.Body.Close()
+	if res.StatusCode == 503 && res.Header.Get("Retry-After") == "" {
+		t.Error("503 without Retry-After")
+	}
+	return res.StatusCode
+}
+
+// offer is one that pion makes, without anybody behind it.
+func offer(t testing.TB) string {
+	t.Helper()
+	pc, err := pion.NewPeerConnection(pion.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	for _, kind := range []pion.RTPCodecType{pion.RTPCodecTypeAudio, pion.RTPCodecTypeVideo} {
+		if _, err := pc.AddTransceiverFromKind(kind, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, err := pc.CreateOffer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o.SDP
+}
+
+// Over a limit there is 503, under it there is room again; whoever else runs does not notice.
+func TestLimits(t *testing.T) {
+	clip := load(t, write(t, "a.webm", pattern))
+	_, url, _ := server(t, webrtc.Options{MaxSessions: 2, MaxPerAddress: 2})
+	a := dial(t, client.Options{URL: url + "/whip"})
+	publish(t, a, clip, true)
+	b := dial(t, client.Options{URL: url + "/whip"})
+	_, err := client.Dial(t.Context(), client.Options{URL: url + "/whip", Loopback: true})
+	var refused *client.Error
+	if !errors.As(err, &refused) || refused.Status != 503 || refused.RetryAfter <= 0 {
+		t.Errorf("a third session: %v", err)
+	}
+	b.Close(t.Context())
+	c := dial(t, client.Options{URL: url + "/whip"})
+	c.Close(t.Context())
+	windows(t, a, 2)
+
+	_, url, _ = server(t, webrtc.Options{MaxSessions: 5, MaxPerAddress: 1})
+	dial(t, client.Options{URL: url + "/whip"})
+	if code := request(t, "POST", url+"/whip", "application/sdp", offer(t)); code != 503 {
+		t.Errorf("a second session from one address: %d", code)
+	}
+}
+
+// A flood of offers is turned away, and memory and goroutines come back.
+func TestFlood(t *testing.T) {
+	s, url, _ := server(t, webrtc.Options{MaxSessions: 4, MaxPerAddress: -1})
+	sdp := offer(t)
+	before := runtime.NumGoroutine()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	codes := map[int]int{}
+	for range 20 {
+		wg.Go(func() {
+			for range 50 {
+				code := request(t, "POST", url+"/whip", "application/sdp", sdp)
+				mu.Lock()
+				codes[code]++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if codes[201] != 4 || codes[503] != 996 {
+		t.Errorf("%v", codes)
+	}
+	if n := metric(t, url, `tandem_sessions_refused_total{why="full"}`); n != 996 {
+		t.Errorf("%v refused by the metrics", n)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s.Drain(ctx)
+	http.DefaultClient.CloseIdleConnections()
+	eventually(t, "the goroutines end", 5*time.Second, func() bool { return runtime.NumGoroutine() <= before+5 })
+}
+
+// Sessions end for their reasons, which log and metrics tell.
+func TestEnds(t *testing.T) {
+	small := pattern
+	small.Duration = 2 * time.Second
+	clip := load(t, write(t, "a.webm", small))
+	for _, tt := range []struct {
+		label string
+		o     webrtc.Options
+		do    func(*client.Session)
+	}{
+		{"resolution", webrtc.Options{MaxPixels: 320 * 240}, nil},
+		{"too_long", webrtc.Options{MaxTime: 2 * time.Second}, nil},
+		{"bitrate", webrtc.Options{MaxBitrate: 10_000}, nil},
+		{"idle", webrtc.Options{Idle: time.Second}, func(s *client.Session) { s.Mute(true, true) }},
+	} {
+		t.Run(tt.label, func(t *testing.T) {
+			t.Parallel()
+			_, url, log := server(t, tt.o)
+			s := dial(t, client.Options{URL: url + "/whip"})
+			publish(t, s, clip, true)
+			if tt.do != nil {
+				windows(t, s, 1)
+				tt.do(s)
+			}
+			events := all(t, s)
+			if len(events) == 0 || events[len(events)-1].End == nil {
+				t.Errorf("%d events, without an end", len(events))
+			}
+			eventually(t, "the metrics know", 3*time.Second, func() bool {
+				return metric(t, url, `tandem_sessions_ended_total{reason="`+tt.label+`"}`) == 1
+			})
+			if l := log.String(); !strings.Contains(l, "session ended") || !strings.Contains(l, "reason=") || strings.Contains(l, "127.0.0.1") {
+				t.Errorf("log: %s", l)
+			}
+		})
+	}
+}
+
+// A drain ends the sessions with their end event, and takes no more.
+func TestDrain(t *testing.T) {
+	clip := load(t, write(t, "a.webm", pattern))
+	srv, url, _ := server(t, webrtc.Options{})
+	s := dial(t, client.Options{URL: url + "/whip"})
+	publish(t, s, clip, true)
+	windows(t, s, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	srv.Drain(ctx)
+	if ctx.Err() != nil {
+		t.Error("the drain took too long")
+	}
+	events := all(t, s)
+	if len(events) == 0 || events[len(events)-1].End == nil {
+		t.Errorf("%d events, without an end", len(events))
+	}
+	if code := request(t, "POST", url+"/whip", "application/sdp", offer(t)); code != 503 {
+		t.Errorf("a session while draining: %d", code)
+	}
+	if code, _ := get(t, url+"/readyz"); code != 503 {
+		t.Errorf("readyz: %d", code)
+	}
+	if code, _ := get(t, url+"/healthz"); code != 200 {
+		t.Errorf("healthz: %d", code)
+	}
+}
+
+// What is wrong gets its status, and no session.
+func TestBadRequests(t *testing.T) {
+	_, url, _ := server(t, webrtc.Options{Token: "secret"})
+	get401, _ := get(t, url+"/metrics")
+	if get401 != 401 {
+		t.Errorf("metrics without the token: %d", get401)
+	}
+	if code, body := get(t, url+"/config"); code != 200 || !strings.Contains(body, `"token_required":true`) {
+		t.Errorf("config: %d %s", code, body)
+	}
+	_, err := client.Dial(t.Context(), client.Options{URL: url + "/whip", Token: "wrong", Loopback: true})
+	var refused *client.Error
+	if !errors.As(err, &refused) || refused.Status != 401 {
+		t.Errorf("a wrong token: %v", err)
+	}
+	_, url, _ = server(t, webrtc.Options{})
+	for _, tt := range []struct {
+		method, path, contentType, body string
+		want                            int
+	}{
+		{"POST", "/whip", "application/sdp", "", 400},
+		{"POST", "/whip", "application/sdp", "garbage", 400},
+		{"POST", "/whip", "application/sdp", strings.Repeat("a=x\r\n", 100_000), 413},
+		{"POST", "/whip", "text/plain", offer(t), 415},
+		{"GET", "/whip", "", "", 405},
+		{"GET", "/sessions/..%2f..%2fetc%2fpasswd/events", "", "", 404},
+		{"DELETE", "/sessions/..%2f..%2fetc%2fpasswd", "", "", 404},
+		{"DELETE", "/sessions/AAAAAAAAAAAAAAAAAAAAAAAAAA", "", "", 404},
+		{"PATCH", "/sessions/AAAAAAAAAAAAAAAAAAAAAAAAAA", "application/trickle-ice-sdpfrag", "", 404},
+	} {
+		if got := request(t, tt.method, url+tt.path, tt.contentType, tt.body); got != tt.want {
+			t.Errorf("%s %s: %d, want %d", tt.method, tt.path, got, tt.want)
+		}
+	}
+	if n := metric(t, url, "tandem_sessions"); n != 0 {
+		t.Errorf("%v sessions", n)
+	}
+}
+
+// A network that can't answer in time costs windows of all alike, and their events say so.
+func TestOverload(t *testing.T) {
+	clip := load(t, write(t, "a.webm", pattern))
+	rec, err := network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	faces, _ := detector()
+	_, url, _ := server(t, webrtc.Options{Recognizer: slow{rec}, Faces: faces})
+	s := dial(t, client.Options{URL: url + "/whip", Codecs: []av.Codec{av.Opus}})
+	publish(t, s, clip, false)
+	time.Sleep(9 * time.Second)
+	s.Close(t.Context())
+	events := all(t, s)
+	end := events[len(events)-1].End
+	if end == nil || end.Dropped.Windows < 5 || end.Windows < 3 {
+		t.Errorf("%+v", end)
+	}
+	if n := metric(t, url, `tandem_dropped_total{reason="slow",what="windows"}`); n < 5 {
+		t.Errorf("%v windows dropped by the metrics", n)
+	}
+}
+
+// slow takes three hops for a batch.
+type slow struct{ pipeline.Recognizer }
+
+func (s slow) Recognize(ctx context.Context, ws []*pipeline.Window) ([]pipeline.Prediction, error) {
+	time.Sleep(3 * s.Spec().Hop)
+	return s.Recognizer.Recognize(ctx, ws)
+}

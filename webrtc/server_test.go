@@ -1,0 +1,236 @@
+package webrtc_test
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tandem/capture"
+	"tandem/capture/av"
+	"tandem/pipeline"
+	"tandem/webrtc"
+	"tandem/webrtc/client"
+)
+
+var pattern = capture.PatternOptions{Width: 640, Height: 480, FPS: 30, Duration: 8 * time.Second}
+
+// analysed are the windows of a file as tandem analyze gives them.
+func analysed(t *testing.T, path string) []*pipeline.WindowEvent {
+	t.Helper()
+	rec, _ := network()
+	faces, _ := detector()
+	src, err := capture.Open(t.Context(), path, capture.Options{MinFrameInterval: rec.Spec().FaceTick() / 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var out []*pipeline.WindowEvent
+	_, err = pipeline.Run(t.Context(), src, faces, rec, pipeline.DefaultOptions(), func(e pipeline.Event) error {
+		if e.Window != nil {
+			out = append(out, e.Window)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// A clip sent over WHIP gives what it gives as a file.
+func TestAsAFile(t *testing.T) {
+	for _, tt := range []struct {
+		file    string
+		channel client.Channel
+		trickle bool
+	}{
+		{"a.webm", client.ServerChannels, true},
+		{"a.webm", client.ReliableChannel, false},
+		{"a.mkv", client.LossyChannel, true},
+	} {
+		t.Run(tt.file, func(t *testing.T) {
+			path := write(t, "a.webm", pattern)
+			if tt.file == "a.mkv" { // as browsers encode H.264
+				to := filepath.Join(t.TempDir(), tt.file)
+				if out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-c:v", "libx264", "-profile:v", "baseline",
+					"-b:v", "4M", "-g", "60", "-c:a", "copy", to).CombinedOutput(); err != nil {
+					t.Skipf("ffmpeg can't encode H.264 here: %v %s", err, out)
+				}
+				path = to
+			}
+			clip := load(t, path)
+			want := analysed(t, path)
+			_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions()})
+			s := dial(t, client.Options{URL: url + "/whip", Codecs: clip.Codecs(), Channel: tt.channel, Trickle: tt.trickle})
+			if err := s.Publish(t.Context(), clip, client.PublishOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(500 * time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			if err := s.Close(ctx); err != nil {
+				t.Error(err)
+			}
+			events := all(t, s)
+			if len(events) < 3 || events[0].Start == nil || events[len(events)-1].End == nil {
+				t.Fatalf("%d events", len(events))
+			}
+			end := events[len(events)-1].End
+			got := events[1 : len(events)-1]
+			if len(got) < len(want)-2 || len(got) > len(want)+1 || end.Dropped.Windows > 0 {
+				t.Errorf("%d windows, %d of the file; %+v", len(got), len(want), end.Dropped)
+			}
+			worst := 0.0
+			for i := range min(len(got), len(want)) {
+				a, b := got[i].Window, want[i]
+				if a.Latency == nil {
+					t.Fatal("a window without its latency")
+				}
+				if a.Audio != b.Audio || a.Video != b.Video || a.Emotion == nil || a.Frame == nil || a.Frame.W != 640 {
+					t.Errorf("window %d: %+v, of the file %+v", i, a, b)
+					continue
+				}
+				for j, c := range a.Emotion.P {
+					worst = max(worst, math.Abs(c.P-b.Emotion.P[j].P))
+				}
+				for j, c := range a.Gender.P {
+					worst = max(worst, math.Abs(c.P-b.Gender.P[j].P))
+				}
+			}
+			t.Logf("%d windows; probabilities differ by %.4f at most", len(got), worst)
+			// The pictures' times are some ms from the file's, so that another one may be at a tick of the face clock.
+			if worst > 0.1 {
+				t.Errorf("probabilities differ by %.3f", worst)
+			}
+		})
+	}
+}
+
+// Start, windows and end come by server-sent events too, and the CSV when all is over; then it can be erased.
+func TestServerSentEventsAndCSV(t *testing.T) {
+	clip := load(t, write(t, "a.webm", pattern))
+	_, url, _ := server(t, webrtc.Options{})
+	s := dial(t, client.Options{URL: url + "/whip", Channel: client.NoChannel})
+	publish(t, s, clip, true)
+	if code, body := get(t, s.URL()+"/events.csv"); code != 409 || !strings.Contains(body, "still runs") {
+		t.Errorf("CSV of a running session: %d %s", code, body)
+	}
+	go func() {
+		time.Sleep(6 * time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		s.Close(ctx)
+	}()
+	code, body := get(t, s.URL()+"/events") // to the end
+	if code != 200 || strings.Count(body, "event: start\n") != 1 || strings.Count(body, "event: window\n") < 8 || strings.Count(body, "event: end\n") != 1 {
+		t.Errorf("%d %s", code, body)
+	}
+	n := 0
+	for line := range strings.Lines(body) {
+		if data, ok := strings.CutPrefix(strings.TrimSpace(line), "data: "); ok {
+			if _, err := pipeline.ParseEvent([]byte(data)); err != nil {
+				t.Error(err)
+			}
+			n++
+		}
+	}
+	eventually(t, "the session has ended", 5*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
+	code, csv := get(t, s.URL()+"/events.csv")
+	if code != 200 || strings.Count(csv, "\n") != n-1 {
+		t.Errorf("%d: %d rows for %d events: %s", code, strings.Count(csv, "\n"), n, csv)
+	}
+	var status struct {
+		State, Reason string
+		Windows       int
+	}
+	if _, body := get(t, s.URL()+"/status"); json.Unmarshal([]byte(body), &status) != nil || status.State != "ended" || status.Reason == "" || status.Windows != n-2 {
+		t.Errorf("status %+v", status)
+	}
+	for _, want := range []int{200, 404} {
+		if got := request(t, "DELETE", s.URL(), "", ""); got != want {
+			t.Errorf("erasing: %d, want %d", got, want)
+		}
+	}
+	if code, _ := get(t, s.URL()+"/events.csv"); code != 404 {
+		t.Errorf("after erasing: %d", code)
+	}
+}
+
+// One sense alone, and one that stops and comes back, are told by the masks, without delay.
+func TestSensesComeAndGo(t *testing.T) {
+	long := pattern
+	long.Duration = 4 * time.Second
+	clip := load(t, write(t, "a.webm", long))
+	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions()})
+	s := dial(t, client.Options{URL: url + "/whip"})
+	publish(t, s, clip, true)
+	both := func(audio, video bool) func(*pipeline.WindowEvent) bool {
+		return func(w *pipeline.WindowEvent) bool { return w.Audio == audio && w.Video == video }
+	}
+	wait := func(what string, f func(*pipeline.WindowEvent) bool) {
+		t.Helper()
+		for range 40 {
+			w := windows(t, s, 1)[0]
+			if *w.Latency > time.Second {
+				t.Errorf("%s: latency %v", what, *w.Latency)
+			}
+			if f(w) {
+				return
+			}
+		}
+		t.Fatalf("%s did not show", what)
+	}
+	wait("both", both(true, true))
+	s.Mute(false, true)
+	wait("voice alone", both(true, false))
+	s.Mute(true, false)
+	wait("face alone", both(false, true))
+	s.Mute(false, false)
+	wait("both again", both(true, true))
+
+	for _, c := range []av.Codec{av.Opus, av.VP8} {
+		one := dial(t, client.Options{URL: url + "/whip", Codecs: []av.Codec{c}})
+		publish(t, one, clip, true)
+		for _, w := range windows(t, one, 4) {
+			if w.Audio != (c == av.Opus) || w.Video != (c == av.VP8) {
+				t.Errorf("%v alone: %+v", c, w)
+			}
+		}
+	}
+}
+
+// An ICE restart changes nothing but the path.
+func TestICERestart(t *testing.T) {
+	clip := load(t, write(t, "a.webm", pattern))
+	_, url, _ := server(t, webrtc.Options{})
+	s := dial(t, client.Options{URL: url + "/whip", Trickle: true})
+	publish(t, s, clip, true)
+	before := windows(t, s, 2)[1]
+	tag := s.ETag()
+	if err := s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s.ETag() == tag {
+		t.Error("the ETag has not changed")
+	}
+	after := windows(t, s, 6)
+	if d := after[5].T - before.T; d < time.Second || d > 5*time.Second {
+		t.Errorf("from %v to %v", before.T, after[5].T)
+	}
+}
+
+// Without gender there is none in the events.
+func TestNoGender(t *testing.T) {
+	clip := load(t, write(t, "a.webm", pattern))
+	_, url, _ := server(t, webrtc.Options{})
+	s := dial(t, client.Options{URL: url + "/whip?gender=0"})
+	publish(t, s, clip, true)
+	if w := windows(t, s, 1)[0]; w.Gender != nil || w.Emotion == nil {
+		t.Errorf("%+v", w)
+	}
+}
