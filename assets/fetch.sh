@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Fetches what pinned.tsv lists into assets/.fetched, by `npm pack`, each package once, and checks every SHA-256.
+# Fetches what pinned.tsv lists into assets/.fetched, or where a name that begins with / says within the project, by `npm pack`, each package once, and checks every SHA-256.
 # What is there and right is left alone, so that it costs nothing to call this before every build.
 # usage: assets/fetch.sh [--missing]    --missing only says by its exit code (0) that something is to be fetched
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 fetched=$here/.fetched
+root=$(dirname "$here")
 platform=$(uname -s)-$(uname -m)
 
 die() {
@@ -14,14 +15,22 @@ die() {
 
 sum() { sha256sum "$1" | cut -d' ' -f1; }
 
+# place NAME: where a file goes.
+place() {
+	case $1 in
+	/*) echo "$root$1" ;;
+	*) echo "$fetched/$1" ;;
+	esac
+}
+
 # wanted prints the rows that fit this platform and are not there yet.
 wanted() {
 	local package version archive_sum for_platform file file_sum name
 	while IFS=$'\t' read -r package version archive_sum for_platform file file_sum name; do
 		[[ $package == '#'* || -z $package ]] && continue
 		[[ $for_platform == any || $for_platform == "$platform" ]] || continue
-		if [[ -f $fetched/$name ]]; then
-			[[ $(sum "$fetched/$name") == "$file_sum" ]] && continue
+		if [[ -f $(place "$name") ]]; then
+			[[ $(sum "$(place "$name")") == "$file_sum" ]] && continue
 			echo "assets: $name is not the pinned one and is fetched again" >&2
 		fi
 		printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$package" "$version" "$archive_sum" "$file" "$file_sum" "$name"
@@ -76,9 +85,9 @@ trap 'exit 130' INT TERM
 
 while IFS=$'\t' read -r package version archive_sum file file_sum name; do
 	pack "$package" "$version" "$archive_sum"
-	tar -xzOf "$tmp/$package-$version.tgz" "package/$file" >"$tmp/$name" ||
+	tar -xzOf "$tmp/$package-$version.tgz" "package/$file" >"$tmp/file" ||
 		die "cannot take $file out of $package@$version (is the disk full?)"
-	got=$(sum "$tmp/$name")
+	got=$(sum "$tmp/file")
 	[[ $got == "$file_sum" ]] || die "$file of $package@$version has SHA-256 $got, pinned is $file_sum (is the disk full?)"
-	mv -f "$tmp/$name" "$fetched/$name" # the same file system: it is there whole or not at all
+	mv -f "$tmp/file" "$(place "$name")" # the same file system: it is there whole or not at all
 done <<<"$todo"

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/transport/v5"
@@ -85,6 +86,8 @@ type Session struct {
 	ctx    context.Context         // ends when the session is to be torn down; its cause says why
 	end    context.CancelCauseFunc // of ctx
 	done   chan struct{}           // closed when it has been
+
+	leaving atomic.Bool // Close was called
 
 	mu         sync.Mutex
 	etag       string
@@ -270,8 +273,9 @@ func (s *Session) Mute(audio, video bool) {
 // nothing of the session runs any more. One that the server has ended it leaves alone. It may be called more than once.
 func (s *Session) Close(ctx context.Context) error {
 	var err error
+	s.leaving.Store(true)
 	if s.url != nil && s.Err() == nil {
-		if err = s.delete(ctx); err == nil {
+		if err = s.delete(ctx); err == nil && s.State() == pion.PeerConnectionStateConnected {
 			// What is on its way comes before the server closes its side.
 			bye := time.NewTimer(byeTime)
 			defer bye.Stop()

@@ -689,7 +689,7 @@ func TestDialFails(t *testing.T) {
 
 func TestDiscover(t *testing.T) {
 	srv := newServer(t)
-	s := dial(t, Options{URL: srv.url(), Discover: true})
+	s := dial(t, Options{URL: srv.url(), Discover: true, Trickle: true})
 	if got := s.o.ICEServers; len(got) != 1 || got[0].URLs[0] != "stun:127.0.0.1:9" {
 		t.Errorf("ICE servers %+v", got)
 	}

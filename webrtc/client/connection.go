@@ -34,7 +34,10 @@ func (s *Session) connection() error {
 	}
 	s.pc.OnConnectionStateChange(func(state pion.PeerConnectionState) {
 		if state == pion.PeerConnectionStateClosed {
-			s.end(ErrEnded)
+			if s.leaving.Load() {
+				s.end(ErrClosed)
+			}
+			s.end(ErrEnded) // unless it has ended before
 		}
 		select {
 		case s.states <- struct{}{}:

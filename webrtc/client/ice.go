@@ -112,17 +112,26 @@ func (s *Session) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.pc.SetLocalDescription(offer); err != nil {
-		return err
+	// After a restart that came to nothing the offer of that one still stands: pion can't take it back, and takes no
+	// second one. It differs in the credentials alone, which are the new offer's.
+	if s.pc.SignalingState() != pion.SignalingStateHaveLocalOffer {
+		if err := s.pc.SetLocalDescription(offer); err != nil {
+			return err
+		}
 	}
 	local, err := s.gathered(ctx)
 	if err != nil {
 		return err
 	}
-	f, err := fragment(local)
+	f, err := fragment(offer.SDP)
 	if err != nil {
 		return err
 	}
+	found, err := fragment(local)
+	if err != nil {
+		return err
+	}
+	f.Media[0].Candidates = found.Candidates()
 	resp, body, err := s.o.request(ctx, http.MethodPatch, s.url.String(), patchHeader("*"), f.String(), http.StatusOK)
 	if err != nil {
 		return err

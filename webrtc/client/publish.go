@@ -53,16 +53,16 @@ func (s *Session) Publish(ctx context.Context, c *Clip, o PublishOptions) error 
 			if t == nil {
 				continue
 			}
-			if err := wait.until(due(base + u.at)); err != nil {
+			at = base + u.at // what follows a clip that is cut short takes the place of the rest
+			if err := wait.until(due(at)); err != nil {
 				return err
 			}
-			at = base + u.at
 			t.send(u, at)
 		}
-		if err := wait.until(due(base + c.length)); err != nil {
+		at = base + c.length
+		if err := wait.until(due(at)); err != nil {
 			return err
 		}
-		at = base + c.length
 		if !o.Loop {
 			return nil
 		}

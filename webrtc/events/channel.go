@@ -79,6 +79,9 @@ func (c *Channels) Run(ctx context.Context) {
 		}
 		// The channel may have been replaced meanwhile.
 		windows, reliable = c.channels()
+		if m.Kind == End {
+			drain(ctx, windows) // or a window could come after the end
+		}
 		to := reliable
 		if m.Kind == Window {
 			if to = windows; to.BufferedAmount() > maxBuffered {

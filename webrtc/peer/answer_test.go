@@ -204,6 +204,9 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(chromeOffer())
 	f.Add(without(chromeOffer(), "a=ssrc", "a=msid", "a=rtcp-fb", "a=candidate"))
 	f.Add(strings.Replace(chromeOffer(), "a=ssrc:2001", "a=rid:h send\r\na=simulcast:send h\r\na=ssrc:2001", 1))
+	// These fail a restart, if pion sees them.
+	f.Add(strings.Replace(chromeOffer(), "a=extmap:3 ", "a=extmap:3n ", 1))
+	f.Add(strings.Replace(chromeOffer(), "a=extmap:1 urn:ietf:params:rtp-", "a=extmap:1 urn:ietf:params:rtp\x00", 1))
 	n, err := peer.NewNetwork(peer.Options{Loopback: true})
 	if err != nil {
 		f.Fatal(err)
