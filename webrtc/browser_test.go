@@ -1,0 +1,323 @@
+package webrtc_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"tandem/capture"
+	"tandem/pipeline"
+	"tandem/webrtc"
+)
+
+// browser is a headless Chromium whose camera and microphone play files.
+type browser struct {
+	ctx context.Context
+
+	mu     sync.Mutex
+	faults []string // what its console complains of
+}
+
+// startBrowser starts one that sees and hears a file; without one it has no devices.
+func startBrowser(t *testing.T, media string, more ...chromedp.ExecAllocatorOption) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if path, err = exec.LookPath("google-chrome"); err != nil {
+			t.Skip("NO BROWSER TEST: there is no chromium here; make setup-test installs it")
+		}
+	}
+	o := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.WindowSize(1280, 900),
+	)
+	if media != "" {
+		dir := t.TempDir()
+		video, sound := filepath.Join(dir, "f.mjpeg"), filepath.Join(dir, "f.wav")
+		for _, args := range [][]string{
+			{"-an", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "3", video},
+			{"-vn", "-ac", "1", "-ar", "48000", sound},
+		} {
+			if out, err := exec.Command("ffmpeg", append([]string{"-v", "error", "-i", media}, args...)...).CombinedOutput(); err != nil {
+				t.Fatalf("ffmpeg: %v %s", err, out)
+			}
+		}
+		o = append(o, chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
+			chromedp.Flag("use-file-for-fake-video-capture", video), chromedp.Flag("use-file-for-fake-audio-capture", sound))
+	}
+	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), append(o, more...)...)
+	b := &browser{}
+	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithListener(func(ev any) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		switch e := ev.(type) {
+		case *runtime.EventExceptionThrown:
+			b.faults = append(b.faults, e.ExceptionDetails.Text)
+		case *cdplog.EventEntryAdded:
+			if e.Entry.Level == cdplog.LevelError {
+				b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
+			}
+		}
+	}))
+	b.ctx = ctx
+	t.Cleanup(func() {
+		cancel()
+		cancelAlloc()
+	})
+	// The first action starts the browser, which lives as long as its context: so it has no time limit.
+	if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, cdplog.Enable, cdp.Empty{})
+		return err
+	})); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// do runs an action and fails the test if it fails.
+func do[T any](t *testing.T, b *browser, a chromedp.Action[T]) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	v, err := chromedp.Run(ctx, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// js evaluates an expression.
+func js[T any](t *testing.T, b *browser, expression string) T {
+	t.Helper()
+	return do(t, b, chromedp.Evaluate[T](expression))
+}
+
+func (b *browser) state(t *testing.T) string { return js[string](t, b, "document.body.dataset.state") }
+
+// until waits for an expression to become true.
+func (b *browser) until(t *testing.T, what string, within time.Duration, expression string) {
+	t.Helper()
+	for end := time.Now().Add(within); !js[bool](t, b, expression); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s; the page says: %s", within, what,
+				js[string](t, b, `document.body.dataset.state + " / " + document.getElementById("status").textContent + " / " + document.getElementById("problem").textContent`))
+		}
+	}
+}
+
+func (b *browser) click(t *testing.T, id string) {
+	t.Helper()
+	js[bool](t, b, fmt.Sprintf(`document.getElementById(%q).click() || true`, id))
+}
+
+// shot takes a picture of the page into the folder that TANDEM_SHOTS names, to be looked at.
+func (b *browser) shot(t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("TANDEM_SHOTS")
+	if dir == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), do(t, b, chromedp.FullScreenshot(100)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clean fails if the console complained, but for what is expected.
+func (b *browser) clean(t *testing.T, expected ...string) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+next:
+	for _, f := range b.faults {
+		for _, e := range expected {
+			if strings.Contains(f, e) {
+				continue next
+			}
+		}
+		t.Errorf("the console says: %s", f)
+	}
+}
+
+func local(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) }
+
+// A person opens the page, agrees, and sees; then pauses, stops, erases, reloads, and closes the tab.
+func TestBrowser(t *testing.T) {
+	media := write(t, "a.webm", capture.PatternOptions{Width: 640, Height: 480, FPS: 25, Duration: 10 * time.Second})
+	if dir := os.Getenv("TANDEM_DATA"); dir != "" {
+		t.Log("with the test pattern; TestBrowserRealClip takes a real clip")
+	}
+	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions(), MaxSessions: 1})
+	b := startBrowser(t, media)
+	do(t, b, chromedp.Navigate(local(url)))
+	b.until(t, "the page knows the emotions", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
+	b.shot(t, "consent")
+	if !js[bool](t, b, `document.getElementById("start").disabled && !document.getElementById("self").srcObject`) {
+		t.Error("it starts without consent")
+	}
+	b.click(t, "start")
+	if s := b.state(t); s != "idle" {
+		t.Errorf("state %s without consent", s)
+	}
+	b.click(t, "agree")
+	b.click(t, "start")
+	b.until(t, "windows come", 20*time.Second, `Number(document.body.dataset.windows) >= 8`)
+	if s := b.state(t); s != "running" {
+		t.Errorf("state %s", s)
+	}
+	for what, expression := range map[string]string{
+		"an emotion":     `document.body.dataset.emotion !== "" && document.querySelector("#bars .top") !== null`,
+		"both senses":    `document.getElementById("senses").textContent === "voice and face"`,
+		"a box":          `document.querySelectorAll(".box").length === 1`,
+		"the latency":    `/^\d+ ms/.test(document.getElementById("latency").textContent)`,
+		"the chart":      `document.querySelector("#chart canvas") !== null`,
+		"the start":      `!document.getElementById("csv").disabled`,
+		"what was lost":  `/pictures/.test(document.getElementById("drops").textContent)`,
+		"sums of scores": `Math.abs([...document.querySelectorAll("#bars .value")].reduce((s, v) => s + parseInt(v.textContent), 0) - 100) < 5`,
+	} {
+		b.until(t, what, 5*time.Second, expression)
+	}
+	b.shot(t, "desktop")
+	b.click(t, "mute-mic")
+	b.until(t, "the voice is gone", 8*time.Second, `/^face \(/.test(document.getElementById("senses").textContent)`)
+	b.click(t, "mute-mic")
+	b.click(t, "mute-camera")
+	b.until(t, "the face is gone", 8*time.Second, `/^voice \(/.test(document.getElementById("senses").textContent)`)
+	b.click(t, "mute-camera")
+	b.until(t, "both are back", 8*time.Second, `document.getElementById("senses").textContent === "voice and face"`)
+
+	// Another codec opens the session anew, and so does the gender switch.
+	for _, c := range []string{"video/H264", "video/VP8"} {
+		js[bool](t, b, fmt.Sprintf(`(() => { const c = document.getElementById("codec"); c.value = %q; c.dispatchEvent(new Event("change")); return true; })()`, c))
+		b.until(t, "a new session", 10*time.Second, `Number(document.body.dataset.windows || 0) < 3`)
+		b.until(t, "windows with "+c, 15*time.Second, `Number(document.body.dataset.windows) >= 3`)
+	}
+	b.click(t, "no-gender")
+	b.until(t, "a new session", 10*time.Second, `Number(document.body.dataset.windows || 0) < 3`)
+	b.until(t, "windows without gender", 15*time.Second, `Number(document.body.dataset.windows) >= 3 && getComputedStyle(document.getElementById("gender")).display === "none"`)
+
+	// Narrow, and dark.
+	for _, width := range []int64{320, 390} {
+		do(t, b, chromedp.EmulateViewport(width, 844, chromedp.EmulateScale(2)))
+		time.Sleep(300 * time.Millisecond)
+		if w := js[int64](t, b, "document.documentElement.scrollWidth"); w > width {
+			t.Errorf("%d pixels wide on a screen of %d", w, width)
+		}
+		b.shot(t, fmt.Sprintf("phone-%d", width))
+	}
+	do(t, b, chromedp.EmulateViewport(1280, 900))
+	do(t, b, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		})
+		return err
+	}))
+	time.Sleep(1500 * time.Millisecond)
+	b.shot(t, "dark")
+
+	// By the keyboard: Escape stops.
+	js[bool](t, b, `dispatchEvent(new KeyboardEvent("keydown", {key: "Escape"}))`)
+	b.until(t, "it has stopped", 5*time.Second, `document.body.dataset.state === "ended"`)
+	eventually(t, "the session is gone", 5*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
+	b.click(t, "start")
+	b.until(t, "it runs again", 15*time.Second, `document.body.dataset.state === "running"`)
+	b.click(t, "erase")
+	b.until(t, "it is erased", 5*time.Second, `document.body.dataset.state === "ended" && document.getElementById("csv").disabled`)
+
+	// A reload and a closed tab end the session within seconds.
+	for _, leave := range []string{`location.reload()`, `window.location = "about:blank"`} {
+		b.until(t, "the page is there", 5*time.Second, `document.getElementById("start") !== null`)
+		js[bool](t, b, `(() => { const a = document.getElementById("agree"); if (!a.checked) a.click(); return true; })()`)
+		b.click(t, "start")
+		b.until(t, "it runs", 15*time.Second, `document.body.dataset.state === "running"`)
+		js[bool](t, b, leave+" || true")
+		eventually(t, "the session is gone after "+leave, 5*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
+		time.Sleep(500 * time.Millisecond)
+	}
+	b.clean(t)
+}
+
+// What is wrong is said, with what helps.
+func TestBrowserFaults(t *testing.T) {
+	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
+	start := func(t *testing.T, b *browser, url string) {
+		do(t, b, chromedp.Navigate(local(url)))
+		b.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
+		b.click(t, "agree")
+		b.click(t, "start")
+	}
+	says := func(t *testing.T, b *browser, text string) {
+		t.Helper()
+		b.until(t, "the page says "+text, 15*time.Second, fmt.Sprintf(`document.body.dataset.state === "error" && !document.getElementById("problem").hidden && document.getElementById("problem").textContent.includes(%q)`, text))
+	}
+	t.Run("no devices", func(t *testing.T) {
+		_, url, _ := server(t, webrtc.Options{})
+		b := startBrowser(t, "")
+		start(t, b, url)
+		b.until(t, "an error", 10*time.Second, `document.body.dataset.state === "error"`)
+		text := js[string](t, b, `document.getElementById("problem").textContent`)
+		if !strings.Contains(text, "Connect one") && !strings.Contains(text, "Allow it") {
+			t.Errorf("the page says %q", text)
+		}
+		b.shot(t, "no-devices")
+	})
+	t.Run("full", func(t *testing.T) {
+		_, url, _ := server(t, webrtc.Options{MaxSessions: 1})
+		if code := request(t, "POST", url+"/whip", "application/sdp", offer(t)); code != 201 {
+			t.Fatal(code)
+		}
+		b := startBrowser(t, media)
+		start(t, b, url)
+		says(t, b, "You can try again in")
+	})
+	t.Run("token", func(t *testing.T) {
+		_, url, _ := server(t, webrtc.Options{Token: "secret"})
+		b := startBrowser(t, media)
+		start(t, b, url)
+		says(t, b, "wants a token")
+		js[bool](t, b, `(document.getElementById("token").value = "secret") !== ""`)
+		b.click(t, "start")
+		b.until(t, "it runs with the token", 15*time.Second, `document.body.dataset.state === "running"`)
+	})
+	t.Run("server gone", func(t *testing.T) {
+		s, url, _ := server(t, webrtc.Options{})
+		b := startBrowser(t, media)
+		start(t, b, url)
+		b.until(t, "it runs", 15*time.Second, `document.body.dataset.state === "running"`)
+		s.Close()
+		b.until(t, "the page says why", 15*time.Second, `document.body.dataset.state === "ended" && document.getElementById("status").textContent.includes("shutting down")`)
+	})
+}
+
+// A real clip through a real browser: a face and a voice, and the gender that the data set says.
+func TestBrowserRealClip(t *testing.T) {
+	dir := os.Getenv("TANDEM_DATA")
+	if dir == "" {
+		t.Skip("TANDEM_DATA is not set")
+	}
+	media := filepath.Join(dir, "clips", "lbbc2a.mpg")
+	if _, err := os.Stat(media); err != nil {
+		t.Skip(err)
+	}
+	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions()})
+	b := startBrowser(t, media)
+	do(t, b, chromedp.Navigate(local(url)))
+	b.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
+	b.click(t, "agree")
+	b.click(t, "start")
+	b.until(t, "windows of face and voice", 30*time.Second, `Number(document.body.dataset.windows) >= 10 && document.getElementById("senses").textContent.includes("face")`)
+	b.until(t, "the gender of this speaker", 15*time.Second, `document.querySelector("#gender .top")?.textContent === "female"`)
+	b.clean(t)
+}
