@@ -1,7 +1,7 @@
 # make run                 the camera if there is one, else a page to open in a browser (tandem serve)
 # make run INPUT=clip.mp4  a file or a URL
 # make build               build/tandem, with the library and the networks it needs beside it
-# make test | check | bench | fuzz
+# make test | check | bench | bench-serve | fuzz
 #
 # All of them first install what is missing (make setup) and fetch what is pinned (make assets), each once.
 # TAGS=nocamera builds without OpenCV.
@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/assets/.fetched/go/bin:$(PATH):/usr/local/go/bin
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 
-.PHONY: run build setup setup-test assets test test-all test-race test-nocamera check bench fuzz clean
+.PHONY: run build setup setup-test assets test test-all test-race test-nocamera check bench bench-serve fuzz clean
 .NOTPARALLEL:
 
 run: build
@@ -51,7 +51,7 @@ test-all:
 
 test-nocamera:
 	go vet -tags nocamera ./...
-	go test -tags nocamera -short -timeout 10m . ./capture/... ./pipeline/... ./infer/...
+	go test -tags nocamera -short -timeout 10m . ./capture/... ./pipeline/... ./infer/... ./webrtc/...
 
 # portaudio's binding passes its streams' numbers to C as if they were pointers, which checkptr, a part of -race, takes
 # for broken ones. It stays on for all else. Training takes too long here, and it has one goroutine's worth of code of
@@ -71,6 +71,10 @@ check: setup assets
 
 bench: build setup-test
 	@TAGS=$(TAGS) ./bench.sh
+
+# How many sessions this machine can serve, and at what cost.
+bench-serve: setup-test assets
+	go run -tags $(TAGS) ./webrtc/benchserve
 
 fuzz: setup assets
 	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort -u | sed 's/^func //' | while read -r target; do \

@@ -50,6 +50,8 @@ if [[ -n $test ]]; then
 	need libasound2-plugins "connects ALSA to that microphone" \
 		bash -c 'compgen -G "/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so"'
 	need xvfb "a screen made of software, for the tests" command -v Xvfb
+	need chromium "a browser, for the tests" bash -c 'command -v chromium || command -v google-chrome'
+	need curl "runs the API's examples in the tests" command -v curl
 	need imagemagick "takes pictures of that screen" command -v import
 fi
 [[ -x $here/.fetched/go/bin/go ]] && PATH=$here/.fetched/go/bin:$PATH

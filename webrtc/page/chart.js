@@ -31,11 +31,11 @@ export class Chart {
       cursor: { show: false },
       legend: { show: true, live: false },
       scales: {
-        x: { time: false, range: () => { const end = this.#data[0].at(-1) ?? span; return [end - span, end]; } },
+        x: { time: false, range: [-span, 0] },
         y: { range: [0, 1] },
       },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map((t) => `${t} s`) },
+        { ...axis, values: (_, ticks) => ticks.map((t) => (t ? `${t} s` : "now")) },
         { ...axis, size: 44, values: (_, ticks) => ticks.map((t) => t.toFixed(1)) },
       ],
       series: [{}, ...labels.map((label, i) => ({
@@ -51,7 +51,7 @@ export class Chart {
     x.push(t);
     this.#labels.forEach((l, i) => this.#data[i + 1].push(p ? p[l] : null));
     while (x[0] < t - span) for (const column of this.#data) column.shift();
-    this.#plot?.setData(this.#data);
+    this.#plot?.setData([x.map((at) => at - t), ...this.#data.slice(1)]);
   }
 
   #size() { return { width: Math.max(this.#box.clientWidth, 200), height: 220 }; }

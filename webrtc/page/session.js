@@ -63,10 +63,13 @@ export class Session extends EventTarget {
   async close(erase) {
     if (this.#over && !erase) return;
     const first = !this.#over;
-    this.#finish();
-    if (!this.#url) return;
-    if (first) await this.#delete();
-    if (erase) await this.#delete();
+    this.#over = true;
+    try {
+      if (this.#url && first) await this.#delete(); // the server sends the end before it answers
+      if (this.#url && erase) await this.#delete();
+    } finally {
+      this.#finish();
+    }
   }
 
   // leave ends the session while the page goes away.
