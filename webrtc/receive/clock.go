@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	maxApart = 10 * time.Second
 	// maxStray is how far a packet's time may be from when it came; more is a new timeline.
 	maxStray = 3 * time.Second
+	// keptReports are the reports that are gone by: clocks that are 100 ppm apart drift by a millisecond meanwhile.
+	keptReports = 9
 )
 
 // Clock is the one media clock of a session. Its 0 is the arrival of the session's first packet.
@@ -68,9 +71,8 @@ type line struct {
 	seen  time.Duration
 	bent  time.Duration // the RTP time up to which offset has been led
 
-	reported bool
-	ntp      time.Duration // of the last report, since 1900
-	at       time.Duration // its RTP time
+	// reports are the differences between the sender's clock and the RTP time in its last reports, oldest first.
+	reports []time.Duration
 }
 
 // line adds the timeline of a track; a later one of the same kind takes the place of the earlier.
@@ -120,7 +122,7 @@ func (l *line) arrive(ts uint32, at time.Time) {
 
 // begin maps a timeline by its first packet's arrival, or anew after its times have jumped.
 func (l *line) begin(ts uint32, since time.Duration) {
-	l.mapped, l.reported = true, false
+	l.mapped, l.reports = true, nil
 	l.last = int64(ts)
 	l.delay, l.seen = since-l.rtp(l.last), since
 	l.offset, l.bent = l.delay, l.rtp(l.last)
@@ -152,8 +154,8 @@ func (c *Clock) target() time.Duration {
 	if a == nil || !a.mapped {
 		return v.offset
 	}
-	if a.reported && v.reported {
-		if t := a.at + a.offset + (v.ntp - a.ntp) - v.at; (t - v.offset).Abs() < maxApart {
+	if len(a.reports) > 0 && len(v.reports) > 0 {
+		if t := a.offset + v.relation() - a.relation(); (t - v.offset).Abs() < maxApart {
 			return t
 		}
 	}
@@ -176,13 +178,19 @@ func (l *line) report(sr *rtcp.SenderReport, at time.Time) {
 		c.bad++
 		return
 	}
-	if l.reported {
-		// The sender's clocks agree among themselves, or one of them was set.
-		if d := (ntp - l.ntp) - (rtp - l.at); d.Abs() > time.Second {
-			c.bad++
-			l.reported = false // believe the next one
-			return
-		}
+	if n := len(l.reports); n > 0 && (ntp-rtp-l.reports[n-1]).Abs() > time.Second {
+		// The sender's clocks agree among themselves, or one of them was set: then the next ones are believed.
+		c.bad++
+		l.reports = nil
+		return
 	}
-	l.reported, l.ntp, l.at = true, ntp, rtp
+	l.reports = append(l.reports[max(0, len(l.reports)-keptReports+1):], ntp-rtp)
+}
+
+// relation is the difference between the sender's clock and the RTP time. Senders that take the RTP time from when
+// they sent a packet, rather than from when it was captured, are off by up to some hundred milliseconds now and then:
+// the median is not.
+func (l *line) relation() time.Duration {
+	sorted := slices.Sorted(slices.Values(l.reports))
+	return sorted[len(sorted)/2]
 }
