@@ -34,7 +34,7 @@ var (
 )
 
 // foreignFlags belong to other programs that the docs name.
-var foreignFlags = map[string]bool{"--help": true, "--version": true, "--no-install-recommends": true, "--race": true, "--depth": true}
+var foreignFlags = map[string]bool{"--url": true, "--help": true, "--version": true, "--no-install-recommends": true, "--race": true, "--depth": true}
 
 // envOnly are variables that are no flags.
 var envOnly = map[string]bool{"TANDEM_ORT": true, "TANDEM_DATA": true, "TANDEM_LOG_LEVEL": true}

@@ -58,7 +58,7 @@ if [[ -z $clip ]]; then
 	ffmpeg -v error -f lavfi -i testsrc=s=320x240:r=15:d=6 -f lavfi -i sine=d=6 \
 		-c:v libvpx -deadline realtime -b:v 500k -g 30 -c:a libopus "$clip"
 fi
-echo "== go run ./examples/publish --url $server/whip $clip"
+echo "== go run -tags nocamera ./examples/publish --url $server/whip $clip"
 go build -o "$work/publish" ./examples/publish
 "$work/publish" --url "$server/whip" --token "${TOKEN-}" "$clip" >"$work/published" 2>"$work/log" &
 publisher=$!

@@ -2,7 +2,7 @@
 // docs/output.md a line. The file must hold VP8 or H.264 and Opus; for any other it says how to convert it.
 //
 //	tandem serve &
-//	go run ./examples/publish --url http://127.0.0.1:8080/whip clip.webm
+//	go run -tags nocamera ./examples/publish --url http://127.0.0.1:8080/whip clip.webm
 package main
 
 import (

@@ -103,7 +103,7 @@ func (s *server) stop() error {
 	return s.cmd.Wait()
 }
 
-// metrics are the server's, with those of one name added up over their labels.
+// metrics are the server's, by name and labels as they stand there, and by name alone, added up over the labels.
 func (s *server) metrics(ctx context.Context) (map[string]float64, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/metrics", nil)
 	if err != nil {
@@ -134,8 +134,11 @@ func parseMetrics(r io.Reader) (map[string]float64, error) {
 		if err != nil {
 			return nil, fmt.Errorf("/metrics: %q: %w", line, err)
 		}
-		name, _, _ := strings.Cut(line[:end], "{")
+		name, _, labelled := strings.Cut(line[:end], "{")
 		out[name] += v
+		if labelled {
+			out[line[:end]] = v
+		}
 	}
 	return out, lines.Err()
 }
