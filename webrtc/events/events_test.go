@@ -133,6 +133,7 @@ func TestChannels(t *testing.T) {
 		emit(t, h, start)
 		windows, reliable := &channel{stuck: stuck}, &channel{}
 		c.Use(windows, reliable)
+		time.Sleep(50 * time.Millisecond) // until it reads
 		for i := range 5 {
 			emit(t, h, window(i))
 			time.Sleep(5 * time.Millisecond)
