@@ -63,7 +63,10 @@ func testModel(t *testing.T) string {
 // runTandem runs a command line in this process.
 func runTandem(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	return runTandemContext(t.Context(), args...)
+	// What should end and serves instead would keep all tests waiting.
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	return runTandemContext(ctx, args...)
 }
 
 func runTandemContext(ctx context.Context, args ...string) (code int, stdout, stderr string) {
@@ -113,7 +116,7 @@ func TestCommandLine(t *testing.T) {
 		{"help live", 0, "Usage: tandem live", ""},
 		{"help nosuch", 2, "", `no command "nosuch"`},
 		{"--version", 0, "tandem ", ""},
-		{"serve", 2, "", `there is no command "serve"; see tandem --help`},
+		{"nosuch", 2, "", `there is no command "nosuch"; see tandem --help`},
 		{"analyze --help", 0, "--annotate FILE", ""},
 		{"analyze", 2, "", "INPUT... is missing; see tandem analyze --help"},
 		{"analyze --nosuch x", 2, "", "unknown flag: --nosuch"},

@@ -150,7 +150,7 @@ func dial(t testing.TB, o client.Options) *client.Session {
 func all(t testing.TB, s *client.Session) []pipeline.Event {
 	t.Helper()
 	var out []pipeline.Event
-	over := time.After(20 * time.Second)
+	over := time.After(40 * time.Second)
 	for {
 		select {
 		case e, ok := <-s.Events():

@@ -214,9 +214,11 @@ func (s *Server) Open(ctx context.Context, r whip.Request) (whip.Session, error)
 		x.end(errShutdown)
 	}
 	s.sessions[x.id] = x
+	s.metrics.sessions.Inc()
 	s.wg.Go(func() {
 		x.run()
 		s.retire(x)
+		close(x.done)
 	})
 	return x, nil
 }
@@ -255,6 +257,7 @@ func (s *Server) retire(x *session) {
 	defer s.mu.Unlock()
 	delete(s.sessions, x.id)
 	s.release(x.client)
+	s.metrics.sessions.Dec()
 	s.ended[x.id] = x
 	s.endedIDs = append(s.endedIDs, x.id)
 	s.forget(time.Now())

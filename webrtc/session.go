@@ -85,7 +85,7 @@ type session struct {
 
 	ctx    context.Context // ends with the reason as its cause
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when all is over
+	done   chan struct{} // closed when all is over, and its place free
 
 	feed     *capture.Feed
 	clock    *receive.Clock
@@ -135,14 +135,12 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 	x.channels = events.NewChannels(x.hub)
 	x.feed = capture.NewFeed(capture.Info{Name: "whip", HasVideo: len(r.Info.Video) > 0, HasAudio: len(r.Info.Audio) > 0})
 	var err error
-	x.Peer, err = s.network.Answer(ctx, r.Offer, peer.Handler{
-		OnTrack: x.onTrack, OnChannel: x.onChannel, OnState: x.onState, Log: x.log,
-	})
-	if err != nil {
+	if x.Peer, err = s.network.Answer(ctx, r.Offer, x.log); err != nil {
 		x.cancel(err)
 		x.feed.Close()
 		return nil, err
 	}
+	x.Begin(peer.Handler{OnTrack: x.onTrack, OnChannel: x.onChannel, OnState: x.onState})
 	return x, nil
 }
 
@@ -154,9 +152,6 @@ func (x *session) end(why error) { x.cancel(why) }
 
 // run is the session until its end.
 func (x *session) run() {
-	defer close(x.done)
-	x.s.metrics.sessions.Inc()
-	defer x.s.metrics.sessions.Dec()
 	x.log.Info("session opened", "codecs", strings.Join(x.Codecs(), ","))
 
 	piped := make(chan struct{})

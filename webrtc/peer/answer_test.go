@@ -80,7 +80,7 @@ func chromeOffer() string {
 
 func TestAnswerToChrome(t *testing.T) {
 	s := newServer(t, peer.Options{})
-	p, err := s.network.Answer(t.Context(), chromeOffer(), peer.Handler{})
+	p, err := s.network.Answer(t.Context(), chromeOffer(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestAnswerToChrome(t *testing.T) {
 func TestPartialAnswer(t *testing.T) {
 	s := newServer(t, peer.Options{})
 	offer := strings.NewReplacer("VP8/", "VP7/", "H264/", "H263/").Replace(chromeOffer())
-	p, err := s.network.Answer(t.Context(), offer, peer.Handler{})
+	p, err := s.network.Answer(t.Context(), offer, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestRefusedOffers(t *testing.T) {
 		"recvonly":   {strings.ReplaceAll(chromeOffer(), "sendonly", "recvonly"), 422},
 		"no ufrag":   {without(chromeOffer(), "a=ice-ufrag"), 400},
 	} {
-		_, err := s.network.Answer(t.Context(), c.offer, peer.Handler{})
+		_, err := s.network.Answer(t.Context(), c.offer, nil)
 		var e *whip.Error
 		if !errors.As(err, &e) || e.Status != c.status {
 			t.Errorf("%s: error %v, want status %d", name, err, c.status)
@@ -212,7 +212,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, offer string) {
-		p, err := n.Answer(t.Context(), offer, peer.Handler{})
+		p, err := n.Answer(t.Context(), offer, nil)
 		var e *whip.Error
 		if err != nil {
 			if !errors.As(err, &e) {

@@ -3,6 +3,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -71,8 +72,8 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", int(s))
 }
 
-// Handler is told what happens to a connection. Its functions are called from goroutines of their own; nil ones are
-// left out. Close waits for them all, so they must not call it.
+// Handler is told what happens to a connection, from Begin on. Its functions are called from goroutines of their own;
+// nil ones are left out. Close waits for them all, so they must not call it.
 type Handler struct {
 	// OnTrack has a track from its first packet on. It may read in place until the track ends, at the latest with
 	// Close. RTCP must be read too, or sender reports are not seen by anybody.
@@ -81,14 +82,11 @@ type Handler struct {
 	OnChannel func(*pion.DataChannel)
 	// OnState is called for each change in turn; short-lived states may be left out. It must return soon.
 	OnState func(State)
-	// Log gets what the connection has to say at debug level; nil for the Network's.
-	Log *slog.Logger
 }
 
 // Peer is one connection. Its methods may be called from any goroutine.
 type Peer struct {
 	n      *Network
-	h      Handler
 	log    *slog.Logger
 	pc     *pion.PeerConnection
 	info   whip.OfferInfo
@@ -98,7 +96,9 @@ type Peer struct {
 
 	refused atomic.Int64
 
-	work struct { // counts the handlers that run
+	begun, closing chan struct{} // closed by Begin and Close
+	h              Handler       // not before begun is closed
+	work           struct {      // counts the handlers that run
 		sync.Mutex
 		closed bool
 		wg     sync.WaitGroup
@@ -118,25 +118,31 @@ type Peer struct {
 	ssrcs      map[string]uint32
 }
 
-// Answer answers an offer. It gathers the server's candidates, for at most two seconds or until ctx ends. Its errors
-// are *whip.Error where the offer is at fault.
-func (n *Network) Answer(ctx context.Context, offer string, h Handler) (*Peer, error) {
+// Answer answers an offer. It gathers the server's candidates, for at most two seconds or until ctx ends. What the
+// connection has to say at debug level goes to log; nil for the Network's. Its errors are *whip.Error where the offer
+// is at fault. Call Begin next.
+func (n *Network) Answer(ctx context.Context, offer string, log *slog.Logger) (*Peer, error) {
 	info, err := whip.CheckOffer(offer)
 	if err != nil {
 		return nil, err
 	}
 	p := &Peer{
-		n: n, h: h, log: h.Log, info: info, ssrcs: map[string]uint32{},
+		n: n, log: cmp.Or(log, n.log), info: info, ssrcs: map[string]uint32{},
+		begun: make(chan struct{}), closing: make(chan struct{}),
 		patches: rate.NewLimiter(patchesPerSecond, patchBurst), restarts: rate.NewLimiter(0.5, restartBurst),
-	}
-	if p.log == nil {
-		p.log = n.log
 	}
 	if err := p.start(ctx, offer); err != nil {
 		_ = p.Close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// Begin has h told of what happens, and of what already did. It is called once, and apart from Answer, so that h's
+// functions can use the Peer.
+func (p *Peer) Begin(h Handler) {
+	p.h = h
+	close(p.begun)
 }
 
 func (p *Peer) start(ctx context.Context, offer string) error {
@@ -152,8 +158,8 @@ func (p *Peer) start(ctx context.Context, offer string) error {
 	if p.pc, err = p.n.connection(p.log, p.keep); err != nil {
 		return err
 	}
-	p.pc.OnTrack(p.onTrack)
-	p.pc.OnDataChannel(p.onChannel)
+	p.pc.OnTrack(func(t *pion.TrackRemote, r *pion.RTPReceiver) { p.run(func() { p.onTrack(t, r) }) })
+	p.pc.OnDataChannel(func(d *pion.DataChannel) { p.run(func() { p.onChannel(d) }) })
 	p.pc.OnConnectionStateChange(func(pion.PeerConnectionState) { p.run(p.onState) })
 	local, err := p.negotiate(ctx)
 	if ctx.Err() != nil {
@@ -391,7 +397,10 @@ func (p *Peer) CreateChannel(label string, o ChannelOptions) (*pion.DataChannel,
 // Close ends the connection and waits for all that runs in it, the handlers included. It may be called more than once.
 func (p *Peer) Close() error {
 	p.work.Lock()
-	p.work.closed = true
+	if !p.work.closed {
+		p.work.closed = true
+		close(p.closing)
+	}
 	p.work.Unlock()
 	var err error
 	if p.pc != nil {
@@ -404,18 +413,22 @@ func (p *Peer) Close() error {
 
 func (p *Peer) isClosed() bool { return p.pc.ConnectionState() == pion.PeerConnectionStateClosed }
 
-// run calls f unless the peer is being closed; Close waits for it.
-func (p *Peer) run(f func()) bool {
+// run calls f once Begin was called, unless the peer is being closed; Close waits for it.
+func (p *Peer) run(f func()) {
+	select {
+	case <-p.begun:
+	case <-p.closing:
+		return
+	}
 	p.work.Lock()
 	if p.work.closed {
 		p.work.Unlock()
-		return false
+		return
 	}
 	p.work.wg.Add(1)
 	p.work.Unlock()
 	defer p.work.wg.Done()
 	f()
-	return true
 }
 
 // onState looks the state up, since pion reports each change from a goroutine of its own, in any order.
@@ -441,6 +454,11 @@ func (p *Peer) report(s State) {
 		return
 	}
 	p.state.Store(int32(s))
+	select {
+	case <-p.begun:
+	default: // closed without
+		return
+	}
 	if p.h.OnState != nil {
 		p.h.OnState(s)
 	}
@@ -451,7 +469,7 @@ func (p *Peer) onTrack(t *pion.TrackRemote, r *pion.RTPReceiver) {
 	// retransmissions.
 	if p.tracks.Add(1) > maxTracks {
 		p.log.Debug("closing a connection with too many SSRCs")
-		p.run(func() { _ = p.pc.Close() })
+		_ = p.pc.Close()
 		return
 	}
 	_, name, _ := strings.Cut(strings.ToLower(t.Codec().MimeType), "/")
@@ -462,7 +480,7 @@ func (p *Peer) onTrack(t *pion.TrackRemote, r *pion.RTPReceiver) {
 	p.ssrcs[t.Kind().String()] = uint32(t.SSRC())
 	p.mu.Unlock()
 	if p.h.OnTrack != nil {
-		p.run(func() { p.h.OnTrack(t, r) })
+		p.h.OnTrack(t, r)
 	}
 }
 
@@ -471,7 +489,7 @@ func (p *Peer) onChannel(d *pion.DataChannel) {
 		_ = d.Close()
 		return
 	}
-	p.run(func() { p.h.OnChannel(d) })
+	p.h.OnChannel(d)
 }
 
 // usable tells whether a candidate of the client may be used, and counts it.

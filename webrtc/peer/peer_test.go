@@ -83,10 +83,11 @@ func (b *backend) handler() peer.Handler {
 }
 
 func (b *backend) Open(ctx context.Context, r whip.Request) (whip.Session, error) {
-	p, err := b.network.Answer(ctx, r.Offer, b.handler())
+	p, err := b.network.Answer(ctx, r.Offer, nil)
 	if err != nil {
 		return nil, err
 	}
+	p.Begin(b.handler())
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := &session{p, fmt.Sprintf("s%d", len(b.peers)+1)}
@@ -785,7 +786,7 @@ func TestCancelledAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("the client went away")
 	cancel(cause)
-	if _, err := s.network.Answer(ctx, chromeOffer(), peer.Handler{}); !errors.Is(err, cause) {
+	if _, err := s.network.Answer(ctx, chromeOffer(), nil); !errors.Is(err, cause) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -799,7 +800,7 @@ func TestAddresses(t *testing.T) {
 	}{{false, 2}, {true, 6}} {
 		t.Run(fmt.Sprintf("public=%v", c.public), func(t *testing.T) {
 			s := newServer(t, peer.Options{PublicOnly: c.public, PublicIPs: []string{"9.8.7.6"}})
-			p, err := s.network.Answer(t.Context(), chromeOffer()+extra, peer.Handler{})
+			p, err := s.network.Answer(t.Context(), chromeOffer()+extra, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
