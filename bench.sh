@@ -51,6 +51,7 @@ awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/
 		line("encoding of one window of sound", "Encode/sound", "ns/op", "ms", 1e-6)
 		line("inference of one window, whole (8 crops and the sound)", "Window/batch=1", "ns/op", "ms", 1e-6)
 		line("the same for each of 8 windows in a batch", "Window/batch=8", "ns/op", "ms", 1e-6 / 8)
+		line("the next window of a stream, with one new crop", "Stream", "ns/op", "ms", 1e-6)
 		l = "Length"
 		head("(c) the program as a process, 10 s and " value[l, "long-minutes"] + 0 " min of the same")
 		line("CPU of starting and ending", l, "start-cpu-ms", "ms", 1)

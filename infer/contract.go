@@ -34,7 +34,12 @@ const keyPrefix = "tandem."
 //	emotion     float32        [B, len(Emotions)]       logits before temperature
 //	gender      float32        [B, len(Genders)]        logits before temperature
 //
-// B is dynamic.
+// B is dynamic. A network that reads each crop by itself first may have an inner tensor
+//
+//	face_features  float32     [B*T, D]                 what it makes of each crop, of video alone
+//
+// through which alone video reaches the outputs. It is run in two parts then, so that a crop that stands in many
+// windows is read once; the rows of crops that video_mask leaves out are zeros.
 type Contract struct {
 	Emotions    []string      // `emotions`: names of the emotion output, in order
 	Genders     []string      // `genders`: names of the gender output, in order

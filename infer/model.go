@@ -25,8 +25,14 @@ const dynamic = -1
 // types and shapes of inputs and outputs against it, and that the file stands alone. An error wraps ErrContract
 // and names the key or the tensor. It needs no ONNX Runtime.
 func LoadModel(b []byte) (Contract, error) {
-	refuse := func(format string, args ...any) (Contract, error) {
-		return Contract{}, fmt.Errorf("%w: %w", ErrContract, fmt.Errorf(format, args...))
+	c, _, err := loadModel(b)
+	return c, err
+}
+
+// loadModel is LoadModel, and cuts the model in two if it can be; else its parts are nil.
+func loadModel(b []byte) (Contract, *parts, error) {
+	refuse := func(format string, args ...any) (Contract, *parts, error) {
+		return Contract{}, nil, fmt.Errorf("%w: %w", ErrContract, fmt.Errorf(format, args...))
 	}
 	if len(b) == 0 {
 		return refuse("the file is empty")
@@ -53,12 +59,16 @@ func LoadModel(b []byte) (Contract, error) {
 	}
 	c, err := ParseContract(metadata)
 	if err != nil {
-		return Contract{}, err
+		return Contract{}, nil, err
 	}
 	if err := c.checkGraph(m.GetGraph()); err != nil {
 		return refuse("%w", err)
 	}
-	return c, nil
+	p, err := split(&m)
+	if err != nil {
+		return refuse("%w", err)
+	}
+	return c, p, nil
 }
 
 // refuseExternal refuses tensors whose data lie in another file, wherever in the model they stand: a model is

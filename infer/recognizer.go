@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
+	"google.golang.org/protobuf/proto"
 
 	"tandem/pipeline"
 )
@@ -18,29 +21,35 @@ const defaultMaxBatch = 32
 // may use one.
 type Recognizer struct {
 	contract Contract
-	session  *session
+	faces    *session // makes face_features of crops; nil for a model that is not run in two parts
+	features int      // D of face_features
+	session  *session // the rest, or all of it
 	maxBatch int
-	buffers  sync.Pool // of *batch
+	scale    [256]float32 // what pixel values become where the input is float32
+	buffers  sync.Pool    // of *batch
 }
 
 // NewRecognizer checks a model's contract, loads it and runs it once, so that a model that cannot run is refused
 // here and not in mid-stream. Close frees it.
 func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
-	c, err := LoadModel(model)
+	c, p, err := loadModel(model)
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSession(model, inputNames, outputNames, o.Threads)
-	if errors.Is(err, ErrNoRuntime) {
-		return nil, err
-	} else if err != nil {
-		return nil, fmt.Errorf("%w: ONNX Runtime refuses the model: %w", ErrContract, err)
-	}
-	r := &Recognizer{contract: c, session: s, maxBatch: o.MaxBatch}
+	r := &Recognizer{contract: c, maxBatch: o.MaxBatch}
 	if r.maxBatch <= 0 {
 		r.maxBatch = defaultMaxBatch
 	}
+	for v := range r.scale {
+		r.scale[v] = float32(c.PixelScale[0] + (c.PixelScale[1]-c.PixelScale[0])*float64(v)/255)
+	}
 	r.buffers.New = func() any { return new(batch) }
+	if err := r.load(model, p, o.Threads); errors.Is(err, ErrNoRuntime) {
+		return nil, err
+	} else if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("%w: ONNX Runtime refuses the model: %w", ErrContract, err)
+	}
 	if err := r.probe(); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("%w: the model does not run: %w", ErrContract, err)
@@ -48,18 +57,101 @@ func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 	return r, nil
 }
 
-// probe runs a batch of two empty windows.
+func (r *Recognizer) load(model []byte, p *parts, threads int) (err error) {
+	if p == nil {
+		r.session, err = newSession(model, inputNames, outputNames, threads)
+		return err
+	}
+	faces, err := proto.Marshal(p.faces)
+	if err != nil {
+		return err
+	}
+	rest, err := proto.Marshal(p.rest)
+	if err != nil {
+		return err
+	}
+	if r.faces, err = newSession(faces, []string{"video"}, []string{faceFeatures}, threads); err != nil {
+		return err
+	}
+	inputs := slices.Clone(inputNames)
+	inputs[slices.Index(inputs, "video")] = faceFeatures
+	r.session, err = newSession(rest, inputs, outputNames, threads)
+	return err
+}
+
+// probe runs a batch of two windows.
 func (r *Recognizer) probe() error {
 	w := &pipeline.Window{
 		Audio:        make([]float32, r.Spec().AudioSamples()),
 		AudioPresent: true,
-		Video:        make([]byte, r.videoBytes()),
+		Video:        make([]byte, r.contract.VideoFrames*r.cropBytes()),
 		VideoMask:    make([]bool, r.contract.VideoFrames),
 	}
 	for i := range w.VideoMask {
 		w.VideoMask[i] = true
 	}
+	if r.faces != nil {
+		if err := r.probeFaces(w); err != nil {
+			return err
+		}
+	}
 	return r.recognize(context.Background(), []*pipeline.Window{w, w}, make([]pipeline.Prediction, 2))
+}
+
+// probeFaces finds the size of face_features, and makes sure that each row depends on its own crop alone.
+func (r *Recognizer) probeFaces(w *pipeline.Window) error {
+	noise := rand.New(rand.NewPCG(1, 2))
+	video := make([]byte, len(w.Video))
+	for i := range video {
+		video[i] = byte(noise.Uint32())
+	}
+	n := r.cropBytes()
+	together, err := r.firstFeatures(video)
+	if err != nil {
+		return err
+	}
+	T := r.contract.VideoFrames
+	if len(together)%T != 0 {
+		return fmt.Errorf("%q has not a row for each crop", faceFeatures)
+	}
+	r.features = len(together) / T
+	for t := range min(T, 2) {
+		alone, err := r.firstFeatures(video[t*n : (t+1)*n])
+		if err != nil {
+			return err
+		}
+		same := len(alone) == r.features
+		for i := 0; same && i < len(alone); i++ {
+			v := float64(together[t*r.features+i])
+			same = math.Abs(float64(alone[i])-v) <= 1e-3*(1+math.Abs(v))
+		}
+		if !same {
+			return fmt.Errorf("%q has not a row for each crop that depends on it alone", faceFeatures)
+		}
+	}
+	return nil
+}
+
+// firstFeatures are the face_features of one window of crops, of a size that is not known yet.
+func (r *Recognizer) firstFeatures(video []byte) ([]float32, error) {
+	var b batch
+	b.addPixels(r, video)
+	var ts tensors
+	defer ts.free()
+	in, err := b.pixels(&ts, r, 1, len(video)/r.cropBytes())
+	if err != nil {
+		return nil, err
+	}
+	out := []ort.Value{nil}
+	if err := r.faces.run(context.Background(), []ort.Value{in}, out); err != nil {
+		return nil, err
+	}
+	ts = append(ts, out[0])
+	t, ok := out[0].(*ort.Tensor[float32])
+	if !ok || len(t.GetShape()) != 2 {
+		return nil, fmt.Errorf("%q is no float32 matrix", faceFeatures)
+	}
+	return slices.Clone(t.GetData()), nil
 }
 
 // Contract is the model's.
@@ -72,7 +164,7 @@ func (r *Recognizer) Spec() pipeline.Spec { return r.contract.Spec() }
 func (r *Recognizer) Labels() pipeline.Labels { return r.contract.Labels() }
 
 // Close waits for the recognitions under way and frees the model. Later ones return ErrClosed.
-func (r *Recognizer) Close() error { return r.session.close() }
+func (r *Recognizer) Close() error { return errors.Join(r.faces.close(), r.session.close()) }
 
 // Recognize returns one Prediction a window, in order. Windows of another shape than Spec's, and a network that
 // gives a number that is not finite, are errors. When ctx ends it stops in mid-network and returns ctx's cause.
@@ -93,17 +185,20 @@ func (r *Recognizer) Recognize(ctx context.Context, ws []*pipeline.Window) ([]pi
 	return out, nil
 }
 
-func (r *Recognizer) videoBytes() int {
+func (r *Recognizer) cropBytes() int {
 	c := &r.contract
-	return c.VideoFrames * c.CropSize * c.CropSize * c.Channels
+	return c.CropSize * c.CropSize * c.Channels
 }
 
 func (r *Recognizer) check(w *pipeline.Window) error {
 	if n := r.Spec().AudioSamples(); len(w.Audio) != n {
 		return fmt.Errorf("%d sound samples, the model takes %d", len(w.Audio), n)
 	}
-	if n := r.videoBytes(); len(w.Video) != n || len(w.VideoMask) != r.contract.VideoFrames {
+	if n := r.contract.VideoFrames * r.cropBytes(); len(w.Video) != n || len(w.VideoMask) != r.contract.VideoFrames {
 		return fmt.Errorf("%d bytes of pictures and %d masks, the model takes %d and %d", len(w.Video), len(w.VideoMask), n, r.contract.VideoFrames)
+	}
+	if n := len(w.Memos); n != 0 && n != r.contract.VideoFrames {
+		return fmt.Errorf("%d memos for %d pictures", n, r.contract.VideoFrames)
 	}
 	return nil
 }
@@ -111,8 +206,9 @@ func (r *Recognizer) check(w *pipeline.Window) error {
 // batch is the memory of one run, kept for the next.
 type batch struct {
 	audio, audioMask, videoMask, emotion, gender []float32
-	video                                        []byte
-	videoFloat                                   []float32
+	video                                        []byte    // what is to be read of crops,
+	videoFloat                                   []float32 // in either form
+	features, fresh                              []float32 // face_features of all crops, and of those just read
 }
 
 // recognize runs one batch of at most maxBatch windows.
@@ -121,18 +217,24 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 	b := r.buffers.Get().(*batch)
 	defer r.buffers.Put(b)
 	b.fill(c, ws)
-
-	n, T, S := int64(len(ws)), int64(c.VideoFrames), int64(c.CropSize)
 	var ts tensors
 	defer ts.free()
+	n, T := int64(len(ws)), int64(c.VideoFrames)
 	var errs [6]error
 	var in [4]ort.Value
 	var res [2]ort.Value
 	in[0], errs[0] = tensor(&ts, b.audio, n, int64(c.Spec().AudioSamples()))
-	if c.FloatVideo {
-		in[1], errs[1] = tensor(&ts, b.videoFloat, n, T, S, S, int64(c.Channels))
+	if r.faces != nil {
+		if err := r.see(ctx, b, ws); err != nil {
+			return err
+		}
+		in[1], errs[1] = tensor(&ts, b.features, n*T, int64(r.features))
 	} else {
-		in[1], errs[1] = tensor(&ts, b.video, n, T, S, S, int64(c.Channels))
+		b.video, b.videoFloat = b.video[:0], b.videoFloat[:0]
+		for _, w := range ws {
+			b.addPixels(r, w.Video)
+		}
+		in[1], errs[1] = b.pixels(&ts, r, len(ws), c.VideoFrames)
 	}
 	in[2], errs[2] = tensor(&ts, b.audioMask, n, 1)
 	in[3], errs[3] = tensor(&ts, b.videoMask, n, T)
@@ -156,26 +258,107 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 	return nil
 }
 
-// fill lays the windows side by side.
+// seen is what a Memo keeps: the face_features that a Recognizer made of the crop.
+type seen struct {
+	by       *Recognizer
+	features []float32
+}
+
+// see fills in face_features: a crop that is in many windows, of this batch or of earlier ones, is read once.
+func (r *Recognizer) see(ctx context.Context, b *batch, ws []*pipeline.Window) error {
+	type crop struct {
+		memo *pipeline.Memo
+		rows []int // where its features go
+	}
+	var crops []crop
+	at := map[*pipeline.Memo]int{} // of those with a memo
+	T, D, n := r.contract.VideoFrames, r.features, r.cropBytes()
+	b.features = resize(b.features, len(ws)*T*D)
+	clear(b.features)
+	b.video, b.videoFloat = b.video[:0], b.videoFloat[:0]
+	for i, w := range ws {
+		for t, there := range w.VideoMask {
+			if !there {
+				continue
+			}
+			row := i*T + t
+			var memo *pipeline.Memo
+			if w.Memos != nil {
+				memo = w.Memos[t]
+			}
+			if memo != nil {
+				if s, ok := memo.Load().(*seen); ok && s.by == r {
+					copy(b.features[row*D:], s.features)
+					continue
+				}
+				if k, ok := at[memo]; ok {
+					crops[k].rows = append(crops[k].rows, row)
+					continue
+				}
+				at[memo] = len(crops)
+			}
+			crops = append(crops, crop{memo, []int{row}})
+			b.addPixels(r, w.Video[t*n:(t+1)*n])
+		}
+	}
+	if len(crops) == 0 {
+		return nil
+	}
+	b.fresh = resize(b.fresh, len(crops)*D)
+	var ts tensors
+	defer ts.free()
+	in, err := b.pixels(&ts, r, len(crops), 1)
+	if err != nil {
+		return err
+	}
+	out, err := tensor(&ts, b.fresh, int64(len(crops)), int64(D))
+	if err != nil {
+		return err
+	}
+	if err := r.faces.run(ctx, []ort.Value{in}, []ort.Value{out}); err != nil {
+		return err
+	}
+	for k, c := range crops {
+		features := b.fresh[k*D : (k+1)*D]
+		for _, row := range c.rows {
+			copy(b.features[row*D:], features)
+		}
+		if c.memo != nil {
+			c.memo.Store(&seen{r, slices.Clone(features)})
+		}
+	}
+	return nil
+}
+
+// addPixels appends crops to what is to be read.
+func (b *batch) addPixels(r *Recognizer, pix []byte) {
+	if !r.contract.FloatVideo {
+		b.video = append(b.video, pix...)
+		return
+	}
+	for _, v := range pix {
+		b.videoFloat = append(b.videoFloat, r.scale[v])
+	}
+}
+
+// pixels is what addPixels has put together as n windows of t crops.
+func (b *batch) pixels(ts *tensors, r *Recognizer, n, t int) (ort.Value, error) {
+	c := &r.contract
+	shape := []int64{int64(n), int64(t), int64(c.CropSize), int64(c.CropSize), int64(c.Channels)}
+	if c.FloatVideo {
+		return tensor(ts, b.videoFloat, shape...)
+	}
+	return tensor(ts, b.video, shape...)
+}
+
+// fill lays the windows' sound and masks side by side.
 func (b *batch) fill(c *Contract, ws []*pipeline.Window) {
 	n, N, T := len(ws), c.Spec().AudioSamples(), c.VideoFrames
-	V := T * c.CropSize * c.CropSize * c.Channels
 	b.audio = resize(b.audio, n*N)
 	b.audioMask = resize(b.audioMask, n)
 	b.videoMask = resize(b.videoMask, n*T)
 	b.emotion = resize(b.emotion, n*len(c.Emotions))
 	b.gender = resize(b.gender, n*len(c.Genders))
-	if c.FloatVideo {
-		b.videoFloat = resize(b.videoFloat, n*V)
-	} else {
-		b.video = resize(b.video, n*V)
-	}
-	var scale [256]float32
-	if c.FloatVideo {
-		for v := range scale {
-			scale[v] = float32(c.PixelScale[0] + (c.PixelScale[1]-c.PixelScale[0])*float64(v)/255)
-		}
-	}
 	for i, w := range ws {
 		audio := b.audio[i*N : (i+1)*N]
 		if b.audioMask[i] = presence(w.AudioPresent); w.AudioPresent {
@@ -185,14 +368,6 @@ func (b *batch) fill(c *Contract, ws []*pipeline.Window) {
 		}
 		for t, p := range w.VideoMask {
 			b.videoMask[i*T+t] = presence(p)
-		}
-		if !c.FloatVideo {
-			copy(b.video[i*V:], w.Video)
-			continue
-		}
-		dst := b.videoFloat[i*V : (i+1)*V]
-		for j, v := range w.Video {
-			dst[j] = scale[v]
 		}
 	}
 }

@@ -75,8 +75,11 @@ func (s *session) run(ctx context.Context, inputs, outputs []ort.Value) error {
 	return err
 }
 
-// close waits for the runs under way.
+// close waits for the runs under way. A nil session is closed.
 func (s *session) close() error {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ort == nil {

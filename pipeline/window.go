@@ -32,6 +32,7 @@ type look struct {
 	frame FrameSize
 	faces []Tracked
 	crops [][]byte
+	memos []*Memo
 }
 
 func newSeer(spec Spec, info capture.Info, finder FaceFinder, o Options) *seer {
@@ -57,6 +58,7 @@ func (s *seer) see(ctx context.Context, t *tick) error {
 	l := look{k: t.k, frame: FrameSize{t.frame.Width, t.frame.Height}, faces: s.track.update(t.time, s.found)}
 	for _, f := range l.faces {
 		l.crops = append(l.crops, Crop(t.frame, f.Face, s.spec))
+		l.memos = append(l.memos, new(Memo))
 	}
 	if s.o.OnFaces != nil {
 		s.o.OnFaces(t.time, slices.Clone(l.faces))
@@ -88,7 +90,7 @@ func (s *seer) windows(c *cut) []*Window {
 			w := ws[i]
 			slot := int(l.k - c.first)
 			copy(w.Video[slot*s.spec.cropBytes():], l.crops[j])
-			w.VideoMask[slot] = true
+			w.VideoMask[slot], w.Memos[slot] = true, l.memos[j]
 			w.Face, w.Frame = &f.Face, l.frame
 		}
 	}
@@ -114,6 +116,7 @@ func (s *seer) blank(c *cut, subject int) *Window {
 		Start: c.start, End: c.end, Subject: subject, Arrived: c.arrived,
 		Video:     make([]byte, s.spec.VideoFrames*s.spec.cropBytes()),
 		VideoMask: make([]bool, s.spec.VideoFrames),
+		Memos:     make([]*Memo, s.spec.VideoFrames),
 	}
 }
 

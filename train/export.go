@@ -25,6 +25,7 @@ func export(a Arch, w weights, c infer.Contract) ([]byte, error) {
 	audioMask := onnxValue{name: "audio_mask", dims: []int{-1, 1}}
 
 	faces := faceEncoder(o, a, o.reshape(video, -1, s.CropSize, s.CropSize, s.Channels))
+	faces = o.rename(faces, "face_features") // where runners may cut it
 	faces = o.reshape(faces, -1, s.VideoFrames, a.FaceDim)
 	emotion, gender := fuse(o, a, faces, videoMask, soundEncoder(o, a, audio), audioMask)
 	o.rename(emotion, "emotion")

@@ -274,10 +274,12 @@ func (o *onnxOps) max(x onnxValue, axis int) onnxValue {
 
 func (o *onnxOps) dropout(x onnxValue, _ string) onnxValue { return x }
 
-// rename gives a value the name of a graph output.
-func (o *onnxOps) rename(x onnxValue, name string) {
+// rename gives a value a name that others know it by.
+func (o *onnxOps) rename(x onnxValue, name string) onnxValue {
 	n := &onnx.NodeProto{OpType: "Identity", Name: name, Input: []string{x.name}, Output: []string{name}}
 	o.nodes = append(o.nodes, n)
+	x.name = name
+	return x
 }
 
 // model wraps the nodes as an ONNX file with the given metadata. Inputs and outputs have a dynamic batch axis.

@@ -97,6 +97,26 @@ func Proto(c infer.Contract) *protos.ModelProto {
 	return m
 }
 
+// Split is Proto's network with the brightness of each crop as an inner tensor "face_features" [B*T, 1], at which a
+// runner may cut it in two. It gives the same answers.
+func Split(c infer.Contract) *protos.ModelProto {
+	m := Proto(c)
+	T, S, C := int64(c.VideoFrames), int64(c.CropSize), int64(c.Channels)
+	i := slices.IndexFunc(m.Graph.Node, func(n *protos.NodeProto) bool { return n.Output[0] == "brightness" })
+	m.Graph.Node = slices.Replace(m.Graph.Node, i, i+1,
+		node("Reshape", "crops", "pixels", "crop_shape"),
+		reduceMean("brightness_flat", "crops", 1),
+		node("Reshape", "face_features", "brightness_flat", "feature_shape"),
+		node("Reshape", "brightness", "face_features", "window_shape"))
+	m.Graph.Initializer = append(m.Graph.Initializer,
+		ints("crop_shape", -1, S*S*C), ints("feature_shape", -1, 1), ints("window_shape", -1, T))
+	return m
+}
+
+func ints(name string, v ...int64) *protos.TensorProto {
+	return &protos.TensorProto{Name: name, DataType: int32(protos.TensorProto_INT64), Dims: []int64{int64(len(v))}, Int64Data: v}
+}
+
 // Value describes an input or output with a dynamic first dimension.
 func Value(name string, t protos.TensorProto_DataType, dims ...int64) *protos.ValueInfoProto {
 	shape := &protos.TensorShapeProto{Dim: []*protos.TensorShapeProto_Dimension{

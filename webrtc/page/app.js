@@ -11,6 +11,7 @@ const holdBox = 1000; // ms that a box stays without news
 let config = { emotions: [], genders: [], codecs: [], ice_servers: [], token_required: false, gender: true };
 let session = null;
 let stream = null;
+let closing = null; // a promise: the last session gives its place back
 let events = []; // as they came, of the last session
 let latencies = []; // [when, ms]
 let poll = 0;
@@ -113,6 +114,7 @@ async function start() {
   $("self").srcObject = stream;
   events = [];
   latencies = [];
+  await closing?.catch(() => {});
   await open();
 }
 
@@ -203,12 +205,14 @@ async function stop(erase) {
   boxes.clear();
   drawBoxes();
   if (erase) {
+    session = null; // what is still on its way is not kept either
     events = [];
     chart.reset(config.emotions);
   }
   state("ended", erase ? "Stopped. The results are deleted." : "Stopped.");
   enableDownloads();
-  try { await s?.close(erase); } catch (e) {
+  closing = s?.close(erase);
+  try { await closing; } catch (e) {
     problem(`The server could not be told to ${erase ? "delete the results" : "stop"}: ${e.message} It forgets them ten minutes after the session's end.`);
   }
 }
