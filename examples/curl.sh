@@ -59,7 +59,7 @@ if [[ -z $clip ]]; then
 		-c:v libvpx -deadline realtime -b:v 500k -g 30 -c:a libopus "$clip"
 fi
 echo "== go run -tags nocamera ./examples/publish --url $server/whip $clip"
-go build -o "$work/publish" ./examples/publish
+go build -tags nocamera -o "$work/publish" ./examples/publish
 "$work/publish" --url "$server/whip" --token "${TOKEN-}" "$clip" >"$work/published" 2>"$work/log" &
 publisher=$!
 for _ in {1..100}; do

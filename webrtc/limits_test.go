@@ -3,16 +3,22 @@ package webrtc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/pion/rtp"
 	pion "github.com/pion/webrtc/v4"
 
+	"tandem/capture"
 	"tandem/capture/av"
 	"tandem/pipeline"
 	"tandem/webrtc"
@@ -159,6 +165,174 @@ func TestEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// paddingOnly sends what senders probe the bandwidth with, and no media, until the test ends.
+func paddingOnly(t *testing.T, url string) {
+	t.Helper()
+	var se pion.SettingEngine
+	se.SetIncludeLoopbackCandidate(true)
+	pc, err := pion.NewAPI(pion.WithSettingEngine(se)).NewPeerConnection(pion.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	track, err := pion.NewTrackLocalStaticRTP(pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000}, "video", "padding")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pc.AddTrack(track); err != nil {
+		t.Fatal(err)
+	}
+	gathered := pion.GatheringCompletePromise(pc)
+	offer, err := pc.CreateOffer(nil)
+	if err == nil {
+		err = pc.SetLocalDescription(offer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-gathered
+	res, err := http.Post(url+"/whip", "application/sdp", strings.NewReader(pc.LocalDescription().SDP))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err == nil {
+		err = pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: string(answer)})
+	}
+	if err != nil {
+		t.Fatalf("%d %v: %s", res.StatusCode, err, answer)
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for seq := uint16(0); ; seq++ {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				track.WriteRTP(&rtp.Packet{Header: rtp.Header{Version: 2, Padding: true, PaddingSize: 200, SequenceNumber: seq, Timestamp: uint32(seq) * 900}})
+			}
+		}
+	})
+	t.Cleanup(func() {
+		close(stop)
+		wg.Wait()
+		pc.GracefulClose()
+	})
+}
+
+// Who sends padding alone is ended as who sends nothing.
+func TestPaddingOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 20 s")
+	}
+	t.Parallel()
+	_, url, log := server(t, webrtc.Options{})
+	paddingOnly(t, url)
+	eventually(t, "padding comes", 10*time.Second, func() bool {
+		return metric(t, url, `tandem_rtp_packets_total{fate="received",kind="video"}`) > 100
+	})
+	eventually(t, "it is ended", 25*time.Second, func() bool {
+		return metric(t, url, `tandem_sessions_ended_total{reason="silent"}`) == 1
+	})
+	if !strings.Contains(log.String(), "no media came") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// sizes is a clip whose pictures, all key frames, are each of another size.
+func sizes(t *testing.T, n int) *client.Clip {
+	t.Helper()
+	var packets []av.Packet
+	for i := range n {
+		o := capture.PatternOptions{Width: 160 + 16*(i*7%24), Height: 120 + 16*(i*5%16), FPS: 15, Duration: 200 * time.Millisecond}
+		in, err := av.Open(t.Context(), write(t, "a.webm", o), av.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			p, err := in.ReadPacket(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Codec == av.VP8 && p.Key {
+				p.Payload = slices.Clone(p.Payload)
+				p.Time, p.Length = time.Duration(i)*time.Second/30, time.Second/30
+				packets = append(packets, p)
+				break
+			}
+		}
+		in.Close()
+	}
+	c, err := client.NewClip(packets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Pictures that are all of another size, and ones that claim to be of 8K, cost whoever sends them at most their own
+// session: others go on, and memory comes back.
+func TestSizes(t *testing.T) {
+	_, url, _ := server(t, webrtc.Options{})
+	good := dial(t, client.Options{URL: url + "/whip"})
+	publish(t, good, load(t, write(t, "a.webm", pattern)), true)
+	windows(t, good, 1)
+	before := resident(t)
+
+	changing := dial(t, client.Options{URL: url + "/whip", Codecs: []av.Codec{av.VP8}})
+	stop := publish(t, changing, sizes(t, 48), true)
+	for _, w := range windows(t, changing, 12) {
+		if !w.Video {
+			t.Errorf("the window at %v is blind", w.Start)
+		}
+	}
+	stop()
+	changing.Close(t.Context())
+
+	for range 3 {
+		huge := dial(t, client.Options{URL: url + "/whip", Codecs: []av.Codec{av.VP8}})
+		clip, err := client.NewClip([]av.Packet{{Codec: av.VP8, Key: true, Payload: []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x1e, 0xe0, 0x10, 0, 0}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		publish(t, huge, clip, true)
+		events := all(t, huge)
+		if len(events) == 0 || events[len(events)-1].End == nil {
+			t.Errorf("%d events, without an end", len(events))
+		}
+	}
+	if n := metric(t, url, `tandem_sessions_ended_total{reason="resolution"}`); n != 3 {
+		t.Errorf("%v sessions ended for their resolution", n)
+	}
+	windows(t, good, 2)
+	good.Close(t.Context())
+	events := all(t, good)
+	if end := events[len(events)-1].End; end == nil || end.Dropped.Windows > 0 {
+		t.Errorf("the other session: %+v", end)
+	}
+	debug.FreeOSMemory()
+	if after := resident(t); after > before+64<<20 {
+		t.Errorf("%d MB resident, %d MB before", after>>20, before>>20)
+	}
+}
+
+// resident is the memory that the process has, in bytes.
+func resident(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skip(err)
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(b), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
 }
 
 // A drain ends the sessions with their end event, and takes no more.
