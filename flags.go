@@ -295,11 +295,11 @@ func (o *options) check(f *pflag.FlagSet) error {
 	}
 	for _, d := range o.data {
 		name, path, ok := strings.Cut(d, "=")
-		switch {
-		case !ok || path == "":
+		if !ok || path == "" {
 			return fmt.Errorf("--data %q: want NAME=PATH", d)
-		case !slices.Contains(train.DatasetNames(), name):
-			return fmt.Errorf("--data %q: there is no data set %q; known are %s", d, name, strings.Join(train.DatasetNames(), ", "))
+		}
+		if _, _, err := train.ParseDataset(name); err != nil {
+			return fmt.Errorf("--data %q: %w", d, err)
 		}
 	}
 	return nil

@@ -6,12 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"image"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"tandem/pipeline"
 )
@@ -27,6 +29,7 @@ const (
 var (
 	ErrUnknownDataset = errors.New("unknown data set")
 	ErrEmptyDataset   = errors.New("empty data set")
+	ErrUnknownOption  = errors.New("unknown option")
 	ErrUnknownLabel   = errors.New("unknown label")
 	ErrMissingColumn  = errors.New("missing column")
 )
@@ -36,8 +39,13 @@ type Clip struct {
 	// Video is a media file or an image and Audio a sound file; "" where there is none. A media file without an
 	// Audio beside it brings its own sound.
 	Video, Audio string
+	// Start and End are the part of Video that is the clip, its own sound included; End 0 is the end of the file. An Audio
+	// beside it is of that part alone, from its start.
+	Start, End time.Duration
+	// Crop is where in Video's pictures, in pixels, the one who speaks is to be looked for; empty where it is all of them.
+	Crop image.Rectangle
 	// ID names the clip independently of where its data set lies: its path from the folder that holds the data
-	// set (the manifest), with forward slashes.
+	// set (the manifest), with forward slashes, and behind a # what tells apart clips of one file.
 	ID      string
 	Dataset string
 	Speaker string // unique over all data sets, "" if not known
@@ -45,7 +53,7 @@ type Clip struct {
 	Emotion, Gender int
 	Split           string // SplitTrain, SplitVal or SplitTest
 	Age             int    // years, -1 if not known
-	Race            string // as UTKFace publishes it, "" if not known
+	Race            string // in the set's own words, "" if not known
 
 	row *csvPixels // where the picture is a row of FER2013's csv instead of a file
 }
@@ -58,7 +66,7 @@ func (c *Clip) Path() string {
 	return c.Audio
 }
 
-// LoadReport says what LoadData left out.
+// LoadReport says what LoadData left out, and what it had to choose.
 type LoadReport struct {
 	Clips int
 	// Unlabelled counts the clips of each published label that is not among the model's ("bored"). They stay in the
@@ -67,6 +75,10 @@ type LoadReport struct {
 	// Ignored counts media files that do not belong to the data set, such as the songs of RAVDESS; Ignored1 is the first.
 	Ignored  int
 	Ignored1 string
+	// Missing names what the release has, by its own lists, and the folder has not.
+	Missing []string
+	// Notes say which of several published labels were used and what could not be known, a sentence each.
+	Notes []string
 }
 
 // DefaultLabels are the labels of the default model.
@@ -77,41 +89,66 @@ func DefaultLabels() pipeline.Labels {
 	}
 }
 
-// datasets are the loaders by the NAME of --data NAME=PATH.
-var datasets = map[string]func(l *loading, path string) error{
-	"ravdess":  loadRAVDESS,
-	"emodb":    loadEmoDB,
-	"fer2013":  loadFER2013,
-	"utkface":  loadUTKFace,
-	"manifest": loadManifest,
+// dataset is a data set that tandem knows by name.
+type dataset struct {
+	load    func(l *loading, path string) error
+	options []string // the words that may stand behind its name, see ParseDataset
+	about   About
+}
+
+// datasets are the data sets by the NAME of --data NAME=PATH.
+var datasets = map[string]dataset{
+	"ravdess":  {loadRAVDESS, []string{"audio", "video", "both"}, aboutRAVDESS},
+	"cremad":   {loadCREMAD, []string{"vote", "vote-voice", "vote-face"}, aboutCREMAD},
+	"iemocap":  {loadIEMOCAP, []string{"exc", "paper"}, aboutIEMOCAP},
+	"emodb":    {loadEmoDB, nil, aboutEmoDB},
+	"fer2013":  {loadFER2013, nil, aboutFER2013},
+	"utkface":  {loadUTKFace, nil, aboutUTKFace},
+	"manifest": {loadManifest, nil, aboutManifest},
 }
 
 // DatasetNames are the names that LoadData knows, sorted.
-func DatasetNames() []string {
-	names := make([]string, 0, len(datasets))
-	for n := range datasets {
-		names = append(names, n)
+func DatasetNames() []string { return sortedKeys(datasets) }
+
+// ParseDataset takes the NAME of --data NAME=PATH apart: a data set's name and, behind a colon, words that choose among what it
+// publishes, joined by plus signs, as in iemocap:paper+exc.
+func ParseDataset(name string) (base string, options []string, err error) {
+	base, words, colon := strings.Cut(name, ":")
+	set, ok := datasets[base]
+	if !ok {
+		return "", nil, fmt.Errorf("%w %q: known are %s", ErrUnknownDataset, base, strings.Join(DatasetNames(), ", "))
 	}
-	sort.Strings(names)
-	return names
+	if !colon {
+		return base, nil, nil
+	}
+	options = strings.Split(words, "+")
+	for _, w := range options {
+		switch {
+		case len(set.options) == 0:
+			return "", nil, fmt.Errorf("%w %q: %s has none", ErrUnknownOption, w, base)
+		case !slices.Contains(set.options, w):
+			return "", nil, fmt.Errorf("%w %q of %s: known are %s", ErrUnknownOption, w, base, strings.Join(set.options, ", "))
+		}
+	}
+	return base, options, nil
 }
 
-// LoadData lists the clips of the data set name at path, in the order of their IDs. Files are not opened, but for the
-// manifest itself; that those a manifest lists exist is checked. docs/datasets.md has the layouts and the split rules.
+// LoadData lists the clips of the data set name (see ParseDataset) at path, in the order of their IDs. Media files are not opened;
+// that those a manifest lists exist is checked. docs/datasets.md has the layouts and the split rules.
 func LoadData(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error) {
-	load, ok := datasets[name]
-	if !ok {
-		return nil, LoadReport{}, fmt.Errorf("%w %q: known are %s", ErrUnknownDataset, name, strings.Join(DatasetNames(), ", "))
+	base, options, err := ParseDataset(name)
+	if err != nil {
+		return nil, LoadReport{}, err
 	}
-	path, err := filepath.Abs(path)
+	path, err = filepath.Abs(path)
 	if err != nil {
 		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
 	}
-	l := &loading{labels: labels, report: LoadReport{Unlabelled: map[string]int{}}}
+	l := &loading{labels: labels, options: options, report: LoadReport{Unlabelled: map[string]int{}}}
 	if _, err := os.Stat(path); err != nil {
 		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
 	}
-	if err := load(l, path); err != nil {
+	if err := datasets[base].load(l, path); err != nil {
 		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
 	}
 	slices.SortStableFunc(l.clips, func(a, b Clip) int { return strings.Compare(a.ID, b.ID) })
@@ -134,28 +171,18 @@ func SplitHash(clips []Clip) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// licences are the terms of the published data sets, as far as known; docs/datasets.md has the whole story.
-var licences = map[string]string{
-	"ravdess":      "CC BY-NC-SA 4.0",
-	"ravdess-warp": "CC BY-NC-SA 4.0",
-	"emodb":        "free for research",
-	"fer2013":      "research only",
-	"utkface":      "non-commercial research only",
-}
-
-// Licence is the licence of a data set by the name in Clip.Dataset, "unknown" if not known.
-func Licence(dataset string) string {
-	if l, ok := licences[dataset]; ok {
-		return l
-	}
-	return "unknown"
-}
-
 // loading collects what one loader finds.
 type loading struct {
-	labels pipeline.Labels
-	clips  []Clip
-	report LoadReport
+	labels  pipeline.Labels
+	options []string
+	clips   []Clip
+	report  LoadReport
+}
+
+func (l *loading) has(option string) bool { return slices.Contains(l.options, option) }
+
+func (l *loading) note(format string, args ...any) {
+	l.report.Notes = append(l.report.Notes, fmt.Sprintf(format, args...))
 }
 
 func (l *loading) ignore(path string) {
@@ -256,7 +283,8 @@ func walkMedia(root string, exts []string, visit func(path, id string) error) er
 		if err != nil {
 			return err
 		}
-		if d.IsDir() || !slices.Contains(exts, strings.ToLower(filepath.Ext(path))) {
+		// What begins with a dot is not of the release: macOS leaves a "._" double of each file in some archives.
+		if d.IsDir() || strings.HasPrefix(d.Name(), ".") || !slices.Contains(exts, strings.ToLower(filepath.Ext(path))) {
 			return nil
 		}
 		rel, err := filepath.Rel(base, path)

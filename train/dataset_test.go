@@ -212,9 +212,14 @@ func TestLoadDataErrors(t *testing.T) {
 		is              error
 		says            []string
 	}{
-		{"unknown name", "cremadd", empty, ErrUnknownDataset, []string{`"cremadd"`, "emodb, fer2013, manifest, ravdess, utkface"}},
+		{"unknown name", "cremadd", empty, ErrUnknownDataset, []string{`"cremadd"`, "cremad, emodb, fer2013, iemocap, manifest, ravdess, utkface"}},
+		{"unknown option", "cremad:vote+x", empty, ErrUnknownOption, []string{`"x"`, "vote, vote-voice, vote-face"}},
+		{"option of a set without", "emodb:x", empty, ErrUnknownOption, []string{`"x"`, "emodb has none"}},
+		{"two words of one", "ravdess:audio+video", empty, ErrUnknownOption, []string{"audio+video", "one word"}},
 		{"no such folder", "ravdess", filepath.Join(empty, "none"), os.ErrNotExist, []string{filepath.Join(empty, "none")}},
 		{"empty ravdess", "ravdess", empty, ErrEmptyDataset, []string{empty, "03-01-06"}},
+		{"empty cremad", "cremad", empty, ErrEmptyDataset, []string{empty, "1001_DFA_ANG_XX"}},
+		{"empty iemocap", "iemocap", empty, ErrEmptyDataset, []string{empty, "Session1/dialog/EmoEvaluation"}},
 		{"empty emodb", "emodb", empty, ErrEmptyDataset, []string{empty}},
 		{"empty fer2013", "fer2013", empty, ErrEmptyDataset, []string{empty, "train/angry"}},
 		{"empty utkface", "utkface", empty, ErrEmptyDataset, []string{empty}},

@@ -84,9 +84,9 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *Prepared,
 		Labels: ReportLabels(labels), Sets: map[string]SetReport{},
 	}
 	for _, s := range p.Skipped {
-		if c := slices.IndexFunc(p.Clips, func(c Clip) bool { return c.Path() == s.Path }); c >= 0 && o.takes(&p.Clips[c]) {
+		if c := &p.Clips[s.Clip]; o.takes(c) {
 			// The report travels: it names a clip by its place in the data set, not on this machine.
-			r.Skipped = append(r.Skipped, strings.ReplaceAll(s.Err.Error(), s.Path, p.Clips[c].ID))
+			r.Skipped = append(r.Skipped, strings.ReplaceAll(s.Err.Error(), s.Path, c.ID))
 		}
 	}
 	var all taskItems

@@ -1,12 +1,12 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -30,72 +30,130 @@ type Sample struct {
 
 // SkippedClip is a clip that gave no sample.
 type SkippedClip struct {
+	Clip int // index into Prepared.Clips
 	Path string
 	Err  error // names the file too
 }
 
-// Prepared is a data set cut into windows.
+// Prepared is a data set cut into windows. The sound and the crops of Samples lie in mapped files of the cache, so that they take no
+// memory but what the system has to spare; without a cache they are held in memory.
 type Prepared struct {
 	Spec    pipeline.Spec
 	Clips   []Clip
 	Samples []Sample // in the order of Clips, and of time within a clip
 	Skipped []SkippedClip
+
+	Cached   int   // clips that were in the cache
+	CacheErr error // why not all that was cut is kept for the next run; nil if it is
+
+	stamps map[string]string // size and time of each file, when it was read
 }
 
-// ErrNoSense is why a readable clip is skipped that shows no face and makes no sound.
-var ErrNoSense = errors.New("no face found and no sound above silence")
+// Errors of Prepare; errors.Is finds them.
+var (
+	// ErrNoSense is why a readable clip is skipped that shows no face and makes no sound.
+	ErrNoSense = errors.New("no face found and no sound above silence")
+	// ErrUnreadable ends Prepare where more clips of a data set cannot be read than can be overlooked.
+	ErrUnreadable = errors.New("too many clips cannot be read")
+)
 
-// Prepare cuts clips into windows of spec with the code that cuts live media, pipeline.Cut. A clip that cannot be read, or shows
-// and says nothing, is skipped and named; any other failure ends Prepare.
+// A data set of which more clips cannot be read than both of these is not what it should be.
+const (
+	mostUnreadable      = 10
+	mostUnreadableShare = 0.05
+)
+
+// silenceDBFS is the level under which a window of a clip counts as silent. It is lower than the one for live sound, since a data set
+// has voices that were recorded very softly, and no microphone's noise between them.
+const silenceDBFS = -70
+
+// Prepare cuts clips into windows of spec with the code that cuts live media, pipeline.Cut. A clip that cannot be read, that changes
+// while it is read, or shows and says nothing, is skipped and named; too many that cannot be read are an error, as is any other
+// failure.
 //
-// finder makes a face finder for each of the workers (at least one); one that has a Close method is closed. What was cut is kept in
-// cacheDir, a file a data set, and is read from there as long as the clips, their files' size and time, their splits, spec and the
-// cutting code are the same; "" keeps nothing. progress, unless nil, is called from one goroutine at a time with the number of
-// clips that are done.
+// finder makes a face finder for each of the workers (at least one) that has something to cut; one that has a Close method is
+// closed. What was cut is kept in cacheDir by the content of the clips' files, spec and the version of the cutting code, and is
+// read from there whatever the files are called then; "" keeps nothing. progress, unless nil, is called from one goroutine at a time
+// with the number of clips that are done.
 func Prepare(ctx context.Context, clips []Clip, spec pipeline.Spec, finder func() (pipeline.FaceFinder, error), cacheDir string,
 	workers int, progress func(done, total int),
 ) (*Prepared, error) {
 	if progress == nil {
 		progress = func(int, int) {}
 	}
-	p := &Prepared{Spec: spec, Clips: clips}
-	cuts := make([]clipCut, len(clips))
-	done := 0
-	for _, group := range byDataset(clips) {
-		path, err := cachePath(cacheDir, clips, group, spec)
-		if err != nil {
-			return nil, fmt.Errorf("prepare: %w", err)
-		}
-		of := make([]clipCut, len(group))
-		if readCache(path, of, spec) != nil { // not there, of older code, or damaged: cut anew
-			err := cutAll(ctx, clips, group, of, spec, finder, workers, func(n int) { progress(done+n, len(clips)) })
-			if err != nil {
-				return nil, fmt.Errorf("prepare: %w", err)
-			}
-			if err := writeCache(path, of); err != nil {
-				return nil, fmt.Errorf("prepare: %w", err)
-			}
-		}
-		for i, c := range group {
-			cuts[c] = of[i]
-		}
-		done += len(group)
-		progress(done, len(clips))
+	p := &Prepared{Spec: spec, Clips: clips, stamps: map[string]string{}}
+	c := &cutting{
+		clips: clips, spec: spec, finder: finder, progress: progress,
+		cache: openCuts(cacheDir, spec), book: openHashes(cacheDir), keys: make([]cutKey, len(clips)), errs: make([]error, len(clips)),
 	}
-	for i := range cuts {
-		if cuts[i].err != "" {
-			p.Skipped = append(p.Skipped, SkippedClip{Path: clips[i].Path(), Err: errors.New(cuts[i].err)})
+	err := c.all(ctx, workers)
+	// What was cut before a failure is not cut again.
+	p.CacheErr = errors.Join(c.cache.close(), c.book.save())
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	p.Cached = c.cached
+	for i := range clips {
+		for _, f := range clips[i].files() {
+			if f != "" {
+				p.stamps[f] = c.book.stamp(f)
+			}
+		}
+		cut, err := clipCut{}, c.errs[i]
+		if err == nil {
+			var ok bool
+			if cut, ok = c.cache.get(c.keys[i]); !ok {
+				return nil, fmt.Errorf("prepare: %s: what was cut of it is lost: %w", clips[i].Path(), errors.Join(errCache, p.CacheErr))
+			}
+			if len(cut.windows) == 0 {
+				err = fmt.Errorf("%s: %w", clips[i].Path(), ErrNoSense)
+			}
+		}
+		if err != nil {
+			p.Skipped = append(p.Skipped, SkippedClip{Clip: i, Path: clips[i].Path(), Err: err})
 			continue
 		}
-		for _, w := range cuts[i].windows {
+		for _, w := range cut.windows {
 			s := Sample{Clip: i, Video: w.video, VideoMask: w.mask, Still: w.still}
 			if w.audioAt >= 0 {
-				s.Audio = cuts[i].audio[w.audioAt : w.audioAt+spec.AudioSamples() : w.audioAt+spec.AudioSamples()]
+				s.Audio = cut.audio[w.audioAt : w.audioAt+spec.AudioSamples() : w.audioAt+spec.AudioSamples()]
 			}
 			p.Samples = append(p.Samples, s)
 		}
 	}
+	if err := p.checkReadable(); err != nil {
+		return nil, err
+	}
 	return p, nil
+}
+
+// checkReadable refuses data sets of which too much could not be read.
+func (p *Prepared) checkReadable() error {
+	for _, group := range byDataset(p.Clips) {
+		bad, first := 0, error(nil)
+		for _, s := range p.Skipped {
+			if p.Clips[s.Clip].Dataset == p.Clips[group[0]].Dataset && !errors.Is(s.Err, ErrNoSense) {
+				bad++
+				first = cmp.Or(first, s.Err)
+			}
+		}
+		if bad > mostUnreadable && float64(bad) > mostUnreadableShare*float64(len(group)) {
+			return fmt.Errorf("prepare: %w: %d of the %d of %s, such as %w; tandem data names them all", ErrUnreadable, bad, len(group), p.Clips[group[0]].Dataset, first)
+		}
+	}
+	return nil
+}
+
+// Changed names the files that are not what they were when Prepare read them. The samples are still those of then.
+func (p *Prepared) Changed() []string {
+	var changed []string
+	for path, was := range p.stamps {
+		if now, err := fileStamp(path); was != "" && (err != nil || now != was) {
+			changed = append(changed, path)
+		}
+	}
+	slices.Sort(changed)
+	return changed
 }
 
 // Window is sample i as a recogniser takes it.
@@ -139,60 +197,52 @@ func byDataset(clips []Clip) [][]int {
 	return groups
 }
 
-// clipCut is what one clip was cut into: its sound once, and where in it each window's begins.
-type clipCut struct {
-	audio   []int16
-	windows []windowCut
-	err     string // why there are none
+// cutting is the work of one Prepare.
+type cutting struct {
+	clips    []Clip
+	spec     pipeline.Spec
+	finder   func() (pipeline.FaceFinder, error)
+	progress func(done, total int)
+	cache    *cutCache
+	book     *hashBook
+
+	keys []cutKey // of each clip, and why it has none
+	errs []error
+
+	mu           sync.Mutex // guards these and calls of progress
+	done, cached int
 }
 
-type windowCut struct {
-	audioAt int // index into clipCut.audio, -1 for none
-	video   []byte
-	mask    []bool
-	still   bool
-}
-
-// cutAll cuts the clips of group into of, with one finder a worker.
-func cutAll(ctx context.Context, clips []Clip, group []int, of []clipCut, spec pipeline.Spec,
-	finder func() (pipeline.FaceFinder, error), workers int, progress func(done int),
-) error {
+// all sees to it that each clip is in the cache or has an error.
+func (c *cutting) all(ctx context.Context, workers int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	jobs := make(chan int)
-	var mu sync.Mutex // guards done and calls of progress
 	var wg sync.WaitGroup
-	done := 0
 	for range max(1, workers) {
 		wg.Go(func() {
-			f, err := finder()
-			if err != nil {
-				cancel(err)
-				return
-			}
-			if c, ok := f.(io.Closer); ok {
-				defer c.Close()
-			}
+			w := &cutter{cutting: c}
+			defer w.close()
 			for i := range jobs {
-				cut, err := cutClip(ctx, &clips[group[i]], spec, f)
+				cached, err := w.one(ctx, i)
 				if failed := (*finderError)(nil); errors.As(err, &failed) {
 					cancel(err)
 				}
 				if ctx.Err() != nil {
 					return
 				}
-				if err != nil {
-					cut = clipCut{err: err.Error()}
+				c.errs[i] = err
+				c.mu.Lock()
+				c.done++
+				if cached {
+					c.cached++
 				}
-				of[i] = cut
-				mu.Lock()
-				done++
-				progress(done)
-				mu.Unlock()
+				c.progress(c.done, len(c.clips))
+				c.mu.Unlock()
 			}
 		})
 	}
-	for i := range group {
+	for i := range c.clips {
 		select {
 		case jobs <- i:
 			continue
@@ -203,6 +253,51 @@ func cutAll(ctx context.Context, clips []Clip, group []int, of []clipCut, spec p
 	close(jobs)
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// cutter is one worker of it; its finder is made when it is needed.
+type cutter struct {
+	*cutting
+	looks pipeline.FaceFinder
+}
+
+// one sees to clip i. Its file may have been written to while it was read; once it is tried again.
+func (w *cutter) one(ctx context.Context, i int) (cached bool, err error) {
+	clip := &w.clips[i]
+	for try := range 2 {
+		key, err := keyOf(ctx, clip, w.spec, w.book)
+		if errors.Is(err, ErrChanged) && try == 0 {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		w.keys[i] = key
+		if _, ok := w.cache.get(key); ok {
+			return true, nil
+		}
+		if w.looks == nil {
+			if w.looks, err = w.finder(); err != nil {
+				return false, &finderError{err}
+			}
+		}
+		cut, cutErr := cutClip(ctx, clip, w.spec, w.looks)
+		if again, err := keyOf(ctx, clip, w.spec, w.book); err != nil || again != key {
+			continue
+		}
+		if cutErr != nil {
+			return false, cutErr
+		}
+		w.cache.put(key, &cut)
+		return false, nil
+	}
+	return false, fmt.Errorf("%s: %w", clip.Path(), ErrChanged)
+}
+
+func (w *cutter) close() {
+	if c, ok := w.looks.(io.Closer); ok {
+		c.Close()
+	}
 }
 
 // cutClip cuts one clip. An error is the clip's own fault, a *finderError, or ctx's end.
@@ -220,7 +315,7 @@ func cutClip(ctx context.Context, c *Clip, spec pipeline.Spec, finder pipeline.F
 	var cut clipCut
 	var first time.Duration
 	seen := map[time.Duration]bool{}
-	err = pipeline.Cut(ctx, src, finder, spec, pipeline.Options{Faces: 1}, func(w *pipeline.Window) error {
+	err = pipeline.Cut(ctx, src, finder, spec, pipeline.Options{Faces: 1, SilenceDBFS: silenceDBFS}, func(w *pipeline.Window) error {
 		if seen[w.End] || !w.AudioPresent && !w.VideoPresent() { // the clip has one speaker: its first subject
 			return nil
 		}
@@ -231,9 +326,6 @@ func cutClip(ctx context.Context, c *Clip, spec pipeline.Spec, finder pipeline.F
 		cut.add(w, w.Start-first, spec, still)
 		return nil
 	})
-	if err == nil && len(cut.windows) == 0 {
-		err = fmt.Errorf("%s: %w", c.Path(), ErrNoSense)
-	}
 	return cut, err
 }
 
@@ -267,16 +359,4 @@ func (c *clipCut) add(w *pipeline.Window, at time.Duration, spec pipeline.Spec, 
 
 func toInt16(v float32) int16 {
 	return int16(min(max(math.Round(float64(v)*32768), math.MinInt16), math.MaxInt16))
-}
-
-// fileStamp is a file's size and time, by which the cache notices a change.
-func fileStamp(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%d@%d", info.Size(), info.ModTime().UnixNano()), nil
 }

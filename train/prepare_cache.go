@@ -1,218 +1,258 @@
 package train
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
 
-	"tandem/capture"
 	"tandem/pipeline"
 )
 
-// cutVersion counts the changes of what cutting gives for the same clip; raising it makes every cache stale. Raise it with any
-// change to the cropping, the face finder, the windows, or the layout of the cache.
-const cutVersion = 1
+// A pack is a file of cuts, by content: written whole or not at all, never changed, so that any number of runs may share a folder.
+// Little-endian: packMagic; the cuts (appendCut), each begun at a multiple of 8; the index: for each cut its key, its place u64,
+// its length u32 and its CRC-32C u32; the number of cuts u32, the index's CRC-32C u32, packMagic.
+const (
+	packMagic  = "tandem-cuts-2\n\r\n"
+	indexEntry = sha256.Size + 16
+	packFooter = 8 + len(packMagic)
+)
 
-// cacheMagic begins a cache file. Little-endian throughout: magic; number of clips u32; for each clip: length of its error u32 and
-// the error; number of sound samples u32 and the samples i16; number of windows u32; for each window: where its sound
-// begins i32 (-1 none), still u8, number of crops u8, their mask a byte each, length of the crops u32 and the crops; last a
-// CRC-32C of all before.
-const cacheMagic = "tandem-cut-1\n"
+// packBytes is the size at which a pack is written, and so what is held in memory, and lost when a run is killed. A variable for
+// tests.
+var packBytes = 32 << 20
 
-var errCache = errors.New("damaged cache")
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// cachePath names the cache file of a group of clips by all that decides its content; "" without a folder.
-func cachePath(dir string, clips []Clip, group []int, spec pipeline.Spec) (string, error) {
+// cutCache keeps cuts from run to run. Those that are kept are read from mapped files, which the system reads in and drops as it
+// has memory; without a folder, or once writing has failed, they are held in memory.
+type cutCache struct {
+	dir    string
+	prefix string // of the packs that may hold what is looked for
+	spec   pipeline.Spec
+
+	mu      sync.Mutex
+	at      map[cutKey][]kept
+	pending []byte // the next pack
+	index   []byte // and its index
+	err     error  // why nothing is written any more
+}
+
+type kept struct {
+	data []byte
+	sum  uint32
+}
+
+// openCuts reads the indices of all packs of spec in dir. Damaged ones are removed.
+func openCuts(dir string, spec pipeline.Spec) *cutCache {
+	shape := sha256.Sum256(fmt.Appendf(nil, "%d %+v", cutVersion, spec))
+	c := &cutCache{dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec, at: map[cutKey][]kept{}}
 	if dir == "" {
-		return "", nil
+		return c
 	}
-	h := sha256.New()
-	of := make([]Clip, 0, len(group))
-	fmt.Fprintf(h, "%d %d %+v\n", cutVersion, capture.SampleRate, spec)
-	for _, i := range group {
-		c := &clips[i]
-		of = append(of, *c)
-		fmt.Fprintf(h, "%s", c.ID)
-		files := []string{c.Video, c.Audio}
-		if c.row != nil {
-			files = []string{c.row.path}
-		}
-		for _, f := range files {
-			stamp, err := fileStamp(f)
-			if err != nil {
-				stamp = "gone" // cutting it will say so
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return c // flush will say what is wrong with the folder
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), c.prefix) && strings.HasSuffix(e.Name(), ".pack"):
+			if c.addPack(path) == errCache {
+				os.Remove(path)
 			}
-			fmt.Fprintf(h, " %s", stamp)
+		case strings.HasPrefix(e.Name(), ".cuts-"): // a write that was killed, unless it goes on
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > time.Hour {
+				os.Remove(path)
+			}
 		}
-		fmt.Fprintln(h)
 	}
-	fmt.Fprintln(h, SplitHash(of))
-	return filepath.Join(dir, fmt.Sprintf("%s-%s.cut", clips[group[0]].Dataset, hex.EncodeToString(h.Sum(nil)[:8]))), nil
+	return c
 }
 
-// writeCache writes cuts to path by way of a temporary file, so that a half-written one never counts.
-func writeCache(path string, cuts []clipCut) (err error) {
-	if path == "" {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+// addPack maps a pack and takes over its index.
+func (c *cutCache) addPack(path string) error {
+	data, err := mapFile(path)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	encodeCuts(io.MultiWriter(buffered, sum), cuts) // bufio keeps the first error for Flush
-	buffered.Write(binary.LittleEndian.AppendUint32(nil, sum.Sum32()))
-	if err := buffered.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return eachInPack(data, func(key cutKey, k kept) { c.at[key] = append(c.at[key], k) })
 }
 
-func encodeCuts(w io.Writer, cuts []clipCut) {
+// eachInPack lists what a pack holds. The cuts themselves are not looked at.
+func eachInPack(data []byte, each func(cutKey, kept)) error {
+	if len(data) < len(packMagic)+packFooter || string(data[:len(packMagic)]) != packMagic || string(data[len(data)-len(packMagic):]) != packMagic {
+		return errCache
+	}
 	le := binary.LittleEndian
-	w.Write(le.AppendUint32([]byte(cacheMagic), uint32(len(cuts))))
-	var b []byte
-	for i := range cuts {
-		c := &cuts[i]
-		b = le.AppendUint32(b[:0], uint32(len(c.err)))
-		b = append(b, c.err...)
-		b = le.AppendUint32(b, uint32(len(c.audio)))
-		for _, v := range c.audio {
-			b = le.AppendUint16(b, uint16(v))
-		}
-		b = le.AppendUint32(b, uint32(len(c.windows)))
-		for _, cut := range c.windows {
-			b = le.AppendUint32(b, uint32(int32(cut.audioAt)))
-			b = append(b, bit(cut.still), byte(len(cut.mask)))
-			for _, m := range cut.mask {
-				b = append(b, bit(m))
-			}
-			b = le.AppendUint32(b, uint32(len(cut.video)))
-			b = append(b, cut.video...)
-		}
-		w.Write(b)
-	}
-}
-
-func bit(v bool) byte {
-	if v {
-		return 1
-	}
-	return 0
-}
-
-// readCache fills cuts, one a clip, from the file at path.
-func readCache(path string, cuts []clipCut, spec pipeline.Spec) error {
-	if path == "" {
-		return os.ErrNotExist
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return decodeCuts(data, cuts, spec)
-}
-
-// decodeCuts is the inverse of encodeCuts with its CRC behind. The crops share data's memory.
-func decodeCuts(data []byte, cuts []clipCut, spec pipeline.Spec) error {
-	if len(data) < len(cacheMagic)+8 || string(data[:len(cacheMagic)]) != cacheMagic {
+	foot := data[len(data)-packFooter:]
+	n := int(le.Uint32(foot))
+	body := data[:len(data)-packFooter]
+	if n > (len(body)-len(packMagic))/indexEntry {
 		return errCache
 	}
-	body := data[:len(data)-4]
-	if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != binary.LittleEndian.Uint32(data[len(body):]) {
+	body, index := body[:len(body)-n*indexEntry], body[len(body)-n*indexEntry:]
+	if crc32.Checksum(index, castagnoli) != le.Uint32(foot[4:]) {
 		return errCache
 	}
-	d := decoder{data: body[len(cacheMagic):]}
-	if int(d.u32()) != len(cuts) {
-		return errCache
-	}
-	for i := range cuts {
-		c := &cuts[i]
-		c.err = string(d.bytes(int(d.u32())))
-		sound := d.bytes(2 * int(d.u32()))
-		c.audio = make([]int16, len(sound)/2)
-		for j := range c.audio {
-			c.audio[j] = int16(binary.LittleEndian.Uint16(sound[2*j:]))
-		}
-		n := int(d.u32())
-		if d.bad || n > len(d.data) {
+	for ; len(index) > 0; index = index[indexEntry:] {
+		at, length := le.Uint64(index[sha256.Size:]), uint64(le.Uint32(index[sha256.Size+8:]))
+		if at > uint64(len(body)) || length > uint64(len(body))-at {
 			return errCache
 		}
-		c.windows = make([]windowCut, n)
-		for j := range c.windows {
-			w := &c.windows[j]
-			w.audioAt = int(int32(d.u32()))
-			flags := d.bytes(2)
-			if d.bad {
-				return errCache
-			}
-			w.still = flags[0] != 0
-			crops := 1
-			if !w.still {
-				crops = int(flags[1])
-			}
-			for _, m := range d.bytes(int(flags[1])) {
-				w.mask = append(w.mask, m != 0)
-			}
-			if video := d.bytes(int(d.u32())); len(video) > 0 {
-				w.video = video
-			}
-			if d.bad || w.audioAt < -1 || w.audioAt >= 0 && w.audioAt+spec.AudioSamples() > len(c.audio) ||
-				len(w.mask) != 0 && len(w.mask) != spec.VideoFrames || (len(w.mask) == 0) != (w.video == nil) ||
-				w.video != nil && len(w.video) != crops*cropBytes(spec) {
-				return errCache
-			}
-		}
-	}
-	if d.bad || len(d.data) != 0 {
-		return errCache
+		each(cutKey(index[:sha256.Size]), kept{data: body[at : at+length : at+length], sum: le.Uint32(index[sha256.Size+12:])})
 	}
 	return nil
 }
 
-// decoder takes values off data; bad is set once it is too short.
-type decoder struct {
-	data []byte
-	bad  bool
+// get finds a cut; one that is damaged counts as not there.
+func (c *cutCache) get(key cutKey) (clipCut, bool) {
+	c.mu.Lock()
+	all := c.at[key]
+	c.mu.Unlock()
+	for _, k := range all {
+		if crc32.Checksum(k.data, castagnoli) != k.sum {
+			continue
+		}
+		if cut, err := parseCut(k.data, c.spec); err == nil {
+			return cut, true
+		}
+	}
+	return clipCut{}, false
 }
 
-func (d *decoder) bytes(n int) []byte {
-	if d.bad || n < 0 || n > len(d.data) {
-		d.bad = true
-		return nil
+// put keeps a cut; get finds it after the next flush.
+func (c *cutCache) put(key cutKey, cut *clipCut) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.pending) == 0 {
+		c.pending = append(c.pending, packMagic...)
 	}
-	b := d.data[:n:n]
-	d.data = d.data[n:]
-	return b
+	for len(c.pending)%8 != 0 {
+		c.pending = append(c.pending, 0)
+	}
+	at := len(c.pending)
+	c.pending = appendCut(c.pending, cut)
+	le := binary.LittleEndian
+	c.index = append(c.index, key[:]...)
+	c.index = le.AppendUint64(c.index, uint64(at))
+	c.index = le.AppendUint32(c.index, uint32(len(c.pending)-at))
+	c.index = le.AppendUint32(c.index, crc32.Checksum(c.pending[at:], castagnoli))
+	if len(c.pending) >= packBytes {
+		c.flush()
+	}
 }
 
-func (d *decoder) u32() uint32 {
-	b := d.bytes(4)
-	if d.bad {
-		return 0
+// close writes what is pending, and says why not all could be.
+func (c *cutCache) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flush()
+	return c.err
+}
+
+func (c *cutCache) flush() {
+	if len(c.index) == 0 {
+		return
 	}
-	return binary.LittleEndian.Uint32(b)
+	le := binary.LittleEndian
+	data := append(c.pending, c.index...)
+	data = le.AppendUint32(data, uint32(len(c.index)/indexEntry))
+	data = le.AppendUint32(data, crc32.Checksum(c.index, castagnoli))
+	data = append(data, packMagic...)
+	name := sha256.Sum256(c.index) // of the keys and the sums: a pack of the same name is the same pack
+	c.pending, c.index = nil, nil
+	if c.dir != "" && c.err == nil {
+		path := filepath.Join(c.dir, fmt.Sprintf("%s%x.pack", c.prefix, name[:8]))
+		if c.err = os.MkdirAll(c.dir, 0o755); c.err == nil {
+			c.err = writeFile(path, func(f *os.File) error { _, err := f.Write(data); return err })
+		}
+		if c.err == nil {
+			if c.err = c.addPack(path); c.err == nil {
+				return
+			}
+		}
+	}
+	_ = eachInPack(data, func(key cutKey, k kept) { c.at[key] = append(c.at[key], k) })
+}
+
+// mapped are the files that mapFile has mapped, by path, size and time. They stay so: samples that were given out point into them,
+// and a file that is removed lives on for those who have mapped it.
+var (
+	mapped   = map[string][]byte{}
+	mappedMu sync.Mutex
+)
+
+func mapFile(path string) ([]byte, error) {
+	mappedMu.Lock()
+	defer mappedMu.Unlock()
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano())
+	if data, ok := mapped[name]; ok {
+		return data, nil
+	}
+	if info.Size() < int64(len(packMagic)+packFooter) || info.Size() > 1<<40 {
+		return nil, errCache
+	}
+	data, err := syscall.Mmap(int(f.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	mapped[name] = data
+	return data, nil
+}
+
+// cacheFiles are the cache's files in a folder, with those of earlier versions and what killed runs left; nothing else is touched.
+func cacheFiles(dir string) ([]string, int64, error) {
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	var files []string
+	var size int64
+	for _, e := range entries {
+		name := e.Name()
+		pack, _ := filepath.Match("cuts-*.pack", name)
+		old, _ := filepath.Match("*-????????????????.cut", name)
+		left := strings.HasPrefix(name, ".cuts-") || strings.HasPrefix(name, "."+hashesName+".")
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && (pack || old || left || name == hashesName) {
+			files = append(files, filepath.Join(dir, name))
+			size += info.Size()
+		}
+	}
+	return files, size, nil
+}
+
+// CacheSize is the number of files in a cache folder, and their bytes.
+func CacheSize(dir string) (files int, size int64, err error) {
+	all, size, err := cacheFiles(dir)
+	return len(all), size, err
+}
+
+// ClearCache removes the cache's files from a folder and tells how many there were, and their bytes. Runs that use them go on.
+func ClearCache(dir string) (files int, size int64, err error) {
+	all, size, err := cacheFiles(dir)
+	for _, f := range all {
+		if e := os.Remove(f); e != nil && !os.IsNotExist(e) && err == nil {
+			err = e
+		}
+	}
+	return len(all), size, err
 }

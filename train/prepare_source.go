@@ -21,18 +21,9 @@ func openClip(ctx context.Context, c *Clip) (capture.Source, error) {
 	case c.Video == "":
 		return capture.Open(ctx, c.Audio, capture.Options{})
 	case c.Audio == "":
-		return capture.Open(ctx, c.Video, capture.Options{})
+		return openPart(ctx, c)
 	}
-	video, err := capture.Open(ctx, c.Video, capture.Options{})
-	if err != nil {
-		return nil, err
-	}
-	audio, err := capture.Open(ctx, c.Audio, capture.Options{})
-	if err != nil {
-		video.Close()
-		return nil, err
-	}
-	return &pairSource{video: video, audio: audio}, nil
+	return openPair(ctx, c)
 }
 
 // openPixels decodes a picture that is a row of FER2013's csv.

@@ -71,7 +71,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.train(ctx, data)
+	result, err := o.train(ctx, data)
+	// What was trained on is in the cache; but who trains again by the same command would not get the same.
+	for _, path := range data.Changed() {
+		o.Log(fmt.Sprintf("the data changed during the run: %s", path))
+	}
+	return result, err
 }
 
 // prepare loads and cuts all data.
@@ -90,6 +95,12 @@ func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
 			return nil, err
 		}
 		o.Log(fmt.Sprintf("data %s: %d clips", name, report.Clips))
+		for _, n := range report.Notes {
+			o.Log(fmt.Sprintf("data %s: %s", name, n))
+		}
+		if n := len(report.Missing); n > 0 {
+			o.Log(fmt.Sprintf("data %s: %d of the release are not there, such as %s", name, n, report.Missing[0]))
+		}
 		for _, label := range sortedKeys(report.Unlabelled) {
 			o.Log(fmt.Sprintf("data %s: label %q of %d clips is not among the model's: they train the other task only", name, label, report.Unlabelled[label]))
 		}
@@ -113,7 +124,10 @@ func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
 		}
 		o.Log(fmt.Sprintf("skipped %s: %v", s.Path, s.Err))
 	}
-	o.Log(fmt.Sprintf("%d clips, %d windows, %d clips skipped", len(clips), len(p.Samples), len(p.Skipped)))
+	if p.CacheErr != nil {
+		o.Log(fmt.Sprintf("the cache is not kept, so that the next run cuts all clips again: %v; choose a folder by --cache", p.CacheErr))
+	}
+	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached, len(p.Samples), len(p.Skipped)))
 	return p, nil
 }
 

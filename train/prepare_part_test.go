@@ -1,0 +1,142 @@
+package train
+
+import (
+	"errors"
+	"image"
+	"io"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tandem/capture"
+	"tandem/capture/av"
+)
+
+// writeDialog writes the test pattern, 6 s of it, as a video with sound.
+func writeDialog(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "dialog.mkv")
+	w, err := av.Create(path, av.WriterOptions{Width: 320, Height: 240, FPS: 25, Audio: true})
+	if err != nil {
+		t.Skip(err)
+	}
+	src := capture.NewPattern(capture.PatternOptions{Width: 320, Height: 240, Duration: 6 * time.Second})
+	for {
+		m, err := src.Read(t.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil && m.Frame != nil {
+			err = w.WriteFrame(&av.Frame{Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height, Pix: m.Frame.Pix})
+		} else if err == nil {
+			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// readAll reads a clip's pictures and sound; the sound in one piece from 0.
+func readAll(t *testing.T, c Clip) (frames []*capture.Frame, sound []float32) {
+	t.Helper()
+	src, err := openClip(t.Context(), &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	for {
+		m, err := src.Read(t.Context())
+		if errors.Is(err, io.EOF) {
+			return frames, sound
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Frame != nil {
+			frames = append(frames, m.Frame)
+			continue
+		}
+		at := samplesIn(m.Samples.Time)
+		if at != len(sound) {
+			t.Fatalf("sound goes on at sample %d instead of %d", at, len(sound))
+		}
+		sound = append(sound, m.Samples.Data...)
+	}
+}
+
+// TestPartOfAVideo: a part is what the whole has between its times.
+func TestPartOfAVideo(t *testing.T) {
+	path := writeDialog(t)
+	whole, sound := readAll(t, Clip{Video: path})
+	const start, end = 2200 * time.Millisecond, 3700 * time.Millisecond
+	crop := image.Rect(100, 20, 300, 200)
+	part, voice := readAll(t, Clip{Video: path, Start: start, End: end, Crop: crop})
+	i := 0
+	for _, f := range whole {
+		if f.Time < start || f.Time >= end {
+			continue
+		}
+		if i >= len(part) {
+			t.Fatalf("%d pictures are too few", len(part))
+		}
+		got := part[i]
+		if got.Time != f.Time-start || got.Width != 200 || got.Height != 180 {
+			t.Fatalf("picture %d at %v, %d×%d", i, got.Time, got.Width, got.Height)
+		}
+		for _, p := range []image.Point{{0, 0}, {199, 0}, {77, 33}, {199, 179}} {
+			if got.Pix[3*(p.Y*200+p.X)+1] != f.Pix[3*((p.Y+20)*320+p.X+100)+1] {
+				t.Fatalf("picture %d differs at %v", i, p)
+			}
+		}
+		i++
+	}
+	if i != len(part) || i != 38 {
+		t.Errorf("%d pictures, the whole has %d between", len(part), i)
+	}
+	if len(voice) != samplesIn(end-start) {
+		t.Fatalf("%d samples of sound", len(voice))
+	}
+	for k, v := range voice {
+		if math.Abs(float64(v-sound[k+samplesIn(start)])) > 1e-6 {
+			t.Fatalf("sample %d is %g instead of %g", k, v, sound[k+samplesIn(start)])
+		}
+	}
+
+	// To the end; and with the sound of another file.
+	if rest, _ := readAll(t, Clip{Video: path, Start: 5 * time.Second}); len(rest) != 25 || rest[0].Time > 40*time.Millisecond {
+		t.Errorf("%d pictures from 5 s on, the first at %v", len(rest), rest[0].Time)
+	}
+	wav := filepath.Join(t.TempDir(), "a.wav")
+	writeWAV(t, wav, sine(300, 8000))
+	frames, other := readAll(t, Clip{Video: path, Audio: wav, Start: start, End: end})
+	if len(frames) != 38 || len(other) != 8000 || math.Abs(float64(other[100])*32768-float64(sine(300, 8000)[100])) > 1 {
+		t.Errorf("%d pictures, %d samples", len(frames), len(other))
+	}
+}
+
+func TestPartErrors(t *testing.T) {
+	path := writeDialog(t)
+	src, err := openClip(t.Context(), &Clip{Video: path, Crop: image.Rect(400, 0, 500, 100)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	for err == nil {
+		_, err = src.Read(t.Context())
+	}
+	if !strings.Contains(err.Error(), "dialog.mkv") || !strings.Contains(err.Error(), "320×240") {
+		t.Error(err)
+	}
+	still := filepath.Join(t.TempDir(), "a.png")
+	writePNG(t, still, 32)
+	if _, err := openClip(t.Context(), &Clip{Video: still, End: time.Second}); err == nil || !strings.Contains(err.Error(), "a.png") {
+		t.Errorf("a part of a picture: %v", err)
+	}
+}
