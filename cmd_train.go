@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"tandem/train"
 )
@@ -15,8 +16,8 @@ var trainCommand = &command{
 	about: "Train a network and write it as an ONNX file",
 	long: `Data sets mix: each --data adds one, by its own published layout or as a manifest (CSV); see
 docs/datasets.md. The recipe holds all that decides a run but the data; the flags given override
-it. The run's folder gets the recipe, a log of each epoch (log.csv) and checkpoints; an
-interrupted run goes on with --resume.
+it. The run's folder gets the recipe, a log of each epoch (log.csv) and checkpoints; a run that
+was interrupted or killed goes on with --resume, bit for bit as if it had not been. See docs/training.md.
 
   tandem train --data ravdess=RAVDESS --data fer2013=fer2013.csv --out model.onnx`,
 	flags: (*options).trainFlags,
@@ -24,10 +25,18 @@ interrupted run goes on with --resume.
 }
 
 func runTrain(ctx context.Context, c *console, o *options) error {
+	run := o.run
+	if run == "" {
+		run = strings.TrimSuffix(o.out, filepath.Ext(o.out)) + ".run"
+	}
 	recipe := train.DefaultRecipe()
-	if o.recipe != "" {
+	file := o.recipe
+	if _, err := os.Stat(train.RecipeOf(run)); file == "" && o.resume && err == nil {
+		file = train.RecipeOf(run)
+	}
+	if file != "" {
 		var err error
-		if recipe, err = train.ReadRecipe(o.recipe); err != nil {
+		if recipe, err = train.ReadRecipe(file); err != nil {
 			return err
 		}
 	}
@@ -50,10 +59,6 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 	if o.seeded {
 		recipe.Seed = o.seed
 	}
-	run := o.run
-	if run == "" {
-		run = strings.TrimSuffix(o.out, filepath.Ext(o.out)) + ".run"
-	}
 	cache, err := o.cacheDir()
 	if err != nil {
 		return err
@@ -63,7 +68,14 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 	defer bar.close()
 	result, err := train.Run(ctx, train.Options{
 		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume, Cache: cache, Workers: o.workers, Version: version(),
-		Progress: func(p train.Progress) { bar.set(p.Stage, p.Text, p.Done, p.Total) },
+		CheckpointSteps: o.ckptSteps, CheckpointEvery: seconds(60 * o.ckptMins),
+		Progress: func(p train.Progress) {
+			text := p.Text
+			if p.Left > 0 {
+				text += ", " + p.Left.Round(time.Second).String() + " left"
+			}
+			bar.set(p.Stage, text, p.Done, p.Total)
+		},
 		Log: func(line string) {
 			bar.clear()
 			c.log.Info(line)

@@ -65,6 +65,8 @@ type options struct {
 	seed      uint64
 	run       string
 	resume    bool
+	ckptSteps int
+	ckptMins  float64 // minutes
 	cache     string
 	workers   int
 
@@ -160,7 +162,9 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.epochs, "epochs", 0, "epochs at most, `N` (default: the recipe's)")
 	f.Uint64Var(&o.seed, "seed", 0, "seed `N` of all that is random (default: the recipe's)")
 	f.StringVar(&o.run, "run", "", "`DIR` for the run's log and checkpoints (default: beside the model, NAME.run)")
-	f.BoolVar(&o.resume, "resume", false, "go on where the run in --run stopped")
+	f.BoolVar(&o.resume, "resume", false, "go on where the run in --run stopped, by its recipe unless --recipe is given")
+	f.Float64Var(&o.ckptMins, "checkpoint-minutes", 10, "write a checkpoint every `MINUTES`, and after each epoch; 0: after each epoch only")
+	f.IntVar(&o.ckptSteps, "checkpoint-steps", 0, "write a checkpoint every `N` steps too")
 	o.logFlags(f)
 }
 
@@ -284,6 +288,10 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--max-time %v: give seconds from 1 on, a week at most", o.maxTime)
 	case o.udpPort < 0 || o.udpPort > 65535:
 		return fmt.Errorf("--udp-port %d: give 1 to 65535", o.udpPort)
+	case has("checkpoint-minutes") && !(o.ckptMins >= 0 && o.ckptMins <= 7*24*60):
+		return fmt.Errorf("--checkpoint-minutes %v: give minutes, 0 for none within an epoch", o.ckptMins)
+	case o.ckptSteps < 0:
+		return fmt.Errorf("--checkpoint-steps %d: give 1 or more", o.ckptSteps)
 	case o.epochs < 0:
 		return fmt.Errorf("--epochs %d: give 1 or more", o.epochs)
 	case has("senses") && !slices.Contains(senses, o.senses):

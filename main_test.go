@@ -147,6 +147,8 @@ func TestCommandLine(t *testing.T) {
 		{"train --data ravdess=x --weighting nosuch", 2, "", "nosuch"},
 		{"train --data ravdess=x --modal nosuch", 2, "", "nosuch"},
 		{"train --data ravdess=x --epochs -1", 2, "", "--epochs -1"},
+		{"train --data ravdess=x --checkpoint-steps -1", 2, "", "--checkpoint-steps -1"},
+		{"train --data ravdess=x --checkpoint-minutes -1", 2, "", "--checkpoint-minutes -1"},
 		{"train --data ravdess=x --recipe nosuch.json", 1, "", "nosuch.json: no such file"},
 		{"train --data ravdess=nosuch --out " + dir + "/m.onnx --cache " + dir, 1, "", "nosuch: no such file"},
 		{"eval", 2, "", "--data NAME=PATH is missing"},

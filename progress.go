@@ -26,7 +26,7 @@ func (p *progress) set(stage, text string, done, total int) {
 		p.stage, p.total = stage, total
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(p.c.err), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true),
+			progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(stage != "train"), // which says so itself
 			progressbar.OptionShowCount(), progressbar.OptionSetDescription(stage))
 	}
 	if text != "" {

@@ -234,6 +234,7 @@ func (b *batcher) batch(step int) *batch {
 		out.sounds = make([]float32, s.AudioSamples())
 	}
 	b.fixShape(out, size)
+	out.samples = r.Stills + r.Voices + r.Talking
 	out.drop = map[string][]float32{}
 	for _, d := range b.drops {
 		keep := make([]float32, d.rows(out, b.arch)*d.width)

@@ -83,5 +83,18 @@ func writeFile(path string, write func(f *os.File) error) error {
 	if err := errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	// The rename itself must outlive a power cut too.
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// writeBytes writes a file whole or not at all.
+func writeBytes(path string, b []byte) error {
+	return writeFile(path, func(f *os.File) error { _, err := f.Write(b); return err })
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/gomlx/compute"
@@ -67,6 +68,7 @@ type batch struct {
 	genderWeight  []float32
 	drop          map[string][]float32 // dropout's keep masks
 	lr            float32
+	samples       int      // stills, voices and talking faces
 	paths         []string // of what is in the batch, for errors
 }
 
@@ -227,8 +229,8 @@ func scalar(t *tensors.Tensor) float64 { return float64(tensors.ToScalar[float32
 func (n *network) weights() weights {
 	w := weights{}
 	for v := range n.store.RootScope().At("net").IterVariables() {
-		if !v.Trainable {
-			continue
+		if strings.HasPrefix(v.Path(), "/net/"+optimizer.Scope) || strings.HasPrefix(v.Path(), "/net/"+optimizer.AdamDefaultScope) {
+			continue // the optimizer's own
 		}
 		value := v.MustValue()
 		w[v.Path()[len("/net/"):]] = weight{dims: value.Shape().Dimensions, data: tensors.MustCopyFlatData[float32](value)}

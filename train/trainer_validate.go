@@ -111,6 +111,33 @@ func (v *validator) predict(ctx context.Context, model []byte, arch Arch, sample
 	return nil
 }
 
+// predictFile is what an exported model of all frames says of each sample.
+func (v *validator) predictFile(ctx context.Context, model []byte) ([]pipeline.Prediction, error) {
+	p := make([]pipeline.Prediction, len(v.data.Samples))
+	return p, v.predict(ctx, model, v.arch, append(append([]int{}, v.one...), v.many...), p)
+}
+
+// withTemperatures is what predictions made without any become under temperatures: softmax(z/T) = p^(1/T) / sum p^(1/T).
+func withTemperatures(p []pipeline.Prediction, emotion, gender float64) []pipeline.Prediction {
+	at := func(p []float32, t float64) []float32 {
+		out := make([]float32, len(p))
+		sum := 0.0
+		for _, x := range p {
+			sum += math.Pow(float64(x), 1/t)
+		}
+		for i, x := range p {
+			out[i] = float32(math.Pow(float64(x), 1/t) / sum)
+		}
+		return out
+	}
+	out := make([]pipeline.Prediction, len(p))
+	for i := range p {
+		out[i] = p[i]
+		out[i].Emotion, out[i].Gender = at(p[i].Emotion, emotion), at(p[i].Gender, gender)
+	}
+	return out
+}
+
 // judge averages each clip's windows and scores each data set, as an evaluation does.
 func (v *validator) judge(p []pipeline.Prediction) *validation {
 	out := &validation{sets: map[string]SetReport{}}

@@ -1,0 +1,79 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+)
+
+// dataSum says what a data set was in a run.
+type dataSum struct {
+	Name    string `json:"name"`
+	Clips   int    `json:"clips"`
+	Windows int    `json:"windows"`
+	Split   string `json:"split"`  // SplitHash
+	SHA256  string `json:"sha256"` // of the windows' crops and sounds and the clips' labels, in order
+	Licence string `json:"licence"`
+}
+
+// sumData hashes what is trained on, set by set: two runs of equal sums saw the same bytes.
+func sumData(p *Prepared) []dataSum {
+	set := make([]int, len(p.Clips))
+	var sums []dataSum
+	for g, group := range byDataset(p.Clips) {
+		clips := make([]Clip, len(group))
+		for i, c := range group {
+			clips[i], set[c] = p.Clips[c], g
+		}
+		name := clips[0].Dataset
+		sums = append(sums, dataSum{Name: name, Clips: len(clips), Split: SplitHash(clips), Licence: Licence(name)})
+	}
+	hashes := make([]hash.Hash, len(sums))
+	for g := range hashes {
+		hashes[g] = sha256.New()
+	}
+	var sound []byte
+	for _, s := range p.Samples {
+		c, g := &p.Clips[s.Clip], set[s.Clip]
+		sums[g].Windows++
+		fmt.Fprintf(hashes[g], "%s %d %d %v %v\n", c.ID, c.Emotion, c.Gender, s.Still, s.VideoMask)
+		sound = sound[:0]
+		for _, v := range s.Audio {
+			sound = binary.LittleEndian.AppendUint16(sound, uint16(v))
+		}
+		hashes[g].Write(s.Video)
+		hashes[g].Write(sound)
+	}
+	for g := range sums {
+		sums[g].SHA256 = hex.EncodeToString(hashes[g].Sum(nil))
+	}
+	return sums
+}
+
+// sameData is nil if a run's data is still what it was.
+func sameData(was, is []dataSum) error {
+	now := map[string]dataSum{}
+	for _, d := range is {
+		now[d.Name] = d
+	}
+	for _, d := range was {
+		n, ok := now[d.Name]
+		switch {
+		case !ok:
+			return fmt.Errorf("the data set %s is missing", d.Name)
+		case n.Clips != d.Clips || n.Windows != d.Windows:
+			return fmt.Errorf("the data set %s had %d clips and %d windows and has %d and %d", d.Name, d.Clips, d.Windows, n.Clips, n.Windows)
+		case n.Split != d.Split:
+			return fmt.Errorf("the data set %s is divided into other splits", d.Name)
+		case n.SHA256 != d.SHA256:
+			return fmt.Errorf("the data set %s has other pictures, sounds or labels", d.Name)
+		}
+		delete(now, d.Name)
+	}
+	for _, name := range sortedKeys(now) {
+		return fmt.Errorf("the data set %s is new", name)
+	}
+	return nil
+}

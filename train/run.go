@@ -1,0 +1,345 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tandem/infer"
+	"tandem/pipeline"
+)
+
+// state is where a run is. It stands in each checkpoint, with the variables.
+type state struct {
+	Step      int       `json:"step"`  // that are done
+	Epoch     int       `json:"epoch"` // that are whole: trained, judged and logged
+	Best      int       `json:"best"`  // the epoch, from 1, whose network is kept; 0: none yet
+	BestScore float64   `json:"best_score"`
+	Seconds   float64   `json:"seconds"` // of training, over all processes
+	Sums      epochSums `json:"sums"`    // of the epoch that is under way
+}
+
+// check refuses what no run could have left.
+func (s state) check() error {
+	if s.Step < 0 || s.Epoch < 0 || s.Best < 0 || s.Best > s.Epoch || s.Sums.Steps < 0 || s.Sums.Steps > s.Step {
+		return fmt.Errorf("its state is impossible: %+v", s)
+	}
+	return nil
+}
+
+// epochSums add up what the steps of an epoch report.
+type epochSums struct {
+	Steps    int        `json:"steps"`
+	Joint    float64    `json:"joint"`
+	Emotion  float64    `json:"emotion"`
+	Gender   float64    `json:"gender"`
+	GradNorm float64    `json:"gradient_norm"`
+	Weights  [2]float64 `json:"weights"` // the last step's
+	Waited   float64    `json:"waited"`  // seconds spent waiting for batches
+	Seconds  float64    `json:"seconds"` // of all that the epoch took so far
+}
+
+func (s *epochSums) add(r stepResult) {
+	s.Steps++
+	s.Joint += r.Joint
+	s.Emotion += r.Emotion
+	s.Gender += r.Gender
+	s.GradNorm += r.GradNorm
+	s.Weights = r.Weights
+}
+
+// mean is what the epoch's steps report on average, with the weights at its end.
+func (s *epochSums) mean() stepResult {
+	n := math.Max(float64(s.Steps), 1)
+	return stepResult{Joint: s.Joint / n, Emotion: s.Emotion / n, Gender: s.Gender / n, GradNorm: s.GradNorm / n, Weights: s.Weights}
+}
+
+// run is a training run under way.
+type run struct {
+	*Options
+	net       *network
+	batches   *batcher
+	validator *validator
+	contract  infer.Contract
+	data      []dataSum
+	network   string // see describeNetwork
+	saved     checkpoints
+	log       *epochLog
+	st        state
+	lastSaved time.Time
+	clock     time.Time // when st.Seconds was last brought up to date
+	pace      pace
+}
+
+// describeNetwork names the network that variables belong to.
+func describeNetwork(a Arch, labels pipeline.Labels) string {
+	b, err := json.Marshal(struct {
+		Arch   Arch          `json:"arch"`
+		Spec   pipeline.Spec `json:"windows"`
+		Labels pipeline.Labels
+	}{a, a.Spec, labels})
+	if err != nil {
+		panic(err) // plain fields
+	}
+	return string(b)
+}
+
+// open prepares the run's folder, and where there is a checkpoint goes on from it.
+func (r *run) open() error {
+	if err := os.MkdirAll(r.Run, 0o755); err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
+	if err := r.checkFolder(); err != nil {
+		return err
+	}
+	r.saved.sweep()
+	last, err := r.saved.last(func(err error) { r.Log(fmt.Sprintf("passed over: %v", err)) })
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if last != nil {
+		if last.Network != r.network {
+			return fmt.Errorf("%s: %w: it is of %s, this run's is %s; resume with the recipe and labels that it was made with, or choose another --run",
+				r.saved.path(last.State.Step), ErrOtherNetwork, last.Network, r.network)
+		}
+		if err := last.restore(r.net.store); err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+		r.st = last.State
+		r.Log(fmt.Sprintf("going on after step %d (epoch %d)", r.st.Step, r.st.Epoch))
+	}
+	recipe, err := json.MarshalIndent(r.Recipe, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := writeBytes(filepath.Join(r.Run, recipeFile), append(recipe, '\n')); err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
+	if err := r.describeRun(r.network, r.data, r.st); err != nil {
+		return err
+	}
+	if r.log, err = openLog(filepath.Join(r.Run, logFile), r.st.Epoch); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	r.clock, r.lastSaved = time.Now(), time.Now()
+	return nil
+}
+
+// epoch runs what is left of an epoch's steps, judges the network and logs both.
+func (r *run) epoch(ctx context.Context) error {
+	if err := r.steps(ctx); err != nil {
+		return err
+	}
+	r.Progress(Progress{Stage: "judge", Done: 0, Total: 1})
+	w := r.net.weights()
+	v, err := r.validator.run(ctx, w, r.contract)
+	if err != nil {
+		return fmt.Errorf("validation: %w", err)
+	}
+	next := r.st
+	next.Epoch++
+	mean := next.Sums.mean()
+	// Without early stopping the last epoch is kept: the learning rate has come to zero there, and a choice among
+	// epochs by the validation split would flatter what is measured on it.
+	if r.Recipe.Patience == 0 || next.Best == 0 || v.score > next.BestScore {
+		next.Best, next.BestScore = next.Epoch, v.score
+		r.contract.TaskWeights = infer.TaskWeights{Emotion: mean.Weights[0], Gender: mean.Weights[1]}
+		b, err := export(r.net.arch, w, r.contract)
+		if err == nil {
+			err = writeBytes(filepath.Join(r.Run, bestFile), b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.tick()
+	next.Seconds, next.Sums.Seconds = r.st.Seconds, r.st.Sums.Seconds
+	if err := r.log.add(r.columns(next, v)); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	next.Sums = epochSums{}
+	r.st = next
+	if err := r.save(); err != nil {
+		return err
+	}
+	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept %.4f of epoch %d",
+		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0], mean.Weights[1], v.score, next.BestScore, next.Best))
+	return nil
+}
+
+// steps makes the steps that the epoch under way still lacks.
+func (r *run) steps(ctx context.Context) error {
+	end := (r.st.Epoch + 1) * r.Recipe.StepsPerEpoch
+	ctx, cancel := context.WithCancel(ctx)
+	ready := make(chan *batch, 2)
+	finished := make(chan struct{})
+	go func(step int) { // makes batches while the last is trained on; ends with ctx
+		defer close(finished)
+		for ; step < end; step++ {
+			select {
+			case ready <- r.batches.batch(step):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}(r.st.Step)
+	defer func() { cancel(); <-finished }()
+	for r.st.Step < end {
+		asked := time.Now()
+		var b *batch
+		select {
+		case b = <-ready:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r.st.Sums.Waited += time.Since(asked).Seconds()
+		result, err := r.net.train(b)
+		if err != nil {
+			return fmt.Errorf("epoch %d, step %d: %w", r.st.Epoch+1, r.st.Step+1, err)
+		}
+		r.st.Step++
+		r.st.Sums.add(result)
+		r.tick()
+		r.report(result, b)
+		// At an epoch's end the checkpoint waits for its validation.
+		due := r.CheckpointSteps > 0 && r.st.Step%r.CheckpointSteps == 0 || r.CheckpointEvery > 0 && time.Since(r.lastSaved) >= r.CheckpointEvery
+		if due && r.st.Step < end {
+			if err := r.save(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tick counts the time since the last tick.
+func (r *run) tick() {
+	now := time.Now()
+	since := now.Sub(r.clock).Seconds()
+	r.clock = now
+	r.st.Seconds += since
+	r.st.Sums.Seconds += since
+}
+
+// save writes a checkpoint of where the run is.
+func (r *run) save() error {
+	c := &checkpoint{Network: r.network, State: r.st}
+	err := c.capture(r.net.store)
+	if err == nil {
+		err = r.saved.save(c)
+	}
+	if err != nil {
+		good := "there is none yet"
+		if steps := r.saved.steps(); len(steps) > 0 {
+			good = fmt.Sprintf("the last good one is of step %d; when the cause is gone, --resume goes on from there", steps[len(steps)-1])
+		}
+		return fmt.Errorf("checkpoint of step %d: %w (%s)", r.st.Step, err, good)
+	}
+	r.lastSaved = time.Now()
+	return nil
+}
+
+// ended says what an error leaves behind; where the run was only interrupted it saves a checkpoint first.
+func (r *run) ended(ctx context.Context, err error) error {
+	switch steps := r.saved.steps(); {
+	case ctx.Err() != nil:
+		if r.st.Step == 0 {
+			return err
+		}
+		if e := r.save(); e != nil {
+			return errors.Join(err, e)
+		}
+		r.Log(fmt.Sprintf("interrupted at step %d, which a checkpoint holds; --resume goes on from there", r.st.Step))
+	case errors.Is(err, errDiverged) && len(steps) > 0:
+		return fmt.Errorf("%w; the checkpoint of step %d is from before: look at these clips, or lower the recipe's learning_rate", err, steps[len(steps)-1])
+	case errors.Is(err, errDiverged):
+		return fmt.Errorf("%w; there is no checkpoint yet: look at these clips, or lower the recipe's learning_rate", err)
+	}
+	return err
+}
+
+// columns are the log's row of an epoch.
+func (r *run) columns(st state, v *validation) []column {
+	mean := st.Sums.mean()
+	cols := []column{
+		{"epoch", float64(st.Epoch)},
+		{"step", float64(st.Step)},
+		{"seconds", math.Round(st.Seconds)},
+		{"learning_rate", r.Recipe.rate(st.Step - 1)},
+		{"joint", mean.Joint},
+		{"emotion", mean.Emotion},
+		{"gender", mean.Gender},
+		{"unweighted_sum", mean.Emotion + mean.Gender},
+		{"weight_emotion", mean.Weights[0]},
+		{"weight_gender", mean.Weights[1]},
+		{"gradient_norm", mean.GradNorm},
+		{"waiting", round4(st.Sums.Waited / math.Max(st.Sums.Seconds, 1e-9))}, // share of the epoch's time, for batches
+		{"val_score", v.score},
+	}
+	for _, set := range sortedKeys(v.sets) {
+		for _, t := range []struct {
+			name string
+			s    *Scores
+		}{{"emotion", v.sets[set].Emotion}, {"gender", v.sets[set].Gender}} {
+			if t.s != nil {
+				at := "val_" + set + "_" + t.name
+				cols = append(cols, column{at + "_accuracy", t.s.Accuracy}, column{at + "_uar", t.s.UAR}, column{at + "_nll", t.s.NLL})
+			}
+		}
+	}
+	return cols
+}
+
+// finish calibrates the kept epoch's network on the validation split and writes it.
+func (r *run) finish(ctx context.Context) (*Result, error) {
+	file := filepath.Join(r.Run, bestFile)
+	best, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("kept model of the run: %w", err)
+	}
+	contract, err := infer.LoadModel(best)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	p, err := r.validator.predictFile(ctx, best)
+	if err != nil {
+		return nil, err
+	}
+	v := r.validator.judge(p)
+	contract.EmotionTemperature = FitTemperature(v.emotion, v.emotionTruth)
+	contract.GenderTemperature = FitTemperature(v.gender, v.genderTruth)
+	// Temperatures change a clip's mean over its windows, and so, now and then, its label.
+	v = r.validator.judge(withTemperatures(p, contract.EmotionTemperature, contract.GenderTemperature))
+	metrics := map[string]map[string]map[string]float64{}
+	for set, s := range v.sets {
+		metrics[set] = map[string]map[string]float64{}
+		for task, t := range map[string]*Scores{"emotion": s.Emotion, "gender": s.Gender} {
+			if t != nil {
+				metrics[set][task] = map[string]float64{"accuracy": round4(t.Accuracy), "uar": round4(t.UAR), "f1": round4(t.F1)}
+			}
+		}
+	}
+	if contract.Metrics, err = json.Marshal(metrics); err != nil {
+		return nil, err
+	}
+	contract.Created = time.Now().UTC().Truncate(time.Second)
+	b, err := withContract(best, contract)
+	if err != nil {
+		return nil, err
+	}
+	if contract, err = infer.LoadModel(b); err != nil {
+		return nil, fmt.Errorf("the exported model: %w", err)
+	}
+	if err := writeBytes(r.Out, b); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().parameters()}, nil
+}

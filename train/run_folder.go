@@ -1,0 +1,158 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Errors of a run's folder; errors.Is finds them.
+var (
+	ErrRunInUse  = errors.New("another run is under way there")
+	ErrRunExists = errors.New("holds a run already")
+	ErrRunOther  = errors.New("not the run that was begun")
+)
+
+// lockRun makes a run's folder and keeps others out of it until unlock is called. The lock is the kernel's (flock), which
+// ends with the process that holds it, however that dies: no lock is ever stale. The file names the process for people.
+func lockRun(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	path := filepath.Join(dir, "lock")
+	l := flock.New(path)
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("run folder %s: its lock: %w", dir, err)
+	}
+	if !ok {
+		who, _ := os.ReadFile(path)
+		return nil, fmt.Errorf("run folder %s: %w (process %s): wait for its end, or choose another --run", dir, ErrRunInUse, strings.TrimSpace(string(who)))
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return nil, errors.Join(fmt.Errorf("run folder %s: %w", dir, err), l.Unlock())
+	}
+	return func() { _ = l.Unlock() }, nil // closing the file is all there is to it
+}
+
+// checkFolder refuses a folder that holds a run which is not to be resumed, or one of another recipe.
+func (o *Options) checkFolder() error {
+	file := filepath.Join(o.Run, recipeFile)
+	old, err := ReadRecipe(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("run folder %s: %w", o.Run, err)
+	case !o.Resume:
+		return fmt.Errorf("run folder %s %w: go on with --resume, or choose another --run", o.Run, ErrRunExists)
+	case !reflect.DeepEqual(old, o.Recipe):
+		return fmt.Errorf("run folder %s: %w: its recipe is another than the one given; resume with %s", o.Run, ErrRunOther, file)
+	}
+	return nil
+}
+
+// The files of a run's folder, beside its checkpoints.
+const (
+	recipeFile = "recipe.json"
+	aboutFile  = "run.json"
+	logFile    = "log.csv"
+	bestFile   = "best.onnx"
+)
+
+// RecipeOf is the file that holds the recipe of the run in a folder.
+func RecipeOf(run string) string { return filepath.Join(run, recipeFile) }
+
+// about is run.json: where a run comes from.
+type about struct {
+	Version   int       `json:"v"`
+	Begun     time.Time `json:"begun"`
+	Tandem    string    `json:"tandem_version"`
+	Git       gitState  `json:"git"`
+	Go        string    `json:"go"`
+	Network   string    `json:"network"` // as in the checkpoints
+	Data      []dataSum `json:"data"`
+	Resumed   []resumed `json:"resumed,omitempty"`
+	Parameter int       `json:"parameters,omitempty"` // of the network, at the run's end
+}
+
+// resumed is one of the times that a run went on.
+type resumed struct {
+	At   time.Time `json:"at"`
+	Step int       `json:"step"`
+	Git  gitState  `json:"git"`
+}
+
+// gitState is the commit that the binary was built from, "" where it was built outside of a repository.
+type gitState struct {
+	Revision string `json:"revision,omitempty"`
+	Modified bool   `json:"modified,omitempty"`
+}
+
+func builtFrom() (g gitState, goVersion string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return g, ""
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			g.Revision = s.Value
+		case "vcs.modified":
+			g.Modified = s.Value == "true"
+		}
+	}
+	return g, info.GoVersion
+}
+
+// describeRun writes run.json, or, in a run that goes on, refuses data that is not what it was begun with.
+func (o *Options) describeRun(network string, data []dataSum, st state) error {
+	git, goVersion := builtFrom()
+	now := time.Now().UTC().Truncate(time.Second)
+	a := about{Version: 1, Begun: now, Tandem: o.Version, Git: git, Go: goVersion, Network: network, Data: data}
+	if st.Step > 0 {
+		old, err := o.readAbout()
+		if err != nil {
+			return err
+		}
+		if err := sameData(old.Data, data); err != nil {
+			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run", o.Run, ErrRunOther, err)
+		}
+		a = old
+		a.Resumed = append(a.Resumed, resumed{At: now, Step: st.Step, Git: git})
+	}
+	return o.writeAbout(a)
+}
+
+func (o *Options) readAbout() (a about, err error) {
+	file := filepath.Join(o.Run, aboutFile)
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(b, &a)
+	}
+	if err != nil {
+		return a, fmt.Errorf("run folder: %s: %w", file, err)
+	}
+	return a, nil
+}
+
+func (o *Options) writeAbout(a about) error {
+	b, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := writeBytes(filepath.Join(o.Run, aboutFile), append(b, '\n')); err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
+	return nil
+}
