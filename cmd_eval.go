@@ -7,7 +7,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"tandem/infer"
@@ -41,17 +40,12 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	if err != nil {
 		return err
 	}
-	var clips []train.Clip
-	for _, d := range o.data {
-		name, path, _ := strings.Cut(d, "=")
-		set, report, err := train.LoadData(name, path, rec.Labels())
-		if err != nil {
-			return err
-		}
-		for _, label := range slices.Sorted(maps.Keys(report.Unlabelled)) {
-			c.log.Info("a label is not among the model's and is left out", "data", name, "label", label, "clips", report.Unlabelled[label])
-		}
-		clips = append(clips, set...)
+	sets, err := train.LoadSets(train.SetOptions{
+		Data: o.data, Labels: rec.Labels(), SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap || o.split == train.SplitAll,
+		Log: func(line string) { c.log.Info(line) },
+	})
+	if err != nil {
+		return err
 	}
 	workers := o.workers
 	if workers == 0 {
@@ -60,7 +54,7 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	bar := newProgress(c)
 	defer bar.close()
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
-	report, err := train.Evaluate(ctx, rec, finder, clips, train.EvalOptions{
+	report, err := train.Evaluate(ctx, rec, finder, sets.Clips, train.EvalOptions{
 		Split: o.split, Senses: train.Senses(o.senses), Model: m.sha256, CacheDir: cache, Workers: workers,
 		Progress: func(done, total int) { bar.set("clips", "", done, total) },
 	})
@@ -68,6 +62,7 @@ func runEval(ctx context.Context, c *console, o *options) error {
 		return err
 	}
 	bar.close()
+	report.SplitBy, report.SharedSpeakers = sets.SplitBy, sets.Shared
 	for _, s := range report.Skipped {
 		c.log.Warn("skipped", "clip", s)
 	}

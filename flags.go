@@ -56,7 +56,10 @@ type options struct {
 	maxSize                string
 	idle, maxTime          float64 // seconds
 
-	data      []string // NAME=PATH
+	data         []string // NAME=PATH
+	splitBy      string
+	allowOverlap bool
+
 	out       string
 	weighting string
 	modal     string
@@ -149,6 +152,8 @@ func (o *options) serveFlags(f *pflag.FlagSet) {
 
 func (o *options) dataFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.data, "data", nil, "data set `NAME=PATH`, repeatable; NAME: "+strings.Join(train.DatasetNames(), ", ")+" (in TANDEM_DATA: separated by commas)")
+	f.StringVar(&o.splitBy, "split-by", train.BySpeaker, "`HOW` to divide the data: speaker (as the sets say), clip (at random), authors (as Chae et al. did), or K/k, the k-th of K folds by speaker")
+	f.BoolVar(&o.allowOverlap, "allow-speaker-overlap", false, "take data whose splits share speakers; the model and its reports will tell")
 	f.StringVar(&o.cache, "cache", "", "keep prepared samples in `DIR` (default: tandem in the user's cache folder)")
 	f.IntVar(&o.workers, "workers", 0, "clips prepared at a time, `N` (default: one a core)")
 }
@@ -300,6 +305,9 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--split %q: known are %s", o.split, strings.Join(splits, ", "))
 	case has("data") && len(o.data) == 0:
 		return errors.New("--data NAME=PATH is missing")
+	}
+	if err := train.CheckSplitBy(o.splitBy); err != nil {
+		return fmt.Errorf("--split-by %w", err)
 	}
 	for _, d := range o.data {
 		name, path, ok := strings.Cut(d, "=")

@@ -143,6 +143,7 @@ func TestCommandLine(t *testing.T) {
 		{"train", 2, "", "--data NAME=PATH is missing"},
 		{"train --data ravdess", 2, "", `--data "ravdess": want NAME=PATH`},
 		{"train --data nosuch=x", 2, "", `unknown data set "nosuch"`},
+		{"train --data manifest=x --split-by 2/1", 2, "", "--split-by \"2/1\": known are speaker, clip, authors"},
 		{"eval --data cremad:votes=x", 2, "", `unknown option "votes" of cremad: known are vote, vote-voice, vote-face`},
 		{"train --data ravdess=x --weighting nosuch", 2, "", "nosuch"},
 		{"train --data ravdess=x --modal nosuch", 2, "", "nosuch"},

@@ -76,6 +76,10 @@ type DataSet struct {
 	Name    string `json:"name"`
 	Split   string `json:"split"` // hash of the split, so that a later evaluation can tell whether it is the same
 	Licence string `json:"licence"`
+	// SplitBy is how it was divided, if not as the set says (`tandem train --split-by`), and SharedSpeakers how many speakers
+	// stand in several of its splits: with any, what was measured says little of other speakers.
+	SplitBy        string `json:"split_by,omitempty"`
+	SharedSpeakers int    `json:"shared_speakers,omitempty"`
 }
 
 // Spec is the shape of the windows that the model takes.

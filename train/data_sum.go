@@ -16,6 +16,8 @@ type dataSum struct {
 	Split   string `json:"split"`  // SplitHash
 	SHA256  string `json:"sha256"` // of the windows' crops and sounds and the clips' labels, in order
 	Licence string `json:"licence"`
+	// SharedSpeakers is how many speakers stand in several splits.
+	SharedSpeakers int `json:"shared_speakers,omitempty"`
 }
 
 // sumData hashes what is trained on, set by set: two runs of equal sums saw the same bytes.
@@ -28,7 +30,7 @@ func sumData(p *Prepared) []dataSum {
 			clips[i], set[c] = p.Clips[c], g
 		}
 		name := clips[0].Dataset
-		sums = append(sums, dataSum{Name: name, Clips: len(clips), Split: SplitHash(clips), Licence: Licence(name)})
+		sums = append(sums, dataSum{Name: name, Clips: len(clips), Split: SplitHash(clips), Licence: Licence(name), SharedSpeakers: len(SharedSpeakers(clips))})
 	}
 	hashes := make([]hash.Hash, len(sums))
 	for g := range hashes {

@@ -1,9 +1,6 @@
 package train
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"image"
@@ -16,13 +13,6 @@ import (
 	"time"
 
 	"tandem/pipeline"
-)
-
-// The splits of a data set.
-const (
-	SplitTrain = "train"
-	SplitVal   = "val"
-	SplitTest  = "test"
 )
 
 // Errors of LoadData; errors.Is finds them.
@@ -156,21 +146,6 @@ func LoadData(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, er
 	return l.clips, l.report, nil
 }
 
-// SplitHash names a split: SHA-256 over the sorted lines "split ID" of the clips, in hex. It tells whether two models
-// were trained and judged on the same division of the same clips, wherever those lay.
-func SplitHash(clips []Clip) string {
-	lines := make([]string, len(clips))
-	for i := range clips {
-		lines[i] = clips[i].Split + " " + clips[i].ID + "\n"
-	}
-	sort.Strings(lines)
-	h := sha256.New()
-	for _, s := range lines {
-		h.Write([]byte(s))
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
 // loading collects what one loader finds.
 type loading struct {
 	labels  pipeline.Labels
@@ -254,19 +229,6 @@ func (l *loading) gender(label string) (int, error) {
 	}
 	return -1, fmt.Errorf("%w: gender %q; allowed are %s", ErrUnknownLabel, label,
 		strings.Join(append(slices.Clone(l.labels.Genders), "f", "m"), ", "))
-}
-
-// hashSplit divides by a hash of key, a speaker or an image: eight tenths train, one val, one test. The same key always falls
-// to the same side, whatever else is in the data.
-func hashSplit(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	switch binary.BigEndian.Uint64(sum[:8]) % 10 {
-	case 8:
-		return SplitVal
-	case 9:
-		return SplitTest
-	}
-	return SplitTrain
 }
 
 // walkMedia calls visit for each file under root whose name ends in one of exts, in lexical order, with its ID.

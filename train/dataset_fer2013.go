@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -61,8 +60,6 @@ func loadFER2013(l *loading, path string) error {
 	}
 	return err
 }
-
-func isSplit(s string) bool { return slices.Contains([]string{SplitTrain, SplitVal, SplitTest}, s) }
 
 // csvPixels is where the pixels of one row lie in a csv file.
 type csvPixels struct {

@@ -309,31 +309,6 @@ func TestLabelsOfAModel(t *testing.T) {
 	}
 }
 
-func TestSplitHash(t *testing.T) {
-	clips := []Clip{{ID: "a", Split: SplitTrain}, {ID: "b", Split: SplitVal}}
-	hash := SplitHash(clips)
-	if moved := []Clip{{ID: "b", Split: SplitVal, Video: "/x/b"}, {ID: "a", Split: SplitTrain}}; SplitHash(moved) != hash {
-		t.Error("the hash depends on order or folder")
-	}
-	if swapped := []Clip{{ID: "b", Split: SplitTrain}, {ID: "a", Split: SplitVal}}; SplitHash(swapped) == hash {
-		t.Error("the hash does not depend on the split")
-	}
-	// printf 'train a\nval b\n' | sha256sum
-	if want := "e57f1a1f"; !strings.HasPrefix(hash, want) {
-		t.Errorf("hash %s, want %s…", hash, want)
-	}
-}
-
-func TestHashSplitSizes(t *testing.T) {
-	n := map[string]int{}
-	for i := range 10000 {
-		n[hashSplit(strings.Repeat("k", i%7)+string(rune('a'+i%26))+strings.Repeat("z", i%131)+string(rune(i)))]++
-	}
-	if n[SplitTrain] < 7500 || n[SplitVal] < 800 || n[SplitTest] < 800 {
-		t.Errorf("splits %v of 10000", n)
-	}
-}
-
 // TestLoadersAgreeWithManifest compares each loader with the manifest that came with the data.
 func TestLoadersAgreeWithManifest(t *testing.T) {
 	data := testData(t)
@@ -363,24 +338,6 @@ func TestLoadersAgreeWithManifest(t *testing.T) {
 				break
 			}
 		}
-	}
-}
-
-// TestSplitsAreDisjointBySpeaker holds for the data that the default model is trained on.
-func TestSplitsAreDisjointBySpeaker(t *testing.T) {
-	clips, _, err := LoadData("manifest", filepath.Join(testData(t), "manifest.csv"), DefaultLabels())
-	if err != nil {
-		t.Fatal(err)
-	}
-	split := map[string]string{}
-	for _, c := range clips {
-		if c.Speaker == "" {
-			continue
-		}
-		if s, ok := split[c.Speaker]; ok && s != c.Split {
-			t.Errorf("%s is in %s and %s", c.Speaker, s, c.Split)
-		}
-		split[c.Speaker] = c.Split
 	}
 }
 

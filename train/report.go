@@ -16,10 +16,14 @@ const reportVersion = 1
 
 // Report is what tandem eval writes.
 type Report struct {
-	Version int                  `json:"v"`
-	Created time.Time            `json:"created"`
-	Model   string               `json:"model"` // SHA-256 of the model file in hex
-	Split   string               `json:"split"`
+	Version int       `json:"v"`
+	Created time.Time `json:"created"`
+	Model   string    `json:"model"` // SHA-256 of the model file in hex
+	Split   string    `json:"split"`
+	// SplitBy is how the data was divided, if not as the sets say, and SharedSpeakers names who stands in several splits.
+	SplitBy        string   `json:"split_by,omitempty"`
+	SharedSpeakers []string `json:"shared_speakers,omitempty"`
+
 	Senses  Senses               `json:"senses"`
 	Labels  ReportLabels         `json:"labels"`
 	Clips   int                  `json:"clips"` // judged

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"tandem/infer"
@@ -25,6 +24,9 @@ type Options struct {
 	Resume  bool   // go on where the run in Run stopped; without it, Run must not hold one
 	Cache   string // folder for cut windows; "" keeps none
 	Workers int    // that cut windows; 0: one a core
+	// SplitBy and AllowSpeakerOverlap are as in SetOptions.
+	SplitBy             string
+	AllowSpeakerOverlap bool
 	// A checkpoint is written at the end of each epoch, and within one as often as either says; 0: not for its sake.
 	CheckpointSteps int
 	CheckpointEvery time.Duration
@@ -36,6 +38,7 @@ type Options struct {
 	Log func(line string)
 
 	write func(path string, b []byte) error // of checkpoints, in tests; nil: writeBytes
+	sets  *Sets                             // what was loaded; nil for data made otherwise
 }
 
 // Progress is where a run is.
@@ -90,31 +93,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 
 // prepare loads and cuts all data.
 func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
-	if len(o.Data) == 0 {
-		return nil, errors.New("no data: give --data NAME=PATH at least once")
+	sets, err := LoadSets(SetOptions{Data: o.Data, Labels: DefaultLabels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
+	if err != nil {
+		return nil, err
 	}
-	var clips []Clip
-	for _, d := range o.Data {
-		name, path, ok := strings.Cut(d, "=")
-		if !ok {
-			return nil, fmt.Errorf("--data %q: want NAME=PATH", d)
-		}
-		c, report, err := LoadData(name, path, DefaultLabels())
-		if err != nil {
-			return nil, err
-		}
-		o.Log(fmt.Sprintf("data %s: %d clips", name, report.Clips))
-		for _, n := range report.Notes {
-			o.Log(fmt.Sprintf("data %s: %s", name, n))
-		}
-		if n := len(report.Missing); n > 0 {
-			o.Log(fmt.Sprintf("data %s: %d of the release are not there, such as %s", name, n, report.Missing[0]))
-		}
-		for _, label := range sortedKeys(report.Unlabelled) {
-			o.Log(fmt.Sprintf("data %s: label %q of %d clips is not among the model's: they train the other task only", name, label, report.Unlabelled[label]))
-		}
-		clips = append(clips, c...)
-	}
+	o.sets = sets
+	clips := sets.Clips
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
 	workers := o.Workers
 	if workers <= 0 {
@@ -137,7 +121,11 @@ func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
 		o.Log(fmt.Sprintf("the cache is not kept, so that the next run cuts all clips again: %v; choose a folder by --cache", p.CacheErr))
 	}
 	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached, len(p.Samples), len(p.Skipped)))
-	return p, nil
+	warnings, err := p.checkTasks(o.Recipe, DefaultLabels())
+	for _, w := range warnings {
+		o.Log(w)
+	}
+	return p, err
 }
 
 // only is the part of p that belongs to a split.
@@ -209,7 +197,11 @@ func (o *Options) contract(data []dataSum, labels pipeline.Labels, weighting Wei
 		Created: time.Now().UTC().Truncate(time.Second), TandemVersion: o.Version,
 	}
 	for _, d := range data {
-		c.Data = append(c.Data, infer.DataSet{Name: d.Name, Split: d.Split, Licence: d.Licence})
+		set := infer.DataSet{Name: d.Name, Split: d.Split, Licence: d.Licence, SharedSpeakers: d.SharedSpeakers}
+		if o.sets != nil {
+			set.SplitBy = o.sets.SplitBy
+		}
+		c.Data = append(c.Data, set)
 	}
 	return c
 }
