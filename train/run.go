@@ -70,6 +70,7 @@ type run struct {
 	network   string // see describeNetwork
 	saved     checkpoints
 	log       *epochLog
+	steps     *stepLog
 	st        state
 	lastSaved time.Time
 	clock     time.Time // when st.Seconds was last brought up to date
@@ -126,13 +127,16 @@ func (r *run) open() error {
 	if r.log, err = openLog(filepath.Join(r.Run, logFile), r.st.Epoch); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
+	if r.steps, err = openSteps(filepath.Join(r.Run, stepsFile), r.st.Step); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
 	r.clock, r.lastSaved = time.Now(), time.Now()
 	return nil
 }
 
 // epoch runs what is left of an epoch's steps, judges the network and logs both.
 func (r *run) epoch(ctx context.Context) error {
-	if err := r.steps(ctx); err != nil {
+	if err := r.trainSteps(ctx); err != nil {
 		return err
 	}
 	r.Progress(Progress{Stage: "judge", Done: 0, Total: 1})
@@ -167,13 +171,14 @@ func (r *run) epoch(ctx context.Context) error {
 	if err := r.save(); err != nil {
 		return err
 	}
+	r.reported(&judged{what: fmt.Sprintf("epoch %d", next.Epoch), labels: r.contract.Labels(), sets: v.sets, all: v.all}, false)
 	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept %.4f of epoch %d",
 		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0], mean.Weights[1], v.score, next.BestScore, next.Best))
 	return nil
 }
 
-// steps makes the steps that the epoch under way still lacks.
-func (r *run) steps(ctx context.Context) error {
+// trainSteps makes the steps that the epoch under way still lacks.
+func (r *run) trainSteps(ctx context.Context) error {
 	end := (r.st.Epoch + 1) * r.Recipe.StepsPerEpoch
 	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan *batch, 2)
@@ -207,6 +212,13 @@ func (r *run) steps(ctx context.Context) error {
 		}
 		r.st.Step++
 		r.st.Sums.add(result)
+		row := []float64{
+			float64(r.st.Step), r.Recipe.rate(r.st.Step - 1), result.Joint, result.Emotion, result.Gender,
+			result.Weights[0], result.Weights[1], result.GradNorm,
+		}
+		if err := r.steps.add(row); err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
 		r.tick()
 		r.report(result, b)
 		// At an epoch's end the checkpoint waits for its validation.
@@ -232,7 +244,8 @@ func (r *run) tick() {
 // save writes a checkpoint of where the run is.
 func (r *run) save() error {
 	c := &checkpoint{Network: r.network, State: r.st}
-	err := c.capture(r.net.store)
+	// The steps' log comes first: it may be ahead of a checkpoint, but not behind.
+	err := errors.Join(r.steps.w.Flush(), c.capture(r.net.store))
 	if err == nil {
 		err = r.saved.save(c)
 	}
@@ -298,6 +311,13 @@ func (r *run) columns(st state, v *validation) []column {
 	return cols
 }
 
+// reported writes the report; a report that can't be written ends no run.
+func (r *run) reported(j *judged, done bool) {
+	if err := r.writeReport(j, done); err != nil {
+		r.Log(fmt.Sprintf("the run's report was not written: %v", err))
+	}
+}
+
 // finish calibrates the kept epoch's network on the validation split and writes it.
 func (r *run) finish(ctx context.Context) (*Result, error) {
 	file := filepath.Join(r.Run, bestFile)
@@ -314,6 +334,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	v := r.validator.judge(p)
+	before := v.all
 	contract.EmotionTemperature = FitTemperature(v.emotion, v.emotionTruth)
 	contract.GenderTemperature = FitTemperature(v.gender, v.genderTruth)
 	// Temperatures change a clip's mean over its windows, and so, now and then, its label.
@@ -341,5 +362,8 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err := writeBytes(r.Out, b); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
+	r.reported(&judged{
+		what: fmt.Sprintf("epoch %d, which is kept, calibrated", r.st.Best), labels: contract.Labels(), sets: v.sets, all: v.all, before: &before,
+	}, true)
 	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().parameters()}, nil
 }

@@ -67,6 +67,7 @@ const (
 	recipeFile = "recipe.json"
 	aboutFile  = "run.json"
 	logFile    = "log.csv"
+	stepsFile  = "steps.csv"
 	bestFile   = "best.onnx"
 )
 
@@ -75,15 +76,14 @@ func RecipeOf(run string) string { return filepath.Join(run, recipeFile) }
 
 // about is run.json: where a run comes from.
 type about struct {
-	Version   int       `json:"v"`
-	Begun     time.Time `json:"begun"`
-	Tandem    string    `json:"tandem_version"`
-	Git       gitState  `json:"git"`
-	Go        string    `json:"go"`
-	Network   string    `json:"network"` // as in the checkpoints
-	Data      []dataSum `json:"data"`
-	Resumed   []resumed `json:"resumed,omitempty"`
-	Parameter int       `json:"parameters,omitempty"` // of the network, at the run's end
+	Version int       `json:"v"`
+	Begun   time.Time `json:"begun"`
+	Tandem  string    `json:"tandem_version"`
+	Git     gitState  `json:"git"`
+	Go      string    `json:"go"`
+	Network string    `json:"network"` // as in the checkpoints
+	Data    []dataSum `json:"data"`
+	Resumed []resumed `json:"resumed,omitempty"`
 }
 
 // resumed is one of the times that a run went on.

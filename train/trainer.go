@@ -174,6 +174,7 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 	if err := r.open(); err != nil {
 		return nil, err
 	}
+	defer r.steps.close() // a row that can't be written is missed at the next save, if there is one
 	r.contract = o.contract(r.data, labels, weighting)
 	for r.st.Epoch < o.Recipe.Epochs && !(o.Recipe.Patience > 0 && r.st.Epoch-r.st.Best >= o.Recipe.Patience) {
 		if err := r.epoch(ctx); err != nil {

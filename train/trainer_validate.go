@@ -13,7 +13,8 @@ import (
 // validation is what the exported model says of the validation split.
 type validation struct {
 	sets  map[string]SetReport
-	score float64 // mean over sets and tasks of (accuracy + UAR) / 2: what early stopping looks at
+	all   SetReport // the clips of all sets together
+	score float64   // mean over sets and tasks of (accuracy + UAR) / 2: what early stopping looks at
 	// Logits (up to a constant) and truth of each window, to fit temperatures.
 	emotion, gender           [][]float32
 	emotionTruth, genderTruth []int
@@ -156,11 +157,13 @@ func (v *validator) judge(p []pipeline.Prediction) *validation {
 		out.gender, out.genderTruth = append(out.gender, logits(p[i].Gender)), append(out.genderTruth, clip.Gender)
 	}
 	n := 0
+	var all taskItems
 	for _, group := range byDataset(v.data.Clips) {
 		var items taskItems
 		for _, c := range group {
 			if sums[c].windows > 0 {
 				items.add(&v.data.Clips[c], &sums[c])
+				all.add(&v.data.Clips[c], &sums[c])
 			}
 		}
 		set := items.report(DefaultLabels())
@@ -175,6 +178,7 @@ func (v *validator) judge(p []pipeline.Prediction) *validation {
 			}
 		}
 	}
+	out.all = all.report(DefaultLabels())
 	out.score /= math.Max(float64(n), 1)
 	return out
 }
