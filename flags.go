@@ -60,18 +60,19 @@ type options struct {
 	splitBy      string
 	allowOverlap bool
 
-	out       string
-	weighting string
-	modal     string
-	recipe    string
-	epochs    int
-	seed      uint64
-	run       string
-	resume    bool
-	ckptSteps int
-	ckptMins  float64 // minutes
-	cache     string
-	workers   int
+	out               string
+	weighting         string
+	modal             string
+	recipe            string
+	epochs            int
+	seed              uint64
+	run               string
+	resume            bool
+	ckptSteps         int
+	ckptMins          float64 // minutes
+	cache             string
+	clearCache, quick bool
+	workers           int
 
 	report string
 	split  string
@@ -154,6 +155,10 @@ func (o *options) dataFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.data, "data", nil, "data set `NAME=PATH`, repeatable; NAME: "+strings.Join(train.DatasetNames(), ", ")+" (in TANDEM_DATA: separated by commas)")
 	f.StringVar(&o.splitBy, "split-by", train.BySpeaker, "`HOW` to divide the data: speaker (as the sets say), clip (at random), authors (as Chae et al. did), or K/k, the k-th of K folds by speaker")
 	f.BoolVar(&o.allowOverlap, "allow-speaker-overlap", false, "take data whose splits share speakers; the model and its reports will tell")
+	o.cacheFlags(f)
+}
+
+func (o *options) cacheFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.cache, "cache", "", "keep prepared samples in `DIR` (default: tandem in the user's cache folder)")
 	f.IntVar(&o.workers, "workers", 0, "clips prepared at a time, `N` (default: one a core)")
 }
@@ -180,6 +185,14 @@ func (o *options) evalFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.senses, "senses", string(train.BothSenses), "`SENSES` to judge by: "+strings.Join(senses, ", "))
 	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
 	o.threadsFlag(f)
+	o.logFlags(f)
+}
+
+func (o *options) checkFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.quick, "quick", false, "look at names and labels only; open no media file")
+	f.BoolVar(&o.json, "json", false, "print JSON, which names all that the text shortens")
+	f.BoolVar(&o.clearCache, "clear-cache", false, "remove all prepared samples from the cache")
+	o.cacheFlags(f)
 	o.logFlags(f)
 }
 
@@ -373,7 +386,7 @@ type runner func(context.Context, *console, *options) error
 
 // commands are all of them, in the order in which a newcomer needs them.
 func commands() []*command {
-	return []*command{analyzeCommand, liveCommand, serveCommand, trainCommand, evalCommand, modelCommand, devicesCommand}
+	return []*command{analyzeCommand, liveCommand, serveCommand, dataCommand, trainCommand, evalCommand, modelCommand, devicesCommand}
 }
 
 func findCommand(name string) *command {
