@@ -1,7 +1,7 @@
 # make run                 the camera if there is one, else a page to open in a browser (tandem serve)
 # make run INPUT=clip.mp4  a file or a URL
 # make build               build/tandem, with the library and the networks it needs beside it
-# make test | check | bench | bench-serve | fuzz
+# make test | check | bench | bench-serve | fuzz | test-asan
 #
 # All of them first install what is missing (make setup) and fetch what is pinned (make assets), each once.
 # TAGS=nocamera builds without OpenCV.
@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/assets/.fetched/go/bin:$(PATH):/usr/local/go/bin
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 
-.PHONY: run build setup setup-test assets test test-all test-race test-nocamera check bench bench-serve fuzz clean
+.PHONY: run build setup setup-test assets test test-all test-race test-nocamera test-asan check bench bench-serve fuzz clean
 .NOTPARALLEL:
 
 run: build
@@ -43,11 +43,13 @@ setup-test:
 assets: setup
 	@assets/fetch.sh
 
-# The whole suite comes last, so that its answer is the last word.
+# The whole suite comes last, so that its answer is the last word. Packages are tested one after the other: some tests
+# look at the clock, and would see each other's load.
 test: setup-test assets test-nocamera test-race test-all
 
 test-all:
-	go test -tags $(TAGS) -timeout 25m ./...
+	go build -tags $(TAGS) ./...
+	go test -tags $(TAGS) -p 1 -timeout 25m ./...
 
 test-nocamera:
 	go vet -tags nocamera ./...
@@ -58,7 +60,13 @@ test-nocamera:
 # its own. The list is the shell's to make, since $(shell) does not get this file's PATH before make 4.4.
 test-race:
 	raced=$$(go list -tags $(TAGS) ./... | grep -v '/train') && \
-	go test -tags $(TAGS) -timeout 20m -race -short -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0 $$raced
+	go build -tags $(TAGS) -race -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0 $$raced && \
+	go test -tags $(TAGS) -p 1 -timeout 20m -race -short -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0 $$raced
+
+# What decodes bytes from outside, with the C shim under the address sanitizer: all seeds of the fuzz targets. Leaks are
+# looked for by a test of their own (TestLeaks).
+test-asan: setup assets
+	ASAN_OPTIONS=detect_leaks=0 go test -tags nocamera -asan -timeout 10m -run Fuzz ./capture/av ./webrtc/receive
 
 check: setup assets
 	go vet -tags $(TAGS) ./...

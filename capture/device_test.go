@@ -2,6 +2,7 @@ package capture_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -91,6 +92,37 @@ func TestMicrophone(t *testing.T) {
 // Camera and microphone together: flash and beep come out together.
 func TestCameraAndMicrophone(t *testing.T) {
 	needCamera(t)
+	// A machine that is busy elsewhere holds pictures or sound back now and then; a clock that is off is off each time.
+	for attempt := 1; ; attempt++ {
+		var flashes, beeps []time.Duration
+		skipped := true
+		t.Run(fmt.Sprintf("attempt %d", attempt), func(t *testing.T) {
+			flashes, beeps = flashesAndBeeps(t)
+			skipped = false
+		})
+		if skipped {
+			t.Skip("no stand-in microphone or camera here")
+		}
+		pairs := 0
+		for _, f := range flashes {
+			for _, b := range beeps {
+				if d := b - f; d > -60*time.Millisecond && d < 60*time.Millisecond {
+					pairs++
+				}
+			}
+		}
+		if pairs >= 5 {
+			return
+		}
+		if t.Logf("attempt %d: flashes at %v, beeps at %v", attempt, flashes, beeps); attempt == 3 {
+			t.Fatal("flashes and beeps are apart")
+		}
+	}
+}
+
+// flashesAndBeeps are the times at which the pattern's flashes and beeps come out in seven seconds.
+func flashesAndBeeps(t *testing.T) (flashes, beeps []time.Duration) {
+	t.Helper()
 	mic, fifo := capturetest.NewMicrophone(t), capturetest.NewCamera(t)
 	capturetest.Feed(t, capture.NewPattern(capture.PatternOptions{Width: 320, Height: 240, Live: true}), fifo, mic)
 	camera, err := capture.OpenCamera(fifo.Path)
@@ -104,7 +136,6 @@ func TestCameraAndMicrophone(t *testing.T) {
 	}
 	src := capture.Merge(camera, sound)
 	defer src.Close()
-	var flashes, beeps []time.Duration
 	flash, beep := false, false
 	for start := time.Now(); time.Since(start) < 7*time.Second; {
 		m, err := src.Read(t.Context())
@@ -125,18 +156,8 @@ func TestCameraAndMicrophone(t *testing.T) {
 		}
 		beep = is
 	}
-	t.Logf("flashes %v\nbeeps %v\n%+v", flashes, beeps, src.Drops())
-	pairs := 0
-	for _, f := range flashes {
-		for _, b := range beeps {
-			if d := b - f; d > -60*time.Millisecond && d < 60*time.Millisecond {
-				pairs++
-			}
-		}
-	}
-	if pairs < 5 {
-		t.Errorf("flashes at %v, beeps at %v", flashes, beeps)
-	}
+	t.Logf("dropped %+v", src.Drops())
+	return flashes, beeps
 }
 
 // A camera's pictures bear the time of their arrival; when it ends so does the source, and when it stalls it fails.

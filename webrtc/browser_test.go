@@ -20,6 +20,7 @@ import (
 	"tandem/capture"
 	"tandem/pipeline"
 	"tandem/webrtc"
+	"tandem/webrtc/peer"
 )
 
 // browser is a headless Chromium whose camera and microphone play files.
@@ -299,6 +300,34 @@ func TestBrowserFaults(t *testing.T) {
 		s.Close()
 		b.until(t, "the page says why", 15*time.Second, `document.body.dataset.state === "ended" && document.getElementById("status").textContent.includes("shutting down")`)
 	})
+}
+
+// After an interruption the page finds a new way by a restart of ICE, and its session goes on: the same one, whose windows
+// are numbered on.
+func TestBrowserReconnects(t *testing.T) {
+	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
+	c := newCable(t)
+	_, url, _ := server(t, webrtc.Options{MaxSessions: 1, Network: peer.Options{Net: c}})
+	b := startBrowser(t, media)
+	do(t, b, chromedp.Navigate(local(url)))
+	b.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
+	// The session's requests show whether ICE is restarted, and whether another session is opened.
+	js[bool](t, b, `(() => { const f = window.fetch; window.asked = [];
+		window.fetch = (u, o) => { asked.push([o?.method ?? "GET", o?.headers?.["If-Match"] ?? ""].join(" ").trim()); return f(u, o); }; return true; })()`)
+	b.click(t, "agree")
+	b.click(t, "start")
+	b.until(t, "windows come", 20*time.Second, `Number(document.body.dataset.windows) >= 2`)
+	c.out.Store(true)
+	b.until(t, "the page notices", 20*time.Second, `document.body.dataset.state === "reconnecting"`)
+	b.until(t, "it restarts ICE", 20*time.Second, `asked.includes("PATCH *")`)
+	before := js[int64](t, b, `Number(document.body.dataset.windows)`)
+	c.out.Store(false)
+	b.until(t, "it runs again", 20*time.Second, `document.body.dataset.state === "running"`)
+	b.until(t, "windows come again", 20*time.Second, fmt.Sprintf(`Number(document.body.dataset.windows) > %d`, before+2))
+	if n := js[int64](t, b, `asked.filter((r) => r.startsWith("POST")).length`); n != 1 {
+		t.Errorf("%d sessions were opened", n)
+	}
+	b.clean(t)
 }
 
 // A real clip through a real browser: a face and a voice, and the gender that the data set says.

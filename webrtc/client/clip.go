@@ -25,6 +25,10 @@ const convert = "convert it: ffmpeg -i INPUT -c:v libvpx -deadline realtime -cpu
 // maxFragment is how many bytes of a payload go into one RTP packet, so that with all headers it fits any network.
 const maxFragment = 1160
 
+// loneLength is how long a picture lasts that is alone and does not say: without a length, a loop would send it as fast
+// as the machine goes.
+const loneLength = time.Second / 25
+
 // Clip is coded media in memory, ready to be sent by any number of sessions at a time.
 type Clip struct {
 	units  []unit // by time
@@ -122,6 +126,9 @@ func NewClip(packets []av.Packet) (*Clip, error) {
 	for _, t := range tracks {
 		if t.length == 0 && t.n > 1 {
 			t.length = (t.last - t.first) / time.Duration(t.n-1)
+		}
+		if t.length == 0 {
+			t.length = loneLength
 		}
 		c.length = max(c.length, t.last+t.length)
 	}
