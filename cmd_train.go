@@ -69,7 +69,7 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 	result, err := train.Run(ctx, train.Options{
 		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume, Cache: cache, Workers: o.workers, Version: version(),
 		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
-		CheckpointSteps: o.ckptSteps, CheckpointEvery: seconds(60 * o.ckptMins),
+		Backend: o.backend, CheckpointSteps: o.ckptSteps, CheckpointEvery: seconds(60 * o.ckptMins),
 		Progress: func(p train.Progress) {
 			text := p.Text
 			if p.Left > 0 {

@@ -68,6 +68,7 @@ type options struct {
 	seed              uint64
 	run               string
 	resume            bool
+	backend           string
 	ckptSteps         int
 	ckptMins          float64 // minutes
 	cache             string
@@ -173,6 +174,7 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&o.seed, "seed", 0, "seed `N` of all that is random (default: the recipe's)")
 	f.StringVar(&o.run, "run", "", "`DIR` for the run's log and checkpoints (default: beside the model, NAME.run)")
 	f.BoolVar(&o.resume, "resume", false, "go on where the run in --run stopped, by its recipe unless --recipe is given")
+	f.StringVar(&o.backend, "backend", train.DefaultBackend, "`WHAT` computes: onnx (ONNX Runtime), go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs; its plugin is yours to install)")
 	f.Float64Var(&o.ckptMins, "checkpoint-minutes", 10, "write a checkpoint every `MINUTES`, and after each epoch; 0: after each epoch only")
 	f.IntVar(&o.ckptSteps, "checkpoint-steps", 0, "write a checkpoint every `N` steps too")
 	o.logFlags(f)
@@ -308,6 +310,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--udp-port %d: give 1 to 65535", o.udpPort)
 	case has("checkpoint-minutes") && !(o.ckptMins >= 0 && o.ckptMins <= 7*24*60):
 		return fmt.Errorf("--checkpoint-minutes %v: give minutes, 0 for none within an epoch", o.ckptMins)
+	case has("backend") && train.CheckBackend(o.backend) != nil:
+		return fmt.Errorf("--backend %w", train.CheckBackend(o.backend))
 	case o.ckptSteps < 0:
 		return fmt.Errorf("--checkpoint-steps %d: give 1 or more", o.ckptSteps)
 	case o.epochs < 0:

@@ -148,6 +148,7 @@ func TestCommandLine(t *testing.T) {
 		{"train --data ravdess=x --weighting nosuch", 2, "", "nosuch"},
 		{"train --data ravdess=x --modal nosuch", 2, "", "nosuch"},
 		{"train --data ravdess=x --epochs -1", 2, "", "--epochs -1"},
+		{"train --data ravdess=x --backend cuda", 2, "", "--backend \"cuda\": known are"},
 		{"train --data ravdess=x --checkpoint-steps -1", 2, "", "--checkpoint-steps -1"},
 		{"train --data ravdess=x --checkpoint-minutes -1", 2, "", "--checkpoint-minutes -1"},
 		{"train --data ravdess=x --recipe nosuch.json", 1, "", "nosuch.json: no such file"},

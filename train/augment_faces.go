@@ -1,37 +1,61 @@
 package train
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 )
 
-// The ranges of AugmentFaces. Lengths are parts of the crop's side.
-const (
-	maxMove     = 0.06
-	maxZoom     = 0.12 // part by which the face grows or shrinks
-	maxTurn     = 12   // degrees
-	maxBright   = 40   // grey levels
-	maxContrast = 0.35 // part by which contrast changes
-	maxGamma    = 1.5  // and its inverse
-	maxGrain    = 14   // grey levels, of the noise's amplitude
-	minErase    = 0.12
-	maxErase    = 0.4
-)
+// FaceAugment says by how much faces vary; 0 turns a variation off. Lengths are parts of the crop's side.
+type FaceAugment struct {
+	Flip        float64    `json:"flip"` // chance of a mirror image
+	Move        float64    `json:"move"`
+	Zoom        float64    `json:"zoom"`       // part by which the face grows or shrinks
+	Turn        float64    `json:"turn"`       // degrees
+	Brightness  float64    `json:"brightness"` // grey levels
+	Contrast    float64    `json:"contrast"`   // part by which contrast changes
+	Gamma       float64    `json:"gamma"`      // largest, and its inverse the smallest; 1: none
+	Grain       int        `json:"grain"`      // grey levels, largest amplitude of the noise
+	GrainChance float64    `json:"grain_chance"`
+	Blur        float64    `json:"blur"`       // chance
+	Coarse      float64    `json:"coarse"`     // chance of a lower resolution, as of a face far away
+	Erase       float64    `json:"erase"`      // chance that a rectangle is painted over
+	EraseSide   [2]float64 `json:"erase_side"` // its sides, smallest and largest
+}
 
-// AugmentFaces writes a random variation of src to dst, both frames crops of size*size*channels bytes that must not overlap: mirrored
-// by chance; moved, zoomed and turned a little; blurred or brought to a lower resolution by chance; with other brightness, contrast and
-// gamma; by chance with noise, and with one rectangle painted over. All frames get the same variation (but for the
-// noise), as they show one face under one light. Crops that the mask says are missing are varied too, and mean nothing after.
-func AugmentFaces(dst, src []byte, frames, size, channels int, rng *rand.Rand) {
-	view := randomView(size, rng)
-	soften := randomSoften(size, channels, rng)
-	tone := randomTone(rng)
-	grain := 0
-	if rng.Float64() < 0.3 {
-		grain = 1 + rng.IntN(maxGrain)
+// check refuses strengths that make no sense.
+func (a FaceAugment) check() error {
+	for name, chance := range map[string]float64{"flip": a.Flip, "grain_chance": a.GrainChance, "blur": a.Blur, "coarse": a.Coarse, "erase": a.Erase} {
+		if !(chance >= 0 && chance <= 1) {
+			return fmt.Errorf("augment.face.%s %g: want a chance from 0 to 1", name, chance)
+		}
 	}
-	erase := rng.Float64() < 0.3
-	box := randomBox(size, rng)
+	switch {
+	case a.Blur+a.Coarse > 1:
+		return fmt.Errorf("augment.face: blur %g and coarse %g: a face is made one of the two, so want at most 1 together", a.Blur, a.Coarse)
+	case a.Move < 0 || a.Move > 0.5 || a.Zoom < 0 || a.Zoom > 0.5 || a.Turn < 0 || a.Turn > 180:
+		return fmt.Errorf("augment.face: move %g, zoom %g, turn %g: want at most 0.5, 0.5 and 180 degrees", a.Move, a.Zoom, a.Turn)
+	case a.Brightness < 0 || a.Brightness > 255 || a.Contrast < 0 || a.Contrast >= 1 || a.Gamma < 1 || a.Gamma > 5 || a.Grain < 0 || a.Grain > 127:
+		return fmt.Errorf("augment.face: brightness %g, contrast %g, gamma %g, grain %d: want 0 to 255, 0 to 1, 1 to 5 and 0 to 127", a.Brightness, a.Contrast, a.Gamma, a.Grain)
+	case !(a.EraseSide[0] >= 0 && a.EraseSide[0] <= a.EraseSide[1] && a.EraseSide[1] <= 1):
+		return fmt.Errorf("augment.face.erase_side %v: want parts of the side, the smaller first", a.EraseSide)
+	}
+	return nil
+}
+
+// apply writes a random variation of src to dst, both frames crops of size*size*channels bytes that must not overlap. All frames get the
+// same variation (but for the noise), as they show one face under one light. Crops that the mask says are missing are varied too, and
+// mean nothing after.
+func (a FaceAugment) apply(dst, src []byte, frames, size, channels int, rng *rand.Rand) {
+	view := a.view(size, rng)
+	soften := a.soften(size, channels, rng)
+	tone := a.tone(rng)
+	grain := 0
+	if rng.Float64() < a.GrainChance && a.Grain > 0 {
+		grain = 1 + rng.IntN(a.Grain)
+	}
+	erase := rng.Float64() < a.Erase
+	box := randomBox(size, a.EraseSide, rng)
 	paint := byte(rng.Uint32())
 	n := size * size * channels
 	for f := range frames {
@@ -60,14 +84,14 @@ type faceView struct{ x0, y0, xx, xy, yx, yy int }
 
 const one = 1 << 16
 
-func randomView(size int, rng *rand.Rand) faceView {
+func (a FaceAugment) view(size int, rng *rand.Rand) faceView {
 	side := float64(size)
-	turn := uniform(rng, -maxTurn, maxTurn) * math.Pi / 180
-	zoom := 1 + uniform(rng, -maxZoom, maxZoom)
-	dx, dy := uniform(rng, -maxMove, maxMove)*side, uniform(rng, -maxMove, maxMove)*side
+	turn := uniform(rng, -a.Turn, a.Turn) * math.Pi / 180
+	zoom := 1 + uniform(rng, -a.Zoom, a.Zoom)
+	dx, dy := uniform(rng, -a.Move, a.Move)*side, uniform(rng, -a.Move, a.Move)*side
 	cos, sin := math.Cos(turn)*zoom, math.Sin(turn)*zoom
 	mirror := 1.0
-	if rng.IntN(2) == 0 {
+	if rng.Float64() < a.Flip {
 		mirror = -1
 	}
 	return newView(size, mirror*cos, -sin, mirror*sin, cos, dx, dy)
@@ -114,13 +138,13 @@ func (v faceView) draw(dst, src []byte, size, channels int) {
 	}
 }
 
-// randomSoften returns what takes sharpness from a crop in place: nothing, a blur, or a way down to fewer pixels and back, as of a face
+// soften returns what takes sharpness from a crop in place: nothing, a blur, or a way down to fewer pixels and back, as of a face
 // far from the camera.
-func randomSoften(size, channels int, rng *rand.Rand) func([]byte) {
+func (a FaceAugment) soften(size, channels int, rng *rand.Rand) func([]byte) {
 	switch p := rng.Float64(); {
-	case p < 0.2:
+	case p < a.Blur:
 		return func(d []byte) { blur(d, size, channels) }
-	case p < 0.45:
+	case p < a.Blur+a.Coarse:
 		small := max(2, int(float64(size)/uniform(rng, 1.3, 3)))
 		return func(d []byte) { coarsen(d, size, small, channels) }
 	}
@@ -188,11 +212,11 @@ func coarsen(d []byte, size, small, channels int) {
 	}
 }
 
-// randomTone is what each grey level becomes: gamma, then contrast about the middle, then brightness.
-func randomTone(rng *rand.Rand) *[256]byte {
-	gamma := math.Pow(maxGamma, uniform(rng, -1, 1))
-	contrast := 1 + uniform(rng, -maxContrast, maxContrast)
-	bright := uniform(rng, -maxBright, maxBright)
+// tone is what each grey level becomes: gamma, then contrast about the middle, then brightness.
+func (a FaceAugment) tone(rng *rand.Rand) *[256]byte {
+	gamma := math.Pow(a.Gamma, uniform(rng, -1, 1))
+	contrast := 1 + uniform(rng, -a.Contrast, a.Contrast)
+	bright := uniform(rng, -a.Brightness, a.Brightness)
 	var tone [256]byte
 	for i := range tone {
 		v := 255 * math.Pow(float64(i)/255, gamma)
@@ -216,8 +240,8 @@ func addGrain(d []byte, amplitude int, rng *rand.Rand) {
 
 type box struct{ x0, y0, x1, y1 int }
 
-func randomBox(size int, rng *rand.Rand) box {
-	side := func() int { return max(1, int(uniform(rng, minErase, maxErase)*float64(size))) }
+func randomBox(size int, part [2]float64, rng *rand.Rand) box {
+	side := func() int { return max(1, int(uniform(rng, part[0], part[1])*float64(size))) }
 	w, h := side(), side()
 	x, y := rng.IntN(size-w+1), rng.IntN(size-h+1)
 	return box{x, y, x + w, y + h}

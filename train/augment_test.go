@@ -12,6 +12,8 @@ import (
 
 const windowSamples = 40960
 
+var usual = DefaultRecipe().Augment
+
 // sine is a tone at half of full scale.
 func sine(hz float64, n int) []int16 {
 	s := make([]int16, n)
@@ -44,8 +46,8 @@ func TestAugmentAudioIsDeterministicAndBounded(t *testing.T) {
 	a, b := make([]float32, len(src)), make([]float32, len(src))
 	different := false
 	for seed := range uint64(40) {
-		AugmentAudio(a, src, rand.New(rand.NewPCG(seed, 0)))
-		AugmentAudio(b, src, rand.New(rand.NewPCG(seed, 0)))
+		usual.Sound.apply(a, src, rand.New(rand.NewPCG(seed, 0)))
+		usual.Sound.apply(b, src, rand.New(rand.NewPCG(seed, 0)))
 		if !slices.Equal(a, b) {
 			t.Fatalf("seed %d gives two variations", seed)
 		}
@@ -54,7 +56,7 @@ func TestAugmentAudioIsDeterministicAndBounded(t *testing.T) {
 				t.Fatalf("seed %d: sample %d is %g", seed, i, v)
 			}
 		}
-		AugmentAudio(b, src, rand.New(rand.NewPCG(seed+1, 0)))
+		usual.Sound.apply(b, src, rand.New(rand.NewPCG(seed+1, 0)))
 		different = different || !slices.Equal(a, b)
 		// -12 to +6 dB of gain and at most 8 dB of equaliser about a tone of 0.354 root mean square.
 		if rms := math.Sqrt(meanPower(a)); rms < 0.354*decibels(-23) || rms > 1 {
@@ -72,7 +74,7 @@ func TestAugmentAudioIsDeterministicAndBounded(t *testing.T) {
 func TestAugmentAudioKeepsSilence(t *testing.T) {
 	dst := make([]float32, windowSamples)
 	for seed := range uint64(10) {
-		AugmentAudio(dst, make([]int16, windowSamples), rand.New(rand.NewPCG(seed, 0)))
+		usual.Sound.apply(dst, make([]int16, windowSamples), rand.New(rand.NewPCG(seed, 0)))
 		if meanPower(dst) != 0 {
 			t.Fatalf("seed %d: silence has power %g", seed, meanPower(dst))
 		}
@@ -168,8 +170,8 @@ func TestAugmentFacesIsDeterministicAndAlikeInAllFrames(t *testing.T) {
 		seen := map[string]bool{}
 		grained := 0
 		for seed := range uint64(60) {
-			AugmentFaces(a, src, frames, size, channels, rand.New(rand.NewPCG(seed, 1)))
-			AugmentFaces(b, src, frames, size, channels, rand.New(rand.NewPCG(seed, 1)))
+			usual.Face.apply(a, src, frames, size, channels, rand.New(rand.NewPCG(seed, 1)))
+			usual.Face.apply(b, src, frames, size, channels, rand.New(rand.NewPCG(seed, 1)))
 			if !slices.Equal(a, b) {
 				t.Fatalf("seed %d gives two variations", seed)
 			}
@@ -178,7 +180,7 @@ func TestAugmentFacesIsDeterministicAndAlikeInAllFrames(t *testing.T) {
 			for i := range one {
 				worst = max(worst, int(max(a[i], a[i+len(one)]))-int(min(a[i], a[i+len(one)])))
 			}
-			if worst > 2*maxGrain {
+			if worst > 2*usual.Face.Grain {
 				t.Errorf("seed %d: equal frames differ by %d grey levels", seed, worst)
 			}
 			if worst > 0 {
@@ -220,16 +222,16 @@ func TestRandomViewStaysInRange(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	mirrored := 0
 	for range 500 {
-		v := randomView(48, rng)
+		v := usual.Face.view(48, rng)
 		// Where the source's middle is taken from, and how far its corner is from that.
 		c := 23.5
 		mx := (float64(v.x0) + c*float64(v.xx+v.xy)) / one
 		my := (float64(v.y0) + c*float64(v.yx+v.yy)) / one
-		if math.Hypot(mx-c, my-c) > math.Sqrt2*maxMove*48+0.1 {
+		if math.Hypot(mx-c, my-c) > math.Sqrt2*usual.Face.Move*48+0.1 {
 			t.Errorf("the middle moves to %.1f, %.1f", mx, my)
 		}
 		det := (float64(v.xx)*float64(v.yy) - float64(v.xy)*float64(v.yx)) / one / one
-		if zoom := math.Sqrt(math.Abs(det)); zoom < 1-maxZoom-1e-3 || zoom > 1+maxZoom+1e-3 {
+		if zoom := math.Sqrt(math.Abs(det)); zoom < 1-usual.Face.Zoom-1e-3 || zoom > 1+usual.Face.Zoom+1e-3 {
 			t.Errorf("zoom %g", zoom)
 		}
 		if det < 0 {
@@ -286,7 +288,7 @@ func meanAndRough(d []byte, channels int) (mean, rough float64) {
 func TestToneNeverFalls(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
 	for range 100 {
-		tone := randomTone(rng)
+		tone := usual.Face.tone(rng)
 		if !slices.IsSorted(tone[:]) {
 			t.Fatalf("tone falls: %v", tone)
 		}
@@ -297,7 +299,7 @@ func BenchmarkAugmentAudio(b *testing.B) {
 	src, dst := sine(200, windowSamples), make([]float32, windowSamples)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for b.Loop() {
-		AugmentAudio(dst, src, rng)
+		usual.Sound.apply(dst, src, rng)
 	}
 }
 
@@ -306,6 +308,6 @@ func BenchmarkAugmentFace(b *testing.B) {
 	dst := make([]byte, len(src))
 	rng := rand.New(rand.NewPCG(1, 1))
 	for b.Loop() {
-		AugmentFaces(dst, src, 1, 48, 1, rng)
+		usual.Face.apply(dst, src, 1, 48, 1, rng)
 	}
 }

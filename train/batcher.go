@@ -19,6 +19,7 @@ type batcher struct {
 	stills  [2]deck // samples that show an emotion, and the others
 	voices  [][]int // windows of each clip, as samples
 	talking [][]int
+	stillBy [2]chooser // nil: dealt
 	voiceBy chooser
 	talkBy  chooser
 }
@@ -41,18 +42,21 @@ func (d *deck) deal(i int) int {
 	return d.samples[d.order[i%n]]
 }
 
-// chooser draws clips so that rarer emotions come more often, by the square root of how rare they are.
+// chooser draws items so that those of rarer classes come more often.
 type chooser []float64 // cumulative
 
-func newChooser(data *Prepared, clips [][]int) chooser {
+// balances are by which power of a class's size its items come more rarely.
+var balances = map[string]float64{"none": 0, "sqrt": 0.5, "full": 1}
+
+func newChooser(classes []int, balance string) chooser {
 	count := map[int]int{}
-	for _, windows := range clips {
-		count[data.Clips[data.Samples[windows[0]].Clip].Emotion]++
+	for _, k := range classes {
+		count[k]++
 	}
-	c := make(chooser, len(clips))
+	c := make(chooser, len(classes))
 	sum := 0.0
-	for i, windows := range clips {
-		sum += 1 / math.Sqrt(float64(count[data.Clips[data.Samples[windows[0]].Clip].Emotion]))
+	for i, k := range classes {
+		sum += math.Pow(float64(count[k]), -balances[balance])
 		c[i] = sum
 	}
 	return c
@@ -124,12 +128,31 @@ func newBatcher(recipe Recipe, arch Arch, data *Prepared) (*batcher, error) {
 	if b.recipe.Stills+b.recipe.Voices+b.recipe.Talking == 0 {
 		return nil, errors.New("training: the recipe's batch holds none of the kinds of sample that there are; raise stills, voices or talking")
 	}
-	b.voiceBy, b.talkBy = newChooser(data, b.voices), newChooser(data, b.talking)
+	emotions := func(clips [][]int) []int {
+		classes := make([]int, len(clips))
+		for i, windows := range clips {
+			classes[i] = data.Clips[data.Samples[windows[0]].Clip].Emotion
+		}
+		return classes
+	}
+	b.voiceBy, b.talkBy = newChooser(emotions(b.voices), recipe.VoiceBalance), newChooser(emotions(b.talking), recipe.VoiceBalance)
+	if recipe.StillBalance != "none" {
+		for k := range b.stills {
+			classes := make([]int, len(b.stills[k].samples))
+			for i, s := range b.stills[k].samples {
+				classes[i] = data.Clips[data.Samples[s].Clip].Emotion
+				if k == 1 {
+					classes[i] = data.Clips[data.Samples[s].Clip].Gender
+				}
+			}
+			b.stillBy[k] = newChooser(classes, recipe.StillBalance)
+		}
+	}
 	return b, nil
 }
 
-// still is the i-th of the n stills of a step.
-func (b *batcher) still(step, i int) int {
+// still is the i-th of the n stills of a batch.
+func (b *batcher) still(step, i int, rng *rand.Rand) int {
 	n := b.recipe.Stills
 	first := int(math.Round(b.recipe.EmotionStills * float64(n)))
 	switch {
@@ -138,17 +161,21 @@ func (b *batcher) still(step, i int) int {
 	case len(b.stills[1].samples) == 0:
 		first = n
 	}
-	if i < first {
-		return b.stills[0].deal(step*first + i)
+	k, at := 0, step*first+i
+	if i >= first {
+		k, at = 1, step*(n-first)+i-first
 	}
-	return b.stills[1].deal(step*(n-first) + i - first)
+	if b.stillBy[k] != nil {
+		return b.stills[k].samples[b.stillBy[k].draw(rng)]
+	}
+	return b.stills[k].deal(at)
 }
 
-// batch makes the batch of a step, counted from 0.
+// batch makes a batch, counted from 0: step*Accumulate+i is the i-th of a step.
 func (b *batcher) batch(step int) *batch {
 	rng := rand.New(rand.NewPCG(b.recipe.Seed, uint64(step)))
 	s, r := b.arch.Spec, b.recipe
-	out := &batch{lr: float32(r.rate(step))}
+	out := &batch{lr: float32(r.rate(step / r.Accumulate))}
 	size := s.CropSize * s.CropSize * s.Channels
 	row := func(clip int, pick []int, hear int, weight float64, emotion, gender bool) {
 		c := b.data.Clips[clip]
@@ -173,7 +200,7 @@ func (b *batcher) batch(step int) *batch {
 	crops := func(sample Sample, n int) int {
 		at := len(out.crops)
 		out.crops = append(out.crops, make([]byte, n*size)...)
-		AugmentFaces(out.crops[at:], sample.Video, n, s.CropSize, s.Channels, rng)
+		r.Augment.Face.apply(out.crops[at:], sample.Video, n, s.CropSize, s.Channels, rng)
 		return at / size
 	}
 	sound := func(sample Sample) int {
@@ -182,13 +209,13 @@ func (b *batcher) batch(step int) *batch {
 		}
 		at := len(out.sounds)
 		out.sounds = append(out.sounds, make([]float32, s.AudioSamples())...)
-		AugmentAudio(out.sounds[at:], sample.Audio, rng)
+		r.Augment.Sound.apply(out.sounds[at:], sample.Audio, rng)
 		return at / s.AudioSamples()
 	}
 
 	stills := make([]int, r.Stills)
 	for i := range stills {
-		stills[i] = b.still(step, i)
+		stills[i] = b.still(step, i, rng)
 		row(b.data.Samples[stills[i]].Clip, b.repeat(crops(b.data.Samples[stills[i]], 1), rng), -1, r.StillWeight, true, true)
 	}
 	voices := make([]int, r.Voices)
@@ -222,8 +249,9 @@ func (b *batcher) batch(step int) *batch {
 		sensed := hear >= 0 || anySeen(pick)
 		row(sample.Clip, pick, hear, r.TalkingWeight, sensed, sensed)
 	}
+	mixed := b.mix(rng, out, heard)
 	for range r.Pairs {
-		b.pair(rng, out, stills, voices, heard, row)
+		b.pair(rng, out, stills, voices, heard, mixed, row)
 	}
 
 	// The encoders read at least one face and one sound.
@@ -248,6 +276,28 @@ func (b *batcher) batch(step int) *batch {
 	return out
 }
 
+// mix blends stills with stills and voices with voices; it returns the rows that are blended. The stills' rows come first, then
+// the voices', and so do their crops.
+func (b *batcher) mix(rng *rand.Rand, out *batch, heard []int) map[int]bool {
+	r := b.recipe
+	var rows, at []int
+	size := cropBytes(b.arch.Spec)
+	for i := range r.Stills {
+		rows, at = append(rows, i), append(at, i*size)
+	}
+	mixed := mixup(rng, r, out, rows, at, out.crops, size, blendPixels)
+	rows, at = nil, nil
+	for i, h := range heard {
+		if h >= 0 {
+			rows, at = append(rows, r.Stills+i), append(at, h*b.arch.Spec.AudioSamples())
+		}
+	}
+	for row := range mixup(rng, r, out, rows, at, out.sounds, b.arch.Spec.AudioSamples(), blendSamples) {
+		mixed[row] = true
+	}
+	return mixed
+}
+
 // fixShape pads faces and sounds to the same number in each batch: another shape would be another compiled graph.
 func (b *batcher) fixShape(out *batch, size int) {
 	r := b.recipe
@@ -259,9 +309,9 @@ func (b *batcher) fixShape(out *batch, size int) {
 	}
 }
 
-// pair makes a row of a voice and a still of this batch that show the same emotion, or failing that the same
+// pair makes a row of a voice and a still of this batch, neither blended, that show the same emotion, or failing that the same
 // gender; the other task's label is left out, since the two are not one person.
-func (b *batcher) pair(rng *rand.Rand, out *batch, stills, voices, heard []int, row func(clip int, pick []int, hear int, weight float64, emotion, gender bool)) {
+func (b *batcher) pair(rng *rand.Rand, out *batch, stills, voices, heard []int, mixed map[int]bool, row func(clip int, pick []int, hear int, weight float64, emotion, gender bool)) {
 	v := rng.IntN(len(voices))
 	voice := b.data.Clips[b.data.Samples[voices[v]].Clip]
 	offset := rng.IntN(len(stills))
@@ -271,7 +321,7 @@ func (b *batcher) pair(rng *rand.Rand, out *batch, stills, voices, heard []int, 
 			still := b.data.Clips[b.data.Samples[stills[k]].Clip]
 			same := byEmotion && voice.Emotion >= 0 && still.Emotion == voice.Emotion ||
 				!byEmotion && voice.Gender >= 0 && still.Gender == voice.Gender
-			if same && heard[v] >= 0 {
+			if same && heard[v] >= 0 && !mixed[k] && !mixed[len(stills)+v] {
 				row(b.data.Samples[voices[v]].Clip, out.pick[k], heard[v], b.recipe.PairWeight, byEmotion, !byEmotion)
 				return
 			}
@@ -320,15 +370,6 @@ func target(label, classes int, smoothing float64) ([]float32, float32) {
 	}
 	t[label] += float32(1 - smoothing)
 	return t, 1
-}
-
-// rate is the learning rate at a step: a linear rise, then half a cosine to zero at the end of the last epoch.
-func (r Recipe) rate(step int) float64 {
-	if step < r.WarmupSteps {
-		return r.LearningRate * float64(step+1) / float64(r.WarmupSteps)
-	}
-	total := r.Epochs*r.StepsPerEpoch - r.WarmupSteps
-	return r.LearningRate * 0.5 * (1 + math.Cos(math.Pi*float64(step-r.WarmupSteps)/float64(max(total, 1))))
 }
 
 // dropLayer is a dropout layer: its width, and its rows in a batch.

@@ -30,8 +30,8 @@ func (p *pace) step(samples int, now time.Time) {
 }
 
 // report tells of a step.
-func (r *run) report(s stepResult, b *batch) {
-	r.pace.step(b.samples, time.Now())
+func (r *run) report(s stepResult, samples int) {
+	r.pace.step(samples, time.Now())
 	total := r.Recipe.Epochs * r.Recipe.StepsPerEpoch
 	p := Progress{
 		Stage: "train", Done: r.st.Step, Total: total, Left: r.pace.perStep * time.Duration(total-r.st.Step),

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
+	"strings"
 )
 
 // Recipe is everything that decides a training run, but for the data.
@@ -17,7 +21,9 @@ type Recipe struct {
 
 	Epochs        int `json:"epochs"`
 	StepsPerEpoch int `json:"steps_per_epoch"`
-	Patience      int `json:"patience"` // epochs without a better validation score before it stops early and keeps the best; 0: never, and the last is kept
+	Patience      int `json:"patience"` // epochs without a better stop_metric before it stops early and keeps the best; 0: never, and the last is kept
+	// StopMetric is what early stopping looks at, see stopMetrics.
+	StopMetric string `json:"stop_metric"`
 
 	// What a batch holds: stills and voices are single-sense samples, talking have both, pairs are made up of a
 	// still and a voice of the batch that share a label.
@@ -29,6 +35,11 @@ type Recipe struct {
 	Talking int `json:"talking"`
 	Pairs   int `json:"pairs"`
 
+	// How often samples of rare emotions come: "none", each clip as often as any other; "full", each emotion; "sqrt", between the
+	// two. Where stills have no emotion their gender counts.
+	StillBalance string `json:"still_balance"`
+	VoiceBalance string `json:"voice_balance"` // and of talking faces
+
 	StillWeight   float64 `json:"still_weight"` // of a row's loss, by kind
 	VoiceWeight   float64 `json:"voice_weight"`
 	TalkingWeight float64 `json:"talking_weight"`
@@ -37,10 +48,24 @@ type Recipe struct {
 	SenseDropout   float64 `json:"sense_dropout"` // chance that a talking row loses one of its senses
 	Dropout        float64 `json:"dropout"`
 	LabelSmoothing float64 `json:"label_smoothing"` // of the emotions; a half of it of the genders
-	LearningRate   float64 `json:"learning_rate"`   // Adam's, at its peak
-	WarmupSteps    int     `json:"warmup_steps"`    // linear rise; a cosine to zero follows
-	WeightDecay    float64 `json:"weight_decay"`    // decoupled (AdamW)
-	Clip           float64 `json:"clip"`            // of the gradient's global norm; 0: none
+	// Mixup (Zhang et al. 2018) blends a still with another still, or a voice with another voice, and their labels alike:
+	// MixupShare of them are blended, by shares drawn from Beta(MixupAlpha, MixupAlpha).
+	MixupShare float64 `json:"mixup_share"`
+	MixupAlpha float64 `json:"mixup_alpha"`
+
+	Optimizer    string  `json:"optimizer"`     // adamw, or adam, whose weight decay is a part of the gradient
+	LearningRate float64 `json:"learning_rate"` // at its peak
+	WarmupSteps  int     `json:"warmup_steps"`  // linear rise
+	Schedule     string  `json:"schedule"`      // what follows: cosine to zero, step or constant
+	DecayEpochs  int     `json:"decay_epochs"`  // of schedule step: every so many epochs
+	DecayFactor  float64 `json:"decay_factor"`  // of schedule step: it is multiplied by this
+	WeightDecay  float64 `json:"weight_decay"`
+	Clip         float64 `json:"clip"`       // of the gradient's global norm; 0: none
+	Accumulate   int     `json:"accumulate"` // batches whose gradients make one step
+	// EMA is the decay a step of a moving average of the weights, which is then what is judged and exported; 0: none.
+	EMA float64 `json:"ema"`
+
+	Augment Augment `json:"augment"`
 }
 
 //go:embed recipes/default.json
@@ -48,8 +73,8 @@ var defaultRecipe []byte
 
 // DefaultRecipe is the recipe of the default model.
 func DefaultRecipe() Recipe {
-	r, err := ParseRecipe(defaultRecipe)
-	if err != nil {
+	var r Recipe
+	if err := r.read(defaultRecipe); err != nil {
 		panic(err) // the embedded file is tested
 	}
 	return r
@@ -68,30 +93,61 @@ func ReadRecipe(path string) (Recipe, error) {
 	return r, nil
 }
 
-// ParseRecipe reads a recipe's JSON; unknown fields are errors, since a misspelt one would be left out silently.
+// ParseRecipe reads a recipe's JSON. What it leaves out is as in the default; unknown fields are errors, since a misspelt one would be
+// left out silently.
 func ParseRecipe(b []byte) (Recipe, error) {
-	var r Recipe
+	r := DefaultRecipe()
+	return r, r.read(b)
+}
+
+func (r *Recipe) read(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
-		return r, err
+	if err := d.Decode(r); err != nil {
+		return err
 	}
-	return r, r.check()
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more behind the recipe")
+	}
+	return r.check()
 }
 
 func (r Recipe) check() error {
 	if _, err := ParseWeighting(r.Weighting); err != nil {
 		return err
 	}
+	for _, c := range []struct {
+		field, value string
+		known        []string
+	}{
+		{"modal", r.Modal, []string{"multi", "audio", "video"}},
+		{"optimizer", r.Optimizer, []string{"adamw", "adam"}},
+		{"schedule", r.Schedule, []string{"cosine", "step", "constant"}},
+		{"still_balance", r.StillBalance, sortedKeys(balances)},
+		{"voice_balance", r.VoiceBalance, sortedKeys(balances)},
+		{"stop_metric", r.StopMetric, sortedKeys(stopMetrics)},
+	} {
+		if !slices.Contains(c.known, c.value) {
+			return fmt.Errorf("%s %q: known are %s", c.field, c.value, strings.Join(c.known, ", "))
+		}
+	}
 	switch {
-	case r.Modal != "multi" && r.Modal != "audio" && r.Modal != "video":
-		return fmt.Errorf("modal %q: want multi, audio or video", r.Modal)
 	case r.Epochs < 1 || r.StepsPerEpoch < 1:
 		return fmt.Errorf("epochs %d, steps_per_epoch %d: want at least 1", r.Epochs, r.StepsPerEpoch)
 	case r.Stills < 0 || r.Voices < 0 || r.Talking < 0 || r.Pairs < 0 || r.Stills+r.Voices+r.Talking < 2:
 		return fmt.Errorf("stills %d, voices %d, talking %d, pairs %d: want none negative and at least two samples a batch", r.Stills, r.Voices, r.Talking, r.Pairs)
 	case r.LearningRate <= 0 || r.Dropout < 0 || r.Dropout >= 1 || r.LabelSmoothing < 0 || r.LabelSmoothing >= 1 || r.SenseDropout < 0 || r.SenseDropout > 1 || r.EmotionStills < 0 || r.EmotionStills > 1:
 		return fmt.Errorf("learning_rate %g, dropout %g, label_smoothing %g, sense_dropout %g, emotion_stills %g: out of range", r.LearningRate, r.Dropout, r.LabelSmoothing, r.SenseDropout, r.EmotionStills)
+	case r.MixupShare < 0 || r.MixupShare > 1 || r.MixupShare > 0 && !(r.MixupAlpha > 0 && r.MixupAlpha <= 100):
+		return fmt.Errorf("mixup_share %g, mixup_alpha %g: want a share from 0 to 1 and an alpha above 0", r.MixupShare, r.MixupAlpha)
+	case r.WarmupSteps < 0 || r.WeightDecay < 0 || r.Clip < 0 || r.Patience < 0:
+		return fmt.Errorf("warmup_steps %d, weight_decay %g, clip %g, patience %d: want none negative", r.WarmupSteps, r.WeightDecay, r.Clip, r.Patience)
+	case r.Schedule == "step" && (r.DecayEpochs < 1 || !(r.DecayFactor > 0 && r.DecayFactor <= 1)):
+		return fmt.Errorf("decay_epochs %d, decay_factor %g: schedule step wants at least 1 epoch and a factor above 0, at most 1", r.DecayEpochs, r.DecayFactor)
+	case r.Accumulate < 1 || r.Accumulate > 1000:
+		return fmt.Errorf("accumulate %d: want 1 to 1000 batches a step", r.Accumulate)
+	case !(r.EMA >= 0 && r.EMA < 1):
+		return fmt.Errorf("ema %g: want a decay from 0 to below 1, such as 0.999", r.EMA)
 	}
-	return nil
+	return errors.Join(r.Augment.Sound.check(), r.Augment.Face.check())
 }

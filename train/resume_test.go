@@ -334,3 +334,19 @@ func TestDivergedRunKeepsItsCheckpoint(t *testing.T) {
 		t.Errorf("a checkpoint of step %d was written from a network that is lost", step)
 	}
 }
+
+// interrupt runs o up to a step and sets it to resume.
+func interrupt(t *testing.T, o *Options, data *Prepared, step int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o.Progress = func(p Progress) {
+		if p.Stage == "train" && p.Done == step {
+			cancel()
+		}
+	}
+	if _, err := o.train(ctx, data); !errors.Is(err, context.Canceled) {
+		t.Fatalf("interrupted run ended with %v", err)
+	}
+	o.Resume, o.Progress = true, func(Progress) {}
+}

@@ -148,10 +148,11 @@ func (r *run) epoch(ctx context.Context) error {
 	next := r.st
 	next.Epoch++
 	mean := next.Sums.mean()
+	score := stopMetrics[r.Recipe.StopMetric](v)
 	// Without early stopping the last epoch is kept: the learning rate has come to zero there, and a choice among
 	// epochs by the validation split would flatter what is measured on it.
-	if r.Recipe.Patience == 0 || next.Best == 0 || v.score > next.BestScore {
-		next.Best, next.BestScore = next.Epoch, v.score
+	if r.Recipe.Patience == 0 || next.Best == 0 || score > next.BestScore {
+		next.Best, next.BestScore = next.Epoch, score
 		r.contract.TaskWeights = infer.TaskWeights{Emotion: mean.Weights[0], Gender: mean.Weights[1]}
 		b, err := export(r.net.arch, w, r.contract)
 		if err == nil {
@@ -173,7 +174,7 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	r.reported(&judged{what: fmt.Sprintf("epoch %d", next.Epoch), labels: r.contract.Labels(), sets: v.sets, all: v.all}, false)
 	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept %.4f of epoch %d",
-		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0], mean.Weights[1], v.score, next.BestScore, next.Best))
+		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0], mean.Weights[1], score, next.BestScore, next.Best))
 	return nil
 }
 
@@ -185,9 +186,9 @@ func (r *run) trainSteps(ctx context.Context) error {
 	finished := make(chan struct{})
 	go func(step int) { // makes batches while the last is trained on; ends with ctx
 		defer close(finished)
-		for ; step < end; step++ {
+		for i := step * r.Recipe.Accumulate; i < end*r.Recipe.Accumulate; i++ {
 			select {
-			case ready <- r.batches.batch(step):
+			case ready <- r.batches.batch(i):
 			case <-ctx.Done():
 				return
 			}
@@ -196,17 +197,18 @@ func (r *run) trainSteps(ctx context.Context) error {
 	defer func() { cancel(); <-finished }()
 	for r.st.Step < end {
 		asked := time.Now()
-		var b *batch
-		select {
-		case b = <-ready:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		batches := make([]*batch, r.Recipe.Accumulate)
+		for i := range batches {
+			select {
+			case batches[i] = <-ready:
+			case <-ctx.Done():
+			}
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil { // between steps, never within one
 			return context.Cause(ctx)
 		}
 		r.st.Sums.Waited += time.Since(asked).Seconds()
-		result, err := r.net.train(b)
+		result, err := r.net.trainAll(batches)
 		if err != nil {
 			return fmt.Errorf("epoch %d, step %d: %w", r.st.Epoch+1, r.st.Step+1, err)
 		}
@@ -220,7 +222,7 @@ func (r *run) trainSteps(ctx context.Context) error {
 			return fmt.Errorf("run: %w", err)
 		}
 		r.tick()
-		r.report(result, b)
+		r.report(result, len(batches)*batches[0].samples)
 		// At an epoch's end the checkpoint waits for its validation.
 		due := r.CheckpointSteps > 0 && r.st.Step%r.CheckpointSteps == 0 || r.CheckpointEvery > 0 && time.Since(r.lastSaved) >= r.CheckpointEvery
 		if due && r.st.Step < end {

@@ -82,6 +82,7 @@ type about struct {
 	Git     gitState  `json:"git"`
 	Go      string    `json:"go"`
 	Network string    `json:"network"` // as in the checkpoints
+	Backend string    `json:"backend"`
 	Data    []dataSum `json:"data"`
 	Resumed []resumed `json:"resumed,omitempty"`
 }
@@ -119,7 +120,7 @@ func builtFrom() (g gitState, goVersion string) {
 func (o *Options) describeRun(network string, data []dataSum, st state) error {
 	git, goVersion := builtFrom()
 	now := time.Now().UTC().Truncate(time.Second)
-	a := about{Version: 1, Begun: now, Tandem: o.Version, Git: git, Go: goVersion, Network: network, Data: data}
+	a := about{Version: 1, Begun: now, Tandem: o.Version, Git: git, Go: goVersion, Network: network, Backend: o.Backend, Data: data}
 	if st.Step > 0 {
 		old, err := o.readAbout()
 		if err != nil {
@@ -127,6 +128,9 @@ func (o *Options) describeRun(network string, data []dataSum, st state) error {
 		}
 		if err := sameData(old.Data, data); err != nil {
 			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run", o.Run, ErrRunOther, err)
+		}
+		if old.Backend != o.Backend {
+			o.Log(fmt.Sprintf("the run was begun with --backend %s: with %s it will not be what it would have been, bit for bit", old.Backend, o.Backend))
 		}
 		a = old
 		a.Resumed = append(a.Resumed, resumed{At: now, Step: st.Step, Git: git})

@@ -27,6 +27,7 @@ type Options struct {
 	// SplitBy and AllowSpeakerOverlap are as in SetOptions.
 	SplitBy             string
 	AllowSpeakerOverlap bool
+	Backend             string // see newBackend; "": DefaultBackend
 	// A checkpoint is written at the end of each epoch, and within one as often as either says; 0: not for its sake.
 	CheckpointSteps int
 	CheckpointEvery time.Duration
@@ -156,7 +157,10 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 	if len(val.Samples) == 0 {
 		return nil, errors.New("training: the data has no validation split, which early stopping and calibration need; mark some clips val")
 	}
-	backend, err := openBackend()
+	if o.Backend == "" {
+		o.Backend = DefaultBackend
+	}
+	backend, err := newBackend(o.Backend)
 	if err != nil {
 		return nil, err
 	}

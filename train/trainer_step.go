@@ -4,12 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strings"
-	"sync"
 
 	"github.com/gomlx/compute"
-	onnxbackend "github.com/gomlx/compute-onnx"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -17,22 +14,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 
-	"tandem/infer"
 	"tandem/pipeline"
 )
-
-var openBackend = sync.OnceValues(func() (compute.Backend, error) {
-	lib, err := infer.FindRuntime()
-	if err != nil {
-		return nil, err
-	}
-	// compute-onnx would fetch a runtime of its own where it finds none; ours is pinned.
-	onnxbackend.EnableAutoInstall(false)
-	if os.Getenv("GOMLX_NO_AUTO_INSTALL") == "" {
-		os.Setenv("GOMLX_NO_AUTO_INSTALL", "1")
-	}
-	return onnxbackend.New("cpu," + lib)
-})
 
 // network is the trained state: the variables, the optimizer's moments, and the compiled step.
 type network struct {
@@ -42,6 +25,7 @@ type network struct {
 	backend   compute.Backend
 	store     *model.Store
 	step      *model.Exec
+	gather    *model.Exec // of a step's batches but the last: their gradients are added up
 }
 
 func newNetwork(arch Arch, weighting Weighting, recipe Recipe, backend compute.Backend) (*network, error) {
@@ -50,8 +34,14 @@ func newNetwork(arch Arch, weighting Weighting, recipe Recipe, backend compute.B
 	}
 	n := &network{arch: arch, weighting: weighting, recipe: recipe, backend: backend, store: model.NewStore()}
 	var err error
-	n.step, err = model.NewExec(backend, n.store, n.stepGraph)
-	return n, err
+	for i, exec := range []**model.Exec{&n.gather, &n.step} {
+		if *exec, err = model.NewExec(backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
+			return n.stepGraph(root, in, i == 1)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
 }
 
 // batch is what one step reads. Rows pick their senses from the encoded faces and sounds, so that a face or a voice
@@ -79,8 +69,8 @@ type stepResult struct {
 	GradNorm               float64
 }
 
-// stepGraph is one step of training: forward, joint loss, gradients, clipping, update.
-func (n *network) stepGraph(root *model.Scope, in []*graph.Node) []*graph.Node {
+// stepGraph is one step of training: forward, joint loss, gradients, and, with the last batch of a step, their update.
+func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*graph.Node {
 	g := in[0].Graph()
 	n.store.SetTraining(g, true)
 	crops, sounds, pick, hear, emotion, gender, ew, gw, lr := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7], in[8]
@@ -94,28 +84,16 @@ func (n *network) stepGraph(root *model.Scope, in []*graph.Node) []*graph.Node {
 	w := &graphOps{scope: root.At("loss"), graph: g}
 	joint, weights := n.weighting.joint(w, losses, []int{n.arch.Emotions, n.arch.Genders})
 
-	// The task weights are a scope of their own: neither weight decay nor clipping may touch the paper's loss.
 	netVars, lossVars := trainable(root.At("net"), g), trainable(root.At("loss"), g)
 	grads := graph.Gradient(joint, append(append([]*graph.Node{}, netVars...), lossVars...)...)
 	netGrads, lossGrads := grads[:len(netVars)], grads[len(netVars):]
-	norm := graph.Sqrt(graph.AddScalar(sumSquares(netGrads), 1e-12))
-	if c := n.recipe.Clip; c > 0 {
-		scale := graph.MinScalar(graph.MulScalar(graph.Reciprocal(norm), c), 1)
-		for i := range netGrads {
-			netGrads[i] = graph.Mul(netGrads[i], scale)
-		}
+	var norm *graph.Node
+	if last {
+		norm = n.update(root, netGrads, lossGrads, lr)
+	} else {
+		norm = graph.Sqrt(sumSquares(n.accumulated(root.At("net"), netGrads, false)))
+		n.accumulated(root.At("loss"), lossGrads, false)
 	}
-	update := func(scope *model.Scope, grads []*graph.Node, decay float64) {
-		if len(grads) == 0 {
-			return
-		}
-		optimizer.LearningRateVar(scope, lr.DType(), n.recipe.LearningRate).SetNodeValue(lr)
-		optimizer.Adam().WeightDecay(decay).Epsilon(1e-7).Done().(interface {
-			UpdateGraphWithGradients(*model.Scope, []*graph.Node, dtypes.DType)
-		}).UpdateGraphWithGradients(scope, grads, lr.DType())
-	}
-	update(root.At("net"), netGrads, n.recipe.WeightDecay)
-	update(root.At("loss"), lossGrads, 0)
 	return []*graph.Node{joint, losses[0], losses[1], weights, norm}
 }
 
@@ -193,8 +171,32 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 // errDiverged is a loss that is not a number.
 var errDiverged = errors.New("the loss is not a number")
 
-// train runs one step. GoMLX panics while it builds a graph; that comes back as an error.
-func (n *network) train(b *batch) (r stepResult, err error) {
+// train runs a step of one batch.
+func (n *network) train(b *batch) (stepResult, error) { return n.run(n.step, b) }
+
+// trainAll runs a step of several batches; what it reports is their mean.
+func (n *network) trainAll(batches []*batch) (mean stepResult, err error) {
+	var sums epochSums
+	for i, b := range batches {
+		exec := n.gather
+		if i == len(batches)-1 {
+			exec = n.step
+		}
+		r, err := n.run(exec, b)
+		if err != nil {
+			return r, err
+		}
+		sums.add(r)
+		mean.GradNorm = r.GradNorm // the last one's is that of all
+	}
+	norm := mean.GradNorm
+	mean = sums.mean()
+	mean.GradNorm = norm
+	return mean, nil
+}
+
+// run runs a batch. GoMLX panics while it builds a graph; that comes back as an error.
+func (n *network) run(exec *model.Exec, b *batch) (r stepResult, err error) {
 	in := n.inputs(b)
 	defer func() {
 		// Without this each step keeps its inputs: about 0.8 MB.
@@ -206,7 +208,7 @@ func (n *network) train(b *batch) (r stepResult, err error) {
 	for i, t := range in {
 		args[i] = t
 	}
-	out, err := n.step.Call(args...)
+	out, err := exec.Call(args...)
 	if err != nil {
 		return r, fmt.Errorf("training step: %w", err)
 	}
@@ -225,14 +227,18 @@ func (n *network) train(b *batch) (r stepResult, err error) {
 
 func scalar(t *tensors.Tensor) float64 { return float64(tensors.ToScalar[float32](t)) }
 
-// weights copies the network's parameters.
+// weights copies the network's parameters, or their averages where there are any.
 func (n *network) weights() weights {
 	w := weights{}
 	for v := range n.store.RootScope().At("net").IterVariables() {
 		if strings.HasPrefix(v.Path(), "/net/"+optimizer.Scope) || strings.HasPrefix(v.Path(), "/net/"+optimizer.AdamDefaultScope) {
 			continue // the optimizer's own
 		}
-		value := v.MustValue()
+		now := v
+		if a := n.averaged(v); a != nil {
+			now = a
+		}
+		value := now.MustValue()
 		w[v.Path()[len("/net/"):]] = weight{dims: value.Shape().Dimensions, data: tensors.MustCopyFlatData[float32](value)}
 	}
 	return w

@@ -1,0 +1,19 @@
+package train
+
+import "math"
+
+// rate is the learning rate at a step: a linear rise over the warm-up, then what the schedule says.
+func (r Recipe) rate(step int) float64 {
+	if step < r.WarmupSteps {
+		return r.LearningRate * float64(step+1) / float64(r.WarmupSteps)
+	}
+	switch r.Schedule {
+	case "constant":
+		return r.LearningRate
+	case "step":
+		return r.LearningRate * math.Pow(r.DecayFactor, float64(step/(r.StepsPerEpoch*r.DecayEpochs)))
+	}
+	// Half a cosine, to zero at the end of the last epoch (Loshchilov and Hutter 2017, without restarts).
+	total := r.Epochs*r.StepsPerEpoch - r.WarmupSteps
+	return r.LearningRate * 0.5 * (1 + math.Cos(math.Pi*float64(step-r.WarmupSteps)/float64(max(total, 1))))
+}
