@@ -364,3 +364,18 @@ func TestCanonicalFacesAreTheMedians(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryVoiceOfRAVDESSIsHeard: some are recorded so softly that a live pipeline takes them for silence.
+func TestEveryVoiceOfRAVDESSIsHeard(t *testing.T) {
+	clips, _, err := LoadData("ravdess", filepath.Join(testData(t), "ravdess"), DefaultLabels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Prepare(t.Context(), clips, DefaultSpec, newFinder().make, t.TempDir(), 2, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range p.Skipped {
+		t.Error(s.Err)
+	}
+}
