@@ -23,6 +23,9 @@ type Options struct {
 	Threads int
 	// NoVideo and NoAudio leave that sense out.
 	NoVideo, NoAudio bool
+	// From leaves out what lies well before this time in a file, where that can be found without reading it all: what is
+	// handed out begins at or before From, and times are those of the whole.
+	From time.Duration
 }
 
 // Open opens what the user named: a file (mp4, webm, avi, flv, mkv, mpg, wav, flac, mp3, jpg, png, bmp, webp, ...),
@@ -44,7 +47,7 @@ func Open(ctx context.Context, input string, o Options) (Source, error) {
 		return NewPattern(p), nil
 	}
 	in, err := av.Open(ctx, input, av.Options{
-		Timeout: o.Timeout, Threads: o.Threads, MinFrameInterval: o.MinFrameInterval, NoVideo: o.NoVideo, NoAudio: o.NoAudio,
+		Timeout: o.Timeout, Threads: o.Threads, MinFrameInterval: o.MinFrameInterval, NoVideo: o.NoVideo, NoAudio: o.NoAudio, From: o.From,
 	})
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ type partSource struct {
 // openPart opens the clip's part of its Video. Its sound is left out where the clip has an Audio of its own.
 func openPart(ctx context.Context, c *Clip) (capture.Source, error) {
 	part := c.Start > 0 || c.End > 0
-	src, err := capture.Open(ctx, c.Video, capture.Options{NoAudio: part && c.Audio != ""})
+	src, err := capture.Open(ctx, c.Video, capture.Options{NoAudio: part && c.Audio != "", From: c.Start})
 	if err != nil || !part && c.Crop.Empty() {
 		return src, err
 	}

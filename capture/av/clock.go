@@ -29,6 +29,13 @@ const (
 	audio
 )
 
+// begin makes t a time to be believed, and what is near to it, for an input that was not read from its start.
+func (c *clock) begin(t time.Duration) {
+	for i := range c.tracks {
+		c.tracks[i].next = t - maxJump/2
+	}
+}
+
 // at gives the media time of an item of length whose time in the container is raw, or not known.
 func (c *clock) at(stream int, raw time.Duration, known bool, length time.Duration) time.Duration {
 	tr, other := &c.tracks[stream], &c.tracks[1-stream]

@@ -46,6 +46,9 @@ type Options struct {
 	// forgiven). They are decoded, as later ones build on them, but not converted. 0 hands out all.
 	MinFrameInterval time.Duration
 	NoVideo, NoAudio bool // leave that out
+	// From, of a file, leaves out what lies well before this time, as far as the container can find its way: what is
+	// handed out begins at or before From, and times are those of the whole. A file that cannot is read whole.
+	From time.Duration
 }
 
 // Info says what an Input holds.
@@ -94,6 +97,7 @@ type Input struct {
 	pending []Media
 	got     bool // anything at all
 	bad     int  // reads failed in a row
+	sought  bool // the first item may have any time
 	stats   Stats
 	why     error // what was wrong with the last packet that could not be decoded
 	end     error // what Read says from now on, nil while there is more
@@ -187,7 +191,24 @@ func (in *Input) open(ctx context.Context, input string) error {
 	if r := C.avformat_find_stream_info(in.fmt, nil); r < 0 {
 		return in.failed(ctx, r, true)
 	}
-	return in.choose()
+	if err := in.choose(); err != nil {
+		return err
+	}
+	in.seek()
+	return nil
+}
+
+// seekMargin is how much earlier than From is sought: sound is stored up to this much later than the picture it goes with.
+const seekMargin = time.Second
+
+func (in *Input) seek() {
+	to := in.o.From - seekMargin
+	if to <= 0 || in.isURL || in.pipe >= 0 || in.info.Still {
+		return
+	}
+	in.arm()
+	at := C.int64_t((in.origin + to).Microseconds())
+	in.sought = C.av_seek_frame(in.fmt, -1, at, C.AVSEEK_FLAG_BACKWARD) >= 0
 }
 
 // target checks what can be checked before libav is asked, and gives the name by which libav knows the input.
@@ -486,6 +507,10 @@ func (in *Input) decode(kind int, pkt *C.AVPacket) error {
 		raw, known := time.Duration(0), f.best_effort_timestamp != C.AV_NOPTS_VALUE
 		if known {
 			raw = duration(f.best_effort_timestamp, st.time_base) - in.origin
+			if in.sought {
+				in.sought = false
+				in.clock.begin(raw)
+			}
 		}
 		if kind == audio {
 			return in.sound(f, raw, known)
@@ -544,7 +569,7 @@ func (in *Input) finish() error {
 	if in.ranShort() {
 		in.stats.Truncated = true
 	}
-	if !in.got && len(in.pending) == 0 {
+	if !in.got && len(in.pending) == 0 && in.o.From == 0 {
 		if in.why != nil {
 			return fmt.Errorf("%w: %w", ErrNotMedia, in.why)
 		}
