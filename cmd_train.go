@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"tandem/infer"
+	"tandem/pipeline"
 	"tandem/train"
 )
 
@@ -59,6 +61,10 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 	if o.seeded {
 		recipe.Seed = o.seed
 	}
+	begin, err := o.fineTune(&recipe)
+	if err != nil {
+		return err
+	}
 	cache, err := o.cacheDir()
 	if err != nil {
 		return err
@@ -69,7 +75,7 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 	result, err := train.Run(ctx, train.Options{
 		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume, Cache: cache, Workers: o.workers, Version: version(),
 		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
-		Backend: o.backend, CheckpointSteps: o.ckptSteps, CheckpointEvery: seconds(60 * o.ckptMins),
+		Init: begin, Backend: o.backend, CheckpointSteps: o.ckptSteps, CheckpointEvery: seconds(60 * o.ckptMins),
 		Progress: func(p train.Progress) {
 			text := p.Text
 			if p.Left > 0 {
@@ -89,6 +95,58 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 	_, err = fmt.Fprintf(c.out, "%s: %d parameters, %d bytes, from epoch %d; %d clips skipped\n",
 		o.out, result.Parameters, len(result.Model), result.Best, len(result.Skipped))
 	return err
+}
+
+// fineTune reads --init and sets what it, --emotions, --genders and --freeze say of the recipe.
+func (o *options) fineTune(recipe *train.Recipe) (begin *train.Init, err error) {
+	if o.init != "" {
+		if begin, err = readInit(o.init); err != nil {
+			return nil, err
+		}
+		recipe.Arch = begin.Sizes() // the recipe's sizes are of new networks
+		recipe.Emotions, recipe.Genders = begin.Labels.Emotions, begin.Labels.Genders
+	}
+	var manifest pipeline.Labels
+	if o.emotions == "manifest" || o.genders == "manifest" {
+		if manifest, err = train.ManifestLabels(o.data); err != nil {
+			return nil, fmt.Errorf("labels: %w", err)
+		}
+	}
+	for _, l := range []struct {
+		flag, value string
+		manifest    []string
+		to          *[]string
+	}{{"emotions", o.emotions, manifest.Emotions, &recipe.Emotions}, {"genders", o.genders, manifest.Genders, &recipe.Genders}} {
+		switch l.value {
+		case "":
+		case "manifest":
+			*l.to = l.manifest
+		default:
+			*l.to = strings.Split(l.value, ",")
+		}
+	}
+	if o.freeze != "" {
+		recipe.Freeze = strings.Split(o.freeze, ",")
+	}
+	return begin, nil
+}
+
+// readInit reads the network of a model, a checkpoint, a run's folder, or the embedded model.
+func readInit(name string) (*train.Init, error) {
+	if name == "default" {
+		return train.ReadInit(name, infer.DefaultModel())
+	}
+	path := name
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		if path, err = train.LastCheckpoint(name); err != nil {
+			return nil, err
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, bare(path, err)
+	}
+	return train.ReadInit(path, b)
 }
 
 // cacheDir is where prepared samples are kept.

@@ -68,6 +68,9 @@ type options struct {
 	seed              uint64
 	run               string
 	resume            bool
+	init              string
+	emotions, genders string
+	freeze            string
 	backend           string
 	ckptSteps         int
 	ckptMins          float64 // minutes
@@ -174,6 +177,10 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&o.seed, "seed", 0, "seed `N` of all that is random (default: the recipe's)")
 	f.StringVar(&o.run, "run", "", "`DIR` for the run's log and checkpoints (default: beside the model, NAME.run)")
 	f.BoolVar(&o.resume, "resume", false, "go on where the run in --run stopped, by its recipe unless --recipe is given")
+	f.StringVar(&o.init, "init", "", "begin with the network of a `MODEL` (ONNX), of a run's folder or checkpoint, or of default, the embedded model")
+	f.StringVar(&o.emotions, "emotions", "", "`LABELS` to tell apart, separated by commas, or manifest: those of the manifests (default: those of --init, else the recipe's)")
+	f.StringVar(&o.genders, "genders", "", "the same for genders, `LABELS` or manifest")
+	f.StringVar(&o.freeze, "freeze", "", "`PARTS` that keep their parameters, separated by commas: "+strings.Join(train.Parts, ", "))
 	f.StringVar(&o.backend, "backend", train.DefaultBackend, "`WHAT` computes: onnx (ONNX Runtime), go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs; its plugin is yours to install)")
 	f.Float64Var(&o.ckptMins, "checkpoint-minutes", 10, "write a checkpoint every `MINUTES`, and after each epoch; 0: after each epoch only")
 	f.IntVar(&o.ckptSteps, "checkpoint-steps", 0, "write a checkpoint every `N` steps too")

@@ -191,7 +191,10 @@ type checkpoints struct {
 	write func(path string, b []byte) error // writeBytes but in tests
 }
 
-const keepCheckpoints = 2
+const (
+	checkpointsDir  = "checkpoints" // in the run's folder
+	keepCheckpoints = 2
+)
 
 func (k checkpoints) path(step int) string {
 	return filepath.Join(k.dir, fmt.Sprintf("step-%08d.ckpt", step))
@@ -256,6 +259,19 @@ func (k checkpoints) last(damaged func(error)) (*checkpoint, error) {
 		damaged(err)
 	}
 	return nil, broken
+}
+
+// LastCheckpoint is the newest whole checkpoint of the run in a folder.
+func LastCheckpoint(run string) (string, error) {
+	k := checkpoints{dir: filepath.Join(run, checkpointsDir)}
+	c, err := k.last(func(error) {})
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("run folder %s: %w", run, err)
+	case c == nil:
+		return "", fmt.Errorf("run folder %s: it holds no checkpoint", run)
+	}
+	return k.path(c.State.Step), nil
 }
 
 func readCheckpoint(path string) (*checkpoint, error) {

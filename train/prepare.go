@@ -277,9 +277,11 @@ func (w *cutter) one(ctx context.Context, i int) (cached bool, err error) {
 			return true, nil
 		}
 		if w.looks == nil {
-			if w.looks, err = w.finder(); err != nil {
+			looks, err := w.finder()
+			if err != nil { // what came with it may be a nil that is none as an interface
 				return false, &finderError{err}
 			}
+			w.looks = looks
 		}
 		cut, cutErr := cutClip(ctx, clip, w.spec, w.looks)
 		if again, err := keyOf(ctx, clip, w.spec, w.book); err != nil || again != key {

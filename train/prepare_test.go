@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/png"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,6 +98,21 @@ func testClips(t *testing.T) []Clip {
 	return []Clip{
 		clip("a", "", voice, 0, 0, SplitVal), clip("b", still, "", 1, 1, SplitVal), clip("ab", still, voice, 1, -1, SplitTrain),
 		clip("c", "", silent, 1, 1, SplitVal), clip("d", text, "", 1, 1, SplitVal),
+	}
+}
+
+// A finder that could not be made may come as a nil pointer in an interface, which is not nil.
+func TestFinderThatCannotBeMadeIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.wav")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("no detector here")
+	_, err := Prepare(t.Context(), []Clip{{Audio: path, ID: "a.wav"}}, DefaultSpec, func() (pipeline.FaceFinder, error) {
+		return (*infer.BlazeFace)(nil), broken
+	}, "", 1, nil)
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v, want the finder's error", err)
 	}
 }
 

@@ -18,6 +18,10 @@ type Recipe struct {
 	Weighting string `json:"weighting"` // see ParseWeighting
 	Modal     string `json:"modal"`     // multi, audio or video: which senses are trained
 	Arch      Arch   `json:"arch"`
+	// Emotions and Genders are the labels that the network tells apart, in the order of its outputs.
+	Emotions []string `json:"emotions"`
+	Genders  []string `json:"genders"`
+	Freeze   []string `json:"freeze"` // Parts that are not trained
 
 	Epochs        int `json:"epochs"`
 	StepsPerEpoch int `json:"steps_per_epoch"`
@@ -149,5 +153,5 @@ func (r Recipe) check() error {
 	case !(r.EMA >= 0 && r.EMA < 1):
 		return fmt.Errorf("ema %g: want a decay from 0 to below 1, such as 0.999", r.EMA)
 	}
-	return errors.Join(r.Augment.Sound.check(), r.Augment.Face.check())
+	return errors.Join(checkLabels("emotion", r.Emotions), checkLabels("gender", r.Genders), checkFreeze(r.Freeze), r.Augment.Sound.check(), r.Augment.Face.check())
 }

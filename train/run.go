@@ -77,13 +77,16 @@ type run struct {
 	pace      pace
 }
 
+// networkName is what describeNetwork writes.
+type networkName struct {
+	Arch   Arch            `json:"arch"`
+	Spec   pipeline.Spec   `json:"windows"`
+	Labels pipeline.Labels `json:"labels"`
+}
+
 // describeNetwork names the network that variables belong to.
 func describeNetwork(a Arch, labels pipeline.Labels) string {
-	b, err := json.Marshal(struct {
-		Arch   Arch          `json:"arch"`
-		Spec   pipeline.Spec `json:"windows"`
-		Labels pipeline.Labels
-	}{a, a.Spec, labels})
+	b, err := json.Marshal(networkName{a, a.Spec, labels})
 	if err != nil {
 		panic(err) // plain fields
 	}
@@ -113,6 +116,8 @@ func (r *run) open() error {
 		}
 		r.st = last.State
 		r.Log(fmt.Sprintf("going on after step %d (epoch %d)", r.st.Step, r.st.Epoch))
+	} else if err := r.begin(); err != nil {
+		return err
 	}
 	recipe, err := json.MarshalIndent(r.Recipe, "", "  ")
 	if err != nil {
@@ -131,6 +136,25 @@ func (r *run) open() error {
 		return fmt.Errorf("run: %w", err)
 	}
 	r.clock, r.lastSaved = time.Now(), time.Now()
+	return nil
+}
+
+// begin gives a run that has no checkpoint yet its first parameters, where they come from another network.
+func (r *run) begin() error {
+	if r.Init == nil {
+		if a, err := r.readAbout(); r.Resume && err == nil && a.Init != nil {
+			return fmt.Errorf("run folder %s: the run began with --init %s and has no checkpoint yet: give that again", r.Run, a.Init.Name)
+		}
+		return nil
+	}
+	notes, err := r.net.begin(r.Init, r.Recipe.Labels())
+	if err != nil {
+		return err
+	}
+	r.Log(fmt.Sprintf("beginning with the network of %s", r.Init.Name))
+	for _, n := range notes {
+		r.Log(n)
+	}
 	return nil
 }
 

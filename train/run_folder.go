@@ -84,7 +84,14 @@ type about struct {
 	Network string    `json:"network"` // as in the checkpoints
 	Backend string    `json:"backend"`
 	Data    []dataSum `json:"data"`
+	Init    *initName `json:"init,omitempty"`
 	Resumed []resumed `json:"resumed,omitempty"`
+}
+
+// initName names the network that a run began with.
+type initName struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
 }
 
 // resumed is one of the times that a run went on.
@@ -121,6 +128,9 @@ func (o *Options) describeRun(network string, data []dataSum, st state) error {
 	git, goVersion := builtFrom()
 	now := time.Now().UTC().Truncate(time.Second)
 	a := about{Version: 1, Begun: now, Tandem: o.Version, Git: git, Go: goVersion, Network: network, Backend: o.Backend, Data: data}
+	if o.Init != nil {
+		a.Init = &initName{o.Init.Name, o.Init.SHA256}
+	}
 	if st.Step > 0 {
 		old, err := o.readAbout()
 		if err != nil {

@@ -24,6 +24,7 @@ type Options struct {
 	Resume  bool   // go on where the run in Run stopped; without it, Run must not hold one
 	Cache   string // folder for cut windows; "" keeps none
 	Workers int    // that cut windows; 0: one a core
+	Init    *Init  // a network to begin with; nil: a new one
 	// SplitBy and AllowSpeakerOverlap are as in SetOptions.
 	SplitBy             string
 	AllowSpeakerOverlap bool
@@ -94,7 +95,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 
 // prepare loads and cuts all data.
 func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
-	sets, err := LoadSets(SetOptions{Data: o.Data, Labels: DefaultLabels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
+	sets, err := LoadSets(SetOptions{Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
 		o.Log(fmt.Sprintf("the cache is not kept, so that the next run cuts all clips again: %v; choose a folder by --cache", p.CacheErr))
 	}
 	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached, len(p.Samples), len(p.Skipped)))
-	warnings, err := p.checkTasks(o.Recipe, DefaultLabels())
+	warnings, err := p.checkTasks(o.Recipe, o.Recipe.Labels())
 	for _, w := range warnings {
 		o.Log(w)
 	}
@@ -142,7 +143,7 @@ func (p *Prepared) only(split string) *Prepared {
 }
 
 func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
-	labels := DefaultLabels()
+	labels := o.Recipe.Labels()
 	arch := o.Recipe.Arch
 	arch.Spec, arch.Emotions, arch.Genders = data.Spec, len(labels.Emotions), len(labels.Genders)
 	weighting, err := ParseWeighting(o.Recipe.Weighting)
@@ -169,8 +170,8 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 		return nil, err
 	}
 	r := &run{
-		Options: o, net: net, batches: batches, validator: newValidator(arch, val), data: sumData(data), network: describeNetwork(arch, labels),
-		saved: checkpoints{dir: filepath.Join(o.Run, "checkpoints"), write: writeBytes},
+		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: sumData(data), network: describeNetwork(arch, labels),
+		saved: checkpoints{dir: filepath.Join(o.Run, checkpointsDir), write: writeBytes},
 	}
 	if o.write != nil {
 		r.saved.write = o.write

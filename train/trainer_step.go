@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -12,7 +11,6 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/ml/train/optimizer"
 
 	"tandem/pipeline"
 )
@@ -84,6 +82,7 @@ func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*g
 	w := &graphOps{scope: root.At("loss"), graph: g}
 	joint, weights := n.weighting.joint(w, losses, []int{n.arch.Emotions, n.arch.Genders})
 
+	n.freeze(root.At("net"))
 	netVars, lossVars := trainable(root.At("net"), g), trainable(root.At("loss"), g)
 	grads := graph.Gradient(joint, append(append([]*graph.Node{}, netVars...), lossVars...)...)
 	netGrads, lossGrads := grads[:len(netVars)], grads[len(netVars):]
@@ -231,8 +230,8 @@ func scalar(t *tensors.Tensor) float64 { return float64(tensors.ToScalar[float32
 func (n *network) weights() weights {
 	w := weights{}
 	for v := range n.store.RootScope().At("net").IterVariables() {
-		if strings.HasPrefix(v.Path(), "/net/"+optimizer.Scope) || strings.HasPrefix(v.Path(), "/net/"+optimizer.AdamDefaultScope) {
-			continue // the optimizer's own
+		if ofOptimizer(v.Path()) {
+			continue
 		}
 		now := v
 		if a := n.averaged(v); a != nil {

@@ -24,14 +24,15 @@ type validation struct {
 // voice without a face, go through a network of one frame: its answer is the same, since a face that does not
 // change brings no motion, at an eighth of the work.
 type validator struct {
-	arch Arch
-	data *Prepared
-	one  []int // samples that one frame tells
-	many []int
+	arch   Arch
+	labels pipeline.Labels
+	data   *Prepared
+	one    []int // samples that one frame tells
+	many   []int
 }
 
-func newValidator(arch Arch, data *Prepared) *validator {
-	v := &validator{arch: arch, data: data}
+func newValidator(arch Arch, labels pipeline.Labels, data *Prepared) *validator {
+	v := &validator{arch: arch, labels: labels, data: data}
 	for i, s := range data.Samples {
 		if s.Still || s.Video == nil {
 			v.one = append(v.one, i)
@@ -166,7 +167,7 @@ func (v *validator) judge(p []pipeline.Prediction) *validation {
 				all.add(&v.data.Clips[c], &sums[c])
 			}
 		}
-		set := items.report(DefaultLabels())
+		set := items.report(v.labels)
 		if set == (SetReport{}) {
 			continue
 		}
@@ -178,7 +179,7 @@ func (v *validator) judge(p []pipeline.Prediction) *validation {
 			}
 		}
 	}
-	out.all = all.report(DefaultLabels())
+	out.all = all.report(v.labels)
 	out.score /= math.Max(float64(n), 1)
 	return out
 }
