@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"runtime"
-	"slices"
-	"text/tabwriter"
 
 	"tandem/infer"
 	"tandem/pipeline"
@@ -19,7 +15,9 @@ var evalCommand = &command{
 	about: "Judge a model by labelled data",
 	long: `Each clip of the split is one item: the mean of its windows' probabilities. Printed are, for each
 data set and task, the number of items, accuracy, unweighted average recall (UAR), macro F1, negative
-log-likelihood and expected calibration error; a task without labels is left out.
+log-likelihood and expected calibration error (and that before temperature scaling); a task without
+labels is left out. In brackets are 95 % intervals of a bootstrap over speakers. Below, the same clips
+with one sense taken away or spoilt, and what both senses gain over the better one.
 
   tandem eval --data manifest=clips.csv --split test --report report`,
 	flags: (*options).evalFlags,
@@ -31,7 +29,7 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	if err != nil {
 		return err
 	}
-	rec, err := infer.NewRecognizer(m.bytes, infer.Options{Threads: o.threads})
+	rec, err := infer.NewRecognizer(m.bytes, infer.Options{Threads: 1}) // as many batches as threads run at a time
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
 	}
@@ -47,16 +45,22 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	if err != nil {
 		return err
 	}
-	workers := o.workers
+	workers, threads := o.workers, o.threads
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
+	}
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
 	}
 	bar := newProgress(c)
 	defer bar.close()
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
+	contract := rec.Contract()
 	report, err := train.Evaluate(ctx, rec, finder, sets.Clips, train.EvalOptions{
-		Split: o.split, Senses: train.Senses(o.senses), Model: m.sha256, CacheDir: cache, Workers: workers,
-		Progress: func(done, total int) { bar.set("clips", "", done, total) },
+		Split: o.split, Senses: train.Senses(o.senses), Model: m.sha256, CacheDir: cache, Workers: workers, Parallel: threads,
+		Temperatures: train.Temperatures{Emotion: contract.EmotionTemperature, Gender: contract.GenderTemperature},
+		Bootstrap:    train.Bootstrap{Resamples: o.resamples, Seed: o.seed},
+		Progress:     func(stage string, done, total int) { bar.set(stage, "", done, total) },
 	})
 	if err != nil {
 		return err
@@ -71,27 +75,9 @@ func runEval(ctx context.Context, c *console, o *options) error {
 			return err
 		}
 	}
-	return writeScores(c, report)
-}
-
-func writeScores(c *console, r *train.Report) error {
-	b := &bytes.Buffer{}
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "set\ttask\tn\taccuracy\tUAR\tF1\tNLL\tECE\t")
-	row := func(set, task string, s *train.Scores) {
-		if s != nil {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t\n", set, task, s.N, s.Accuracy, s.UAR, s.F1, s.NLL, s.ECE)
-		}
+	if err := writeScores(c, report); err != nil {
+		return err
 	}
-	for _, set := range slices.Sorted(maps.Keys(r.Sets)) {
-		row(set, "emotion", r.Sets[set].Emotion)
-		row(set, "gender", r.Sets[set].Gender)
-	}
-	if len(r.Sets) > 1 {
-		row("all", "emotion", r.All.Emotion)
-		row("all", "gender", r.All.Gender)
-	}
-	w.Flush()
-	_, err := c.out.Write(b.Bytes())
-	return err
+	c.say("%d windows in %.1f s, %.0f a second; scores and intervals in %.1f s", report.Speed.Windows, report.Speed.Seconds, report.Speed.Rate, report.Speed.Judging)
+	return nil
 }

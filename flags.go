@@ -78,10 +78,11 @@ type options struct {
 	clearCache, quick bool
 	workers           int
 
-	report string
-	split  string
-	senses string
-	seeded bool // --seed was given
+	report    string
+	resamples int
+	split     string
+	senses    string
+	seeded    bool // --seed was given
 }
 
 // The flags, by what they belong to. Defaults and environment are here and nowhere else.
@@ -193,7 +194,9 @@ func (o *options) evalFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.split, "split", train.SplitVal, "`SPLIT` to judge by: "+strings.Join(splits, ", "))
 	f.StringVar(&o.senses, "senses", string(train.BothSenses), "`SENSES` to judge by: "+strings.Join(senses, ", "))
 	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
-	o.threadsFlag(f)
+	f.IntVar(&o.resamples, "resamples", 1000, "resamples `N` of the bootstrap that gives the 95 % intervals; 0 for none")
+	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of the bootstrap")
+	f.IntVar(&o.threads, "threads", 0, "batches `N` through the network at a time, a thread each (default: one a core)")
 	o.logFlags(f)
 }
 
@@ -327,6 +330,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--senses %q: known are %s", o.senses, strings.Join(senses, ", "))
 	case has("split") && !slices.Contains(splits, o.split):
 		return fmt.Errorf("--split %q: known are %s", o.split, strings.Join(splits, ", "))
+	case o.resamples < 0 || o.resamples > 100000:
+		return fmt.Errorf("--resamples %d: give 1 to 100000, or 0 for no intervals", o.resamples)
 	case has("data") && len(o.data) == 0:
 		return errors.New("--data NAME=PATH is missing")
 	}

@@ -23,18 +23,29 @@ const (
 // SplitAll selects the clips of every split.
 const SplitAll = "all"
 
-// EvalOptions say what is evaluated. The zero value judges the validation split by both senses.
+// EvalOptions say what is evaluated. The zero value judges the validation split by both senses, and by each alone and corrupted, without
+// intervals.
 type EvalOptions struct {
-	Split    string // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
-	Senses   Senses // "" is BothSenses
-	Model    string // SHA-256 of the model file in hex, for the report
-	CacheDir string // as Prepare's
-	Workers  int    // as Prepare's
-	Progress func(done, total int)
+	Split        string // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
+	Senses       Senses // "" is BothSenses
+	Model        string // SHA-256 of the model file in hex, for the report
+	Temperatures Temperatures
+	Bootstrap    Bootstrap
+	CacheDir     string // as Prepare's
+	Workers      int    // as Prepare's
+	Parallel     int    // recognitions at a time, at least one
+	// Progress, unless nil, is called from one goroutine at a time with how much of a stage is done.
+	Progress func(stage string, done, total int)
 }
 
-// evalBatch is the number of windows recognised at a time.
-const evalBatch = 32
+// Temperatures are those by which the recogniser has divided its logits; 0 if that is not known.
+type Temperatures struct{ Emotion, Gender float64 }
+
+func (o EvalOptions) progress(stage string, done, total int) {
+	if o.Progress != nil {
+		o.Progress(stage, done, total)
+	}
+}
 
 // Evaluate cuts the clips of a split and judges a recogniser by them. The labels of clips must be indices into the recogniser's.
 func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipeline.FaceFinder, error), clips []Clip, o EvalOptions) (*Report, error) {
@@ -51,7 +62,8 @@ func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipel
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s", len(clips), o.Split)
 	}
-	p, err := Prepare(ctx, chosen, rec.Spec(), finder, o.CacheDir, o.Workers, o.Progress)
+	p, err := Prepare(ctx, chosen, rec.Spec(), finder, o.CacheDir, o.Workers,
+		func(done, total int) { o.progress("clips", done, total) })
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +86,15 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *Prepared,
 			return nil, fmt.Errorf("evaluate: %s has a label that the model does not: its labels are %v and %v", c.Path(), labels.Emotions, labels.Genders)
 		}
 	}
-	sums, err := predictClips(ctx, rec, p, o)
+	began := time.Now()
+	said, speed, err := predict(ctx, rec, p, o)
 	if err != nil {
 		return nil, err
 	}
 
 	r := &Report{
 		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second), Model: o.Model, Split: o.Split, Senses: o.Senses,
-		Labels: ReportLabels(labels), Sets: map[string]SetReport{},
+		Labels: ReportLabels(labels), Seed: o.Bootstrap.Seed, Sets: map[string]SetReport{}, Details: map[string]Detail{},
 	}
 	for _, s := range p.Skipped {
 		if c := &p.Clips[s.Clip]; o.takes(c) {
@@ -89,24 +102,26 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *Prepared,
 			r.Skipped = append(r.Skipped, strings.ReplaceAll(s.Err.Error(), s.Path, c.ID))
 		}
 	}
-	var all taskItems
-	for _, group := range byDataset(p.Clips) {
-		var items taskItems
-		for _, c := range group {
-			if sums[c].windows > 0 {
-				r.Clips++
-				items.add(&p.Clips[c], &sums[c])
-				all.add(&p.Clips[c], &sums[c])
-			}
+	j := newJudge(p, said, o, labels)
+	main := Condition(o.Senses)
+	groups := byDataset(p.Clips)
+	for i, group := range groups {
+		set := j.clips(main, group)
+		r.Clips += set.n
+		if scores := set.report(j, true); scores != (SetReport{}) {
+			name := p.Clips[group[0]].Dataset
+			r.Sets[name] = scores
+			r.Details[name] = j.detail(group)
 		}
-		if set := items.report(labels); set != (SetReport{}) {
-			r.Sets[p.Clips[group[0]].Dataset] = set
-		}
+		o.progress("intervals", i+1, len(groups)+1)
 	}
 	if r.Clips == 0 {
 		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s and has what the senses chosen (%s) need", len(p.Clips), o.Split, o.Senses)
 	}
-	r.All = all.report(labels)
+	r.All = j.clips(main, slices.Concat(groups...)).report(j, true)
+	o.progress("intervals", len(groups)+1, len(groups)+1)
+	r.Speed = speed
+	r.Speed.Judging = time.Since(began).Seconds() - speed.Seconds
 	return r, nil
 }
 
@@ -127,104 +142,3 @@ func (o EvalOptions) filled() (EvalOptions, error) {
 }
 
 func (o EvalOptions) takes(c *Clip) bool { return o.Split == SplitAll || c.Split == o.Split }
-
-// clipSum adds up the probabilities of a clip's windows.
-type clipSum struct {
-	windows         int
-	emotion, gender []float64
-}
-
-// predictClips recognises the windows of the clips that o takes and sums them by clip.
-func predictClips(ctx context.Context, rec pipeline.Recognizer, p *Prepared, o EvalOptions) ([]clipSum, error) {
-	sums := make([]clipSum, len(p.Clips))
-	var ws []*pipeline.Window
-	var of []int // the windows' clips
-	flush := func() error {
-		if len(ws) == 0 {
-			return nil
-		}
-		predictions, err := rec.Recognize(ctx, ws)
-		if err != nil {
-			return fmt.Errorf("evaluate: %w", err)
-		}
-		for i, prediction := range predictions {
-			sums[of[i]].add(prediction)
-		}
-		ws, of = ws[:0], of[:0]
-		return nil
-	}
-	for i := range p.Samples {
-		c := p.Samples[i].Clip
-		if !o.takes(&p.Clips[c]) {
-			continue
-		}
-		w := p.Window(i)
-		switch o.Senses {
-		case AudioOnly:
-			clear(w.Video)
-			clear(w.VideoMask)
-		case VideoOnly:
-			clear(w.Audio)
-			w.AudioPresent = false
-		}
-		if !w.AudioPresent && !w.VideoPresent() {
-			continue
-		}
-		ws, of = append(ws, w), append(of, c)
-		if len(ws) == evalBatch {
-			if err := flush(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return sums, flush()
-}
-
-func (s *clipSum) add(p pipeline.Prediction) {
-	if s.windows == 0 {
-		s.emotion, s.gender = make([]float64, len(p.Emotion)), make([]float64, len(p.Gender))
-	}
-	s.windows++
-	for i, v := range p.Emotion {
-		s.emotion[i] += float64(v)
-	}
-	for i, v := range p.Gender {
-		s.gender[i] += float64(v)
-	}
-}
-
-// taskItems are the probabilities and truths of a set's clips, by task.
-type taskItems struct {
-	emotion, gender           [][]float64
-	emotionTruth, genderTruth []int
-}
-
-func (t *taskItems) add(c *Clip, s *clipSum) {
-	mean := func(sum []float64) []float64 {
-		m := slices.Clone(sum)
-		for i := range m {
-			m[i] /= float64(s.windows)
-		}
-		return m
-	}
-	if c.Emotion >= 0 {
-		t.emotion, t.emotionTruth = append(t.emotion, mean(s.emotion)), append(t.emotionTruth, c.Emotion)
-	}
-	if c.Gender >= 0 {
-		t.gender, t.genderTruth = append(t.gender, mean(s.gender)), append(t.genderTruth, c.Gender)
-	}
-}
-
-// report leaves a task without labels out.
-func (t *taskItems) report(labels pipeline.Labels) SetReport {
-	var r SetReport
-	if len(t.emotion) > 0 {
-		s := Score(t.emotion, t.emotionTruth, len(labels.Emotions))
-		r.Emotion = &s
-	}
-	if len(t.gender) > 0 {
-		s := Score(t.gender, t.genderTruth, len(labels.Genders))
-		r.Gender = &s
-	}
-	return r
-}

@@ -3,12 +3,12 @@ package train
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"tandem/infer"
 	"tandem/pipeline"
 )
 
@@ -122,64 +122,103 @@ func TestEvaluateChoosesSplitAndSenses(t *testing.T) {
 	}
 }
 
-func TestReportIsTheContract(t *testing.T) {
-	r := &Report{
-		Version: reportVersion, Model: "abc", Split: SplitVal, Senses: BothSenses, Labels: ReportLabels{[]string{"neutral", "<b>"}, []string{"female", "male"}},
-		Clips: 3, Skipped: []string{"x.mp4: not a film"},
-		Sets: map[string]SetReport{},
+// Details tell the same clips by sense and by group, and what is drawn does not hang on how much is done at a time.
+func TestEvaluateTellsDetails(t *testing.T) {
+	clips := testClips(t)
+	rec := levelRecognizer{testSpec}
+	o := EvalOptions{Split: SplitAll, Bootstrap: Bootstrap{Resamples: 20, Seed: 1}, Temperatures: Temperatures{2, 2}, Parallel: 1}
+	for i := range clips {
+		clips[i].Gender, clips[i].Age, clips[i].Race = i%2, 20, "white"
+		clips[i].Speaker = fmt.Sprint(i)
 	}
-	emotion := Score([][]float64{{.9, .1}, {.3, .7}, {.6, .4}}, []int{0, 1, 1}, 2)
-	r.Sets["ravdess"] = SetReport{Emotion: &emotion, Gender: &emotion}
-	r.Sets["fer2013"] = SetReport{Emotion: &emotion}
-	r.All = SetReport{Emotion: &emotion}
-	dir := filepath.Join(t.TempDir(), "new", "report")
-	if err := r.Write(dir); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	one, err := Evaluate(t.Context(), rec, newFinder().make, clips, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got struct {
-		V     int
-		Model string
-		Split string
-		Sets  map[string]map[string]map[string]any
-		All   map[string]map[string]any
+	d := one.Details["mine"]
+	counts := map[Condition]int{}
+	for c, r := range d.Senses {
+		counts[c] = r.Gender.N
 	}
-	if err := json.Unmarshal(data, &got); err != nil {
+	// Of the three clips that can be used two have sound, two have a face, and one has both.
+	if want := "map[audio:1 audio_noise:2 both:3 video:1 video_black:2 video_blur:2 video_noise:2]"; fmt.Sprint(counts) != want {
+		t.Errorf("%v, want %s", counts, want)
+	}
+	if d.Fusion == nil || d.Fusion.Gender.N != 1 {
+		t.Errorf("fusion %+v", d.Fusion)
+	}
+	for _, kind := range []string{"gender", "age", "race", "race and gender", "age and gender"} {
+		n := 0
+		for _, r := range d.Groups[kind] {
+			n += r.Gender.N
+		}
+		if n != 3 {
+			t.Errorf("%s has %d clips of 3: %v", kind, n, d.Groups[kind])
+		}
+	}
+	if d.Windows == nil || d.Windows.Gender.N <= 3 {
+		t.Errorf("windows %+v", d.Windows)
+	}
+	if s := one.All.Gender; s.ECEBefore == nil || s.Intervals == nil || s.Intervals.Units != 3 {
+		t.Errorf("%+v", s)
+	}
+	if one.Speed.Windows <= d.Windows.Gender.N || one.Speed.Seconds <= 0 {
+		t.Errorf("%+v", one.Speed)
+	}
+	o.Parallel = 4
+	four, err := Evaluate(t.Context(), rec, newFinder().make, clips, o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got.V != 1 || got.Model != "abc" || got.Split != "val" || len(got.Sets) != 2 || len(got.All) != 1 {
-		t.Errorf("%+v", got)
+	four.Created, four.Speed = one.Created, one.Speed
+	a, _ := json.Marshal(one)
+	b, _ := json.Marshal(four)
+	if string(a) != string(b) {
+		t.Errorf("one at a time:\n%s\nfour:\n%s", a, b)
 	}
-	if _, ok := got.Sets["fer2013"]["gender"]; ok {
-		t.Error("a task without labels is there")
-	}
-	scores := got.Sets["ravdess"]["emotion"]
-	for key, want := range map[string]float64{"n": 3, "accuracy": 2. / 3, "uar": .75, "f1": 2. / 3, "nll": emotion.NLL, "ece": emotion.ECE} {
-		v, ok := scores[key].(float64)
-		if !ok {
-			t.Errorf("%s is missing", key)
-			continue
-		}
-		near64(t, key, v, want, 1e-9)
-	}
+}
 
-	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
+// What is remembered of crops changes no answer: the default model says the same of each window, under each condition, by itself.
+func TestRememberingChangesNothing(t *testing.T) {
+	rec, err := infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(page)
-	for _, want := range []string{"66.7 %", "ravdess: gender", "all: emotion", "&lt;b&gt;", "x.mp4: not a film", "<svg", "50 % of the row", "abc"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the page does not say %q", want)
-		}
+	defer rec.Close()
+	p, err := Prepare(t.Context(), testClips(t), rec.Spec(), newFinder().make, "", 1, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, no := range []string{"http://", "https://", "<script", "src=", "ZgotmplZ", "NaN", "<b>\n"} {
-		if strings.Contains(text, no) {
-			t.Errorf("the page says %q", no)
+	o, _ := EvalOptions{Split: SplitAll}.filled()
+	said, _, err := predict(t.Context(), rec, p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	k := map[int]int{}
+	for i, s := range p.Samples {
+		for _, c := range Conditions {
+			got := said[c][i]
+			if got.Emotion == nil {
+				continue
+			}
+			whole := p.Window(i)
+			remember(whole, s.Still)
+			w := under(c, whole, p.Spec, new(pipeline.Memo), p.Clips[s.Clip].ID, k[s.Clip])
+			w.Memos = nil
+			want, err := rec.Recognize(t.Context(), []*pipeline.Window{w})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for j := range got.Emotion {
+				near64(t, string(c), float64(got.Emotion[j]), float64(want[0].Emotion[j]), 1e-4)
+			}
+			compared++
 		}
+		k[s.Clip]++
+	}
+	if compared < 10 {
+		t.Errorf("only %d windows were compared", compared)
 	}
 }
 

@@ -1,6 +1,9 @@
 package train
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Scores judges the predictions of one task.
 type Scores struct {
@@ -15,9 +18,16 @@ type Scores struct {
 	NLL float64 `json:"nll"`
 	// ECE, the expected calibration error (Naeini et al. 2015), is the mean distance between confidence and
 	// accuracy over CalibrationBins bins of confidence of equal width, weighted by their items.
-	ECE       float64          `json:"ece"`
-	Confusion [][]int          `json:"confusion"` // [true class][predicted class]
-	Bins      []CalibrationBin `json:"calibration"`
+	ECE float64 `json:"ece"`
+	// NLLBefore and ECEBefore are NLL and ECE before temperature scaling, nil where they are not known.
+	NLLBefore *float64 `json:"nll_before,omitempty"`
+	ECEBefore *float64 `json:"ece_before,omitempty"`
+	// Intervals of the above, nil where none were asked for.
+	Intervals *Intervals       `json:"intervals,omitempty"`
+	Confusion [][]int          `json:"confusion,omitempty"` // [true class][predicted class]
+	Bins      []CalibrationBin `json:"calibration,omitempty"`
+	// BinsBefore are Bins before temperature scaling, nil where they are not known.
+	BinsBefore []CalibrationBin `json:"calibration_before,omitempty"`
 }
 
 // CalibrationBin is one bar of a calibration plot: the items whose confidence lies in (i/15, (i+1)/15].
@@ -35,28 +45,74 @@ const leastProbability = 1e-7
 
 // Score judges probabilities p, [item][class], against the true classes; items whose truth is negative do not count.
 func Score(p [][]float64, truth []int, classes int) Scores {
-	s := Scores{Confusion: make([][]int, classes), Bins: make([]CalibrationBin, CalibrationBins)}
-	for i := range s.Confusion {
-		s.Confusion[i] = make([]int, classes)
-	}
+	s := newScores(classes)
+	s.count(verdicts(p, truth))
+	return s
+}
+
+// verdict is what Scores need to know of one item.
+type verdict struct {
+	truth, best, bin int // truth is negative where it is not known
+	confidence, nll  float64
+}
+
+func verdicts(p [][]float64, truth []int) []verdict {
+	out := make([]verdict, len(truth))
 	for i, t := range truth {
+		out[i].truth = t
 		if t < 0 {
 			continue
 		}
 		best := argmax(p[i])
-		s.N++
-		s.Confusion[t][best]++
-		s.NLL -= math.Log(max(p[i][t], leastProbability))
-		b := &s.Bins[min(max(int(math.Ceil(p[i][best]*CalibrationBins))-1, 0), CalibrationBins-1)]
-		b.N++
-		b.Confidence += p[i][best]
-		if best == t {
-			b.Accuracy++
-			s.Accuracy++
+		out[i] = verdict{
+			truth: t, best: best, confidence: p[i][best], nll: -math.Log(max(p[i][t], leastProbability)),
+			bin: min(max(int(math.Ceil(p[i][best]*CalibrationBins))-1, 0), CalibrationBins-1),
 		}
 	}
+	return out
+}
+
+func newScores(classes int) Scores {
+	s := Scores{Confusion: make([][]int, classes), Bins: make([]CalibrationBin, CalibrationBins)}
+	for i := range s.Confusion {
+		s.Confusion[i] = make([]int, classes)
+	}
+	return s
+}
+
+// count makes the scores those of the verdicts.
+func (s *Scores) count(out []verdict) { s.recount(out, nil, nil) }
+
+// recount makes the scores those of a resample of the verdicts, each taken as often as times says. whole is the confusion matrix of all
+// of them: F1 leaves out a class that occurs there and was not drawn, as UAR does.
+func (s *Scores) recount(out []verdict, times []int, whole [][]int) {
+	s.N, s.Accuracy, s.NLL, s.ECE = 0, 0, 0, 0
+	for i := range s.Confusion {
+		clear(s.Confusion[i])
+	}
+	clear(s.Bins)
+	for i := range out {
+		o, k := &out[i], 1
+		if times != nil {
+			k = times[i]
+		}
+		if o.truth < 0 || k == 0 {
+			continue
+		}
+		s.N += k
+		s.Confusion[o.truth][o.best] += k
+		s.NLL += float64(k) * o.nll
+		b := &s.Bins[o.bin]
+		b.N += k
+		b.Confidence += float64(k) * o.confidence
+		if o.best == o.truth {
+			b.Accuracy += float64(k)
+			s.Accuracy += float64(k)
+		}
+	}
+	s.UAR, s.F1 = averages(s.Confusion, whole)
 	if s.N == 0 {
-		return s
+		return
 	}
 	n := float64(s.N)
 	s.Accuracy /= n
@@ -70,12 +126,10 @@ func Score(p [][]float64, truth []int, classes int) Scores {
 		b.Accuracy /= float64(b.N)
 		s.ECE += float64(b.N) / n * math.Abs(b.Confidence-b.Accuracy)
 	}
-	s.UAR, s.F1 = averages(s.Confusion)
-	return s
 }
 
-// averages is the unweighted average recall and the macro F1 of a confusion matrix.
-func averages(confusion [][]int) (uar, f1 float64) {
+// averages is the unweighted average recall and the macro F1 of a confusion matrix; whole is as in recount.
+func averages(confusion, whole [][]int) (uar, f1 float64) {
 	occur, used := 0, 0
 	for c := range confusion {
 		actual, predicted := 0, 0
@@ -87,6 +141,8 @@ func averages(confusion [][]int) (uar, f1 float64) {
 		if actual > 0 {
 			occur++
 			uar += hit / float64(actual)
+		} else if whole != nil && slices.Max(whole[c]) > 0 {
+			continue
 		}
 		if actual+predicted > 0 {
 			used++

@@ -1,11 +1,8 @@
 package train
 
 import (
-	"bytes"
-	_ "embed"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"os"
 	"path/filepath"
 	"time"
@@ -28,8 +25,31 @@ type Report struct {
 	Labels  ReportLabels         `json:"labels"`
 	Clips   int                  `json:"clips"` // judged
 	Skipped []string             `json:"skipped,omitempty"`
+	Seed    uint64               `json:"seed"` // of the bootstrap
 	Sets    map[string]SetReport `json:"sets"`
 	All     SetReport            `json:"all"` // the clips of all sets together
+	// Details tells more of each set.
+	Details map[string]Detail `json:"details,omitempty"`
+	Speed   Speed             `json:"speed"`
+}
+
+// Detail judges a set by what is more than its clips as a whole.
+type Detail struct {
+	// Windows judges each window by itself; nil where each clip is one.
+	Windows *SetReport `json:"windows,omitempty"`
+	// Senses judges by one sense, by both, and with one corrupted; each time the clips that have the senses in question.
+	Senses map[Condition]SetReport `json:"senses,omitempty"`
+	Fusion *FusionReport           `json:"fusion,omitempty"`
+	// Groups judges the clips of some people only: by kind of group ("age") and group ("18–29").
+	Groups map[string]map[string]SetReport `json:"groups,omitempty"`
+}
+
+// Speed is what an evaluation cost.
+type Speed struct {
+	Windows int     `json:"windows"`            // recognised, under all conditions together
+	Seconds float64 `json:"seconds"`            // that took, in all
+	Rate    float64 `json:"windows_per_second"` // one by the other
+	Judging float64 `json:"judging_seconds"`    // scores and intervals
 }
 
 // ReportLabels names the rows and columns of the confusion matrices.
@@ -63,97 +83,4 @@ func (r *Report) Write(dir string) error {
 		}
 	}
 	return nil
-}
-
-//go:embed report.html
-var reportPage string
-
-// HTML is the report as one page that needs nothing else.
-func (r *Report) HTML() ([]byte, error) {
-	page, err := template.New("report").Funcs(template.FuncMap{
-		"three":   func(v float64) string { return fmt.Sprintf("%.3f", v) },
-		"percent": func(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) },
-		"row":     confusionRow,
-		"bars":    calibrationBars,
-		"shade":   func(share int) float64 { return 0.9 * float64(share) / 100 },
-	}).Parse(reportPage)
-	if err != nil {
-		return nil, fmt.Errorf("report: %w", err)
-	}
-	var b bytes.Buffer
-	if err := page.Execute(&b, struct {
-		*Report
-		Rows []reportRow
-	}{r, r.rows()}); err != nil {
-		return nil, fmt.Errorf("report: %w", err)
-	}
-	return b.Bytes(), nil
-}
-
-// reportRow is one task of one set.
-type reportRow struct {
-	Set, Task string
-	Labels    []string
-	*Scores
-}
-
-// rows lists all tasks of all sets, and of all together at the end if there are several sets.
-func (r *Report) rows() []reportRow {
-	var rows []reportRow
-	add := func(set string, s SetReport) {
-		if s.Emotion != nil {
-			rows = append(rows, reportRow{set, "emotion", r.Labels.Emotions, s.Emotion})
-		}
-		if s.Gender != nil {
-			rows = append(rows, reportRow{set, "gender", r.Labels.Genders, s.Gender})
-		}
-	}
-	for _, set := range sortedKeys(r.Sets) {
-		add(set, r.Sets[set])
-	}
-	if len(r.Sets) > 1 {
-		add("all", r.All)
-	}
-	return rows
-}
-
-// cell is one entry of a confusion matrix: how many, and which part of its row, in percent.
-type cell struct {
-	N     int
-	Share int
-	Hit   bool
-}
-
-func confusionRow(s *Scores, class int) []cell {
-	total := 0
-	for _, n := range s.Confusion[class] {
-		total += n
-	}
-	cells := make([]cell, len(s.Confusion[class]))
-	for i, n := range s.Confusion[class] {
-		cells[i] = cell{N: n, Share: (200*n + total) / max(2*total, 1), Hit: i == class}
-	}
-	return cells
-}
-
-// bar is a bin of the calibration plot, in a square of 150 units with y growing downwards.
-type bar struct {
-	X, Y, W, H, DotX, DotY float64
-	N                      int
-}
-
-const plotSide = 150
-
-func calibrationBars(s *Scores) []bar {
-	w := float64(plotSide) / CalibrationBins
-	var bars []bar
-	for i, b := range s.Bins {
-		if b.N > 0 {
-			bars = append(bars, bar{
-				X: float64(i) * w, W: w - 1, Y: plotSide * (1 - b.Accuracy), H: plotSide * b.Accuracy,
-				DotX: plotSide * b.Confidence, DotY: plotSide * (1 - b.Accuracy), N: b.N,
-			})
-		}
-	}
-	return bars
 }

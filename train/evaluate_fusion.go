@@ -1,0 +1,87 @@
+package train
+
+import "slices"
+
+// Fusion compares both senses with the better of the two, on the clips that have both.
+type Fusion struct {
+	N        int        `json:"n"`
+	Better   Senses     `json:"better"` // AudioOnly or VideoOnly: the one with the higher UAR
+	Accuracy Difference `json:"accuracy"`
+	UAR      Difference `json:"uar"`
+	NLL      Difference `json:"nll"` // negative where both senses are better
+	Drawn
+}
+
+// Difference is a score by both senses less that by the better one, with its 95 % interval: both are judged by the same resamples.
+type Difference struct {
+	Difference float64 `json:"difference"`
+	Interval   *Range  `json:"interval,omitempty"`
+}
+
+// FusionReport is Fusion by task, nil for one without labels.
+type FusionReport struct {
+	Emotion *Fusion `json:"emotion,omitempty"`
+	Gender  *Fusion `json:"gender,omitempty"`
+}
+
+// fusion compares on the clips of a set; it is nil if none has both senses.
+func (j judge) fusion(set []int) *FusionReport {
+	alone := []Condition{Condition(AudioOnly), Condition(VideoOnly)}
+	has := sensesOf(j.p)
+	set = slices.DeleteFunc(slices.Clone(set), func(k int) bool { return !has[k].audio || !has[k].video || !j.o.takes(&j.p.Clips[k]) })
+	if len(set) == 0 {
+		return nil
+	}
+	both := j.clips(Condition(BothSenses), set)
+	audio, video := j.clips(alone[0], set), j.clips(alone[1], set)
+	r := &FusionReport{
+		Emotion: j.o.Bootstrap.compare(&both.now.emotion, &audio.now.emotion, &video.now.emotion, len(j.labels.Emotions)),
+		Gender:  j.o.Bootstrap.compare(&both.now.gender, &audio.now.gender, &video.now.gender, len(j.labels.Genders)),
+	}
+	if *r == (FusionReport{}) {
+		return nil
+	}
+	return r
+}
+
+// compare takes the same items by both senses and by each.
+func (b Bootstrap) compare(both, audio, video *answers, classes int) *Fusion {
+	if len(both.p) == 0 {
+		return nil
+	}
+	outBoth, outAudio, outVideo := verdicts(both.p, both.truth), verdicts(audio.p, audio.truth), verdicts(video.p, video.truth)
+	x, y := newScores(classes), newScores(classes)
+	x.count(outAudio)
+	y.count(outVideo)
+	f := &Fusion{N: len(both.p), Better: AudioOnly}
+	outBetter := outAudio
+	if y.UAR > x.UAR {
+		f.Better, outBetter = VideoOnly, outVideo
+	}
+	differences := func(times []int) [3]float64 {
+		x.recount(outBoth, times, nil)
+		y.recount(outBetter, times, nil)
+		return [3]float64{x.Accuracy - y.Accuracy, x.UAR - y.UAR, x.NLL - y.NLL}
+	}
+	all := differences(nil)
+	into := [3]*Difference{&f.Accuracy, &f.UAR, &f.NLL}
+	for i, d := range into {
+		d.Difference = all[i]
+	}
+	c := clustersOf(both.of)
+	f.Drawn = b.drawn(c)
+	if !b.draws(c) {
+		return f
+	}
+	var v [3][]float64
+	b.each(c, func(times []int) {
+		for i, d := range differences(times) {
+			v[i] = append(v[i], d)
+		}
+	})
+	for i, d := range into {
+		r := middle(v[i])
+		d.Interval = &r
+	}
+	return f
+}

@@ -1,0 +1,158 @@
+package train
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// Bootstrap says how intervals are made: the 95 % percentile interval of a bootstrap (Efron and Tibshirani 1993) that draws whole
+// speakers, not clips. Clips of one speaker fail together, so that drawing them one by one would give intervals that are too narrow
+// (Field and Welsh 2007). A clip without a known speaker stands for itself.
+type Bootstrap struct {
+	Resamples int // none gives no intervals
+	Seed      uint64
+}
+
+// Range is an interval from its lower to its upper end.
+type Range [2]float64
+
+// Intervals are the 95 % intervals of Scores.
+type Intervals struct {
+	Accuracy  Range  `json:"accuracy"`
+	UAR       Range  `json:"uar"`
+	F1        Range  `json:"f1"`
+	NLL       Range  `json:"nll"`
+	ECE       Range  `json:"ece"`
+	NLLBefore *Range `json:"nll_before,omitempty"`
+	ECEBefore *Range `json:"ece_before,omitempty"`
+	Drawn
+}
+
+// Drawn says what the resamples of a bootstrap were made of.
+type Drawn struct {
+	By        string `json:"by"`    // bySpeaker, byClip or byBoth
+	Units     int    `json:"units"` // how many of these there are
+	Resamples int    `json:"resamples"`
+}
+
+// The values of Drawn.By; byBoth has speakers, and clips where none is known.
+const (
+	bySpeaker = "speaker"
+	byClip    = "clip"
+	byBoth    = "speaker or clip"
+)
+
+// clusters divides items into what is drawn as a whole: of[i] is item i's number, of n.
+type clusters struct {
+	of []int
+	n  int
+	by string
+}
+
+// clustersOf divides items by their clips: by speaker where that is known, else by clip.
+func clustersOf(clips []*Clip) clusters {
+	type key struct {
+		speaker string
+		clip    *Clip
+	}
+	c := clusters{of: make([]int, len(clips))}
+	number := map[key]int{}
+	speakers := 0
+	for i, clip := range clips {
+		k := key{speaker: clip.Speaker}
+		if clip.Speaker == "" {
+			k.clip = clip
+		}
+		at, ok := number[k]
+		if !ok {
+			at = len(number)
+			number[k] = at
+			if clip.Speaker != "" {
+				speakers++
+			}
+		}
+		c.of[i] = at
+	}
+	c.n = len(number)
+	switch speakers {
+	case c.n:
+		c.by = bySpeaker
+	case 0:
+		c.by = byClip
+	default:
+		c.by = byBoth
+	}
+	return c
+}
+
+// each calls visit with each resample: how often each item is in it.
+func (b Bootstrap) each(c clusters, visit func(times []int)) {
+	rng := rand.New(rand.NewPCG(b.Seed, 0))
+	drawn := make([]int, c.n)
+	times := make([]int, len(c.of))
+	for range b.Resamples {
+		clear(drawn)
+		for range c.n {
+			drawn[rng.IntN(c.n)]++
+		}
+		for i, k := range c.of {
+			times[i] = drawn[k]
+		}
+		visit(times)
+	}
+}
+
+// draws tells whether there is an interval: one unit alone says nothing of others.
+func (b Bootstrap) draws(c clusters) bool { return b.Resamples > 0 && c.n > 1 }
+
+func (b Bootstrap) drawn(c clusters) Drawn { return Drawn{c.by, c.n, b.Resamples} }
+
+// score judges items and, if there are any, the same items before temperature scaling, with intervals.
+func (b Bootstrap) score(out, before []verdict, c clusters, classes int) Scores {
+	s := newScores(classes)
+	s.count(out)
+	was := newScores(classes)
+	if before != nil {
+		was.count(before)
+		s.NLLBefore, s.ECEBefore = new(float64), new(float64)
+		*s.NLLBefore, *s.ECEBefore = was.NLL, was.ECE
+		s.BinsBefore = slices.Clone(was.Bins)
+	}
+	if !b.draws(c) {
+		return s
+	}
+	var v [7][]float64
+	again := newScores(classes)
+	b.each(c, func(times []int) {
+		again.recount(out, times, s.Confusion)
+		values := [7]float64{again.Accuracy, again.UAR, again.F1, again.NLL, again.ECE}
+		if before != nil {
+			was.recount(before, times, nil)
+			values[5], values[6] = was.NLL, was.ECE
+		}
+		for k := range v {
+			v[k] = append(v[k], values[k])
+		}
+	})
+	s.Intervals = &Intervals{middle(v[0]), middle(v[1]), middle(v[2]), middle(v[3]), middle(v[4]), nil, nil, b.drawn(c)}
+	if before != nil {
+		nll, ece := middle(v[5]), middle(v[6])
+		s.Intervals.NLLBefore, s.Intervals.ECEBefore = &nll, &ece
+	}
+	return s
+}
+
+// middle is where the middle 95 % of values lie; it sorts them.
+func middle(values []float64) Range {
+	slices.Sort(values)
+	return Range{quantile(values, 0.025), quantile(values, 0.975)}
+}
+
+// quantile of sorted values, linear between them.
+func quantile(sorted []float64, q float64) float64 {
+	at := q * float64(len(sorted)-1)
+	i := int(at)
+	j := min(i+1, len(sorted)-1)
+	return sorted[i] + (at-math.Floor(at))*(sorted[j]-sorted[i])
+}
