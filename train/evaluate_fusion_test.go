@@ -2,8 +2,8 @@ package train
 
 import "testing"
 
-// says makes items of two classes, all of class 0, with the given probability of it.
-func says(speakers []string, p ...float64) *answers {
+// answersOf makes items of two classes, all of class 0, with the given probability of it.
+func answersOf(speakers []string, p ...float64) *answers {
 	j := &answers{of: clipsOf(speakers...)}
 	for _, v := range p {
 		j.p, j.truth = append(j.p, []float64{v, 1 - v}), append(j.truth, 0)
@@ -13,7 +13,7 @@ func says(speakers []string, p ...float64) *answers {
 
 func TestFusionIsPaired(t *testing.T) {
 	speakers := []string{"a", "a", "b", "b"}
-	both, audio, video := says(speakers, .9, .9, .9, .4), says(speakers, .9, .2, .9, .2), says(speakers, .1, .9, .1, .1)
+	both, audio, video := answersOf(speakers, .9, .9, .9, .4), answersOf(speakers, .9, .2, .9, .2), answersOf(speakers, .1, .9, .1, .1)
 	b := Bootstrap{Resamples: 200, Seed: 1}
 	f := b.compare(both, audio, video, 2)
 	if f.N != 4 || f.Better != AudioOnly || f.By != "speaker" || f.Units != 2 {
