@@ -67,6 +67,9 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	}
 	bar.close()
 	report.SplitBy, report.SharedSpeakers = sets.SplitBy, sets.Shared
+	if report.CacheErr != nil {
+		c.log.Warn("the cache is not kept, so that the next run cuts all clips again; choose a folder by --cache", "cause", report.CacheErr)
+	}
 	for _, s := range report.Skipped {
 		c.log.Warn("skipped", "clip", s)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tandem/pipeline"
@@ -77,7 +78,7 @@ func LoadSets(o SetOptions) (*Sets, error) {
 
 // checkTasks refuses to train a task that the training split cannot teach, unless it has no weight, and warns of what lacks.
 func (p *Prepared) checkTasks(recipe Recipe, labels pipeline.Labels) (warnings []string, err error) {
-	for _, task := range []struct {
+	for i, task := range []struct {
 		name, alone string // alone is the weighting that trains the other one alone
 		labels      []string
 		of          func(c *Clip) int
@@ -85,7 +86,7 @@ func (p *Prepared) checkTasks(recipe Recipe, labels pipeline.Labels) (warnings [
 		{"emotion", "static:0,1", labels.Emotions, func(c *Clip) int { return c.Emotion }},
 		{"gender", "static:1,0", labels.Genders, func(c *Clip) int { return c.Gender }},
 	} {
-		if recipe.Weighting == task.alone {
+		if hasNoWeight(recipe.Weighting, i) {
 			continue
 		}
 		count := map[string][]int{SplitTrain: make([]int, len(task.labels)), SplitVal: make([]int, len(task.labels))}
@@ -116,4 +117,14 @@ func (p *Prepared) checkTasks(recipe Recipe, labels pipeline.Labels) (warnings [
 		}
 	}
 	return warnings, nil
+}
+
+// hasNoWeight tells whether a weighting, as static:1,0, leaves a task out: emotion is 0, gender 1.
+func hasNoWeight(weighting string, task int) bool {
+	weights := strings.Split(strings.TrimPrefix(weighting, "static:"), ",")
+	if len(weights) != 2 {
+		return false
+	}
+	w, err := strconv.ParseFloat(weights[task], 64)
+	return err == nil && w == 0
 }

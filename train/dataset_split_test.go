@@ -206,6 +206,8 @@ func TestTasksThatCannotBeTaught(t *testing.T) {
 		"no emotion":       {without(whole, true, false), "softmax", "multi", "no clip of the training split has a known emotion", ""},
 		"no gender":        {without(whole, false, true), "softmax", "multi", "--weighting static:1,0", ""},
 		"emotion alone":    {without(whole, false, true), "static:1,0", "multi", "", ""},
+		"emotion with all": {without(whole, false, true), "static:2,0.0", "multi", "", ""},
+		"both given":       {without(whole, false, true), "static:1,0.5", "multi", "known gender", ""},
 		"one gender":       {append([]Clip{clip(0, 0, SplitTrain)}, without(whole, false, true)...), "softmax", "multi", "the others are not there: male", ""},
 		"no surprise":      {slices.Concat(all(SplitTrain)[:6], all(SplitVal)), "softmax", "multi", "", "surprised"},
 		"no validation":    {slices.Concat(all(SplitTrain), without(all(SplitVal), true, false)), "softmax", "multi", "", "no clip of the validation split has a known emotion"},

@@ -67,7 +67,11 @@ func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipel
 	if err != nil {
 		return nil, err
 	}
-	return EvaluatePrepared(ctx, rec, p, o)
+	r, err := EvaluatePrepared(ctx, rec, p, o)
+	if err == nil {
+		r.CacheErr = p.CacheErr
+	}
+	return r, err
 }
 
 // EvaluatePrepared is Evaluate on clips that are cut already, of which it takes those of the split. One clip is one item: the mean of

@@ -109,6 +109,9 @@ func Prepare(ctx context.Context, clips []Clip, spec pipeline.Spec, finder func(
 				err = fmt.Errorf("%s: %w", clips[i].Path(), ErrNoSense)
 			}
 		}
+		if err != nil && clips[i].End > 0 { // one of many in its file
+			err = fmt.Errorf("%s: %w", clips[i].ID, err)
+		}
 		if err != nil {
 			p.Skipped = append(p.Skipped, SkippedClip{Clip: i, Path: clips[i].Path(), Err: err})
 			continue

@@ -1,8 +1,6 @@
 package train
 
 import (
-	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -19,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"tandem/capture"
 	"tandem/pipeline"
 )
 
@@ -147,92 +144,6 @@ func TestPrepareMendsItsCache(t *testing.T) {
 		if again, looks := prepareWith(t, cache, clips, testSpec); looks != 0 || !sameSamples(first, again) {
 			t.Errorf("hashes of %s: cut again", name)
 		}
-	}
-}
-
-func TestPrepareRemembersHashes(t *testing.T) {
-	clips, cache := testClips(t), t.TempDir()
-	old := time.Now().Add(-time.Hour)
-	for _, c := range clips {
-		for _, f := range c.files() {
-			if f != "" {
-				if err := os.Chtimes(f, old, old); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
-	first, _ := prepareWith(t, cache, clips, testSpec)
-	book := openHashes(cache)
-	if len(book.files) != 4 {
-		t.Fatalf("%d hashes are remembered", len(book.files))
-	}
-	// Another content of the same size and time: what is remembered is believed.
-	data, err := os.ReadFile(clips[0].Audio)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data[100] ^= 1
-	write(t, clips[0].Audio, string(data))
-	if err := os.Chtimes(clips[0].Audio, old, old); err != nil {
-		t.Fatal(err)
-	}
-	if p, looks := prepareWith(t, cache, clips, testSpec); looks != 0 || !sameSamples(first, p) {
-		t.Error("the file was read again")
-	}
-	// With another time it is not.
-	if err := os.Chtimes(clips[0].Audio, old, old.Add(time.Nanosecond)); err != nil {
-		t.Fatal(err)
-	}
-	if p, _ := prepareWith(t, cache, clips, testSpec); p.Cached != 2 {
-		t.Errorf("%d from the cache", p.Cached)
-	}
-}
-
-// growingFinder appends to a file when its picture is looked at, the given number of times.
-type growingFinder struct {
-	path  string
-	times int
-}
-
-func (g *growingFinder) make() (pipeline.FaceFinder, error) { return g, nil }
-
-func (g *growingFinder) FindFaces(ctx context.Context, p *capture.Frame, most int) ([]pipeline.Face, error) {
-	if g.times--; g.times >= 0 {
-		f, err := os.OpenFile(g.path, os.O_APPEND|os.O_WRONLY, 0)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := f.WriteString("more"); err != nil {
-			return nil, err
-		}
-		f.Close()
-	}
-	return newFinder().FindFaces(ctx, p, most)
-}
-
-func TestPrepareNoticesChanges(t *testing.T) {
-	still := filepath.Join(t.TempDir(), "b.png")
-	writePNG(t, still, 64)
-	clips := []Clip{{Video: still, ID: "b", Dataset: "mine"}}
-	// Once is forgiven: it is read again.
-	p, err := Prepare(t.Context(), clips, testSpec, (&growingFinder{path: still, times: 1}).make, "", 1, nil)
-	if err != nil || len(p.Samples) != 1 {
-		t.Fatalf("%v, skipped %v", err, p.Skipped)
-	}
-	if c := p.Changed(); c != nil {
-		t.Errorf("changed: %v", c)
-	}
-	p2, err := Prepare(t.Context(), clips, testSpec, (&growingFinder{path: still, times: 99}).make, "", 1, nil)
-	if err != nil || len(p2.Skipped) != 1 || !errors.Is(p2.Skipped[0].Err, ErrChanged) {
-		t.Fatalf("%v, skipped %v", err, p2.Skipped)
-	}
-	if c := p.Changed(); !slices.Equal(c, []string{still}) {
-		t.Errorf("changed: %v", c)
-	}
-	os.Remove(still)
-	if c := p.Changed(); !slices.Equal(c, []string{still}) {
-		t.Errorf("removed: %v", c)
 	}
 }
 
@@ -413,27 +324,6 @@ func TestClearCache(t *testing.T) {
 	if n, _, err := ClearCache(filepath.Join(cache, "none")); n != 0 || err != nil {
 		t.Errorf("a cache that is not there: %d, %v", n, err)
 	}
-}
-
-var fuzzSpec = pipeline.Spec{Window: time.Millisecond, Hop: time.Millisecond, VideoFrames: 2, CropSize: 3, Channels: 1, CropMargin: 2}
-
-func FuzzCache(f *testing.F) {
-	voice := clipCut{audio: make([]int16, fuzzSpec.AudioSamples()+10), windows: []windowCut{{audioAt: 10}, {
-		audioAt: -1, still: true, video: make([]byte, cropBytes(fuzzSpec)), mask: make([]bool, fuzzSpec.VideoFrames),
-	}}}
-	b := appendCut(nil, &voice)
-	f.Add(b)
-	f.Add(b[:len(b)-1])
-	f.Add(appendCut(nil, &clipCut{}))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		cut, err := parseCut(data, fuzzSpec)
-		if err != nil {
-			return
-		}
-		if again := appendCut(nil, &cut); !bytes.Equal(again, data) {
-			t.Errorf("%d bytes are written again as %d others", len(data), len(again))
-		}
-	})
 }
 
 // mendPack gives a pack its magic words and the sum of its index.

@@ -20,6 +20,7 @@ type Report struct {
 	// SplitBy is how the data was divided, if not as the sets say, and SharedSpeakers names who stands in several splits.
 	SplitBy        string   `json:"split_by,omitempty"`
 	SharedSpeakers []string `json:"shared_speakers,omitempty"`
+	CacheErr       error    `json:"-"` // Prepared's
 
 	Senses  Senses               `json:"senses"`
 	Labels  ReportLabels         `json:"labels"`
