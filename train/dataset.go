@@ -29,8 +29,8 @@ type Clip struct {
 	// Video is a media file or an image and Audio a sound file; "" where there is none. A media file without an
 	// Audio beside it brings its own sound.
 	Video, Audio string
-	// Start and End are the part of Video that is the clip, its own sound included; End 0 is the end of the file. An Audio
-	// beside it is of that part alone, from its start.
+	// Start and End are the part of Video that is the clip, its own sound included, or of Audio where there is no Video; End 0 is
+	// the end of the file. An Audio beside a Video is of that part alone, from its start.
 	Start, End time.Duration
 	// Crop is where in Video's pictures, in pixels, the one who speaks is to be looked for; empty where it is all of them.
 	Crop image.Rectangle
@@ -155,6 +155,15 @@ type loading struct {
 }
 
 func (l *loading) has(option string) bool { return slices.Contains(l.options, option) }
+
+// setName is what a set is called whose options choose labels: by these too, so that no report mixes them.
+func (l *loading) setName(base string) string {
+	if len(l.options) == 0 {
+		return base
+	}
+	words := slices.Sorted(slices.Values(l.options))
+	return base + ":" + strings.Join(slices.Compact(words), "+")
+}
 
 func (l *loading) note(format string, args ...any) {
 	l.report.Notes = append(l.report.Notes, fmt.Sprintf(format, args...))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -245,9 +246,13 @@ func (c *checking) all(ctx context.Context, clips []Clip, from []*SetCheck) erro
 				content += m.sum
 			}
 		}
-		if clips[i].End > 0 {
+		if clips[i].End > 0 && content != "" {
 			content += fmt.Sprint(clips[i].Start, clips[i].End)
-			if m := of[i][0]; m.err == nil && m.length+500*time.Millisecond < clips[i].End {
+			m := of[i][0]
+			if m == nil {
+				m = of[i][1]
+			}
+			if m.err == nil && m.length+500*time.Millisecond < clips[i].End {
 				from[i].Damaged = append(from[i].Damaged, Fault{m.path, fmt.Sprintf("ends at %.1f s, before the end of %s at %.1f s", m.length.Seconds(), clips[i].ID, clips[i].End.Seconds())})
 			}
 		}
@@ -302,7 +307,9 @@ func (c *checking) readOne(ctx context.Context, m *media) {
 	_, _ = fmt.Sscanf(c.book.stamp(m.path), "%d@", &m.bytes)
 	src, err := capture.Open(ctx, m.path, capture.Options{})
 	if err != nil {
-		m.err = err
+		if m.err = err; isPointer(m.path) {
+			m.err = errors.New("it is but a pointer of Git LFS to the file: fetch the files themselves by git lfs pull")
+		}
 		return
 	}
 	defer src.Close()
@@ -344,6 +351,18 @@ func (c *checking) readOne(ctx context.Context, m *media) {
 		faults = append(faults, fmt.Sprintf("nothing in it is louder than %d dBFS", silenceDBFS))
 	}
 	m.damage = strings.Join(faults, "; ")
+}
+
+// isPointer tells whether a file is what Git leaves in place of one that it keeps in LFS, as CREMA-D's are.
+func isPointer(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 64)
+	n, _ := io.ReadFull(f, head)
+	return strings.HasPrefix(string(head[:n]), "version ") && strings.Contains(string(head[:n]), "git-lfs")
 }
 
 // compare finds contents that several clips share.

@@ -160,6 +160,15 @@ func TestCheckOfFER2013Rows(t *testing.T) {
 	}
 }
 
+func TestCheckOfLFSPointers(t *testing.T) {
+	root := touch(t, "CREMA-D")
+	write(t, filepath.Join(root, "AudioWAV/1001_DFA_ANG_XX.wav"), "version of git-lfs/spec/v1\noid sha256:0123\nsize 99\n")
+	d := checkOf(t, CheckOptions{}, "cremad="+root)
+	if f := d.Sets[0].Unreadable; len(f) != 1 || !strings.Contains(f[0].What, "git lfs pull") {
+		t.Errorf("unreadable %v", f)
+	}
+}
+
 func TestCheckRemembersHashes(t *testing.T) {
 	dir, cache := touch(t, "emodb"), t.TempDir()
 	file := filepath.Join(dir, "03a01Fa.wav")

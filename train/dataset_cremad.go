@@ -188,7 +188,7 @@ func (l *loading) cremadLabels(root string, files map[string]map[string]string) 
 		return intended, "cremad", nil
 	}
 	l.note("labels: the emotion that most raters named (%s); a tie is no label", column)
-	return func(name string) string { return firstOf(votes[name], "unknown") }, "cremad:" + l.options[0], nil
+	return func(name string) string { return firstOf(votes[name], "unknown") }, l.setName("cremad"), nil
 }
 
 // openBeside opens a file of the release in the folder given or in the one that holds it.

@@ -25,6 +25,11 @@ func TestDatasetsPage(t *testing.T) {
 	if got := firstColumn(t, page, "| column |"); !sameStrings(got, ManifestColumns) {
 		t.Errorf("the page explains the columns %v, a manifest has %v", got, ManifestColumns)
 	}
+	for _, c := range MoreManifestColumns {
+		if !strings.Contains(page, "`"+c+"`") {
+			t.Errorf("the page does not explain the column %s", c)
+		}
+	}
 	published := slices.DeleteFunc(DatasetNames(), func(n string) bool { return n == "manifest" })
 	if got := firstColumn(t, page, "| set | terms |"); !sameStrings(got, append(published, "ravdess-warp")) {
 		t.Errorf("the page has terms of %v, the code of %v", got, published)

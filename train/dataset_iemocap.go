@@ -116,7 +116,7 @@ func (l *loading) iemocapDialog(root, dir string, session int, dialog string, tu
 		letter := t.name[len(t.name)-4:][:1]
 		sex := map[string]string{"F": "female", "M": "male"}[letter]
 		c := Clip{
-			Dataset: "iemocap", Speaker: fmt.Sprintf("iemocap%02d%s", session, letter), Split: iemocapSplit(session), Age: -1, ID: fmt.Sprintf("%s/%s", filepath.Base(root), t.name),
+			Dataset: l.setName("iemocap"), Speaker: fmt.Sprintf("iemocap%02d%s", session, letter), Split: iemocapSplit(session), Age: -1, ID: fmt.Sprintf("%s/%s", filepath.Base(root), t.name),
 		}
 		c.Audio = filepath.Join(dir, "sentences", "wav", dialog, t.name+".wav")
 		if err := fileExists(c.Audio); errors.Is(err, os.ErrNotExist) {

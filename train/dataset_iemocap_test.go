@@ -79,6 +79,9 @@ func TestIEMOCAP(t *testing.T) {
 		if !slices.Equal(report.Missing, []string{"Session3/dialog/avi/DivX/Ses03F_impro01.avi"}) {
 			t.Errorf("%s: missing %v", tc.set, report.Missing)
 		}
+		if want := map[string]string{"iemocap:paper+exc": "iemocap:exc+paper"}[tc.set]; clips[0].Dataset != firstOf(want, tc.set) {
+			t.Errorf("%s: the set is called %s", tc.set, clips[0].Dataset)
+		}
 		speakers, splits := map[string]string{}, map[string]int{}
 		for _, c := range clips {
 			if s, ok := speakers[c.Speaker]; ok && s != c.Split {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tandem/pipeline"
 )
@@ -240,6 +241,10 @@ func TestLoadDataErrors(t *testing.T) {
 		{"unknown split", "manifest", manifest(head + "a.jpg,,x,,,,dev\n"), nil, []string{"line 2", `"dev"`, "train, val, test"}},
 		{"no media", "manifest", manifest(head + ",,x,,,,\n"), nil, []string{"line 2", "neither video nor audio"}},
 		{"row twice", "manifest", manifest(head + "a.jpg,,x,,,,\na.jpg,,x,,,,\n"), nil, []string{"line 3", "line 2"}},
+		{"bad age", "manifest", manifest("video,audio,dataset,speaker,gender,emotion,split,age\na.jpg,,x,,,,,old\n"), nil, []string{"line 2", `age "old"`}},
+		{"bad start", "manifest", manifest("video,audio,dataset,speaker,gender,emotion,split,start\na.jpg,,x,,,,,-1\n"), nil, []string{"line 2", `start "-1"`, "seconds"}},
+		{"no length", "manifest", manifest("video,audio,dataset,speaker,gender,emotion,split,start,end\na.jpg,,x,,,,,2,2\n"), nil, []string{"line 2", "no length"}},
+		{"part twice", "manifest", manifest("video,audio,dataset,speaker,gender,emotion,split,end\na.jpg,,x,,,,,2\na.jpg,,x,,,,,2\n"), nil, []string{"line 3", "line 2"}},
 		{"too few fields", "manifest", manifest(head + "a.jpg,\n"), nil, []string{"m.csv", "line 2"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -288,6 +293,35 @@ func TestManifest(t *testing.T) {
 	}
 	if report.Unlabelled["bored"] != 1 {
 		t.Errorf("unlabelled %v", report.Unlabelled)
+	}
+}
+
+func TestManifestWithMoreColumns(t *testing.T) {
+	dir := t.TempDir()
+	writeWAV(t, filepath.Join(dir, "talk.wav"), sine(220, 48000))
+	path := filepath.Join(dir, "mine.csv")
+	write(t, path, "video,audio,dataset,speaker,gender,emotion,split,age,race,start,end\n"+
+		",talk.wav,,,,happy,,31,Asian,0.5,1.25\n,talk.wav,,,,sad,,,,2,\n,talk.wav,,,,,,,,,\n")
+	clips, _, err := LoadData("manifest", path, DefaultLabels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		id         string
+		start, end time.Duration
+		samples    int
+	}{{"talk.wav", 0, 0, 48000}, {"talk.wav#0.5-1.25", 500 * time.Millisecond, 1250 * time.Millisecond, 12000}, {"talk.wav#2-", 2 * time.Second, 0, 16000}} {
+		c := clips[i]
+		// Parts of one file whose speaker is not known fall to one side.
+		if c.ID != want.id || c.Start != want.start || c.End != want.end || c.Split != hashSplit("talk.wav") {
+			t.Errorf("%+v, want %+v", c, want)
+		}
+		if _, sound := readAll(t, c); len(sound) != want.samples {
+			t.Errorf("%s: %d samples", c.ID, len(sound))
+		}
+	}
+	if c := clips[1]; c.Age != 31 || c.Race != "asian" || clips[0].Age != -1 {
+		t.Errorf("age %d, race %q", c.Age, c.Race)
 	}
 }
 
@@ -356,6 +390,7 @@ func FuzzManifest(f *testing.F) {
 	for _, s := range []string{
 		"", head, head + "a.mp4,,x,s,female,happy,train\n", head + ",b.wav,,,m,calm,\n", head + "a\"b,,,,,,\n",
 		"\ufeff" + head + "\"a\nb\",,,,,,test\n", strings.ToUpper(head), "video,video\n", head + "../a,/b,,,,bored,val\nc,,,,,x,\n",
+		strings.TrimSpace(head) + ",age,race,start,end\na,,,,,,,3,x,1,2.5\na,,,,,,,,,1e9,NaN\n",
 	} {
 		f.Add([]byte(s))
 	}
@@ -378,7 +413,7 @@ func FuzzManifest(f *testing.F) {
 		}
 		for _, c := range l.clips {
 			if c.Path() == "" || c.ID == "" || c.Dataset == "" || !isSplit(c.Split) ||
-				c.Emotion < -1 || c.Emotion >= len(l.labels.Emotions) || c.Gender < -1 || c.Gender >= len(l.labels.Genders) {
+				c.Start < 0 || c.End < 0 || c.End > 0 && c.End <= c.Start || c.Age < -1 || c.Emotion < -1 || c.Emotion >= len(l.labels.Emotions) || c.Gender < -1 || c.Gender >= len(l.labels.Genders) {
 				t.Errorf("clip %+v", c)
 			}
 		}

@@ -5,14 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
-// ManifestColumns are the columns that the first line of a manifest names, in any order; others are ignored.
-var ManifestColumns = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
+// ManifestColumns are the columns that the first line of a manifest names, in any order, and MoreManifestColumns those that it may
+// name besides; others are ignored.
+var (
+	ManifestColumns     = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
+	MoreManifestColumns = []string{"age", "race", "start", "end"}
+)
 
 func loadManifest(l *loading, path string) error {
 	f, err := os.Open(path)
@@ -52,6 +59,10 @@ func (l *loading) readManifest(r io.Reader, path string, exists func(string) err
 		}
 		c.ID = strings.TrimPrefix(col["video"]+"|"+col["audio"], "|")
 		c.ID = filepath.ToSlash(strings.TrimSuffix(c.ID, "|"))
+		source := c.ID // whose parts belong together
+		if err := c.manifestPart(col["start"], col["end"]); err != nil {
+			return fail(line, err)
+		}
 		if first, ok := seen[c.ID]; ok {
 			return fail(line, fmt.Errorf("%s is also on line %d", c.ID, first))
 		}
@@ -73,11 +84,19 @@ func (l *loading) readManifest(r io.Reader, path string, exists func(string) err
 		case c.Speaker != "":
 			c.Split = hashSplit(c.Speaker)
 		default:
-			c.Split = hashSplit(c.ID)
+			c.Split = hashSplit(source)
 		}
 		if c.Dataset == "utkface" {
 			if age, _, race, ok := utkName(c.Video); ok {
 				c.Age, c.Race = age, race
+			}
+		}
+		if col["race"] != "" {
+			c.Race = strings.ToLower(col["race"])
+		}
+		if col["age"] != "" {
+			if c.Age, err = strconv.Atoi(col["age"]); err != nil || c.Age < 0 || c.Age > 130 {
+				return fail(line, fmt.Errorf("age %q; give whole years", col["age"]))
 			}
 		}
 		l.clips = append(l.clips, c)
@@ -89,7 +108,32 @@ func (l *loading) readManifest(r io.Reader, path string, exists func(string) err
 	return err
 }
 
-// eachManifestRow calls visit with the trimmed values of the named columns of each row and its line.
+// manifestPart reads the columns start and end, in seconds, and tells the part in the clip's ID.
+func (c *Clip) manifestPart(start, end string) error {
+	if start == "" && end == "" {
+		return nil
+	}
+	for _, m := range []struct {
+		name, text string
+		at         *time.Duration
+	}{{"start", start, &c.Start}, {"end", end, &c.End}} {
+		if m.text == "" {
+			continue
+		}
+		v, err := strconv.ParseFloat(m.text, 64)
+		if err != nil || !(v >= 0 && v < 1e6) {
+			return fmt.Errorf("%s %q; give seconds from 0 on", m.name, m.text)
+		}
+		*m.at = time.Duration(math.Round(v*1e6)) * time.Microsecond
+	}
+	if end != "" && c.End <= c.Start {
+		return fmt.Errorf("the part from %q to %q has no length", start, end)
+	}
+	c.ID += "#" + start + "-" + end
+	return nil
+}
+
+// eachManifestRow calls visit with the trimmed values of each row, by column, and its line; columns are those that must be there.
 func eachManifestRow(r io.Reader, path string, columns []string, visit func(line int, col map[string]string) error) error {
 	in := csv.NewReader(r)
 	in.ReuseRecord = true
@@ -103,12 +147,13 @@ func eachManifestRow(r io.Reader, path string, columns []string, visit func(line
 	header = slices.Clone(header)
 	header[0] = strings.TrimPrefix(header[0], "\ufeff")
 	at := map[string]int{}
+	for i, h := range slices.Backward(header) { // the first of a name counts
+		at[strings.TrimSpace(h)] = i
+	}
 	for _, c := range columns {
-		i := slices.IndexFunc(header, func(h string) bool { return strings.TrimSpace(h) == c })
-		if i < 0 {
+		if _, ok := at[c]; !ok {
 			return fmt.Errorf("%s: %w %q; the first line must name %s", path, ErrMissingColumn, c, strings.Join(columns, ","))
 		}
-		at[c] = i
 	}
 	col := map[string]string{}
 	for {

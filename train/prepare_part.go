@@ -19,17 +19,18 @@ type partSource struct {
 	past       [2]bool         // pictures and sound have come to end
 }
 
-// openPart opens the clip's part of its Video. Its sound is left out where the clip has an Audio of its own.
+// openPart opens the clip's part of its Video, or of its Audio if it has no Video. The video's own sound is left out where the clip
+// has an Audio beside it.
 func openPart(ctx context.Context, c *Clip) (capture.Source, error) {
 	part := c.Start > 0 || c.End > 0
-	src, err := capture.Open(ctx, c.Video, capture.Options{NoAudio: part && c.Audio != "", From: c.Start})
+	src, err := capture.Open(ctx, c.Path(), capture.Options{NoAudio: part && c.Video != "" && c.Audio != "", From: c.Start})
 	if err != nil || !part && c.Crop.Empty() {
 		return src, err
 	}
 	info := src.Info()
 	if part && info.Still {
 		src.Close()
-		return nil, fmt.Errorf("%s: a picture has no part from %v to %v", c.Video, c.Start, c.End)
+		return nil, fmt.Errorf("%s: a picture has no part from %v to %v", c.Path(), c.Start, c.End)
 	}
 	return &partSource{Source: src, start: c.Start, end: c.End, crop: c.Crop, past: [2]bool{!info.HasVideo, !info.HasAudio}}, nil
 }

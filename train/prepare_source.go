@@ -18,9 +18,7 @@ func openClip(ctx context.Context, c *Clip) (capture.Source, error) {
 	switch {
 	case c.row != nil:
 		return openPixels(c)
-	case c.Video == "":
-		return capture.Open(ctx, c.Audio, capture.Options{})
-	case c.Audio == "":
+	case c.Video == "" || c.Audio == "":
 		return openPart(ctx, c)
 	}
 	return openPair(ctx, c)
