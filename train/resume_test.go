@@ -350,3 +350,43 @@ func interrupt(t *testing.T, o *Options, data *Prepared, step int) {
 	}
 	o.Resume, o.Progress = true, func(Progress) {}
 }
+
+// An interruption while the network is judged costs neither the epoch nor its row in the log.
+func TestInterruptedWhileJudging(t *testing.T) {
+	needBackend(t)
+	whole, data := quickRun(t.TempDir())
+	if _, err := whole.train(t.Context(), data); err != nil {
+		t.Fatal(err)
+	}
+	o, _ := quickRun(t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o.Progress = func(p Progress) {
+		if p.Stage == "judge" {
+			cancel()
+		}
+	}
+	if _, err := o.train(ctx, data); !errors.Is(err, context.Canceled) {
+		t.Fatalf("interrupted run ended with %v", err)
+	}
+	o.Resume, o.Progress = true, func(Progress) {}
+	if _, err := o.train(t.Context(), data); err != nil {
+		t.Fatal(err)
+	}
+	sameOutcome(t, whole, o)
+}
+
+// With a learning rate too small to change anything the first epoch stays the best, and patience ends the run.
+func TestEarlyStop(t *testing.T) {
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
+	o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.Patience, o.Recipe.StopMetric = 9, 2, 2, "emotion_uar"
+	o.Recipe.LearningRate, o.Recipe.WeightDecay = 1e-12, 0
+	r, err := o.train(t.Context(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows := readLog(t, filepath.Join(o.Run, "log.csv")); len(rows) != 1+3 || r.Best != 1 {
+		t.Errorf("%d epochs, the best is %d; want 3 of 9, the best the first", len(rows)-1, r.Best)
+	}
+}

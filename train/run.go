@@ -276,11 +276,7 @@ func (r *run) save() error {
 		err = r.saved.save(c)
 	}
 	if err != nil {
-		good := "there is none yet"
-		if steps := r.saved.steps(); len(steps) > 0 {
-			good = fmt.Sprintf("the last good one is of step %d; when the cause is gone, --resume goes on from there", steps[len(steps)-1])
-		}
-		return fmt.Errorf("checkpoint of step %d: %w (%s)", r.st.Step, err, good)
+		return fmt.Errorf("checkpoint of step %d: %w", r.st.Step, err)
 	}
 	r.lastSaved = time.Now()
 	return nil
@@ -288,8 +284,7 @@ func (r *run) save() error {
 
 // ended says what an error leaves behind; where the run was only interrupted it saves a checkpoint first.
 func (r *run) ended(ctx context.Context, err error) error {
-	switch steps := r.saved.steps(); {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		if r.st.Step == 0 {
 			return err
 		}
@@ -297,12 +292,16 @@ func (r *run) ended(ctx context.Context, err error) error {
 			return errors.Join(err, e)
 		}
 		r.Log(fmt.Sprintf("interrupted at step %d, which a checkpoint holds; --resume goes on from there", r.st.Step))
-	case errors.Is(err, errDiverged) && len(steps) > 0:
-		return fmt.Errorf("%w; the checkpoint of step %d is from before: look at these clips, or lower the recipe's learning_rate", err, steps[len(steps)-1])
-	case errors.Is(err, errDiverged):
-		return fmt.Errorf("%w; there is no checkpoint yet: look at these clips, or lower the recipe's learning_rate", err)
+		return err
 	}
-	return err
+	good := "there is no checkpoint yet"
+	if steps := r.saved.steps(); len(steps) > 0 {
+		good = fmt.Sprintf("the last good checkpoint is of step %d", steps[len(steps)-1])
+	}
+	if errors.Is(err, errDiverged) {
+		return fmt.Errorf("%w (%s; look at these clips, or lower the recipe's learning_rate)", err, good)
+	}
+	return fmt.Errorf("%w (%s; when the cause is gone, --resume goes on from there)", err, good)
 }
 
 // columns are the log's row of an epoch.

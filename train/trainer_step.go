@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -219,7 +221,7 @@ func (n *network) run(exec *model.Exec, b *batch) (r stepResult, err error) {
 		t.FinalizeAll()
 	}
 	if math.IsNaN(r.Joint+r.GradNorm) || math.IsInf(r.Joint+r.GradNorm, 0) {
-		return r, fmt.Errorf("%w; the batch holds %v", errDiverged, b.paths)
+		return r, fmt.Errorf("%w; the batch holds %s", errDiverged, strings.Join(slices.Compact(slices.Sorted(slices.Values(b.paths))), ", "))
 	}
 	return r, nil
 }
