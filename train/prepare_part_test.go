@@ -1,10 +1,12 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"image"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,17 +14,27 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/pipeline"
 )
 
 // writeDialog writes the test pattern, 6 s of it, as a video with sound.
 func writeDialog(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dialog.mkv")
-	w, err := av.Create(path, av.WriterOptions{Width: 320, Height: 240, FPS: 25, Audio: true})
+	writePattern(t, path, 320, 240)
+	return path
+}
+
+func writePattern(t *testing.T, path string, width, height int) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w, err := av.Create(path, av.WriterOptions{Width: width, Height: height, FPS: 25, Audio: true})
 	if err != nil {
 		t.Skip(err)
 	}
-	src := capture.NewPattern(capture.PatternOptions{Width: 320, Height: 240, Duration: 6 * time.Second})
+	src := capture.NewPattern(capture.PatternOptions{Width: width, Height: height, Duration: 6 * time.Second})
 	for {
 		m, err := src.Read(t.Context())
 		if errors.Is(err, io.EOF) {
@@ -40,7 +52,6 @@ func writeDialog(t *testing.T) string {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 // readAll reads a clip's pictures and sound; the sound in one piece from 0.
@@ -118,6 +129,63 @@ func TestPartOfAVideo(t *testing.T) {
 	frames, other := readAll(t, Clip{Video: path, Audio: wav, Start: start, End: end})
 	if len(frames) != 38 || len(other) != 8000 || math.Abs(float64(other[100])*32768-float64(sine(300, 8000)[100])) > 1 {
 		t.Errorf("%d pictures, %d samples", len(frames), len(other))
+	}
+}
+
+// sizedFinder notes the size of the pictures it is shown.
+type sizedFinder struct {
+	fixedFinder
+	size *image.Point
+}
+
+func (f sizedFinder) make() (pipeline.FaceFinder, error) { return f, nil }
+
+func (f sizedFinder) FindFaces(ctx context.Context, p *capture.Frame, most int) ([]pipeline.Face, error) {
+	*f.size = image.Pt(p.Width, p.Height)
+	return f.fixedFinder.FindFaces(ctx, p, most)
+}
+
+// TestDialogsAreCut cuts clips of IEMOCAP and CREMA-D, as their loaders list them, from files of the releases' formats.
+func TestDialogsAreCut(t *testing.T) {
+	dialogs := touch(t, "IEMOCAP_full_release")
+	writePattern(t, filepath.Join(dialogs, "Session1/dialog/avi/DivX/Ses01F_impro01.avi"), 720, 480)
+	write(t, filepath.Join(dialogs, "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"),
+		"[2.5000 - 4.1000]\tSes01F_impro01_F000\tneu\t[\n[9.0000 - 10.0000]\tSes01F_impro01_M000\tneu\t[\n")
+	writeWAV(t, filepath.Join(dialogs, "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"), sine(220, 25600))
+	crema := touch(t, "CREMA-D")
+	writePattern(t, filepath.Join(crema, "VideoFlash/1001_DFA_ANG_XX.flv"), 480, 360)
+	writeWAV(t, filepath.Join(crema, "AudioWAV/1001_DFA_ANG_XX.wav"), sine(220, 6*16000))
+	for _, tc := range []struct {
+		set, root string
+		windows   int
+		size      image.Point
+		skipped   string
+	}{
+		// 1.6 s and 6 s in windows of 0.64 s, one every 0.16 s.
+		{"iemocap", dialogs, 7, image.Pt(224, 224), "Ses01F_impro01_M000"},
+		{"cremad", crema, 34, image.Pt(480, 360), ""},
+	} {
+		clips, _, err := LoadData(tc.set, tc.root, DefaultLabels())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := sizedFinder{newFinder(), new(image.Point)}
+		p, err := Prepare(t.Context(), clips, testSpec, f.make, t.TempDir(), 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Samples) < tc.windows-1 || len(p.Samples) > tc.windows+1 || *f.size != tc.size {
+			t.Errorf("%s: %d windows, want %d; pictures of %v", tc.set, len(p.Samples), tc.windows, *f.size)
+		}
+		for i, s := range p.Samples {
+			if s.Audio == nil || s.Video == nil {
+				t.Errorf("%s: window %d has sound %v, pictures %v", tc.set, i, s.Audio != nil, s.Video != nil)
+			}
+		}
+		// One utterance lies behind the end of its dialog.
+		if tc.skipped != "" && (len(p.Skipped) != 1 || !strings.Contains(p.Skipped[0].Err.Error(), tc.skipped)) || tc.skipped == "" && p.Skipped != nil {
+			t.Errorf("%s: skipped %v", tc.set, p.Skipped)
+		}
 	}
 }
 
