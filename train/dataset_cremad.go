@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -123,11 +124,15 @@ func (l *loading) cremadPeople(root string) (map[string]cremadPerson, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return readCREMADPeople(f, f.Name())
+}
+
+func readCREMADPeople(r io.Reader, path string) (map[string]cremadPerson, error) {
 	people := map[string]cremadPerson{}
-	err = eachManifestRow(f, f.Name(), []string{"ActorID", "Age", "Sex", "Race", "Ethnicity"}, func(line int, col map[string]string) error {
+	err := eachManifestRow(r, path, []string{"ActorID", "Age", "Sex", "Race", "Ethnicity"}, func(line int, col map[string]string) error {
 		age, err := strconv.Atoi(col["Age"])
 		if err != nil || age < 0 || age > 130 {
-			return fmt.Errorf("%s: line %d: age %q", f.Name(), line, col["Age"])
+			return fmt.Errorf("%s: line %d: age %q", path, line, col["Age"])
 		}
 		people[col["ActorID"]] = cremadPerson{age: age, sex: col["Sex"], race: strings.ToLower(col["Race"])}
 		return nil
@@ -156,32 +161,14 @@ func (l *loading) cremadLabels(root string, files map[string]map[string]string) 
 		return nil, "", err
 	}
 	defer f.Close()
-	columns := []string{"FileName"}
-	if vote {
-		columns = append(columns, column)
+	votes, err := readCREMADVotes(f, f.Name(), column)
+	if err != nil {
+		return nil, "", err
 	}
-	votes := map[string]string{}
-	err = eachManifestRow(f, f.Name(), columns, func(line int, col map[string]string) error {
-		name := col["FileName"]
-		if _, _, ok := cremadCode(name); !ok {
-			return nil
-		}
+	for _, name := range sortedKeys(votes) {
 		if files[name] == nil {
 			l.report.Missing = append(l.report.Missing, name)
 		}
-		if !vote {
-			return nil
-		}
-		votes[name] = "unknown" // a tie, as A:D
-		if v := col[column]; !strings.Contains(v, ":") {
-			if votes[name] = cremadEmotions[v]; len(v) != 1 || votes[name] == "" {
-				return fmt.Errorf("%s: line %d: %s %q", f.Name(), line, column, v)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, "", err
 	}
 	if !vote {
 		l.note("labels: the emotion that the actor intended")
@@ -189,6 +176,30 @@ func (l *loading) cremadLabels(root string, files map[string]map[string]string) 
 	}
 	l.note("labels: the emotion that most raters named (%s); a tie is no label", column)
 	return func(name string) string { return firstOf(votes[name], "unknown") }, l.setName("cremad"), nil
+}
+
+// readCREMADVotes reads what most raters named by a column of summaryTable.csv, "unknown" where two share the most votes (as A:D);
+// without a column, the names alone.
+func readCREMADVotes(r io.Reader, path, column string) (map[string]string, error) {
+	columns := []string{"FileName"}
+	if column != "" {
+		columns = append(columns, column)
+	}
+	votes := map[string]string{}
+	err := eachManifestRow(r, path, columns, func(line int, col map[string]string) error {
+		name := col["FileName"]
+		if _, _, ok := cremadCode(name); !ok {
+			return nil
+		}
+		votes[name] = "unknown"
+		if v := col[column]; column != "" && !strings.Contains(v, ":") {
+			if votes[name] = cremadEmotions[v]; len(v) != 1 || votes[name] == "" {
+				return fmt.Errorf("%s: line %d: %s %q", path, line, column, v)
+			}
+		}
+		return nil
+	})
+	return votes, err
 }
 
 // openBeside opens a file of the release in the folder given or in the one that holds it.

@@ -110,3 +110,33 @@ func TestCREMADWithoutItsTables(t *testing.T) {
 		t.Errorf("bad vote: %v", err)
 	}
 }
+
+func FuzzCREMADTables(f *testing.F) {
+	f.Add(cremadPeopleCSV)
+	f.Add(cremadTable)
+	f.Add("FileName,MultiModalVote\n1001_DFA_ANG_XX,\n1001_DFA_ANG_XX,A:\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		people, err := readCREMADPeople(strings.NewReader(text), "x.csv")
+		if err != nil && !strings.Contains(err.Error(), "x.csv") {
+			t.Errorf("error %q does not name the file", err)
+		}
+		for _, p := range people {
+			if p.age < 0 || p.age > 130 {
+				t.Errorf("age %d", p.age)
+			}
+		}
+		votes, err := readCREMADVotes(strings.NewReader(text), "x.csv", "MultiModalVote")
+		if err != nil {
+			if !strings.Contains(err.Error(), "x.csv") {
+				t.Errorf("error %q does not name the file", err)
+			}
+			return
+		}
+		l := &loading{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
+		for name, vote := range votes {
+			if _, err := l.emotion(vote); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}

@@ -442,3 +442,21 @@ func FuzzFER2013CSV(f *testing.F) {
 		}
 	})
 }
+
+// FuzzNames: the names of files are outside bytes too.
+func FuzzNames(f *testing.F) {
+	for _, name := range []string{"03-01-06-01-02-01-12.wav", "1001_DFA_ANG_XX.flv", "26_1_0_20170116184024662.jpg.chip.jpg", "03a01Fa.wav", "a/b.wav", "-1_1_9_x.jpg"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if code, ok := ravdessCode(stem(name)); ok && (code[2] < 1 || code[2] > len(ravdessEmotions) || code[6] < 1 || code[6] > 24) {
+			t.Errorf("RAVDESS %q: %v", name, code)
+		}
+		if actor, emotion, ok := cremadCode(stem(name)); ok && (len(actor) != 4 || cremadEmotions[emotion] == "" || !isSplit(cremadSplit(actor))) {
+			t.Errorf("CREMA-D %q: %s %s", name, actor, emotion)
+		}
+		if age, gender, race, ok := utkName(name); ok && (age < 0 || gender == "" || race == "") {
+			t.Errorf("UTKFace %q: %d %s %s", name, age, gender, race)
+		}
+	})
+}

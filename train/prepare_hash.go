@@ -83,19 +83,22 @@ func openHashes(dir string) *hashBook {
 	b := &hashBook{files: map[string]*hashed{}, news: map[string]string{}}
 	if dir != "" {
 		b.path = filepath.Join(dir, hashesName)
-		readHashes(b.path, func(path, _ string, f *hashed) { b.files[path] = f })
+		readHashFile(b.path, func(path, _ string, f *hashed) { b.files[path] = f })
 	}
 	return b
 }
 
-// readHashes leaves out lines that are none. A wrong hash would only be a name that no cache has.
-func readHashes(path string, each func(path, line string, f *hashed)) {
-	f, err := os.Open(path)
-	if err != nil {
-		return
+// readHashFile reads what is there.
+func readHashFile(path string, each func(path, line string, f *hashed)) {
+	if f, err := os.Open(path); err == nil {
+		defer f.Close()
+		readHashes(f, each)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
+}
+
+// readHashes leaves out lines that are none. A wrong hash would only be a name that no cache has.
+func readHashes(r io.Reader, each func(path, line string, f *hashed)) {
+	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		sum, rest, _ := strings.Cut(lines.Text(), "\t")
 		stamp, path, ok := strings.Cut(rest, "\t")
@@ -181,7 +184,7 @@ func (b *hashBook) save() error {
 		return nil
 	}
 	lines := map[string]string{}
-	readHashes(b.path, func(path, line string, _ *hashed) { lines[path] = line })
+	readHashFile(b.path, func(path, line string, _ *hashed) { lines[path] = line })
 	maps.Copy(lines, b.news)
 	if err := os.MkdirAll(filepath.Dir(b.path), 0o755); err != nil {
 		return err

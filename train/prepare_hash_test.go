@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,4 +98,17 @@ func TestPrepareNoticesChanges(t *testing.T) {
 	if c := p.Changed(); !slices.Equal(c, []string{still}) {
 		t.Errorf("removed: %v", c)
 	}
+}
+
+func FuzzHashes(f *testing.F) {
+	sum := strings.Repeat("0a", 32)
+	f.Add(sum + "\t3@4\t/x/a.wav\n" + sum + "\t\t\n")
+	f.Add("0a\t3@4\t/x\n\t\t\t")
+	f.Fuzz(func(t *testing.T, text string) {
+		readHashes(strings.NewReader(text), func(path, line string, h *hashed) {
+			if path == "" || !strings.Contains(line, path) || strings.Contains(h.stamp, "\t") {
+				t.Errorf("path %q, stamp %q of %q", path, h.stamp, line)
+			}
+		})
+	})
 }
