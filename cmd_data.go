@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tandem/pipeline"
 	"tandem/train"
 )
 
@@ -124,8 +125,12 @@ func checkDatasets(ctx context.Context, c *console, o *options, dir string) erro
 	}
 	bar := newProgress(c)
 	defer bar.close()
+	labels, err := o.labels(o.args, train.DefaultLabels())
+	if err != nil {
+		return err
+	}
 	check, err := train.CheckData(ctx, o.args, train.CheckOptions{
-		Labels: train.DefaultLabels(), Quick: o.quick, CacheDir: dir, Workers: workers,
+		Labels: labels, Quick: o.quick, CacheDir: dir, Workers: workers,
 		Progress: func(done, total int) { bar.set("files", "", done, total) },
 	})
 	bar.close()
@@ -145,7 +150,7 @@ func checkDatasets(ctx context.Context, c *console, o *options, dir string) erro
 	if o.json {
 		err = writeJSON(c.out, check)
 	} else {
-		err = writeCheck(c.out, check)
+		err = writeCheck(c.out, check, labels)
 	}
 	if err == nil && check.Wrong() {
 		return errReported
@@ -153,13 +158,13 @@ func checkDatasets(ctx context.Context, c *console, o *options, dir string) erro
 	return err
 }
 
-func writeCheck(out io.Writer, check *train.DataCheck) error {
+func writeCheck(out io.Writer, check *train.DataCheck, labels pipeline.Labels) error {
 	b := &bytes.Buffer{}
 	for i, s := range check.Sets {
 		if i > 0 {
 			fmt.Fprintln(b)
 		}
-		writeSet(b, s)
+		writeSet(b, s, labels)
 	}
 	named(b, "speakers in several splits, whom training refuses:", check.SharedSpeakers)
 	var leaks []string
@@ -174,7 +179,7 @@ func writeCheck(out io.Writer, check *train.DataCheck) error {
 	return err
 }
 
-func writeSet(b *bytes.Buffer, s *train.SetCheck) {
+func writeSet(b *bytes.Buffer, s *train.SetCheck, labels pipeline.Labels) {
 	fmt.Fprintf(b, "%s: %s\n%d clips", s.Name, s.About.Title, s.Clips)
 	if s.About.Clips > 0 {
 		fmt.Fprintf(b, " (the whole release: %d)", s.About.Clips)
@@ -183,7 +188,6 @@ func writeSet(b *bytes.Buffer, s *train.SetCheck) {
 		fmt.Fprintf(b, " in %d files, %s; %v of sound, %d pictures", s.Files, megabytes(s.Bytes), time.Duration(s.Sound*1e9).Round(time.Second), s.Pictures)
 	}
 	fmt.Fprintf(b, "; terms: %s\n", s.About.Terms)
-	labels := train.DefaultLabels()
 	countTable(b, s.Rows, "speakers", func(r train.SplitCount) int { return r.Speakers }, labels.Emotions, func(r train.SplitCount) map[string]int { return r.Emotions })
 	countTable(b, s.Rows, "", nil, labels.Genders, func(r train.SplitCount) map[string]int { return r.Genders })
 	countTable(b, s.Rows, "", nil, train.AgeBands, func(r train.SplitCount) map[string]int { return r.Ages })

@@ -106,17 +106,31 @@ func (o *options) fineTune(recipe *train.Recipe) (begin *train.Init, err error) 
 		recipe.Arch = begin.Sizes() // the recipe's sizes are of new networks
 		recipe.Emotions, recipe.Genders = begin.Labels.Emotions, begin.Labels.Genders
 	}
+	labels, err := o.labels(o.data, recipe.Labels())
+	if err != nil {
+		return nil, err
+	}
+	recipe.Emotions, recipe.Genders = labels.Emotions, labels.Genders
+	if o.freeze != "" {
+		recipe.Freeze = strings.Split(o.freeze, ",")
+	}
+	return begin, nil
+}
+
+// labels are those that --emotions and --genders name, in place of others.
+func (o *options) labels(data []string, others pipeline.Labels) (pipeline.Labels, error) {
 	var manifest pipeline.Labels
 	if o.emotions == "manifest" || o.genders == "manifest" {
-		if manifest, err = train.ManifestLabels(o.data); err != nil {
-			return nil, fmt.Errorf("labels: %w", err)
+		var err error
+		if manifest, err = train.ManifestLabels(data); err != nil {
+			return others, fmt.Errorf("labels: %w", err)
 		}
 	}
 	for _, l := range []struct {
-		flag, value string
-		manifest    []string
-		to          *[]string
-	}{{"emotions", o.emotions, manifest.Emotions, &recipe.Emotions}, {"genders", o.genders, manifest.Genders, &recipe.Genders}} {
+		value    string
+		manifest []string
+		to       *[]string
+	}{{o.emotions, manifest.Emotions, &others.Emotions}, {o.genders, manifest.Genders, &others.Genders}} {
 		switch l.value {
 		case "":
 		case "manifest":
@@ -125,10 +139,7 @@ func (o *options) fineTune(recipe *train.Recipe) (begin *train.Init, err error) 
 			*l.to = strings.Split(l.value, ",")
 		}
 	}
-	if o.freeze != "" {
-		recipe.Freeze = strings.Split(o.freeze, ",")
-	}
-	return begin, nil
+	return others, nil
 }
 
 // readInit reads the network of a model, a checkpoint, a run's folder, or the embedded model.

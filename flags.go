@@ -168,6 +168,11 @@ func (o *options) cacheFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.workers, "workers", 0, "clips prepared at a time, `N` (default: one a core)")
 }
 
+func (o *options) labelFlags(f *pflag.FlagSet, otherwise string) {
+	f.StringVar(&o.emotions, "emotions", "", "`LABELS` to tell apart, separated by commas, or manifest: those of the manifests (default: "+otherwise+")")
+	f.StringVar(&o.genders, "genders", "", "the same for genders, `LABELS` or manifest")
+}
+
 func (o *options) trainFlags(f *pflag.FlagSet) {
 	o.dataFlags(f)
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
@@ -179,8 +184,7 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.run, "run", "", "`DIR` for the run's log and checkpoints (default: beside the model, NAME.run)")
 	f.BoolVar(&o.resume, "resume", false, "go on where the run in --run stopped, by its recipe unless --recipe is given")
 	f.StringVar(&o.init, "init", "", "begin with the network of a `MODEL` (ONNX), of a run's folder or checkpoint, or of default, the embedded model")
-	f.StringVar(&o.emotions, "emotions", "", "`LABELS` to tell apart, separated by commas, or manifest: those of the manifests (default: those of --init, else the recipe's)")
-	f.StringVar(&o.genders, "genders", "", "the same for genders, `LABELS` or manifest")
+	o.labelFlags(f, "those of --init, else the recipe's")
 	f.StringVar(&o.freeze, "freeze", "", "`PARTS` that keep their parameters, separated by commas: "+strings.Join(train.Parts, ", "))
 	f.StringVar(&o.backend, "backend", train.DefaultBackend, "`WHAT` computes: onnx (ONNX Runtime), go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs; its plugin is yours to install)")
 	f.Float64Var(&o.ckptMins, "checkpoint-minutes", 10, "write a checkpoint every `MINUTES`, and after each epoch; 0: after each epoch only")
@@ -201,6 +205,7 @@ func (o *options) evalFlags(f *pflag.FlagSet) {
 }
 
 func (o *options) checkFlags(f *pflag.FlagSet) {
+	o.labelFlags(f, "those of the default model")
 	f.BoolVar(&o.quick, "quick", false, "look at names and labels only; open no media file")
 	f.BoolVar(&o.json, "json", false, "print JSON, which names all that the text shortens")
 	f.BoolVar(&o.clearCache, "clear-cache", false, "remove all prepared samples from the cache")

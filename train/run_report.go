@@ -120,7 +120,12 @@ func (r *run) trainingCharts() ([]chart, error) {
 		svg, err := plot.Lines(title, x, y, series)
 		c.add(name, svg, err)
 	}
-	lines("losses", "Training losses", "step", "nats", steps("emotion", "emotion"), steps("gender", "gender"), steps("joint", "joint (weighted)"))
+	// The weighted loss falls when weight moves to the smaller one; the sum tells whether anything is learned.
+	sum, gender := steps("emotion", "their sum"), steps("gender", "")
+	for i := range sum.Y {
+		sum.Y[i] += gender.Y[i]
+	}
+	lines("losses", "Training losses", "step", "nats", steps("emotion", "emotion"), steps("gender", "gender"), sum, steps("joint", "joint (weighted)"))
 	lines("weights", "Task weights: "+r.Recipe.Weighting, "step", "weight", steps("weight_emotion", "emotion"), steps("weight_gender", "gender"))
 	lines("learning-rate", "Learning rate", "step", "rate", steps("learning_rate", "learning rate"))
 	lines("gradient-norm", "Gradient norm before clipping", "step", "norm", steps("gradient_norm", "gradient norm"))
