@@ -49,7 +49,7 @@ func (r *run) writeReport(j *judged, done bool) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for _, c := range slices.Concat(training, judging) {
+	for _, c := range slices.Concat(append(judging, training)...) {
 		if err := writeBytes(filepath.Join(dir, c.Name+".svg"), []byte(c.SVG)); err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func (r *run) writeReport(j *judged, done bool) error {
 		Done     bool
 		Judged   string
 		Rows     []reportRow
-		Judging  []chart
+		Judging  [][]chart
 		Training []chart
 		Epoch    [][]string
 		Recipe   string
@@ -148,9 +148,8 @@ func (r *run) trainingCharts() ([]chart, error) {
 	return c.all, c.err
 }
 
-// charts draw the validation.
-func (j *judged) charts() ([]chart, error) {
-	var c charts
+// charts draw the validation, in a group for each task.
+func (j *judged) charts() (groups [][]chart, err error) {
 	for _, t := range []struct {
 		name   string
 		labels []string
@@ -163,6 +162,7 @@ func (j *judged) charts() ([]chart, error) {
 		if t.s == nil {
 			continue
 		}
+		var c charts
 		svg, err := plot.Confusion("Confusion, "+t.name, t.labels, t.s.Confusion)
 		c.add("confusion-"+t.name, svg, err)
 		title := "Calibration, " + t.name
@@ -175,8 +175,12 @@ func (j *judged) charts() ([]chart, error) {
 		}
 		svg, err = plot.Reliability(fmt.Sprintf("%s: ECE %.3f", title, t.s.ECE), bins(t.s))
 		c.add("calibration-"+t.name, svg, err)
+		if c.err != nil {
+			return nil, c.err
+		}
+		groups = append(groups, c.all)
 	}
-	return c.all, c.err
+	return groups, nil
 }
 
 func bins(s *Scores) []plot.Bin {
