@@ -19,6 +19,9 @@ import (
 
 // The tutorial's commands are run as they stand on the page, one after the other; what they make works, in under two minutes.
 func TestTutorial(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped with -short: it trains a network")
+	}
 	lib, err := infer.FindRuntime()
 	if err != nil {
 		t.Skip("skipped: ", err)
