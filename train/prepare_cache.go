@@ -24,9 +24,12 @@ const (
 	packFooter = 8 + len(packMagic)
 )
 
-// packBytes is the size at which a pack is written, and so what is held in memory, and lost when a run is killed. A variable for
-// tests.
-var packBytes = 32 << 20
+// packBytes is the size at which a pack is written, and so what is held in memory, and packAge the time after which it is whatever its
+// size, and so what is lost when a run is killed. Variables for tests.
+var (
+	packBytes = 32 << 20
+	packAge   = 30 * time.Second
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -40,6 +43,7 @@ type cutCache struct {
 	mu      sync.Mutex
 	at      map[cutKey][]kept
 	pending []byte // the next pack
+	begun   time.Time
 	index   []byte // and its index
 	err     error  // why nothing is written any more
 }
@@ -132,7 +136,7 @@ func (c *cutCache) put(key cutKey, cut *clipCut) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.pending) == 0 {
-		c.pending = append(c.pending, packMagic...)
+		c.pending, c.begun = append(c.pending, packMagic...), time.Now()
 	}
 	for len(c.pending)%8 != 0 {
 		c.pending = append(c.pending, 0)
@@ -144,7 +148,7 @@ func (c *cutCache) put(key cutKey, cut *clipCut) {
 	c.index = le.AppendUint64(c.index, uint64(at))
 	c.index = le.AppendUint32(c.index, uint32(len(c.pending)-at))
 	c.index = le.AppendUint32(c.index, crc32.Checksum(c.pending[at:], castagnoli))
-	if len(c.pending) >= packBytes {
+	if len(c.pending) >= packBytes || time.Since(c.begun) >= packAge {
 		c.flush()
 	}
 }

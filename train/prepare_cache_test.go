@@ -229,6 +229,24 @@ func TestPrepareKilled(t *testing.T) {
 	}
 }
 
+// TestPacksAreWrittenInTime: cuts so small that no pack fills are not held for long.
+func TestPacksAreWrittenInTime(t *testing.T) {
+	was := packAge
+	packAge = time.Millisecond
+	t.Cleanup(func() { packAge = was })
+	c := openCuts(t.TempDir(), testSpec)
+	for i := range 3 {
+		c.put(cutKey{byte(i)}, &clipCut{})
+		time.Sleep(2 * time.Millisecond)
+	}
+	if n := len(packs(t, c.dir)); n == 0 {
+		t.Error("nothing is written")
+	}
+	if _, ok := c.get(cutKey{0}); !ok {
+		t.Error("what is written is not found")
+	}
+}
+
 // TestPrepareOnAFullDisk goes on without a cache. It is a process of its own in which no file may grow beyond a bound, so that
 // writing fails as on a full disk.
 func TestPrepareOnAFullDisk(t *testing.T) {
