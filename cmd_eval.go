@@ -29,7 +29,7 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	if err != nil {
 		return err
 	}
-	rec, err := infer.NewRecognizer(m.bytes, infer.Options{Threads: 1}) // as many batches as threads run at a time
+	rec, err := infer.NewRecognizer(m.bytes, infer.Options{Threads: 1, Int8: o.precision == "int8"}) // as many batches as threads run at a time
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
 	}
@@ -57,7 +57,7 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
 	contract := rec.Contract()
 	report, err := train.Evaluate(ctx, rec, finder, sets.Clips, train.EvalOptions{
-		Split: o.split, Senses: train.Senses(o.senses), Model: m.sha256, CacheDir: cache, Workers: workers, Parallel: threads,
+		Split: o.split, Senses: train.Senses(o.senses), Model: m.sha256, Precision: o.precision, CacheDir: cache, Workers: workers, Parallel: threads,
 		Temperatures: train.Temperatures{Emotion: contract.EmotionTemperature, Gender: contract.GenderTemperature},
 		Bootstrap:    train.Bootstrap{Resamples: o.resamples, Seed: o.seed},
 		Progress:     func(stage string, done, total int) { bar.set(stage, "", done, total) },

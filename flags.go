@@ -22,11 +22,12 @@ import (
 type options struct {
 	args []string
 
-	model    string
-	threads  int
-	noGender bool
-	logLevel string
-	level    slog.Level
+	model     string
+	precision string
+	threads   int
+	noGender  bool
+	logLevel  string
+	level     slog.Level
 
 	format   string
 	faces    int
@@ -99,8 +100,13 @@ func (o *options) threadsFlag(f *pflag.FlagSet) {
 	f.IntVar(&o.threads, "threads", 0, "threads `N` for the network (default: one a core)")
 }
 
+func (o *options) precisionFlag(f *pflag.FlagSet) {
+	f.StringVar(&o.precision, "precision", "fp32", "`PRECISION` of the network's convolutions: fp32, or int8, which is faster and a little less exact")
+}
+
 func (o *options) recognizeFlags(f *pflag.FlagSet) {
 	o.modelFlag(f)
+	o.precisionFlag(f)
 	o.threadsFlag(f)
 	f.StringVar(&o.format, "format", "", "`FORMAT` of the results: table, jsonl or csv (default: table on a terminal, jsonl in a pipe)")
 	f.IntVar(&o.faces, "faces", pipeline.DefaultFaces, "follow up to `N` faces")
@@ -150,6 +156,7 @@ func (o *options) serveFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.behindProxy, "behind-proxy", false, "take clients' addresses from X-Forwarded-For, which the proxy in front sets")
 	f.StringVar(&o.instance, "instance", "", "`NAME` to put before session ids, for a balancer in front of several servers")
 	o.modelFlag(f)
+	o.precisionFlag(f)
 	f.IntVar(&o.threads, "threads", 0, "threads `N` for one batch through the network (default: 1; as many batches as cores run at a time)")
 	f.IntVar(&o.faces, "faces", pipeline.DefaultFaces, "follow up to `N` faces a session")
 	o.pipelineFlags(f)
@@ -192,8 +199,16 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	o.logFlags(f)
 }
 
+func (o *options) quantizeFlags(f *pflag.FlagSet) {
+	o.modelFlag(f)
+	o.dataFlags(f)
+	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
+	o.logFlags(f)
+}
+
 func (o *options) evalFlags(f *pflag.FlagSet) {
 	o.modelFlag(f)
+	o.precisionFlag(f)
 	o.dataFlags(f)
 	f.StringVar(&o.split, "split", train.SplitVal, "`SPLIT` to judge by: "+strings.Join(splits, ", "))
 	f.StringVar(&o.senses, "senses", string(train.BothSenses), "`SENSES` to judge by: "+strings.Join(senses, ", "))
@@ -337,6 +352,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--split %q: known are %s", o.split, strings.Join(splits, ", "))
 	case o.resamples < 0 || o.resamples > 100000:
 		return fmt.Errorf("--resamples %d: give 1 to 100000, or 0 for no intervals", o.resamples)
+	case has("precision") && o.precision != "fp32" && o.precision != "int8":
+		return fmt.Errorf("--precision %q: known are fp32 and int8", o.precision)
 	case has("data") && len(o.data) == 0:
 		return errors.New("--data NAME=PATH is missing")
 	}
@@ -407,7 +424,7 @@ type runner func(context.Context, *console, *options) error
 
 // commands are all of them, in the order in which a newcomer needs them.
 func commands() []*command {
-	return []*command{analyzeCommand, liveCommand, serveCommand, dataCommand, trainCommand, evalCommand, modelCommand, devicesCommand}
+	return []*command{analyzeCommand, liveCommand, serveCommand, dataCommand, trainCommand, evalCommand, quantizeCommand, modelCommand, devicesCommand}
 }
 
 func findCommand(name string) *command {

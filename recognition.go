@@ -76,7 +76,7 @@ func openRecognition(o *options) (*recognition, error) {
 		return nil, err
 	}
 	options := infer.Options{Threads: o.threads}
-	rec, err := infer.NewRecognizer(m.bytes, options)
+	rec, err := infer.NewRecognizer(m.bytes, infer.Options{Threads: o.threads, Int8: o.precision == "int8"})
 	if errors.Is(err, infer.ErrContract) {
 		return nil, fmt.Errorf("%s: %w", m.name, err)
 	} else if err != nil {

@@ -62,6 +62,8 @@ type Contract struct {
 	Metrics                               json.RawMessage // `metrics`, JSON
 	Created                               time.Time       // `created`, RFC 3339, UTC, to the second
 	TandemVersion                         string          // `tandem_version`
+	// Int8Ranges (`int8_ranges`, JSON, optional) are what a run in 8 bits needs to know; nil if the model can't be run so.
+	Int8Ranges Int8Ranges
 
 	// These two are read off the video input by LoadModel; they are not in the metadata.
 	Channels   int  // C: 1 grey, 3 RGB
@@ -157,6 +159,13 @@ func (c Contract) Metadata() map[string]string {
 		"created":             c.Created.UTC().Format(time.RFC3339),
 		"tandem_version":      c.TandemVersion,
 	}
+	if c.Int8Ranges != nil {
+		ranges, err := json.Marshal(c.Int8Ranges)
+		if err != nil {
+			panic(err) // finite numbers only
+		}
+		m["int8_ranges"] = string(ranges)
+	}
 	out := make(map[string]string, len(m))
 	for k, v := range m {
 		out[keyPrefix+k] = v
@@ -210,6 +219,11 @@ func ParseContract(metadata map[string]string) (Contract, error) {
 		c.Created = t.UTC()
 	}
 	c.TandemVersion = p.text("tandem_version")
+	if s, ok := metadata[keyPrefix+"int8_ranges"]; ok {
+		if err := json.Unmarshal([]byte(s), &c.Int8Ranges); err != nil {
+			p.fail("int8_ranges", "is not a JSON object of [least, greatest]: %v", err)
+		}
+	}
 	if len(p.errs) > 0 {
 		return Contract{}, fmt.Errorf("%w: %w", ErrContract, errors.Join(p.errs...))
 	}

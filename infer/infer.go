@@ -27,6 +27,8 @@ type Options struct {
 	// MaxBatch bounds the windows in one run and with that the memory; more are done in several runs. 0 or
 	// less means 32.
 	MaxBatch int
+	// Int8 computes a Recognizer's convolutions in 8 bits, for a model that knows its ranges (Contract.Int8Ranges).
+	Int8 bool
 }
 
 //go:embed models/default.onnx

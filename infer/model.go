@@ -25,12 +25,12 @@ const dynamic = -1
 // types and shapes of inputs and outputs against it, and that the file stands alone. An error wraps ErrContract
 // and names the key or the tensor. It needs no ONNX Runtime.
 func LoadModel(b []byte) (Contract, error) {
-	c, _, err := loadModel(b)
+	c, _, err := loadModel(b, false)
 	return c, err
 }
 
-// loadModel is LoadModel, and cuts the model in two if it can be; else its parts are nil.
-func loadModel(b []byte) (Contract, *parts, error) {
+// loadModel is LoadModel, and gives the model as it is to be run: in 8 bits if so wanted, and cut in two if it can be.
+func loadModel(b []byte, int8 bool) (Contract, *parts, error) {
 	refuse := func(format string, args ...any) (Contract, *parts, error) {
 		return Contract{}, nil, fmt.Errorf("%w: %w", ErrContract, fmt.Errorf(format, args...))
 	}
@@ -64,9 +64,24 @@ func loadModel(b []byte) (Contract, *parts, error) {
 	if err := c.checkGraph(m.GetGraph()); err != nil {
 		return refuse("%w", err)
 	}
+	if int8 {
+		if c.Int8Ranges == nil {
+			return Contract{}, nil, ErrNoRanges
+		}
+		q, err := newQuantizer(&m)
+		if err != nil {
+			return Contract{}, nil, err
+		}
+		if err := q.quantize(c.Int8Ranges); err != nil {
+			return refuse("%w", err)
+		}
+	}
 	p, err := split(&m)
 	if err != nil {
 		return refuse("%w", err)
+	}
+	if p == nil {
+		p = &parts{rest: &m}
 	}
 	return c, p, nil
 }

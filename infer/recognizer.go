@@ -32,7 +32,7 @@ type Recognizer struct {
 // NewRecognizer checks a model's contract, loads it and runs it once, so that a model that cannot run is refused
 // here and not in mid-stream. Close frees it.
 func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
-	c, p, err := loadModel(model)
+	c, p, err := loadModel(model, o.Int8)
 	if err != nil {
 		return nil, err
 	}
@@ -40,11 +40,9 @@ func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 	if r.maxBatch <= 0 {
 		r.maxBatch = defaultMaxBatch
 	}
-	for v := range r.scale {
-		r.scale[v] = float32(c.PixelScale[0] + (c.PixelScale[1]-c.PixelScale[0])*float64(v)/255)
-	}
+	r.fillScale()
 	r.buffers.New = func() any { return new(batch) }
-	if err := r.load(model, p, o.Threads); errors.Is(err, ErrNoRuntime) {
+	if err := r.load(p, o.Threads); errors.Is(err, ErrNoRuntime) {
 		return nil, err
 	} else if err != nil {
 		r.Close()
@@ -57,24 +55,29 @@ func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 	return r, nil
 }
 
-func (r *Recognizer) load(model []byte, p *parts, threads int) (err error) {
-	if p == nil {
-		r.session, err = newSession(model, inputNames, outputNames, threads)
-		return err
+func (r *Recognizer) fillScale() {
+	c := &r.contract
+	for v := range r.scale {
+		r.scale[v] = float32(c.PixelScale[0] + (c.PixelScale[1]-c.PixelScale[0])*float64(v)/255)
 	}
-	faces, err := proto.Marshal(p.faces)
-	if err != nil {
-		return err
-	}
+}
+
+func (r *Recognizer) load(p *parts, threads int) error {
 	rest, err := proto.Marshal(p.rest)
 	if err != nil {
 		return err
 	}
-	if r.faces, err = newSession(faces, []string{"video"}, []string{faceFeatures}, threads); err != nil {
-		return err
-	}
 	inputs := slices.Clone(inputNames)
-	inputs[slices.Index(inputs, "video")] = faceFeatures
+	if p.faces != nil {
+		faces, err := proto.Marshal(p.faces)
+		if err != nil {
+			return err
+		}
+		if r.faces, err = newSession(faces, []string{"video"}, []string{faceFeatures}, threads); err != nil {
+			return err
+		}
+		inputs[slices.Index(inputs, "video")] = faceFeatures
+	}
 	r.session, err = newSession(rest, inputs, outputNames, threads)
 	return err
 }

@@ -388,10 +388,15 @@ func TestDefaultModel(t *testing.T) {
 }
 
 // BenchmarkWindow is one window's inference with the embedded model on one thread: all crops are there, and new.
-func BenchmarkWindow(b *testing.B) {
+func BenchmarkWindow(b *testing.B) { benchmarkWindow(b, infer.Options{Threads: 1}) }
+
+// BenchmarkWindowInt8 is the same in 8 bits.
+func BenchmarkWindowInt8(b *testing.B) { benchmarkWindow(b, infer.Options{Threads: 1, Int8: true}) }
+
+func benchmarkWindow(b *testing.B, o infer.Options) {
 	for _, n := range []int{1, 8} {
 		b.Run(fmt.Sprintf("batch=%d", n), func(b *testing.B) {
-			r := newRecognizer(b, infer.DefaultModel(), infer.Options{Threads: 1})
+			r := newRecognizer(b, infer.DefaultModel(), o)
 			ws := randomWindows(r.Spec(), n)
 			for _, w := range ws {
 				w.AudioPresent = true

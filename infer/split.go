@@ -11,7 +11,8 @@ import (
 // faceFeatures is the tensor at which a model can be cut in two; see Contract.
 const faceFeatures = "face_features"
 
-// parts are the two halves of a model: faces makes face_features of video, and rest takes them in its place.
+// parts are the two halves of a model: faces makes face_features of video, and rest takes them in its place. Of a model that is not cut
+// faces is nil, and rest is all of it.
 type parts struct{ faces, rest *protos.ModelProto }
 
 // split cuts a model at its face_features; nil if it has none. An error tells why it cannot be cut there.

@@ -29,6 +29,7 @@ type EvalOptions struct {
 	Split        string // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
 	Senses       Senses // "" is BothSenses
 	Model        string // SHA-256 of the model file in hex, for the report
+	Precision    string // of the recogniser, for the report
 	Temperatures Temperatures
 	Bootstrap    Bootstrap
 	CacheDir     string // as Prepare's
@@ -97,7 +98,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *Prepared,
 	}
 
 	r := &Report{
-		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second), Model: o.Model, Split: o.Split, Senses: o.Senses,
+		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second), Model: o.Model, Precision: o.Precision, Split: o.Split, Senses: o.Senses,
 		Labels: ReportLabels(labels), Seed: o.Bootstrap.Seed, Sets: map[string]SetReport{}, Details: map[string]Detail{},
 	}
 	for _, s := range p.Skipped {

@@ -16,7 +16,9 @@ type Report struct {
 	Version int       `json:"v"`
 	Created time.Time `json:"created"`
 	Model   string    `json:"model"` // SHA-256 of the model file in hex
-	Split   string    `json:"split"`
+	// Precision is that of the network's convolutions: "fp32" or "int8".
+	Precision string `json:"precision,omitempty"`
+	Split     string `json:"split"`
 	// SplitBy is how the data was divided, if not as the sets say, and SharedSpeakers names who stands in several splits.
 	SplitBy        string   `json:"split_by,omitempty"`
 	SharedSpeakers []string `json:"shared_speakers,omitempty"`

@@ -78,6 +78,11 @@ func TestTrainingLearnsAndExports(t *testing.T) {
 	if c.Spec() != DefaultSpec || c.Weighting != "softmax-prior" || r.Best < 1 {
 		t.Errorf("contract %+v, best epoch %d", c, r.Best)
 	}
+	rec, err := infer.NewRecognizer(b, infer.Options{Int8: true})
+	if err != nil {
+		t.Fatalf("in 8 bits: %v", err)
+	}
+	rec.Close()
 }
 
 func TestExportAgreesWithTheTrainedGraph(t *testing.T) {

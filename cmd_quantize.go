@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	"tandem/infer"
+	"tandem/pipeline"
+	"tandem/train"
+)
+
+var quantizeCommand = &command{
+	name: "quantize", maxArgs: 0,
+	about: "Teach a model to run in 8 bits",
+	long: `A run in 8 bits (--precision int8 of the other commands) needs to know what range a network's
+tensors take. This runs --model on clips of the data's training split, and writes it to --out with
+the ranges in its metadata; its weights stay as they are. Models of tandem train know theirs already.
+
+  tandem quantize --model model.onnx --data manifest=clips.csv --out model.onnx`,
+	flags: (*options).quantizeFlags,
+	run:   runQuantize,
+}
+
+func runQuantize(ctx context.Context, c *console, o *options) error {
+	m, err := readModel(o.model)
+	if err != nil {
+		return err
+	}
+	contract, err := infer.LoadModel(m.bytes)
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.name, err)
+	}
+	cache, err := o.cacheDir()
+	if err != nil {
+		return err
+	}
+	sets, err := train.LoadSets(train.SetOptions{
+		Data: o.data, Labels: contract.Labels(), SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
+		Log: func(line string) { c.log.Info(line) },
+	})
+	if err != nil {
+		return err
+	}
+	workers := o.workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	bar := newProgress(c)
+	defer bar.close()
+	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
+	b, err := train.Quantize(ctx, m.bytes, sets.Clips, finder, cache, workers, func(done, total int) { bar.set("clips", "", done, total) })
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.name, err)
+	}
+	if err := os.WriteFile(o.out, b, 0o644); err != nil {
+		return bare(o.out, err)
+	}
+	bar.close()
+	c.say("%s runs in 8 bits with --precision int8", o.out)
+	return nil
+}
