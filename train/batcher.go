@@ -234,7 +234,7 @@ func (b *batcher) batch(step int) *batch {
 		if sample.Video != nil {
 			first := crops(sample, s.VideoFrames)
 			for t := range pick {
-				if sample.VideoMask[t] && rng.Float64() > 0.1 {
+				if sample.VideoMask[t] && rng.Float64() >= r.FrameDropout {
 					pick[t] = first + t
 				}
 			}
@@ -380,6 +380,9 @@ type dropLayer struct {
 }
 
 func dropLayers(a Arch) []dropLayer {
+	if a.Kind == KindPaper {
+		return []dropLayer{{"fuse", a.scaled(paperHidden, 8), func(b *batch, a Arch) int { return len(b.pick) }}}
+	}
 	side := a.Spec.CropSize / 16
 	return []dropLayer{
 		{"face", side * side * a.FaceWidths[3], func(b *batch, a Arch) int { return b.faces(a.Spec) }},

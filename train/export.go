@@ -24,10 +24,16 @@ func export(a Arch, w weights, c infer.Contract) ([]byte, error) {
 	videoMask := onnxValue{name: "video_mask", dims: []int{-1, s.VideoFrames}}
 	audioMask := onnxValue{name: "audio_mask", dims: []int{-1, 1}}
 
-	faces := faceEncoder(o, a, o.reshape(video, -1, s.CropSize, s.CropSize, s.Channels))
-	faces = o.rename(faces, "face_features") // where runners may cut it
-	faces = o.reshape(faces, -1, s.VideoFrames, a.FaceDim)
-	emotion, gender := fuse(o, a, faces, videoMask, soundEncoder(o, a, audio), audioMask)
+	var faces, sound onnxValue
+	if a.sees() {
+		faces = encodeFaces(o, a, o.reshape(video, -1, s.CropSize, s.CropSize, s.Channels))
+		faces = o.rename(faces, "face_features") // where runners may cut it
+		faces = o.reshape(faces, -1, s.VideoFrames, a.faceFeatures())
+	}
+	if a.hears() {
+		sound = encodeSound(o, a, audio)
+	}
+	emotion, gender := fuseSenses(o, a, faces, videoMask, sound, audioMask)
 	o.rename(emotion, "emotion")
 	o.rename(gender, "gender")
 	const f = onnx.TensorProto_FLOAT
@@ -59,8 +65,10 @@ func withContract(model []byte, c infer.Contract) ([]byte, error) {
 // parameters is how many numbers of the network are trained.
 func (w weights) parameters() int {
 	n := 0
-	for _, p := range w {
-		n += len(p.data)
+	for name, p := range w {
+		if !isStatistic(name) {
+			n += len(p.data)
+		}
 	}
 	return n
 }

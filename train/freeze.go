@@ -20,7 +20,7 @@ func partOf(name string) string {
 		return pieces[1]
 	case pieces[0] == "video":
 		return "temporal"
-	case pieces[0] == "fuse":
+	case pieces[0] == "fuse" || pieces[0] == "lstm":
 		return "fusion"
 	}
 	return pieces[0] // face or sound

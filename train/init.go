@@ -69,6 +69,9 @@ func (in *Init) Sizes() Arch {
 
 // check holds the parameters to the architecture.
 func (in *Init) check() error {
+	if in.Arch.Kind == KindPaper {
+		return errors.New("it is the paper's network, which --init does not read yet")
+	}
 	if err := in.Arch.check(); err != nil {
 		return err
 	}
@@ -157,6 +160,9 @@ func (in *Init) fromModel(b []byte, m *onnx.ModelProto) error {
 	if in.Arch, err = archOf(in.params, folded); err != nil {
 		return err
 	}
+	if in.Arch.Kind == KindPaper {
+		return nil // check refuses it
+	}
 	in.Arch.Spec, in.Arch.Emotions, in.Arch.Genders = contract.Spec(), len(in.Labels.Emotions), len(in.Labels.Genders)
 	if err := in.Arch.check(); err != nil {
 		return err
@@ -195,6 +201,10 @@ func unfold(f weight, scale float64) (w, gain weight) {
 
 // archOf reads an architecture off its tensors.
 func archOf(params, folded weights) (a Arch, err error) {
+	if _, ok := params["lstm/1/bias"]; ok {
+		return Arch{Kind: KindPaper}, nil
+	}
+	a.Kind, a.Width = KindTandem, 1
 	last := func(from weights, name string, axis int) int {
 		w, ok := from[name]
 		if !ok || len(w.dims) <= axis {

@@ -12,6 +12,9 @@ import (
 // Arch sizes the network. The zero value is not usable; DefaultArch is what the default model uses.
 type Arch struct {
 	Spec        pipeline.Spec `json:"-"`
+	Kind        string        `json:"kind"`         // KindTandem or KindPaper
+	Width       float64       `json:"width"`        // KindPaper: share of the published network's channels
+	Senses      string        `json:"-"`            // KindPaper: multi, audio or video
 	FaceWidths  []int         `json:"face_widths"`  // channels of the face encoder's stages
 	FaceDim     int           `json:"face_dim"`     // features of one face crop
 	SoundWidths []int         `json:"sound_widths"` // channels of the sound encoder's stages
@@ -31,7 +34,7 @@ var DefaultSpec = pipeline.Spec{
 // DefaultArch is the architecture of the default model.
 func DefaultArch(labels pipeline.Labels) Arch {
 	return Arch{
-		Spec: DefaultSpec, FaceWidths: []int{32, 64, 128, 160}, FaceDim: 160,
+		Spec: DefaultSpec, Kind: KindTandem, Width: 1, FaceWidths: []int{32, 64, 128, 160}, FaceDim: 160,
 		SoundWidths: []int{24, 48, 96}, SoundDim: 128, FuseDim: 128, MelBands: 64,
 		Emotions: len(labels.Emotions), Genders: len(labels.Genders),
 	}
@@ -48,6 +51,9 @@ const (
 
 // check reports a shape that the layers cannot take.
 func (a Arch) check() error {
+	if a.Kind == KindPaper {
+		return a.checkPaper()
+	}
 	s := a.Spec
 	if s.AudioSamples()%(4*soundHop) != 0 || s.AudioSamples() < 32*soundHop {
 		return fmt.Errorf("window of %v: its %d samples must be a multiple of %d and at least %d", s.Window, s.AudioSamples(), 4*soundHop, 32*soundHop)
@@ -59,6 +65,44 @@ func (a Arch) check() error {
 		return fmt.Errorf("architecture: want 4 face widths, 3 sound widths and mel bands in multiples of 8, got %d, %d, %d", len(a.FaceWidths), len(a.SoundWidths), a.MelBands)
 	}
 	return nil
+}
+
+// spec is how windows are cut for the network.
+func (a Arch) spec() pipeline.Spec {
+	if a.Kind == KindPaper {
+		return PaperSpec
+	}
+	return DefaultSpec
+}
+
+// encodeFaces, encodeSound and fuseSenses are the network's three parts, of the architecture's kind.
+func encodeFaces[V any](o ops[V], a Arch, crops V) V {
+	if a.Kind == KindPaper {
+		return paperFaces(o, a, crops)
+	}
+	return faceEncoder(o, a, crops)
+}
+
+func encodeSound[V any](o ops[V], a Arch, audio V) V {
+	if a.Kind == KindPaper {
+		return paperSound(o, a, audio)
+	}
+	return soundEncoder(o, a, audio)
+}
+
+func fuseSenses[V any](o ops[V], a Arch, faces, videoMask, sound, audioMask V) (emotion, gender V) {
+	if a.Kind == KindPaper {
+		return paperFuse(o, a, faces, videoMask, sound, audioMask)
+	}
+	return fuse(o, a, faces, videoMask, sound, audioMask)
+}
+
+// faceFeatures is what encodeFaces gives of a crop.
+func (a Arch) faceFeatures() int {
+	if a.Kind == KindPaper {
+		return a.paperFaceFeatures()
+	}
+	return a.FaceDim
 }
 
 // residual adds to x what a convolution of it finds. Normalizer-free: weight standardization keeps the variance, so
@@ -103,11 +147,7 @@ func soundEncoder[V any](o ops[V], a Arch, audio V) V {
 	n := a.Spec.AudioSamples()
 	frames := n / soundHop
 
-	// The level is that of the samples that are there: zeros (padding) do not count.
-	power := o.sum(o.mul(audio, audio), 1)
-	there := o.sum(o.div(o.abs(audio), o.addScalar(o.abs(audio), 1e-6)), 1)
-	level := o.sqrt(o.addScalar(o.div(power, o.addScalar(there, 1)), 1e-8))
-	x := o.div(audio, level)
+	x := leveled(o, audio)
 
 	// Spectra of half-overlapping Hann windows, as a product with the real Fourier basis.
 	half := o.mulScalar(o.slice(x, 1, 0, soundHop/2), 0)
@@ -141,6 +181,15 @@ func soundEncoder[V any](o ops[V], a Arch, audio V) V {
 	mean := o.mulScalar(o.sum(x, 1), 1/float64(steps))
 	both := o.reshape(o.concat(2, pooled, mean), -1, 2*a.SoundDim)
 	return o.relu(dense(o, both, "sound/out", a.SoundDim))
+}
+
+// leveled is sound [B, samples] brought to a level of 1. The level is that of the samples that are there: zeros (padding) do not
+// count.
+func leveled[V any](o ops[V], audio V) V {
+	power := o.sum(o.mul(audio, audio), 1)
+	there := o.sum(o.div(o.abs(audio), o.addScalar(o.abs(audio), 1e-6)), 1)
+	level := o.sqrt(o.addScalar(o.div(power, o.addScalar(there, 1)), 1e-8))
+	return o.div(audio, level)
 }
 
 // attend is the weighted mean of x [B, T, D] over T by the softmax of score [B, T, 1]; it gives [B, 1, D].

@@ -48,6 +48,19 @@ type ops[V any] interface {
 	sum(x V, axis int) V // keeps the axis, as 1
 	max(x V, axis int) V // keeps the axis, as 1
 
+	maximum(x, y V) V                    // of two, value by value
+	transpose(x V, perm ...int) V        // the batch may move; the methods above want it first
+	batchMatmul(x, y V) V                // [M, I, J] x [M, J, K]
+	lstm(x V, name string, hidden int) V // [N, T, D] to the outputs of all steps, [N, T, hidden]; begins at zero
+
+	// convNorm is a convolution of side x side (odd), stride 1 or 2, zero padding side/2, and batch normalization. In training that
+	// is batch renormalization by the crops that are there; the exported file has the running statistics.
+	convNorm(x V, name string, side, stride, out int) V
+	// pool is a 3x3 max-pool with stride 2 and padding 1 of an image that is nowhere negative.
+	pool(x V) V
+	// average is the mean over an image, [N, C].
+	average(x V) V
+
 	// dropout zeroes a share of the values in training and is the identity otherwise.
 	dropout(x V, name string) V
 }

@@ -24,6 +24,7 @@ type graphOps struct {
 	graph *graph.Graph
 	seed  uint64                 // of new parameters
 	wide  bool                   // compute in float64: gradient checks do, training does not
+	seen  *graph.Node            // in training, [crops, 1]: 1 for those that are there, of which batch statistics are made; else nil
 	drop  map[string]*graph.Node // keep masks by dropout's name, already divided by the keep probability; nil: no dropout
 }
 

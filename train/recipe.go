@@ -50,6 +50,7 @@ type Recipe struct {
 	PairWeight    float64 `json:"pair_weight"`
 
 	SenseDropout   float64 `json:"sense_dropout"` // chance that a talking row loses one of its senses
+	FrameDropout   float64 `json:"frame_dropout"` // chance that a crop of a talking face is left out
 	Dropout        float64 `json:"dropout"`
 	LabelSmoothing float64 `json:"label_smoothing"` // of the emotions; a half of it of the genders
 	// Mixup (Zhang et al. 2018) blends a still with another still, or a voice with another voice, and their labels alike:
@@ -79,6 +80,18 @@ var defaultRecipe []byte
 func DefaultRecipe() Recipe {
 	var r Recipe
 	if err := r.read(defaultRecipe); err != nil {
+		panic(err) // the embedded file is tested
+	}
+	return r
+}
+
+//go:embed recipes/paper.json
+var paperRecipe []byte
+
+// PaperRecipe is that of Chae et al. 2018; docs/paper.md says where it departs from theirs.
+func PaperRecipe() Recipe {
+	r, err := ParseRecipe(paperRecipe)
+	if err != nil {
 		panic(err) // the embedded file is tested
 	}
 	return r
@@ -124,6 +137,7 @@ func (r Recipe) check() error {
 		field, value string
 		known        []string
 	}{
+		{"arch.kind", r.Arch.Kind, []string{KindTandem, KindPaper}},
 		{"modal", r.Modal, []string{"multi", "audio", "video"}},
 		{"optimizer", r.Optimizer, []string{"adamw", "adam"}},
 		{"schedule", r.Schedule, []string{"cosine", "step", "constant"}},
@@ -136,6 +150,10 @@ func (r Recipe) check() error {
 		}
 	}
 	switch {
+	case !(r.Arch.Width > 0 && r.Arch.Width <= 4):
+		return fmt.Errorf("arch.width %g: want more than 0, such as 0.25, and at most 4", r.Arch.Width)
+	case !(r.FrameDropout >= 0 && r.FrameDropout <= 1):
+		return fmt.Errorf("frame_dropout %g: want a chance from 0 to 1", r.FrameDropout)
 	case r.Epochs < 1 || r.StepsPerEpoch < 1:
 		return fmt.Errorf("epochs %d, steps_per_epoch %d: want at least 1", r.Epochs, r.StepsPerEpoch)
 	case r.Stills < 0 || r.Voices < 0 || r.Talking < 0 || r.Pairs < 0 || r.Stills+r.Voices+r.Talking < 2:

@@ -82,11 +82,12 @@ type networkName struct {
 	Arch   Arch            `json:"arch"`
 	Spec   pipeline.Spec   `json:"windows"`
 	Labels pipeline.Labels `json:"labels"`
+	Senses string          `json:"senses,omitempty"` // of the paper's network
 }
 
 // describeNetwork names the network that variables belong to.
 func describeNetwork(a Arch, labels pipeline.Labels) string {
-	b, err := json.Marshal(networkName{a, a.Spec, labels})
+	b, err := json.Marshal(networkName{a, a.Spec, labels, a.Senses})
 	if err != nil {
 		panic(err) // plain fields
 	}

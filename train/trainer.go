@@ -106,7 +106,7 @@ func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	p, err := Prepare(ctx, clips, DefaultSpec, finder, o.Cache, workers, func(done, total int) {
+	p, err := Prepare(ctx, clips, o.Recipe.Arch.spec(), finder, o.Cache, workers, func(done, total int) {
 		o.Progress(Progress{Stage: "prepare", Done: done, Total: total})
 	})
 	if err != nil {
@@ -146,6 +146,9 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 	labels := o.Recipe.Labels()
 	arch := o.Recipe.Arch
 	arch.Spec, arch.Emotions, arch.Genders = data.Spec, len(labels.Emotions), len(labels.Genders)
+	if arch.Kind == KindPaper {
+		arch.Senses = o.Recipe.Modal
+	}
 	weighting, err := ParseWeighting(o.Recipe.Weighting)
 	if err != nil {
 		return nil, err

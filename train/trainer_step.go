@@ -121,18 +121,27 @@ func sumSquares(xs []*graph.Node) *graph.Node {
 func (n *network) forward(o *graphOps, crops, sounds, pick, hear *graph.Node) []*graph.Node {
 	g := crops.Graph()
 	rows, t := pick.Shape().Dimensions[0], pick.Shape().Dimensions[1]
-	faces := faceEncoder(o, n.arch, crops)
-	voices := soundEncoder(o, n.arch, sounds)
-	select1 := func(index *graph.Node, from *graph.Node) (values, mask *graph.Node) {
-		count := from.Shape().Dimensions[0]
+	// choose gives a product that takes rows by their index, and which of the indices there are.
+	choose := func(index *graph.Node, count int) (oneHot, mask *graph.Node) {
 		flat := graph.Reshape(index, -1, 1)
 		iota := graph.ConvertDType(graph.Iota(g, shapes.Make(dtypes.Float32, flat.Shape().Dimensions[0], count), 1), flat.DType())
-		oneHot := graph.ConvertDType(graph.Equal(iota, graph.BroadcastToDims(flat, iota.Shape().Dimensions...)), from.DType())
-		return graph.Dot(oneHot, from).Product(), graph.ConvertDType(graph.GreaterOrEqual(index, graph.ZerosLike(index)), from.DType())
+		oneHot = graph.ConvertDType(graph.Equal(iota, graph.BroadcastToDims(flat, iota.Shape().Dimensions...)), flat.DType())
+		return oneHot, graph.ConvertDType(graph.GreaterOrEqual(index, graph.ZerosLike(index)), flat.DType())
 	}
-	seq, videoMask := select1(pick, faces)
-	heard, audioMask := select1(hear, voices)
-	emotion, gender := fuse(o, n.arch, graph.Reshape(seq, rows, t, n.arch.FaceDim), videoMask, heard, audioMask)
+	seeing, videoMask := choose(pick, crops.Shape().Dimensions[0])
+	hearing, audioMask := choose(hear, sounds.Shape().Dimensions[0])
+	var faces, heard *graph.Node
+	if n.arch.sees() {
+		if o.drop != nil {
+			o.seen = used(seeing)
+		}
+		faces = graph.Dot(seeing, encodeFaces(o, n.arch, crops)).Product()
+		faces = graph.Reshape(faces, rows, t, n.arch.faceFeatures())
+	}
+	if n.arch.hears() {
+		heard = graph.Dot(hearing, encodeSound(o, n.arch, sounds)).Product()
+	}
+	emotion, gender := fuseSenses(o, n.arch, faces, videoMask, heard, audioMask)
 	return []*graph.Node{emotion, gender}
 }
 

@@ -34,7 +34,7 @@ type validator struct {
 func newValidator(arch Arch, labels pipeline.Labels, data *Prepared) *validator {
 	v := &validator{arch: arch, labels: labels, data: data}
 	for i, s := range data.Samples {
-		if s.Still || s.Video == nil {
+		if arch.Kind != KindPaper && (s.Still || s.Video == nil) {
 			v.one = append(v.one, i)
 		} else {
 			v.many = append(v.many, i)
@@ -68,7 +68,7 @@ func (v *validator) run(ctx context.Context, w weights, c infer.Contract) (*vali
 // predict fills p for the samples, with one single-threaded session a core: small batches scale better so than by
 // splitting each layer.
 func (v *validator) predict(ctx context.Context, model []byte, arch Arch, samples []int, p []pipeline.Prediction) error {
-	const chunk = 32
+	chunk := min(32, max(1, 256/arch.Spec.VideoFrames)) // windows of many frames take much memory
 	workers := runtime.GOMAXPROCS(0)
 	var wg sync.WaitGroup
 	errs := make([]error, workers)
