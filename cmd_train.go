@@ -41,6 +41,14 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 		if recipe, err = train.ReadRecipe(file); err != nil {
 			return err
 		}
+	} else if o.arch == train.KindPaper {
+		recipe = train.PaperRecipe()
+	}
+	if o.init != "" && (o.arch != "" || o.width != 0) {
+		return badUsage("--init brings the network: leave out --arch and --width")
+	}
+	if err := o.chooseArch(&recipe.Arch); err != nil {
+		return err
 	}
 	if o.weighting != "" {
 		if _, err := train.ParseWeighting(o.weighting); err != nil {
@@ -158,6 +166,27 @@ func readInit(name string) (*train.Init, error) {
 		return nil, bare(path, err)
 	}
 	return train.ReadInit(path, b)
+}
+
+// chooseArch lets --arch and --width override a recipe's.
+func (o *options) chooseArch(a *train.Arch) error {
+	switch o.arch {
+	case "":
+	case train.KindTandem, train.KindPaper:
+		a.Kind = o.arch
+	default:
+		return badUsage("--arch %q: known are %s and %s", o.arch, train.KindTandem, train.KindPaper)
+	}
+	switch {
+	case o.width == 0:
+	case o.width < 0 || o.width > 4:
+		return badUsage("--width %g: give more than 0, such as 0.25, and at most 4", o.width)
+	case a.Kind != train.KindPaper:
+		return badUsage("--width is of the paper's network: give --arch paper too")
+	default:
+		a.Width = o.width
+	}
+	return nil
 }
 
 // cacheDir is where prepared samples are kept.

@@ -63,6 +63,8 @@ type options struct {
 
 	out               string
 	weighting         string
+	arch              string
+	width             float64
 	modal             string
 	recipe            string
 	epochs            int
@@ -185,6 +187,8 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
 	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
 	f.StringVar(&o.weighting, "weighting", "", "`HOW` the tasks' losses are weighted: "+strings.Join(train.Weightings, ", ")+" or static:EMOTION,GENDER (default: the recipe's)")
+	f.StringVar(&o.arch, "arch", "", "`NETWORK` to train: tandem, or paper, that of Chae et al. 2018, by its own recipe unless --recipe is given (default: the recipe's)")
+	f.Float64Var(&o.width, "width", 0, "share `W` of the paper's network's channels, such as 0.25 (default: the recipe's)")
 	f.StringVar(&o.modal, "modal", "", "`SENSES` to train: multi, audio or video (default: the recipe's)")
 	f.IntVar(&o.epochs, "epochs", 0, "epochs at most, `N` (default: the recipe's)")
 	f.Uint64Var(&o.seed, "seed", 0, "seed `N` of all that is random (default: the recipe's)")

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func tinyPaper(senses string) (Recipe, pipeline.Spec) {
 
 func (r Recipe) testArch(spec pipeline.Spec) Arch {
 	a := r.Arch
-	a.Spec, a.Senses, a.Emotions, a.Genders = spec, r.Modal, len(a.labels().Emotions), len(a.labels().Genders)
+	a.Spec, a.Senses, a.Emotions, a.Genders = spec, r.Modal, len(r.Emotions), len(r.Genders)
 	return a
 }
 
@@ -140,7 +141,7 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file, err := export(arch, net.weights(), (&Options{Recipe: recipe, Version: "test"}).contract(nil, arch.labels(), softmaxWeighting{}))
+			file, err := export(arch, net.weights(), (&Options{Recipe: recipe, Version: "test"}).contract(nil, recipe.Labels(), softmaxWeighting{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,6 +168,36 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 				t.Errorf("the exported file differs from the trained network by %.2g, want at most 1e-4; windows differ by %.2g", worst, spread)
 			}
 		})
+	}
+}
+
+// The recipe makes steps of one utterance, whatever mode reads them.
+func TestPaperBatchIsOneUtterance(t *testing.T) {
+	for _, senses := range []string{"audio", "video", "multi"} {
+		recipe, spec := tinyPaper(senses)
+		batches, err := newBatcher(recipe, recipe.testArch(spec), paperData(spec, 6))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := batches.batch(0)
+		if len(b.pick) != 1 || b.samples != 1 || (b.hear[0] >= 0) != (senses != "video") || anySeen(b.pick[0]) != (senses != "audio") {
+			t.Errorf("%s: %d rows of %d samples, sound %d, faces %v", senses, len(b.pick), b.samples, b.hear[0], b.pick[0])
+		}
+	}
+}
+
+func TestPaperRefusesOtherWindows(t *testing.T) {
+	for says, change := range map[string]func(s *pipeline.Spec){
+		"a crop for each 640 samples": func(s *pipeline.Spec) { s.VideoFrames = 24 },
+		"at least 4000":               func(s *pipeline.Spec) { s.Window, s.VideoFrames = 200*time.Millisecond, 5 },
+		"multiple of 32":              func(s *pipeline.Spec) { s.CropSize = 100 },
+		"":                            func(*pipeline.Spec) {},
+	} {
+		recipe, spec := tinyPaper("multi")
+		change(&spec)
+		if err := recipe.testArch(spec).check(); says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%+v: %v, want an error that says %q", spec, err, says)
+		}
 	}
 }
 
