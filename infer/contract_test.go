@@ -207,7 +207,7 @@ func TestLoadModelRefuses(t *testing.T) {
 	_, err = infer.LoadModel([]byte("not a model at all, only some words"))
 	refused(t, err, "not ONNX")
 	_, err = infer.LoadModel(make([]byte, infer.MaxModelBytes+1))
-	refused(t, err, "limit of 64 MB")
+	refused(t, err, "limit of 192 MB")
 	whole := infertest.Model(infertest.Contract())
 	_, err = infer.LoadModel(whole[:len(whole)/2])
 	refused(t, err, "not ONNX")

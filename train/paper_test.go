@@ -39,7 +39,7 @@ func paperData(spec pipeline.Spec, n int) *Prepared {
 	rng := rand.New(rand.NewPCG(7, 8))
 	p := &Prepared{Spec: spec}
 	for i := range n {
-		e, g := i%4, i/4%2
+		e, g := i%4, i%4/2
 		s := Sample{Clip: i, Audio: make([]int16, spec.AudioSamples()), Video: make([]byte, spec.VideoFrames*cropBytes(spec)), VideoMask: make([]bool, spec.VideoFrames)}
 		steps := spec.VideoFrames
 		if i%2 == 1 {
@@ -75,6 +75,9 @@ func TestPaperTrainsInEachMode(t *testing.T) {
 			recipe, spec := tinyPaper(senses)
 			// So few units and steps want more of each step than the paper's recipe.
 			recipe.Epochs, recipe.StepsPerEpoch, recipe.LearningRate, recipe.Weighting = 2, 30, 3e-3, "static"
+			if senses == "multi" {
+				recipe.LearningRate = 1e-3 // at 3e-3 its sound grows so loud that faces no longer count
+			}
 			recipe.Voices, recipe.Talking, recipe.Dropout = 6, 6, 0
 			dir := t.TempDir()
 			o := Options{Recipe: recipe, Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
