@@ -56,6 +56,15 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 		}
 		recipe.Weighting = o.weighting
 	}
+	for _, w := range []struct {
+		name  string
+		value float64
+		to    *float64
+	}{{"floor", o.weightFloor, &recipe.WeightFloor}, {"temperature", o.weightTemperature, &recipe.WeightTemperature}, {"entropy", o.weightEntropy, &recipe.WeightEntropy}} {
+		if o.weightSet[w.name] {
+			*w.to = w.value
+		}
+	}
 	switch o.modal {
 	case "":
 	case "multi", "audio", "video":

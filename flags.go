@@ -63,6 +63,10 @@ type options struct {
 
 	out               string
 	weighting         string
+	weightFloor       float64
+	weightTemperature float64
+	weightEntropy     float64
+	weightSet         map[string]bool // which of these three were given
 	arch              string
 	width             float64
 	modal             string
@@ -187,6 +191,9 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
 	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
 	f.StringVar(&o.weighting, "weighting", "", "`HOW` the tasks' losses are weighted: "+strings.Join(train.Weightings, ", ")+" or static:EMOTION,GENDER (default: the recipe's)")
+	f.Float64Var(&o.weightFloor, "weight-floor", 0, "of softmax: no task's weight falls below `P` (default: the recipe's)")
+	f.Float64Var(&o.weightTemperature, "weight-temperature", 0, "of softmax: the weights are softmax(w/`T`) (default: the recipe's)")
+	f.Float64Var(&o.weightEntropy, "weight-entropy", 0, "of softmax: add `NATS` times the weights' negative entropy to the loss (default: the recipe's)")
 	f.StringVar(&o.arch, "arch", "", "`NETWORK` to train: tandem, or paper, that of Chae et al. 2018, by its own recipe unless --recipe is given (default: the recipe's)")
 	f.Float64Var(&o.width, "width", 0, "share `W` of the paper's network's channels, such as 0.25 (default: the recipe's)")
 	f.StringVar(&o.modal, "modal", "", "`SENSES` to train: multi, audio or video (default: the recipe's)")
@@ -299,6 +306,7 @@ func (c *command) parse(args []string) (*options, error) {
 	}
 	o.args = f.Args()
 	o.seeded = f.Changed("seed")
+	o.weightSet = map[string]bool{"floor": f.Changed("weight-floor"), "temperature": f.Changed("weight-temperature"), "entropy": f.Changed("weight-entropy")}
 	if n := len(o.args); n < c.minArgs || c.maxArgs >= 0 && n > c.maxArgs {
 		if n < c.minArgs {
 			return nil, fmt.Errorf("%s is missing", c.args)

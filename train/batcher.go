@@ -175,7 +175,7 @@ func (b *batcher) still(step, i int, rng *rand.Rand) int {
 func (b *batcher) batch(step int) *batch {
 	rng := rand.New(rand.NewPCG(b.recipe.Seed, uint64(step)))
 	s, r := b.arch.Spec, b.recipe
-	out := &batch{lr: float32(r.rate(step / r.Accumulate))}
+	out := &batch{lr: float32(r.rate(step / r.Accumulate)), draw: draws(r.Seed, step)}
 	size := s.CropSize * s.CropSize * s.Channels
 	row := func(clip int, pick []int, hear int, weight float64, emotion, gender bool) {
 		c := b.data.Clips[clip]

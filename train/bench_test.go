@@ -22,7 +22,9 @@ import (
 )
 
 // benchNetwork is the default network with fresh weights, and a batch of the default recipe.
-func benchNetwork(b *testing.B) (*network, *batch) {
+func benchNetwork(b *testing.B) (*network, *batch) { return benchNetworkOf(b, softmaxWeighting{}) }
+
+func benchNetworkOf(b *testing.B, w Weighting) (*network, *batch) {
 	b.Helper()
 	backend, err := openBackend()
 	if err != nil {
@@ -30,7 +32,7 @@ func benchNetwork(b *testing.B) (*network, *batch) {
 	}
 	recipe := DefaultRecipe()
 	arch := DefaultArch(testLabels)
-	n, err := newNetwork(arch, softmaxWeighting{}, recipe, backend)
+	n, err := newNetwork(arch, w, recipe, backend)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -16,8 +16,13 @@ import (
 type Recipe struct {
 	Seed      uint64 `json:"seed"`
 	Weighting string `json:"weighting"` // see ParseWeighting
-	Modal     string `json:"modal"`     // multi, audio or video: which senses are trained
-	Arch      Arch   `json:"arch"`
+	// Of --weighting softmax, see softmaxWeighting; 0, 1 and 0 are the paper's.
+	WeightFloor       float64 `json:"weight_floor"`
+	WeightTemperature float64 `json:"weight_temperature"`
+	WeightEntropy     float64 `json:"weight_entropy"`
+
+	Modal string `json:"modal"` // multi, audio or video: which senses are trained
+	Arch  Arch   `json:"arch"`
 	// Emotions and Genders are the labels that the network tells apart, in the order of its outputs.
 	Emotions []string `json:"emotions"`
 	Genders  []string `json:"genders"`
@@ -130,7 +135,7 @@ func (r *Recipe) read(b []byte) error {
 }
 
 func (r Recipe) check() error {
-	if _, err := ParseWeighting(r.Weighting); err != nil {
+	if _, err := r.weighting(); err != nil {
 		return err
 	}
 	for _, c := range []struct {

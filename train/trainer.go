@@ -149,7 +149,7 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 	if arch.Kind == KindPaper {
 		arch.Senses = o.Recipe.Modal
 	}
-	weighting, err := ParseWeighting(o.Recipe.Weighting)
+	weighting, err := o.Recipe.weighting()
 	if err != nil {
 		return nil, err
 	}

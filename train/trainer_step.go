@@ -57,6 +57,7 @@ type batch struct {
 	emotionWeight []float32   // [R], 0 where unknown
 	genderWeight  []float32
 	drop          map[string][]float32 // dropout's keep masks
+	draw          []float32            // standard normal, one a task, see rlwWeighting; nil: zeros
 	lr            float32
 	samples       int      // stills, voices and talking faces
 	paths         []string // of what is in the batch, for errors
@@ -73,29 +74,48 @@ type stepResult struct {
 func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*graph.Node {
 	g := in[0].Graph()
 	n.store.SetTraining(g, true)
-	crops, sounds, pick, hear, emotion, gender, ew, gw, lr := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7], in[8]
+	crops, sounds, pick, hear, emotion, gender, ew, gw, lr, draw := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7], in[8], in[9]
 	drop := map[string]*graph.Node{}
 	for i, d := range dropLayers(n.arch) {
-		drop[d.name] = in[9+i]
+		drop[d.name] = in[10+i]
 	}
 	o := &graphOps{scope: root.At("net"), graph: g, seed: n.recipe.Seed, drop: drop}
-	logits := n.forward(o, crops, sounds, pick, hear)
-	losses := []*graph.Node{crossEntropy(logits[0], emotion, ew), crossEntropy(logits[1], gender, gw)}
-	w := &graphOps{scope: root.At("loss"), graph: g}
-	joint, weights := n.weighting.joint(w, losses, []int{n.arch.Emotions, n.arch.Genders})
-
+	run := func() []*graph.Node {
+		logits := n.forward(o, crops, sounds, pick, hear)
+		return []*graph.Node{crossEntropy(logits[0], emotion, ew), crossEntropy(logits[1], gender, gw)}
+	}
+	losses := run()
 	n.freeze(root.At("net"))
-	netVars, lossVars := trainable(root.At("net"), g), trainable(root.At("loss"), g)
-	grads := graph.Gradient(joint, append(append([]*graph.Node{}, netVars...), lossVars...)...)
-	netGrads, lossGrads := grads[:len(netVars)], grads[len(netVars):]
+	netVars := trainable(root.At("net"), g)
+	tasks := &taskLosses{
+		graphOps: &graphOps{scope: root.At("loss"), graph: g}, losses: losses, classes: []int{n.arch.Emotions, n.arch.Genders},
+		draw: draw, batches: n.recipe.StepsPerEpoch * n.recipe.Accumulate,
+		gradients: func(loss *graph.Node) []*graph.Node { return graph.Gradient(loss, netVars...) },
+		shared:    sharedOf(root.At("net"), g),
+	}
+	joint := n.weighting.joint(tasks)
+	follow, follows := n.weighting.(follower)
+
+	netGrads, lossGrads := joint.grads, []*graph.Node(nil)
+	if netGrads == nil {
+		lossVars := trainable(root.At("loss"), g)
+		if follows { // it moves them itself
+			lossVars = nil
+		}
+		grads := graph.Gradient(joint.loss, append(slices.Clone(netVars), lossVars...)...)
+		netGrads, lossGrads = grads[:len(netVars)], grads[len(netVars):]
+	}
 	var norm *graph.Node
 	if last {
 		norm = n.update(root, netGrads, lossGrads, lr)
+		if follows {
+			follow.follow(tasks, joint, run) // the variables have their new values now
+		}
 	} else {
 		norm = graph.Sqrt(sumSquares(n.accumulated(root.At("net"), netGrads, false)))
 		n.accumulated(root.At("loss"), lossGrads, false)
 	}
-	return []*graph.Node{joint, losses[0], losses[1], weights, norm}
+	return []*graph.Node{joint.loss, losses[0], losses[1], joint.weights, norm}
 }
 
 func trainable(scope *model.Scope, g *graph.Graph) []*graph.Node {
@@ -106,6 +126,17 @@ func trainable(scope *model.Scope, g *graph.Graph) []*graph.Node {
 		}
 	}
 	return vars
+}
+
+// sharedOf tells which of the trainable parameters both tasks have: all but the heads.
+func sharedOf(net *model.Scope, g *graph.Graph) (is []bool) {
+	for v := range net.IterVariables() {
+		if v.Trainable && v.InUseByGraph(g) {
+			part := partOf(strings.TrimPrefix(v.Path(), "/net/"))
+			is = append(is, part != "emotion" && part != "gender")
+		}
+	}
+	return is
 }
 
 func sumSquares(xs []*graph.Node) *graph.Node {
@@ -161,6 +192,10 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 		emotion = append(emotion, b.emotion[r]...)
 		gender = append(gender, b.gender[r]...)
 	}
+	draw := b.draw
+	if draw == nil {
+		draw = make([]float32, 2)
+	}
 	in := []*tensors.Tensor{
 		tensors.FromFlatDataAndDimensions(b.crops, b.faces(s), s.CropSize, s.CropSize, s.Channels),
 		tensors.FromFlatDataAndDimensions(b.sounds, b.voices(s), s.AudioSamples()),
@@ -171,6 +206,7 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 		tensors.FromFlatDataAndDimensions(b.emotionWeight, rows),
 		tensors.FromFlatDataAndDimensions(b.genderWeight, rows),
 		tensors.FromScalar(b.lr),
+		tensors.FromFlatDataAndDimensions(draw, 2),
 	}
 	for _, d := range dropLayers(n.arch) {
 		in = append(in, tensors.FromFlatDataAndDimensions(b.drop[d.name], d.rows(b, n.arch), d.width))

@@ -2,112 +2,175 @@ package train
 
 import (
 	"fmt"
-	"math"
+	"strconv"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// Weighting makes one joint loss of the tasks' losses.
+// Weighting makes one joint loss of the tasks' losses. Every method plugs into the compiled step in one way: it gives the weights
+// p of the step, and the network descends J = sum_i p_i L_i. What a method keeps between steps are variables in the scope
+// "loss", so that it is in the checkpoint. docs/weighting.md compares them.
 type Weighting interface {
 	Name() string
-	// joint takes each task's cross-entropy (scalars, in nats) and gives the joint loss J and the weights p [tasks]
-	// that it used. classes are the tasks' class counts.
-	joint(o *graphOps, losses []*graph.Node, classes []int) (j, p *graph.Node)
+	joint(t *taskLosses) joint
+}
+
+// taskLosses are what a weighting can see of a step.
+type taskLosses struct {
+	*graphOps               // in the scope of the weighting's own variables
+	losses    []*graph.Node // each task's cross-entropy (scalars, in nats); exactly 0 where a batch knows no label
+	classes   []int         // the tasks' class counts
+	draw      *graph.Node   // [tasks] standard normal numbers of this step
+	batches   int           // an epoch
+	// gradients are those of the network's trained parameters, and shared tells which of these both tasks have: all but the
+	// heads, that is the output layers of emotion and of gender (see partOf).
+	gradients func(loss *graph.Node) []*graph.Node
+	shared    []bool
+}
+
+// joint is a weighting's answer.
+type joint struct {
+	loss    *graph.Node // J
+	weights *graph.Node // p [tasks]
+	// grads are the gradients of the network's parameters where the weighting had to make them; nil: those of J.
+	grads []*graph.Node
+	// own is what a follower's trainable variables descend. Those of any other weighting descend J, with the network's learning
+	// rate.
+	own *graph.Node
+}
+
+// follower is a Weighting that learns after the network has made its step. again runs the network once more, as it is then, on the
+// same batch, and gives the losses.
+type follower interface {
+	follow(t *taskLosses, j joint, again func() []*graph.Node)
+}
+
+// ownRate is the learning rate of weights that learn beside the network: 0.025 in GradNorm (section 4) and in FAMO's code.
+const ownRate = 0.025
+
+// methods are the weightings by name. parameter is the default of what can stand behind a colon.
+var methods = []struct {
+	name      string
+	parameter string // its name; "": there is none
+	byDefault float64
+	make      func(parameter float64) Weighting
+}{
+	{"softmax", "", 0, func(float64) Weighting { return softmaxWeighting{} }},
+	{"softmax-prior", "", 0, func(float64) Weighting { return priorWeighting{} }},
+	{"uw", "", 0, func(float64) Weighting { return uwWeighting{} }},
+	{"uw-so", "TEMPERATURE", 1, func(p float64) Weighting { return uwsoWeighting{p} }},
+	{"dwa", "TEMPERATURE", 2, func(p float64) Weighting { return dwaWeighting{p} }},
+	{"rlw", "", 0, func(float64) Weighting { return rlwWeighting{} }},
+	{"famo", "", 0, func(float64) Weighting { return famoWeighting{} }},
+	{"gradnorm", "ALPHA", 1.5, func(p float64) Weighting { return gradnormWeighting{p} }},
+	{"pcgrad", "", 0, func(float64) Weighting { return pcgradWeighting{} }},
+	{"cagrad", "C", 0.4, func(p float64) Weighting { return cagradWeighting{p} }},
 }
 
 // Weightings names what ParseWeighting takes.
-var Weightings = []string{"softmax", "softmax-prior", "static"}
+var Weightings = func() (names []string) {
+	for _, m := range methods {
+		names = append(names, m.name)
+	}
+	return append(names, "static")
+}()
 
-// ParseWeighting reads --weighting: "softmax", "softmax-prior", "static" (uniform), or "static:0.7,0.3" (emotion,
-// gender).
+// ParseWeighting reads --weighting: a name of Weightings, "static:0.7,0.3" (emotion, gender), or a name and its parameter
+// such as "dwa:2".
 func ParseWeighting(s string) (Weighting, error) {
 	name, arg, hasArg := strings.Cut(s, ":")
-	switch {
-	case name == "softmax" && !hasArg:
-		return softmaxWeighting{}, nil
-	case name == "softmax-prior" && !hasArg:
-		return priorWeighting{}, nil
-	case name == "static" && !hasArg:
-		return staticWeighting{0.5, 0.5}, nil
-	case name == "static":
-		var w staticWeighting
-		if n, err := fmt.Sscanf(arg, "%g,%g", &w[0], &w[1]); n == 2 && err == nil && w[0] >= 0 && w[1] >= 0 && w[0]+w[1] > 0 {
-			sum := w[0] + w[1]
-			return staticWeighting{w[0] / sum, w[1] / sum}, nil
+	if name == "static" {
+		return parseStatic(s, arg, hasArg)
+	}
+	for _, m := range methods {
+		switch {
+		case m.name != name:
+		case !hasArg:
+			return m.make(m.byDefault), nil
+		case m.parameter == "":
+			return nil, fmt.Errorf("--weighting %q: %s has no parameter", s, name)
+		default:
+			p, err := strconv.ParseFloat(arg, 64)
+			if err != nil || !(p > 0 && p <= 100) || name == "cagrad" && p >= 1 {
+				return nil, fmt.Errorf("--weighting %q: want %s:%s with a number above 0 (cagrad: below 1), such as %s:%g", s, name, m.parameter, name, m.byDefault)
+			}
+			return m.make(p), nil
 		}
-		return nil, fmt.Errorf("--weighting %q: want static:EMOTION,GENDER, two weights that are not negative, such as static:0.7,0.3", s)
 	}
 	return nil, fmt.Errorf("--weighting %q: known are %s and static:EMOTION,GENDER", s, strings.Join(Weightings, ", "))
 }
 
-// staticWeighting keeps the weights as given.
-type staticWeighting [2]float64
-
-func (w staticWeighting) Name() string {
-	if w[0] == w[1] {
-		return "static"
+// withParameter is a method's name, with its parameter where that is not the default.
+func withParameter(name string, p float64) string {
+	for _, m := range methods {
+		if m.name == name && p != m.byDefault {
+			return fmt.Sprintf("%s:%g", name, p)
+		}
 	}
-	return fmt.Sprintf("static:%g,%g", w[0], w[1])
+	return name
 }
 
-func (w staticWeighting) joint(o *graphOps, losses []*graph.Node, _ []int) (j, p *graph.Node) {
-	p = o.constant([]float32{float32(w[0]), float32(w[1])}, 2)
-	return weightedSum(p, losses), p
-}
-
-// softmaxWeighting is the paper's loss, exactly: J = sum_i softmax(w)_i L_i with w trained along with the network
-// (Chae et al. 2018, arXiv 1809.00758). Its gradient dJ/dw_i = p_i (L_i - J) moves weight to the task whose loss is
-// smaller, so an easy task takes all of it in the end.
-type softmaxWeighting struct{}
-
-func (softmaxWeighting) Name() string { return "softmax" }
-
-func (softmaxWeighting) joint(o *graphOps, losses []*graph.Node, _ []int) (j, p *graph.Node) {
-	p = softmaxWeights(o)
-	return weightedSum(p, losses), p
-}
-
-// priorWeighting is the paper's loss with a term that keeps the weights near a prior, so that it cannot collapse:
-// J = sum_i p_i L_i + priorStrength KL(p || q), p = softmax(w), with the prior q_i proportional to ln(K_i), the loss of
-// guessing among K_i classes. With constant losses its minimum is p_i proportional to q_i exp(-L_i/priorStrength),
-// which no task leaves; the weight still moves to the task whose loss is smaller.
-type priorWeighting struct{}
-
-// priorStrength, in nats, is how much larger one task's loss must be to lose a factor e of its weight.
-const priorStrength = 2
-
-func (priorWeighting) Name() string { return "softmax-prior" }
-
-func (priorWeighting) joint(o *graphOps, losses []*graph.Node, classes []int) (j, p *graph.Node) {
-	p = softmaxWeights(o)
-	q, total := make([]float32, len(classes)), 0.0
-	for _, k := range classes {
-		total += math.Log(float64(k))
+// weighting is the recipe's weighting with its options.
+func (r Recipe) weighting() (Weighting, error) {
+	w, err := ParseWeighting(r.Weighting)
+	if err != nil {
+		return nil, err
 	}
-	for i, k := range classes {
-		q[i] = float32(math.Log(float64(k)) / total)
+	floor, temperature, entropy := r.WeightFloor, r.WeightTemperature, r.WeightEntropy
+	switch _, ok := w.(softmaxWeighting); {
+	case !(floor >= 0 && floor < 0.5):
+		return nil, fmt.Errorf("weight_floor %g: want 0 or more and, of two tasks, less than 0.5", floor)
+	case !(temperature > 0 && temperature <= 1e6):
+		return nil, fmt.Errorf("weight_temperature %g: want a number above 0; 1 is the paper's", temperature)
+	case !(entropy >= 0 && entropy <= 1e6):
+		return nil, fmt.Errorf("weight_entropy %g: want nats, 0 or more; 0 is the paper's", entropy)
+	case ok:
+		return softmaxWeighting{floor, temperature, entropy}, nil
+	case floor != 0 || temperature != 1 || entropy != 0:
+		return nil, fmt.Errorf("weight_floor, weight_temperature and weight_entropy are of --weighting softmax alone, not of %s: leave them out", r.Weighting)
 	}
-	divergence := graph.ReduceAllSum(graph.Mul(p, graph.Log(graph.Div(p, o.constant(q, len(q))))))
-	return graph.Add(weightedSum(p, losses), graph.MulScalar(divergence, priorStrength)), p
+	return w, nil
 }
 
-// softmaxWeights are softmax(w) of the learned w, which starts at zero: uniform.
-func softmaxWeights(o *graphOps) *graph.Node {
-	w := o.param(taskWeightsName, constInit(0), 2)
-	e := graph.Exp(graph.Sub(w, graph.StopGradient(graph.ReduceAllMax(w))))
-	return graph.Div(e, graph.ReduceAllSum(e))
+// vector are the losses as one node [tasks], without a gradient.
+func (t *taskLosses) vector() *graph.Node { return graph.StopGradient(vector(t.losses)) }
+
+// known is 1 for each task of which the batch has a label, else 0.
+func (t *taskLosses) known() *graph.Node {
+	l := t.vector()
+	return graph.ConvertDType(graph.GreaterThan(l, graph.ZerosLike(l)), l.DType())
 }
 
-// taskWeightsName is the parameter that holds w.
-const taskWeightsName = "task_weights/w"
+// state is a variable that the optimizer leaves alone, and its value.
+func (t *taskLosses) state(name string, first float64, dims ...int) (set func(*graph.Node), now *graph.Node) {
+	v := t.variable(name, constInit(first), dims...)
+	v.SetTrainable(false)
+	return func(x *graph.Node) { v.SetNodeValue(graph.ConvertDType(x, v.DType())) }, t.typed(v.NodeValue(t.graph))
+}
 
-func weightedSum(p *graph.Node, losses []*graph.Node) *graph.Node {
-	rows := make([]*graph.Node, len(losses))
-	for i, l := range losses {
+// fixed is the joint loss with weights that have no gradient.
+func (t *taskLosses) fixed(p *graph.Node) joint {
+	p = graph.StopGradient(p)
+	return joint{loss: weightedSum(p, t.losses), weights: p}
+}
+
+func vector(scalars []*graph.Node) *graph.Node {
+	rows := make([]*graph.Node, len(scalars))
+	for i, l := range scalars {
 		rows[i] = graph.Reshape(l, 1)
 	}
-	return graph.ReduceAllSum(graph.Mul(p, graph.Concatenate(rows, 0)))
+	return graph.Concatenate(rows, 0)
+}
+
+func weightedSum(p *graph.Node, losses []*graph.Node) *graph.Node {
+	return graph.ReduceAllSum(graph.Mul(p, vector(losses)))
+}
+
+// softmaxOf is softmax(x) of a vector.
+func softmaxOf(x *graph.Node) *graph.Node {
+	e := graph.Exp(graph.Sub(x, graph.StopGradient(graph.ReduceAllMax(x))))
+	return graph.Div(e, graph.ReduceAllSum(e))
 }
 
 // crossEntropy is the mean of -sum_k target_k log softmax(logits)_k over rows, weighted by weight [R]; rows whose
