@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"tandem/infer"
 	"tandem/pipeline"
@@ -93,13 +92,7 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume, Cache: cache, Workers: o.workers, Version: version(),
 		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
 		Init: begin, Backend: o.backend, CheckpointSteps: o.ckptSteps, CheckpointEvery: seconds(60 * o.ckptMins),
-		Progress: func(p train.Progress) {
-			text := p.Text
-			if p.Left > 0 {
-				text += ", " + p.Left.Round(time.Second).String() + " left"
-			}
-			bar.set(p.Stage, text, p.Done, p.Total)
-		},
+		Progress: bar.training,
 		Log: func(line string) {
 			bar.clear()
 			c.log.Info(line)

@@ -85,6 +85,9 @@ type options struct {
 	clearCache, quick bool
 	workers           int
 
+	weightings, modes, staticGrid string
+	seeds, jobs                   int
+
 	report    string
 	resamples int
 	split     string
@@ -214,6 +217,22 @@ func (o *options) quantizeFlags(f *pflag.FlagSet) {
 	o.modelFlag(f)
 	o.dataFlags(f)
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
+	o.logFlags(f)
+}
+
+func (o *options) compareFlags(f *pflag.FlagSet) {
+	o.dataFlags(f)
+	f.StringVar(&o.out, "out", "compare", "`DIR` for the runs and the report; a comparison that is in it goes on")
+	f.StringVar(&o.weightings, "weightings", "softmax,softmax-prior", "`WEIGHTINGS` separated by commas, each as --weighting of train: "+strings.Join(train.Weightings, ", ")+" or static:EMOTION,GENDER")
+	f.StringVar(&o.staticGrid, "static-grid", "0.1,0.3,0.5,0.7,0.9", "`WEIGHTS` of emotion for static weightings, of which the best is what the others are held against; none for no grid")
+	f.StringVar(&o.modes, "modes", "multi", "`SENSES` to train, separated by commas: multi, audio, video")
+	f.IntVar(&o.seeds, "seeds", 3, "seeds `N` of each: the recipe's and those after it")
+	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON) that all runs share (default: that of the default model)")
+	f.IntVar(&o.epochs, "epochs", 0, "epochs at most, `N` (default: the recipe's)")
+	f.Uint64Var(&o.seed, "seed", 0, "first seed, `N` (default: the recipe's)")
+	o.labelFlags(f, "the recipe's")
+	f.StringVar(&o.backend, "backend", train.DefaultBackend, "`WHAT` computes, as of train")
+	f.IntVar(&o.jobs, "jobs", 1, "runs `N` at a time; with ONNX Runtime on few cores two take longer than one after the other")
 	o.logFlags(f)
 }
 
@@ -436,7 +455,7 @@ type runner func(context.Context, *console, *options) error
 
 // commands are all of them, in the order in which a newcomer needs them.
 func commands() []*command {
-	return []*command{analyzeCommand, liveCommand, serveCommand, dataCommand, trainCommand, evalCommand, quantizeCommand, modelCommand, devicesCommand}
+	return []*command{analyzeCommand, liveCommand, serveCommand, dataCommand, trainCommand, compareCommand, evalCommand, quantizeCommand, modelCommand, devicesCommand}
 }
 
 func findCommand(name string) *command {

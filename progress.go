@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"tandem/train"
 )
 
 // progress is a bar on standard error, if that is a terminal; else it does nothing.
@@ -33,6 +35,15 @@ func (p *progress) set(stage, text string, done, total int) {
 		p.bar.Describe(stage + " " + text)
 	}
 	p.bar.Set(min(done, total))
+}
+
+// training moves the bar to where a run is.
+func (p *progress) training(t train.Progress) {
+	text := t.Text
+	if t.Left > 0 {
+		text += ", " + t.Left.Round(time.Second).String() + " left"
+	}
+	p.set(t.Stage, text, t.Done, t.Total)
 }
 
 // clear takes the bar off the screen until it is next set, so that a line can be written.

@@ -28,6 +28,7 @@ const SplitAll = "all"
 type EvalOptions struct {
 	Split        string // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
 	Senses       Senses // "" is BothSenses
+	Plain        bool   // by the senses chosen and no others, nor corrupted
 	Model        string // SHA-256 of the model file in hex, for the report
 	Precision    string // of the recogniser, for the report
 	Temperatures Temperatures

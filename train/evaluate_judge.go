@@ -105,7 +105,7 @@ func (j judge) detail(set []int) Detail {
 		r := all.report(j, false)
 		d.Windows = &r
 	}
-	if j.o.Senses != BothSenses {
+	if j.o.Senses != BothSenses || j.o.Plain {
 		return d
 	}
 	for _, c := range Conditions {

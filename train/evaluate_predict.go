@@ -34,7 +34,7 @@ func sensesOf(p *Prepared) []senses {
 // conditions are those under which a clip is judged, o's own first.
 func (o EvalOptions) conditions(has senses) []Condition {
 	all := []Condition{Condition(o.Senses)}
-	if o.Senses != BothSenses {
+	if o.Senses != BothSenses || o.Plain {
 		return all
 	}
 	if has.audio && has.video {
