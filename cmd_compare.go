@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -135,6 +136,8 @@ func writeComparison(c *console, r *train.Comparison) error {
 	if _, err := c.out.Write(out.Bytes()); err != nil {
 		return err
 	}
-	c.say("the best static weighting was chosen on this same split, which flatters it")
+	if slices.ContainsFunc(r.Rows, func(row train.CompareRow) bool { return row.BestStatic }) {
+		c.say("the best static weighting was chosen on this same split, which flatters it")
+	}
 	return nil
 }
