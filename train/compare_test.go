@@ -204,3 +204,13 @@ func TestCompareRefuses(t *testing.T) {
 		t.Errorf("cells %v, %v", cells, err)
 	}
 }
+
+func TestCompareRecipeReads(t *testing.T) {
+	r, err := ReadRecipe(filepath.Join("recipes", "compare.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Patience != 0 || r.Arch.FaceDim >= DefaultRecipe().Arch.FaceDim {
+		t.Errorf("patience %d, face_dim %d: want one budget for all, and a network smaller than the default's", r.Patience, r.Arch.FaceDim)
+	}
+}
