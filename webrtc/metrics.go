@@ -19,6 +19,7 @@ type metrics struct {
 	sessions prometheus.Gauge
 	ended    *prometheus.CounterVec // by reason
 	refused  *prometheus.CounterVec // by why
+	http     *prometheus.CounterVec // requests refused, by status
 	windows  prometheus.Counter
 	dropped  *prometheus.CounterVec // by what and reason
 	latency  prometheus.Histogram
@@ -54,6 +55,7 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(m.sessions, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.ended = counters("sessions_ended_total", "Sessions that have ended, by reason.", "reason")
 	m.refused = counters("sessions_refused_total", "Sessions that were turned away.", "why")
+	m.http = counters("http_refused_total", "Requests to /whip and /sessions/ that were refused, by HTTP status.", "status")
 	m.windows = counter("windows_total", "Window events.")
 	m.dropped = counters("dropped_total", "What was lost (frames, samples at 16 kHz, windows) and why: network, late, slow, reader.", "what", "reason")
 	m.latency = histogram("latency_seconds", "From the arrival of a window's last media to its event.",

@@ -18,19 +18,23 @@ func (s *Server) routes() (http.Handler, error) {
 	guarded := http.NewServeMux()
 	guarded.HandleFunc("/whip", w.ServeEndpoint)
 	guarded.HandleFunc("/sessions/{id}", w.ServeSession)
-	guarded.HandleFunc("GET /sessions/{id}/events", s.serveEvents)
-	guarded.HandleFunc("GET /sessions/{id}/events.csv", s.serveCSV)
-	guarded.HandleFunc("GET /sessions/{id}/status", s.serveStatus)
-	guarded.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	read := func(mux *http.ServeMux, path string, h http.HandlerFunc) { mux.Handle(path, whip.GetOnly(h)) }
+	read(guarded, "/sessions/{id}/events", s.serveEvents)
+	read(guarded, "/sessions/{id}/events.csv", s.serveCSV)
+	read(guarded, "/sessions/{id}/status", s.serveStatus)
+	read(guarded, "/metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP)
+	guarded.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		whip.WriteError(w, &whip.Error{Status: http.StatusNotFound, Detail: "there is nothing at this path: docs/whip.md has those there are"})
+	})
 
 	open := http.NewServeMux()
 	open.Handle("/", whip.RequireToken(s.o.Token, guarded))
 	pages := page.Handler()
-	open.Handle("GET /{$}", pages)
-	open.Handle("GET /page/", pages)
-	open.HandleFunc("GET /config", s.serveConfig)
-	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
-	open.HandleFunc("GET /readyz", s.serveReady)
+	read(open, "/{$}", pages.ServeHTTP)
+	read(open, "/page/", pages.ServeHTTP)
+	read(open, "/config", s.serveConfig)
+	read(open, "/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	read(open, "/readyz", s.serveReady)
 
 	h, err := whip.CORS(s.o.AllowOrigins, open)
 	if err != nil {
@@ -42,7 +46,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if s.o.BehindProxy {
 		h = forwarded(h)
 	}
-	return h, nil
+	return s.countRefused(h), nil
 }
 
 // forwarded takes the client's address from the last X-Forwarded-For, which is the proxy's own; those before it are
@@ -109,30 +113,29 @@ func writeJSON(w http.ResponseWriter, v any) {
 }
 
 // lookUp finds the session of a request, or says that there is none.
-func (s *Server) lookUp(w http.ResponseWriter, r *http.Request) *session {
+func (s *Server) lookUp(w http.ResponseWriter, r *http.Request) (record, bool) {
 	x, ok := s.find(r.PathValue("id"))
 	if !ok {
 		whip.WriteError(w, whip.ErrNoSession)
-		return nil
 	}
-	return x
+	return x, ok
 }
 
 func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
-	if x := s.lookUp(w, r); x != nil {
+	if x, ok := s.lookUp(w, r); ok {
 		x.hub.ServeSSE(w, r)
 	}
 }
 
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
-	if x := s.lookUp(w, r); x != nil {
+	if x, ok := s.lookUp(w, r); ok {
 		writeJSON(w, x.status())
 	}
 }
 
 func (s *Server) serveCSV(w http.ResponseWriter, r *http.Request) {
-	x := s.lookUp(w, r)
-	if x == nil {
+	x, ok := s.lookUp(w, r)
+	if !ok {
 		return
 	}
 	csv, cut, ok := x.hub.CSV()

@@ -35,10 +35,6 @@ const (
 )
 
 const (
-	// keepTime is how long the events of a session are kept after its end.
-	keepTime = 10 * time.Minute
-	// maxKept bounds how many ended sessions are kept; the oldest go first.
-	maxKept = 64
 	// drainTime bounds the wait for running sessions to end.
 	drainTime = 5 * time.Second
 	// retryAfter is when a client that was turned away may try again.
@@ -58,7 +54,7 @@ type Options struct {
 	AllowHosts   []string // names in Host that it answers to besides localhost; nil for any
 
 	MaxSessions   int           // DefaultSessionsPerCore a core
-	MaxPerAddress int           // sessions of one client address; less than 0 for no bound
+	MaxPerAddress int           // sessions of one IPv4 address or /64 of IPv6; less than 0 for no bound
 	MaxBitrate    int           // bit/s of one track; one that sends twice as much is ended
 	MaxPixels     int           // of a picture; a session that sends larger ones is ended
 	Idle          time.Duration // a session from which no media came for so long is ended
@@ -106,14 +102,13 @@ type Server struct {
 	batch   *infer.Batcher
 	metrics *metrics
 	handler http.Handler
+	archive *archive // of sessions that have ended
 
 	mu       sync.Mutex
 	draining bool
 	sessions map[string]*session // running
 	opening  int
-	byAddr   map[netip.Addr]int
-	ended    map[string]*session
-	endedIDs []string // oldest first
+	byAddr   map[netip.Addr]int // by placeOf
 	wg       sync.WaitGroup
 }
 
@@ -128,8 +123,8 @@ func NewServer(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		o: o, network: n, metrics: newMetrics(),
-		sessions: map[string]*session{}, byAddr: map[netip.Addr]int{}, ended: map[string]*session{},
+		o: o, network: n, metrics: newMetrics(), archive: newArchive(keepTime),
+		sessions: map[string]*session{}, byAddr: map[netip.Addr]int{},
 	}
 	if s.handler, err = s.routes(); err != nil {
 		n.Close()
@@ -193,6 +188,7 @@ func (s *Server) Close() error {
 	defer cancel()
 	s.Drain(ctx)
 	s.wg.Wait()
+	s.archive.close()
 	return errors.Join(s.batch.Close(), s.network.Close())
 }
 
@@ -236,44 +232,34 @@ func (s *Server) reserve(client netip.Addr) error {
 		return full("draining", "the server is shutting down: try again later, or another one")
 	case len(s.sessions)+s.opening >= s.o.MaxSessions:
 		return full("full", "all places are taken: try again in a while")
-	case s.o.MaxPerAddress > 0 && s.byAddr[client] >= s.o.MaxPerAddress:
+	case s.o.MaxPerAddress > 0 && s.byAddr[placeOf(client)] >= s.o.MaxPerAddress:
 		return full("address", fmt.Sprintf("%d sessions run from this address already: end one first", s.o.MaxPerAddress))
 	}
 	s.opening++
-	s.byAddr[client]++
+	s.byAddr[placeOf(client)]++
 	return nil
 }
 
 // release gives a place back. The mutex is held.
 func (s *Server) release(client netip.Addr) {
-	if s.byAddr[client]--; s.byAddr[client] <= 0 {
-		delete(s.byAddr, client)
+	place := placeOf(client)
+	if s.byAddr[place]--; s.byAddr[place] <= 0 {
+		delete(s.byAddr, place)
 	}
 }
 
-// retire moves a session to those that have ended.
+// retire moves what is left of a session to the archive, unless it is to be erased.
 func (s *Server) retire(x *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, x.id)
 	s.release(x.client)
 	s.metrics.sessions.Dec()
-	s.ended[x.id] = x
-	s.endedIDs = append(s.endedIDs, x.id)
-	s.forget(time.Now())
-}
-
-// forget erases what was kept long enough. The mutex is held. It is called with every session that ends and every
-// look at one; what nobody looks at is bounded by maxKept.
-func (s *Server) forget(now time.Time) {
-	for len(s.endedIDs) > 0 {
-		x := s.ended[s.endedIDs[0]]
-		if x != nil && len(s.endedIDs) <= maxKept && now.Sub(x.endedAt()) < keepTime {
-			return
-		}
-		delete(s.ended, s.endedIDs[0])
-		s.endedIDs = s.endedIDs[1:]
+	if x.erase {
+		return
 	}
+	final := x.status()
+	s.archive.add(x.id, record{x.hub, func() status { return final }})
 }
 
 // Session is whip.Backend's.
@@ -285,33 +271,33 @@ func (s *Server) Session(id string) (whip.Session, bool) {
 }
 
 // find finds a session that runs or has ended.
-func (s *Server) find(id string) (*session, bool) {
+func (s *Server) find(id string) (record, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forget(time.Now())
 	if x, ok := s.sessions[id]; ok {
-		return x, true
+		return record{x.hub, x.status}, true
 	}
-	x, ok := s.ended[id]
-	return x, ok
+	return s.archive.find(id)
 }
 
 // Delete is whip.Backend's. It waits for the end event to be sent, so that a client may close its side at once.
 func (s *Server) Delete(ctx context.Context, id string) error {
 	s.mu.Lock()
 	x, running := s.sessions[id]
-	_, kept := s.ended[id]
-	delete(s.ended, id)
-	s.mu.Unlock()
-	switch {
-	case running:
+	if running {
+		x.erase = x.ctx.Err() != nil // it was ending already: this is the second, which erases
 		x.end(errDeleted)
-		select {
-		case <-x.done:
-		case <-ctx.Done():
+	}
+	s.mu.Unlock()
+	if !running {
+		if !s.archive.erase(id) {
+			return whip.ErrNoSession
 		}
-	case !kept:
-		return whip.ErrNoSession
+		return nil
+	}
+	select {
+	case <-x.done:
+	case <-ctx.Done():
 	}
 	return nil
 }

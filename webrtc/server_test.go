@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -165,6 +166,32 @@ func TestServerSentEventsAndCSV(t *testing.T) {
 	}
 	if code, _ := get(t, s.URL()+"/events.csv"); code != 404 {
 		t.Errorf("after erasing: %d", code)
+	}
+}
+
+// A session that is deleted again while it still ends is erased all the same.
+func TestDeleteWhileEnding(t *testing.T) {
+	rec, err := network()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, url, _ := server(t, webrtc.Options{Recognizer: slow{rec}}) // so that the end takes a while
+	s := dial(t, client.Options{URL: url + "/whip", Codecs: []av.Codec{av.Opus}})
+	publish(t, s, load(t, write(t, "a.webm", pattern)), true)
+	windows(t, s, 1)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if got := request(t, "DELETE", s.URL(), "", ""); got != 200 {
+				t.Errorf("DELETE: %d", got)
+			}
+		})
+	}
+	wg.Wait()
+	for _, path := range []string{"/events.csv", "/events", "/status"} {
+		if code, body := get(t, s.URL()+path); code != 404 {
+			t.Errorf("%s after two DELETEs: %d %s", path, code, body)
+		}
 	}
 }
 

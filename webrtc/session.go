@@ -87,6 +87,7 @@ type session struct {
 	ctx    context.Context // ends with the reason as its cause
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when all is over, and its place free
+	erase  bool          // nothing is to be kept of it; guarded by the server's mutex
 
 	feed     *capture.Feed
 	clock    *receive.Clock
@@ -276,14 +277,14 @@ func (x *session) watch() error {
 			x.openChannels()
 		case now := <-tick.C:
 			x.tell()
-			last := x.lastMedia.Load()
-			switch {
-			case state == peer.Failed && now.Sub(since) > reviveTime:
-				x.end(errLost)
-			case last == 0 && now.Sub(x.opened) > connectTime:
+			var silent time.Duration
+			if last := x.lastMedia.Load(); last != 0 {
+				silent = now.Sub(time.Unix(0, last))
+			} else if now.Sub(x.opened) > connectTime {
 				x.end(errSilent)
-			case last != 0 && state == peer.Connected && now.Sub(since) > x.s.o.Idle && now.Sub(time.Unix(0, last)) > x.s.o.Idle:
-				x.end(errIdle)
+			}
+			if err := overdue(state, now.Sub(since), silent, x.s.o.Idle); err != nil {
+				x.end(err)
 			}
 		}
 	}

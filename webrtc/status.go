@@ -84,13 +84,3 @@ func (x *session) percentile(p int) float64 {
 	sorted := slices.Sorted(slices.Values(x.latency))
 	return float64(sorted[(len(sorted)*p+99)/100-1].Milliseconds())
 }
-
-// endedAt is when the session ended, or now.
-func (x *session) endedAt() time.Time {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.finished.IsZero() {
-		return time.Now()
-	}
-	return x.finished
-}

@@ -190,3 +190,45 @@ func TestSSE(t *testing.T) {
 		t.Errorf("%v\n%s", res.Header, b)
 	}
 }
+
+// Only so many readers hold a connection at a time; the next is told to wait, and one that goes makes room.
+func TestSSELimit(t *testing.T) {
+	h := events.NewHub(false)
+	s := httptest.NewServer(http.HandlerFunc(h.ServeSSE))
+	defer s.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	open := func() *http.Response {
+		t.Helper()
+		res, err := http.Get(s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	first := open()
+	for range 15 {
+		res := open()
+		defer res.Body.Close()
+		if res.StatusCode != 200 {
+			t.Fatalf("status %d", res.StatusCode)
+		}
+	}
+	res := open()
+	res.Body.Close()
+	if got := res.Header; res.StatusCode != 503 || got.Get("Retry-After") == "" || got.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("the 17th: %d, %v", res.StatusCode, got)
+	}
+	first.Body.Close()
+	for range 100 {
+		res = open()
+		defer res.Body.Close()
+		if res.StatusCode == 200 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if res.StatusCode != 200 {
+		t.Errorf("after one has gone: %d", res.StatusCode)
+	}
+	h.Close()
+}

@@ -18,6 +18,7 @@ import (
 const (
 	maxQueued = 16       // windows that a reader may be behind, about four seconds
 	maxCSV    = 16 << 20 // bytes: about a day of one face
+	maxSSE    = 16       // readers of server-sent events at a time
 )
 
 // Kind is the type of an event, as it stands in its JSON.
@@ -44,6 +45,7 @@ type Hub struct {
 	end     *Message
 	closed  bool
 	readers []*Reader
+	streams int // readers of server-sent events
 	csv     bytes.Buffer
 	rows    pipeline.EventWriter
 	cut     bool // the CSV lacks its end

@@ -6,18 +6,32 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"tandem/webrtc/whip"
 )
 
 // keepAlive is how often a comment is sent where nothing else is, so that proxies keep the connection and a reader
 // that has gone is noticed.
 const keepAlive = 15 * time.Second
 
+// retryAfter is when a reader that was turned away may try again.
+const retryAfter = 10 * time.Second
+
 // writeTime bounds one write to a reader.
 const writeTime = 10 * time.Second
 
 // ServeSSE sends the hub's events as server-sent events (WHATWG HTML section 9.2): `event` is the event's type, `data`
 // its JSON. It returns after the end event, or when the reader has gone.
+// Over maxSSE readers at a time are turned away: each holds a connection and a queue.
 func (h *Hub) ServeSSE(w http.ResponseWriter, r *http.Request) {
+	if !h.join() {
+		whip.WriteError(w, &whip.Error{
+			Status: http.StatusServiceUnavailable, RetryAfter: retryAfter,
+			Detail: fmt.Sprintf("%d read the events of this session already: close one first", maxSSE),
+		})
+		return
+	}
+	defer h.leave()
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
@@ -52,6 +66,23 @@ func (h *Hub) ServeSSE(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// join takes a reader's place, if there is one.
+func (h *Hub) join() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.streams >= maxSSE {
+		return false
+	}
+	h.streams++
+	return true
+}
+
+func (h *Hub) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.streams--
 }
 
 var errQuiet = errors.New("nothing to send")

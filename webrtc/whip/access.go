@@ -35,6 +35,17 @@ func RequireToken(token string, next http.Handler) http.Handler {
 	})
 }
 
+// GetOnly lets through GET and HEAD and answers 405 to the rest.
+func GetOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			notAllowed(w, "GET, HEAD", "read it with GET")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // CORS lets pages of the given origins (such as "https://example.org") use the server. A page of any other origin
 // gets no CORS headers, so that browsers keep the answers from it, and what it asks to be changed is refused with 403:
 // a page from anywhere must not open sessions at a server on the visitor's own machine. Pages of the server itself

@@ -273,6 +273,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
 	var limit *http.MaxBytesError
 	switch {
 	case errors.As(err, &limit):
+		w.Header().Set("Connection", "close")
 		return "", tooLarge
 	case err != nil:
 		return "", &Error{Status: http.StatusBadRequest, Detail: "the body broke off: send it again"}
