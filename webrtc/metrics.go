@@ -89,7 +89,7 @@ func (x *session) tell() {
 	x.mu.Unlock()
 	for _, t := range tracks {
 		kind := "video"
-		if t.codec == av.Opus {
+		if t.Codec() == av.Opus {
 			kind = "audio"
 		}
 		now := t.Stats()

@@ -49,6 +49,9 @@ var (
 	errPipelines = errors.New("the analysis failed")
 )
 
+// errReplaced ends a track whose kind has a newer one.
+var errReplaced = errors.New("a newer track of its kind has come")
+
 // reasons are the labels of the reasons in metrics.
 var reasons = []struct {
 	err   error
@@ -102,23 +105,24 @@ type session struct {
 	wg        sync.WaitGroup
 	lastMedia atomic.Int64 // Unix nanoseconds, 0 before the first
 
-	mu       sync.Mutex // guards what follows
-	tracks   []*track
-	own      bool // there is a channel for events, or will be
-	width    int
-	height   int
-	senses   [2]bool
-	windows  int
-	dropped  pipeline.Dropped
-	latency  []time.Duration // of the last windows
-	finished time.Time
+	mu        sync.Mutex // guards what follows
+	tracks    []*track
+	stopTrack map[pion.RTPCodecType]context.CancelCauseFunc // of the live track of each kind
+	channel   bool                                          // there is a channel for events, or will be
+	own       bool                                          // it is the client's
+	width     int
+	height    int
+	senses    [2]bool
+	windows   int
+	dropped   pipeline.Dropped
+	latency   []time.Duration // of the last windows
+	finished  time.Time
 }
 
 // track is one track of the client.
 type track struct {
 	*receive.Track
-	codec av.Codec
-	told  receive.Stats // what metrics know
+	told receive.Stats // what metrics know
 }
 
 // keptLatencies are those that a status tells the percentiles of: a minute's.
@@ -129,7 +133,8 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 	x := &session{
 		s: s, id: s.newID(), client: r.Remote, opened: time.Now(),
 		done: make(chan struct{}), states: make(chan peer.State, 1),
-		clock: receive.NewClock(), hub: events.NewHub(s.o.Pipeline.Raw),
+		stopTrack: map[pion.RTPCodecType]context.CancelCauseFunc{},
+		clock:     receive.NewClock(), hub: events.NewHub(s.o.Pipeline.Raw),
 		gender: !s.o.Pipeline.NoGender && r.Query.Get("gender") != "0",
 	}
 	x.log = s.o.Log.With("session", x.id)
@@ -305,17 +310,34 @@ func (x *session) onState(s peer.State) {
 	}
 }
 
-// onTrack is peer.Handler's: it reads a track to its end.
-func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
-	codec, rate := av.VP8, uint32(90000)
+// codecOf is the decoder's name of an RTP codec.
+func codecOf(mimeType string) (av.Codec, bool) {
 	switch {
-	case strings.EqualFold(remote.Codec().MimeType, pion.MimeTypeH264):
-		codec = av.H264
-	case strings.EqualFold(remote.Codec().MimeType, pion.MimeTypeOpus):
-		codec, rate = av.Opus, 48000
+	case strings.EqualFold(mimeType, pion.MimeTypeVP8):
+		return av.VP8, true
+	case strings.EqualFold(mimeType, pion.MimeTypeH264):
+		return av.H264, true
+	case strings.EqualFold(mimeType, pion.MimeTypeOpus):
+		return av.Opus, true
+	}
+	return 0, false
+}
+
+// onTrack is peer.Handler's: it reads a track to its end. An offer has one track of a kind, but what comes may be of any
+// number of sources: the latest is taken for it, so that each kind has one decoder and one bound on its bitrate.
+func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
+	codec, ok := codecOf(remote.Codec().MimeType)
+	if !ok {
+		return
+	}
+	codecs := map[uint8]av.Codec{uint8(remote.PayloadType()): codec}
+	for _, c := range r.GetParameters().Codecs {
+		if c2, ok := codecOf(c.MimeType); ok {
+			codecs[uint8(c.PayloadType)] = c2
+		}
 	}
 	t, err := receive.New(receive.Options{
-		Codec: codec, ClockRate: rate, Clock: x.clock, Feed: x.feed,
+		Codec: codec, Codecs: codecs, ClockRate: remote.Codec().ClockRate, Clock: x.clock, Feed: x.feed,
 		// Faces are looked for at the ticks of the face clock only.
 		MinFrameInterval: x.s.o.Recognizer.Spec().FaceTick() / 4,
 		MaxPixels:        x.s.o.MaxPixels, MaxBitrate: x.s.o.MaxBitrate,
@@ -330,8 +352,14 @@ func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 		x.end(fmt.Errorf("%w: %w", errPipelines, err))
 		return
 	}
+	ctx, stop := context.WithCancelCause(x.ctx)
+	defer stop(nil)
 	x.mu.Lock()
-	x.tracks = append(x.tracks, &track{Track: t, codec: codec})
+	if replaced := x.stopTrack[remote.Kind()]; replaced != nil {
+		replaced(errReplaced)
+	}
+	x.stopTrack[remote.Kind()] = stop
+	x.tracks = append(x.tracks, &track{Track: t})
 	x.mu.Unlock()
 	x.log.Debug("track", "codec", codec)
 	var reports sync.WaitGroup
@@ -349,7 +377,7 @@ func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 			}
 		}
 	})
-	if err := t.Run(x.ctx, remote); err != nil && x.ctx.Err() == nil {
+	if err := t.Run(ctx, remote); err != nil && !errors.Is(err, errReplaced) && x.ctx.Err() == nil {
 		x.end(err)
 	}
 	// ReadRTCP returns when the receiver is stopped, which the connection's end does.
@@ -362,22 +390,22 @@ func (x *session) onChannel(d *pion.DataChannel) {
 		return
 	}
 	x.mu.Lock()
-	x.own = true
+	x.channel, x.own = true, true
 	x.mu.Unlock()
 	d.OnOpen(func() {
 		if d.Ordered() && d.MaxRetransmits() == nil && d.MaxPacketLifeTime() == nil {
 			x.channels.Use(d, d)
 			return
 		}
-		x.openReliable(d)
+		x.openReliable(d, true)
 	})
 }
 
 // openChannels opens both channels, unless there are some.
 func (x *session) openChannels() {
 	x.mu.Lock()
-	there := x.own
-	x.own = true
+	there := x.channel
+	x.channel = true
 	x.mu.Unlock()
 	if there {
 		return
@@ -387,15 +415,22 @@ func (x *session) openChannels() {
 		x.log.Debug("opening a channel", "cause", err)
 		return
 	}
-	windows.OnOpen(func() { x.openReliable(windows) })
+	windows.OnOpen(func() { x.openReliable(windows, false) })
 }
 
-// openReliable opens the channel for start and end beside one that may lose messages.
-func (x *session) openReliable(windows *pion.DataChannel) {
+// openReliable opens the channel for start and end beside one that may lose messages; own: that is the client's. If the
+// client's came while the server's were being opened it stays in use, since the client may read no other.
+func (x *session) openReliable(windows *pion.DataChannel, own bool) {
 	reliable, err := x.CreateChannel(events.ReliableName, peer.ChannelOptions{Protocol: events.Protocol})
 	if err != nil {
 		x.log.Debug("opening a channel", "cause", err)
 		return
 	}
-	reliable.OnOpen(func() { x.channels.Use(windows, reliable) })
+	reliable.OnOpen(func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if own || !x.own {
+			x.channels.Use(windows, reliable)
+		}
+	})
 }

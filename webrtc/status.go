@@ -58,9 +58,9 @@ func (x *session) status() status {
 	s.Dropped.Samples += lost.Samples
 	for _, t := range x.tracks {
 		s.Lost += t.Stats().Lost
-		if t.codec == av.Opus {
+		if t.Codec() == av.Opus {
 			s.Codecs.Audio = whip.Opus
-		} else if s.Codecs.Video = whip.VP8; t.codec == av.H264 {
+		} else if s.Codecs.Video = whip.VP8; t.Codec() == av.H264 {
 			s.Codecs.Video = whip.H264
 		}
 	}

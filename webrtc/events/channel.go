@@ -60,6 +60,8 @@ func (c *Channels) Missed() int {
 func (c *Channels) Run(ctx context.Context) {
 	r := c.hub.Read()
 	defer r.Close()
+	var start string
+	var told Channel // has had the start
 	for {
 		windows, reliable := c.channels()
 		if windows == nil {
@@ -81,6 +83,16 @@ func (c *Channels) Run(ctx context.Context) {
 		windows, reliable = c.channels()
 		if m.Kind == End {
 			drain(ctx, windows) // or a window could come after the end
+		}
+		if m.Kind == Start {
+			start = string(m.JSON)
+		}
+		if start != "" && told != reliable {
+			_ = reliable.SendText(start) // again, where a client's own channel has come late
+			told = reliable
+		}
+		if m.Kind == Start {
+			continue
 		}
 		to := reliable
 		if m.Kind == Window {

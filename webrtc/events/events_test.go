@@ -114,6 +114,12 @@ func (c *channel) SendText(s string) error {
 	return nil
 }
 
+func (c *channel) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.sent)
+}
+
 func (c *channel) BufferedAmount() uint64 {
 	if c.stuck {
 		return 1 << 20
@@ -127,7 +133,12 @@ func TestChannels(t *testing.T) {
 	for _, stuck := range []bool{false, true} {
 		h := events.NewHub(false)
 		c := events.NewChannels(h)
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		// One that is stuck is waited for until the context ends; the other ends by itself.
+		bound := 20 * time.Second
+		if stuck {
+			bound = 2 * time.Second
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), bound)
 		done := make(chan struct{})
 		go func() { defer close(done); c.Run(ctx) }()
 		emit(t, h, start)
@@ -154,6 +165,30 @@ func TestChannels(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	events.NewChannels(events.NewHub(false)).Run(ctx)
+}
+
+// A client's own channel that comes after the server's were in use takes their place, and begins with the start.
+func TestLateChannel(t *testing.T) {
+	h := events.NewHub(false)
+	c := events.NewChannels(h)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	done := make(chan struct{})
+	go func() { defer close(done); c.Run(ctx) }()
+	emit(t, h, start)
+	theirs, own := &channel{}, &channel{}
+	c.Use(theirs, theirs)
+	for theirs.count() < 1 {
+		time.Sleep(time.Millisecond)
+	}
+	c.Use(own, own)
+	emit(t, h, window(0))
+	emit(t, h, end)
+	h.Close()
+	<-done
+	if own.count() != 3 || !strings.Contains(own.sent[0], `"type":"start"`) || theirs.count() != 1 {
+		t.Errorf("%v; on the server's %v", own.sent, theirs.sent)
+	}
 }
 
 // Server-sent events are as the standard has them, and a reader that goes is let go.

@@ -45,7 +45,10 @@ var (
 
 // Options of a Track. Codec, Clock and Feed are needed.
 type Options struct {
-	Codec     av.Codec
+	Codec av.Codec
+	// Codecs are those that the sender may change to, by RTP payload type (RFC 8829 section 5.3.1: it may at any time);
+	// payload types that are not there go on as what came before.
+	Codecs    map[uint8]av.Codec
 	ClockRate uint32 // of the RTP times in Hz
 	Clock     *Clock
 	Feed      *capture.Feed
@@ -92,7 +95,15 @@ type Track struct {
 	hearing  bool
 
 	mu    sync.Mutex
+	codec av.Codec
 	stats Stats
+}
+
+// Codec is that of the last packet.
+func (t *Track) Codec() av.Codec {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.codec
 }
 
 // New makes a Track. Run frees it.
@@ -111,7 +122,7 @@ func New(o Options) (*Track, error) {
 		return nil, err
 	}
 	return &Track{
-		o: o, line: o.Clock.line(audio, o.ClockRate), decoder: d,
+		o: o, codec: o.Codec, line: o.Clock.line(audio, o.ClockRate), decoder: d,
 		order: reorder{bound: o.Reorder}, assemble: assembler{codec: o.Codec},
 	}, nil
 }
@@ -129,7 +140,7 @@ func (t *Track) Stats() Stats {
 // Run reads until the reader ends, which is not an error, or a bound is broken, or ctx ends, whose cause it returns.
 // The goroutine that reads ends with the reader: whoever ends ctx must end that too.
 func (t *Track) Run(ctx context.Context, r PacketReader) error {
-	defer t.decoder.Close()
+	defer func() { t.decoder.Close() }()
 	packets := make(chan packet, queued)
 	ended := make(chan error, 1)
 	go func() {
@@ -223,6 +234,11 @@ func (t *Track) packet(p packet, lost int) error {
 	if t.o.Codec == av.Opus {
 		return t.sound(p, lost > 0)
 	}
+	if c, ok := t.o.Codecs[p.PayloadType]; ok && c != t.assemble.codec {
+		if err := t.change(c); err != nil {
+			return err
+		}
+	}
 	if lost > 0 {
 		t.assemble.reset()
 		t.lose(p.arrived)
@@ -235,6 +251,20 @@ func (t *Track) packet(p packet, lost int) error {
 		return nil
 	}
 	return t.picture(frame, p.arrived)
+}
+
+// change goes on with another codec of pictures, from its next key frame on.
+func (t *Track) change(c av.Codec) error {
+	d, err := av.NewPacketDecoder(c, av.PacketOptions{MinFrameInterval: t.o.MinFrameInterval})
+	if err != nil {
+		return err
+	}
+	t.decoder.Close()
+	t.decoder, t.assemble, t.seen = d, assembler{codec: c}, false
+	t.mu.Lock()
+	t.codec = c
+	t.mu.Unlock()
+	return nil
 }
 
 // sound decodes an Opus packet. Lost ones leave a gap: what was said is not guessed.
@@ -287,7 +317,7 @@ func (t *Track) ask() {
 
 // picture decodes a coded picture, unless it rests on one that was lost.
 func (t *Track) picture(f coded, arrived time.Time) error {
-	if w, h := 0, 0; t.o.Codec == av.VP8 {
+	if w, h := 0, 0; t.assemble.codec == av.VP8 {
 		if w, h = vp8Size(f.data); t.o.MaxPixels > 0 && w*h > t.o.MaxPixels {
 			return fmt.Errorf("%w: %d×%d", ErrTooLarge, w, h)
 		}
