@@ -157,7 +157,7 @@ func (o *options) serveFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.public, "public", false, "send media packets to public addresses only, whatever clients name")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN `SERVER`: stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT; repeatable")
 	f.IntVar(&o.maxSessions, "max-sessions", 0, fmt.Sprintf("at most `N` sessions at a time (default: %d a core)", webrtc.DefaultSessionsPerCore))
-	f.IntVar(&o.maxPerAddress, "max-per-address", webrtc.DefaultMaxPerAddress, "at most `N` sessions of one client address; -1 for no bound")
+	f.IntVar(&o.maxPerAddress, "max-per-address", webrtc.DefaultMaxPerAddress, "at most `N` sessions of one client address (IPv6: of one /64); -1 for no bound")
 	f.Float64Var(&o.maxBitrate, "max-bitrate", webrtc.DefaultMaxBitrate/1e6, "`MBIT` a second that a track may use; one that sends twice as much ends its session")
 	f.StringVar(&o.maxSize, "max-size", "1920x1080", "largest picture, `WIDTHxHEIGHT`; larger ones end the session")
 	f.Float64Var(&o.idle, "idle", webrtc.DefaultIdle.Seconds(), "end a session from which nothing came for `SECONDS`")
