@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -21,6 +23,7 @@ import (
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/peer"
+	"tandem/webrtc/whip"
 )
 
 // browser is a headless Chromium whose camera and microphone play files.
@@ -281,25 +284,161 @@ func TestBrowserFaults(t *testing.T) {
 		}
 		b := startBrowser(t, media)
 		start(t, b, url)
-		says(t, b, "You can try again in")
+		says(t, b, "All places are taken: try again in a while. You can try again in")
+	})
+	t.Run("too many of one address", func(t *testing.T) {
+		_, url, _ := server(t, webrtc.Options{MaxPerAddress: 1})
+		if code := request(t, "POST", url+"/whip", "application/sdp", offer(t)); code != 201 {
+			t.Fatal(code)
+		}
+		b := startBrowser(t, media)
+		start(t, b, url)
+		says(t, b, "1 sessions run from this address already: end one first. You can try again in")
+		if js[bool](t, b, `document.getElementById("problem").textContent.includes("full")`) {
+			t.Error("the page says that the server is full")
+		}
 	})
 	t.Run("token", func(t *testing.T) {
-		_, url, _ := server(t, webrtc.Options{Token: "secret"})
+		turn := whip.ICEServer{URLs: []string{"turn:127.0.0.1:9?transport=udp"}, Username: "u", Credential: "p"}
+		_, url, _ := server(t, webrtc.Options{Token: "secret", Network: peer.Options{ICEServers: []whip.ICEServer{turn}}})
 		b := startBrowser(t, media)
 		start(t, b, url)
 		says(t, b, "wants a token")
+		js[bool](t, b, `(() => { const P = RTCPeerConnection; window.asked = [];
+			window.RTCPeerConnection = class extends P { constructor(c) { super(c); asked.push(c.iceServers); } }; return true; })()`)
 		js[bool](t, b, `(document.getElementById("token").value = "secret") !== ""`)
 		b.click(t, "start")
 		b.until(t, "it runs with the token", 15*time.Second, `document.body.dataset.state === "running"`)
+		got := js[[][]whip.ICEServer](t, b, `asked`)
+		if want := [][]whip.ICEServer{{turn}}; !reflect.DeepEqual(got, want) {
+			t.Errorf("its ICE servers are %v, not %v", got, want)
+		}
 	})
 	t.Run("server gone", func(t *testing.T) {
 		s, url, _ := server(t, webrtc.Options{})
 		b := startBrowser(t, media)
 		start(t, b, url)
-		b.until(t, "it runs", 15*time.Second, `document.body.dataset.state === "running"`)
+		b.until(t, "windows come", 15*time.Second, `Number(document.body.dataset.windows) >= 1`)
 		s.Close()
-		b.until(t, "the page says why", 15*time.Second, `document.body.dataset.state === "ended" && document.getElementById("status").textContent.includes("shutting down")`)
+		b.until(t, "the page says why", 15*time.Second, `["ended", "error"].includes(document.body.dataset.state) && /shutting down/.test(document.getElementById("status").textContent + document.getElementById("problem").textContent)`)
 	})
+}
+
+// However fast the choices and buttons are used, there is one session at most, and none without consent.
+func TestBrowserOneSession(t *testing.T) {
+	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
+	_, url, _ := server(t, webrtc.Options{MaxSessions: 5})
+	b := startBrowser(t, media)
+	do(t, b, chromedp.Navigate(local(url)))
+	b.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
+	// All that is opened and asked; a POST takes a while.
+	js[bool](t, b, `(() => { const f = window.fetch, d = navigator.mediaDevices, g = d.getUserMedia.bind(d);
+		window.asked = []; window.opened = []; window.tracks = []; window.$ = (id) => document.getElementById(id);
+		window.fetch = async (u, o) => {
+			asked.push([o?.method ?? "GET", u].join(" "));
+			const r = await f(u, o);
+			if (o?.method === "POST") { opened.push(r.headers.get("Location")); await new Promise((go) => setTimeout(go, 500)); }
+			return r;
+		};
+		d.getUserMedia = async (c) => { const s = await g(c); tracks.push(...s.getTracks()); return s; };
+		return true; })()`)
+	script := func(s string) { t.Helper(); js[bool](t, b, `(() => { `+s+`; return true; })()`) }
+	runs := func(what string) {
+		t.Helper()
+		b.until(t, what, 15*time.Second, `document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`)
+		if n := metric(t, url, "tandem_sessions"); n != 1 {
+			t.Errorf("%s: %v sessions", what, n)
+		}
+		if n := js[int](t, b, `tracks.filter((t) => t.readyState === "live").length`); n != 2 {
+			t.Errorf("%s: %d live tracks", what, n)
+		}
+	}
+	ended := func(what string) {
+		t.Helper()
+		b.until(t, what, 5*time.Second, `document.body.dataset.state === "ended" && !tracks.some((t) => t.readyState === "live")`)
+		eventually(t, what+": no session", 5*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
+	}
+	b.click(t, "agree")
+	b.click(t, "start")
+	runs("it runs")
+	script(`$("codec").value = "video/VP8"; $("codec").dispatchEvent(new Event("change")); $("no-gender").click()`)
+	b.until(t, "a new session", 10*time.Second, `Number(document.body.dataset.windows || 0) < 2`)
+	runs("two choices at once")
+	script(`$("agree").click(); $("agree").click()`)
+	ended("consent was withdrawn, and given again")
+	b.click(t, "start")
+	runs("it runs again")
+	b.click(t, "agree")
+	ended("consent was withdrawn")
+	if !js[bool](t, b, `$("start").disabled`) {
+		t.Error("it would start without consent")
+	}
+	b.click(t, "agree")
+
+	b.click(t, "start")
+	b.until(t, "a POST is on its way", 10*time.Second, `asked.at(-1).startsWith("POST")`)
+	b.click(t, "stop")
+	ended("it was stopped while it connected")
+	asked := js[int](t, b, `asked.length`)
+	time.Sleep(2500 * time.Millisecond) // longer than between two looks at the status
+	if more := js[[]string](t, b, fmt.Sprintf(`asked.slice(%d)`, asked)); len(more) > 0 {
+		t.Errorf("after the stop it asks %v", more)
+	}
+
+	b.click(t, "start")
+	runs("it runs once more")
+	script(`$("stop").click(); $("erase").click()`)
+	ended("it was erased")
+	for _, path := range js[[]string](t, b, `opened`) {
+		eventually(t, "the results are erased: "+path, 5*time.Second, func() bool {
+			code, _ := get(t, url+path+"/events.csv")
+			return code == 404
+		})
+	}
+	b.clean(t)
+}
+
+// A tab that goes away without a word does not keep its place: one that is closed gives it back within seconds, as the browser
+// closes the connection; one that crashes says nothing, and its session ends as one whose connection was lost.
+func TestBrowserTabGone(t *testing.T) {
+	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
+	_, url, _ := server(t, webrtc.Options{MaxSessions: 1})
+	b := startBrowser(t, media)
+	for _, c := range []struct {
+		what   string
+		within time.Duration
+		leave  func(tab *browser, cancel func())
+	}{
+		{"closed", 5 * time.Second, func(_ *browser, cancel func()) { cancel() }},
+		{"crashed", 60 * time.Second, func(tab *browser, _ func()) {
+			ctx, cancel := context.WithTimeout(tab.ctx, time.Second) // there is no answer
+			defer cancel()
+			chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+				_, err := cdp.Call(ctx, t, cdppage.Crash, cdp.Empty{})
+				return err
+			}))
+		}},
+	} {
+		ctx, cancel := chromedp.NewContext(b.ctx)
+		defer cancel()
+		tab := &browser{ctx: ctx}
+		if err := chromedp.Do(ctx, chromedp.Navigate(local(url))); err != nil { // without a limit: it starts the tab
+			t.Fatal(err)
+		}
+		tab.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
+		// The page's own goodbye never leaves.
+		js[bool](t, tab, `(() => { const f = window.fetch; window.fetch = (u, o) => o?.keepalive ? new Promise(() => {}) : f(u, o); return true; })()`)
+		tab.click(t, "agree")
+		tab.click(t, "start")
+		tab.until(t, "it runs", 15*time.Second, `document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`)
+		start := time.Now()
+		c.leave(tab, cancel)
+		eventually(t, "the session is gone after its tab "+c.what, c.within, func() bool { return metric(t, url, "tandem_sessions") == 0 })
+		t.Logf("%s: the session was gone after %v", c.what, time.Since(start).Round(100*time.Millisecond))
+		if n := metric(t, url, `tandem_sessions_ended_total{reason="deleted"}`); n != 0 {
+			t.Errorf("%s: a DELETE came", c.what)
+		}
+	}
 }
 
 // After an interruption the page finds a new way by a restart of ICE, and its session goes on: the same one, whose windows

@@ -8,10 +8,12 @@ const $ = (id) => document.getElementById(id);
 const maxEvents = 50000; // kept for download: more than three hours
 const holdBox = 1000; // ms that a box stays without news
 
-let config = { emotions: [], genders: [], codecs: [], ice_servers: [], token_required: false, gender: true };
-let session = null;
+let config = { emotions: [], genders: [], codecs: [], token_required: false, gender: true };
+let session = null; // what runs or is being opened
+let opened = []; // all sessions whose results the server may still have
 let stream = null;
-let closing = null; // a promise: the last session gives its place back
+let turn = 0; // counts starts and ends: what waited goes on only if there was none meanwhile
+let closing = Promise.resolve(); // until the sessions have given their places back
 let events = []; // as they came, of the last session
 let latencies = []; // [when, ms]
 let poll = 0;
@@ -19,15 +21,18 @@ let boxes = new Map(); // by subject: {box, at}
 let reopened = 0;
 const chart = new Chart($("chart"));
 
+function active() { return ["starting", "connecting", "running", "reconnecting"].includes(document.body.dataset.state); }
+
 function state(name, text) {
   document.body.dataset.state = name;
   if (text) $("status").textContent = text;
-  const on = ["connecting", "running", "reconnecting"].includes(name);
+  const on = active();
   for (const id of ["stop", "erase"]) $(id).disabled = !on;
   if (name === "ended") $("erase").disabled = !events.length;
   $("mute-camera").disabled = !on || !stream?.getVideoTracks().length;
   $("mute-mic").disabled = !on || !stream?.getAudioTracks().length;
-  $("start").disabled = on || name === "starting" || !$("agree").checked;
+  $("start").disabled = on || !$("agree").checked;
+  $("retry").disabled = $("start").disabled;
   $("nothing").hidden = on && !!stream?.getVideoTracks().length;
 }
 
@@ -37,7 +42,7 @@ function problem(text) {
 }
 
 function fail(text) {
-  closeDevices();
+  drop();
   problem(text);
   state("error", "Not running.");
   document.body.dataset.windows = 0;
@@ -97,24 +102,47 @@ async function listDevices() {
   }
 }
 
+// drop ends session and devices; erase lets the server forget all results. It promises that the server knows.
+function drop(erase = false) {
+  turn++;
+  clearInterval(poll);
+  closeDevices();
+  session = null;
+  const closed = Promise.all(opened.map((s) => s.close(erase)));
+  closing = Promise.allSettled([closing, closed]);
+  if (erase) opened = [];
+  return closed;
+}
+
+// start opens devices and a session, in place of what there is.
 async function start() {
+  if (!$("agree").checked) return;
+  drop();
+  const mine = turn;
   problem("");
   $("retry").hidden = true;
   state("starting", "Asking for camera and microphone…");
+  let devices;
   try {
-    stream = await openDevices();
+    devices = await openDevices();
   } catch (e) {
-    fail(e.message);
+    if (mine === turn) fail(e.message);
     return;
   }
+  if (mine !== turn) {
+    for (const t of devices.getTracks()) t.stop();
+    return;
+  }
+  stream = devices;
   listDevices().catch(() => {});
   for (const t of stream.getTracks()) {
     t.onended = () => problem(`The ${t.kind === "video" ? "camera" : "microphone"} has gone away. Connect it, or choose another one below.`);
   }
   $("self").srcObject = stream;
+  await closing;
+  if (mine !== turn) return;
   events = [];
   latencies = [];
-  await closing?.catch(() => {});
   await open();
 }
 
@@ -125,20 +153,18 @@ async function open() {
   chart.reset(config.emotions);
   document.body.dataset.windows = 0;
   const s = session = new Session({
-    stream, codec: $("codec").value, gender: config.gender && !$("no-gender").checked,
-    token: $("token").value, iceServers: config.ice_servers,
+    stream, codec: $("codec").value, gender: config.gender && !$("no-gender").checked, token: $("token").value,
   });
-  s.addEventListener("event", (e) => { if (s === session) onEvent(e.detail); });
+  opened.push(s);
+  s.addEventListener("event", (e) => { if (s === opened.at(-1)) onEvent(e.detail); }); // also what comes after a stop
   s.addEventListener("state", (e) => { if (s === session) onState(e.detail); });
   try {
     await s.open();
-    clearInterval(poll);
-    poll = setInterval(() => refresh(s), 2000);
   } catch (e) {
-    if (s !== session) return;
-    session = null;
-    refused(e);
+    if (s === session) refused(e);
+    return;
   }
+  if (s === session) poll = setInterval(() => refresh(s), 2000);
 }
 
 // refused says why there is no session.
@@ -161,9 +187,10 @@ function refused(e) {
 
 // wait counts down until it is worth trying again.
 function wait(why, left) {
+  const mine = turn;
   const tick = () => {
-    if (document.body.dataset.state !== "error") return;
-    problem(`The server is full: ${why}.` + (left > 0 ? ` You can try again in ${left} s.` : ""));
+    if (mine !== turn) return;
+    problem(`${why.charAt(0).toUpperCase()}${why.slice(1)}.` + (left > 0 ? ` You can try again in ${left} s.` : ""));
     $("retry").hidden = left > 0;
     if (left-- > 0) setTimeout(tick, 1000);
   };
@@ -180,6 +207,7 @@ function onState(name) {
   } else if (name === "ended") {
     over("The server ended the session.");
   } else if (name === "lost") {
+    clearInterval(poll);
     session = null;
     if (reopened++ < 3) open();
     else fail("The connection was lost and could not be made again. Check your network, then start again.");
@@ -189,30 +217,27 @@ function onState(name) {
 // over ends what shows, after the session.
 async function over(text) {
   const s = session;
-  closeDevices();
-  clearInterval(poll);
+  s.ended = true;
+  drop();
+  const mine = turn;
   try {
     const { reason } = await s.status();
     if (reason) text = `The session has ended: ${reason}.`;
   } catch { /* it may be gone */ }
-  if (s === session) state("ended", text);
+  if (mine === turn) state("ended", text);
 }
 
 async function stop(erase) {
-  const s = session;
-  clearInterval(poll);
-  closeDevices();
+  const closed = drop(erase);
   boxes.clear();
   drawBoxes();
   if (erase) {
-    session = null; // what is still on its way is not kept either
     events = [];
     chart.reset(config.emotions);
   }
   state("ended", erase ? "Stopped. The results are deleted." : "Stopped.");
   enableDownloads();
-  closing = s?.close(erase);
-  try { await closing; } catch (e) {
+  try { await closed; } catch (e) {
     problem(`The server could not be told to ${erase ? "delete the results" : "stop"}: ${e.message} It forgets them ten minutes after the session's end.`);
   }
 }
@@ -245,7 +270,7 @@ function onEvent(e) {
     const sorted = latencies.map((l) => l[1]).sort((a, b) => a - b);
     $("latency").textContent = `${e.latency_ms} ms, 95 % within ${sorted[Math.ceil(sorted.length * 0.95) - 1]} ms`;
   }
-  if (e.face && e.frame) boxes.set(e.subject, { e, at: performance.now() });
+  if (e.face && e.frame && stream) boxes.set(e.subject, { e, at: performance.now() });
   drawBoxes();
 }
 
@@ -353,15 +378,7 @@ function toCSV() {
 }
 
 // again opens a running session anew, for a choice to take effect.
-async function again() {
-  if (!["connecting", "running", "reconnecting"].includes(document.body.dataset.state)) return;
-  const old = session;
-  session = null;
-  closeDevices();
-  clearInterval(poll);
-  await old?.close(false).catch(() => {});
-  await start();
-}
+function again() { if (active()) start(); }
 
 function mute(id, tracks) {
   const off = $(id).getAttribute("aria-pressed") !== "true";
@@ -371,7 +388,10 @@ function mute(id, tracks) {
 
 async function init() {
   $("host").textContent = location.host;
-  $("agree").addEventListener("change", () => { $("start").disabled = !$("agree").checked; });
+  $("agree").addEventListener("change", () => {
+    if (!$("agree").checked && active()) stop(false);
+    else state(document.body.dataset.state);
+  });
   $("start").addEventListener("click", start);
   $("retry").addEventListener("click", start);
   $("stop").addEventListener("click", () => stop(false));

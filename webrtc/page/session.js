@@ -15,8 +15,9 @@ export class Failure extends Error {
 
 export class Session extends EventTarget {
   #pc; #url; #etag = ""; #o; #candidates = []; #sending = false; #timer = 0; #tries = 0; #over = false; #restarting = false;
+  #opening; #deleted; // promises
 
-  // o: {stream, codec, gender, token, iceServers}
+  // o: {stream, codec, gender, token}
   constructor(o) {
     super();
     this.#o = o;
@@ -24,8 +25,13 @@ export class Session extends EventTarget {
 
   get url() { return this.#url; }
 
-  async open() {
-    const pc = this.#pc = new RTCPeerConnection({ iceServers: this.#o.iceServers, bundlePolicy: "max-bundle" });
+  open() { return this.#opening = this.#open(); }
+
+  async #open() {
+    // The server tells its ICE servers only to those who have the token.
+    const { ice_servers: iceServers } = await (await this.#fetch("/config")).json();
+    if (this.#over) return;
+    const pc = this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     // Windows may be lost, so that a bad network delays none; the server opens a second channel for start and end.
     this.#listen(pc.createDataChannel("events", { protocol: "tandem.v1", ordered: false, maxRetransmits: 0 }));
     pc.ondatachannel = (e) => this.#listen(e.channel);
@@ -51,22 +57,25 @@ export class Session extends EventTarget {
     });
     this.#url = r.headers.get("Location");
     this.#etag = r.headers.get("ETag");
-    if (this.#over) { // stopped meanwhile
-      await this.#delete();
-      return;
-    }
+    if (this.#over) return; // closed meanwhile; close deletes it
     await pc.setRemoteDescription({ type: "answer", sdp: await r.text() });
     this.#trickle();
   }
 
-  // close ends the session at the server; erase lets it forget the results too.
+  // close ends the session at the server, even one that is still being opened; erase lets it forget the results too. For
+  // that it takes two: the first DELETE ends a session, and one for a session that has ended erases.
   async close(erase) {
     if (this.#over && !erase) return;
-    const first = !this.#over;
+    if (this.ended && !erase) return this.#finish(); // a DELETE would erase
     this.#over = true;
     try {
-      if (this.#url && first) await this.#delete(); // the server sends the end before it answers
-      if (this.#url && erase) await this.#delete();
+      await this.#opening?.catch(() => {});
+      this.#deleted ??= this.#delete(); // the server sends the end before it answers
+      const known = await this.#deleted.catch((e) => {
+        this.#deleted = undefined; // the next close tries again
+        throw e;
+      });
+      if (erase && known) await this.#delete();
     } finally {
       this.#finish();
     }
@@ -74,7 +83,7 @@ export class Session extends EventTarget {
 
   // leave ends the session while the page goes away.
   leave() {
-    if (!this.#over && this.#url) this.#delete({ keepalive: true });
+    if (!this.#over) this.#delete({ keepalive: true });
     this.#finish();
   }
 
@@ -82,11 +91,15 @@ export class Session extends EventTarget {
     return (await this.#fetch(`${this.#url}/status`)).json();
   }
 
+  // delete says whether the server still knew the session.
   async #delete(init = {}) {
+    if (!this.#url) return false;
     try {
       await this.#fetch(this.#url, { method: "DELETE", ...init });
+      return true;
     } catch (e) {
-      if (!(e instanceof Failure) || e.status !== 404) throw e; // 404: it has ended and is forgotten already
+      if (e.status !== 404) throw e;
+      return false;
     }
   }
 
@@ -100,7 +113,7 @@ export class Session extends EventTarget {
       throw new Failure(0, "The server does not answer.");
     }
     if (r.ok) return r;
-    let detail = r.statusText;
+    let detail = r.statusText || `status ${r.status}`;
     try { detail = (await r.json()).detail || detail; } catch { /* not a problem+json */ }
     throw new Failure(r.status, detail, Number(r.headers.get("Retry-After")) || 0);
   }
