@@ -319,8 +319,10 @@ func TestBrowserFaults(t *testing.T) {
 		b := startBrowser(t, media)
 		start(t, b, url)
 		b.until(t, "windows come", 15*time.Second, `Number(document.body.dataset.windows) >= 1`)
-		s.Close()
-		b.until(t, "the page says why", 15*time.Second, `["ended", "error"].includes(document.body.dataset.state) && /shutting down/.test(document.getElementById("status").textContent + document.getElementById("problem").textContent)`)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		s.Drain(ctx) // as tandem serve does before it ends
+		b.until(t, "the page says why", 15*time.Second, `document.body.dataset.state === "ended" && document.getElementById("status").textContent.includes("shutting down")`)
 	})
 }
 

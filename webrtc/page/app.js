@@ -346,7 +346,7 @@ async function refresh(s) {
     $("drops").textContent = `${st.dropped.frames} pictures, ${(st.dropped.samples / 16000).toFixed(1)} s of sound, ${st.dropped.windows} windows`;
     if (st.state === "ended" && document.body.dataset.state !== "ended") over("The server ended the session.");
   } catch (e) {
-    if (s === session && e.status === 404) onState("lost");
+    if (s === session && e.status === 404) onState(s.ended ? "ended" : "lost"); // a server that shuts down forgets it
   }
 }
 
