@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/interceptor"
+	pion "github.com/pion/webrtc/v4"
 	"go.uber.org/goleak"
 
 	"tandem/capture"
@@ -144,6 +146,56 @@ func dial(t testing.TB, o client.Options) *client.Session {
 		s.Close(ctx)
 	})
 	return s
+}
+
+// videoSource opens a session with one track of VP8 whose packets the test makes itself, with an offer as edit leaves it;
+// it is closed with the test. It returns the track and the session's URL.
+func videoSource(t *testing.T, url string, edit func(offer string) string, changes ...interceptor.Factory) (*pion.TrackLocalStaticRTP, string) {
+	t.Helper()
+	var se pion.SettingEngine
+	se.SetIncludeLoopbackCandidate(true)
+	var media pion.MediaEngine
+	if err := media.RegisterDefaultCodecs(); err != nil {
+		t.Fatal(err)
+	}
+	registry := &interceptor.Registry{}
+	for _, c := range changes {
+		registry.Add(c)
+	}
+	pc, err := pion.NewAPI(pion.WithSettingEngine(se), pion.WithMediaEngine(&media), pion.WithInterceptorRegistry(registry)).NewPeerConnection(pion.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pc.GracefulClose() })
+	track, err := pion.NewTrackLocalStaticRTP(pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000}, "video", "test")
+	if err == nil {
+		_, err = pc.AddTrack(track)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	gathered := pion.GatheringCompletePromise(pc)
+	offer, err := pc.CreateOffer(nil)
+	if err == nil {
+		err = pc.SetLocalDescription(offer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-gathered
+	res, err := http.Post(url+"/whip", "application/sdp", strings.NewReader(edit(pc.LocalDescription().SDP)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err == nil {
+		err = pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: string(answer)})
+	}
+	if err != nil {
+		t.Fatalf("%d %v: %s", res.StatusCode, err, answer)
+	}
+	return track, url + res.Header.Get("Location")
 }
 
 // all are the events of a session to its end.

@@ -185,40 +185,7 @@ func TestEnds(t *testing.T) {
 // paddingOnly sends what senders probe the bandwidth with, and no media, until the test ends.
 func paddingOnly(t *testing.T, url string) {
 	t.Helper()
-	var se pion.SettingEngine
-	se.SetIncludeLoopbackCandidate(true)
-	pc, err := pion.NewAPI(pion.WithSettingEngine(se)).NewPeerConnection(pion.Configuration{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	track, err := pion.NewTrackLocalStaticRTP(pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000}, "video", "padding")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := pc.AddTrack(track); err != nil {
-		t.Fatal(err)
-	}
-	gathered := pion.GatheringCompletePromise(pc)
-	offer, err := pc.CreateOffer(nil)
-	if err == nil {
-		err = pc.SetLocalDescription(offer)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-gathered
-	res, err := http.Post(url+"/whip", "application/sdp", strings.NewReader(pc.LocalDescription().SDP))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(res.Body)
-	res.Body.Close()
-	if err == nil {
-		err = pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: string(answer)})
-	}
-	if err != nil {
-		t.Fatalf("%d %v: %s", res.StatusCode, err, answer)
-	}
+	track, _ := videoSource(t, url, func(offer string) string { return offer })
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -236,7 +203,6 @@ func paddingOnly(t *testing.T, url string) {
 	t.Cleanup(func() {
 		close(stop)
 		wg.Wait()
-		pc.GracefulClose()
 	})
 }
 

@@ -1,8 +1,6 @@
 package webrtc_test
 
 import (
-	"io"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -15,7 +13,6 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
-	pion "github.com/pion/webrtc/v4"
 
 	"tandem/capture"
 	"tandem/capture/av"
@@ -90,50 +87,9 @@ func keyFrame(t *testing.T, width, height int) []byte {
 // its own: only the pictures of the latest show.
 func TestOneTrackOfAKind(t *testing.T) {
 	_, url, _ := server(t, webrtc.Options{})
-	var se pion.SettingEngine
-	se.SetIncludeLoopbackCandidate(true)
-	var media pion.MediaEngine
-	if err := media.RegisterDefaultCodecs(); err != nil {
-		t.Fatal(err)
-	}
 	source := &sourceOf{}
-	registry := &interceptor.Registry{}
-	registry.Add(source)
-	pc, err := pion.NewAPI(pion.WithSettingEngine(se), pion.WithMediaEngine(&media), pion.WithInterceptorRegistry(registry)).NewPeerConnection(pion.Configuration{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { pc.GracefulClose() })
-	track, err := pion.NewTrackLocalStaticRTP(pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000}, "video", "two")
-	if err == nil {
-		_, err = pc.AddTrack(track)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	offer, err := pc.CreateOffer(nil)
-	gathered := pion.GatheringCompletePromise(pc)
-	if err == nil {
-		err = pc.SetLocalDescription(offer)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-gathered
-	undeclared := regexp.MustCompile(`(?m)^a=ssrc.*\r\n`).ReplaceAllString(pc.LocalDescription().SDP, "")
-	res, err := http.Post(url+"/whip", "application/sdp", strings.NewReader(undeclared))
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(res.Body)
-	res.Body.Close()
-	if err == nil {
-		err = pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: string(answer)})
-	}
-	if err != nil {
-		t.Fatalf("%d %v: %s", res.StatusCode, err, answer)
-	}
-
+	undeclared := func(offer string) string { return regexp.MustCompile(`(?m)^a=ssrc.*\r\n`).ReplaceAllString(offer, "") }
+	track, session := videoSource(t, url, undeclared, source)
 	pictures := [][]byte{keyFrame(t, 320, 240), keyFrame(t, 160, 128)}
 	payloader := &codecs.VP8Payloader{}
 	began, seq := time.Now(), [2]uint16{}
@@ -149,7 +105,7 @@ func TestOneTrackOfAKind(t *testing.T) {
 		}
 	}
 	shows := func(width string) bool {
-		_, status := get(t, url+res.Header.Get("Location")+"/status")
+		_, status := get(t, session+"/status")
 		return strings.Contains(status, `"width":`+width)
 	}
 	eventually(t, "the first source's pictures show", 20*time.Second, func() bool { send(0); return shows("320") })
