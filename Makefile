@@ -1,7 +1,7 @@
 # make run                 the camera if there is one, else a page to open in a browser (tandem serve)
 # make run INPUT=clip.mp4  a file or a URL
 # make build               build/tandem, with the library and the networks it needs beside it
-# make test | check | bench | bench-serve | fuzz | test-asan
+# make test | check | bench | bench-train | bench-serve | fuzz | test-asan
 #
 # All of them first install what is missing (make setup) and fetch what is pinned (make assets), each once.
 # TAGS=nocamera builds without OpenCV.
@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/assets/.fetched/go/bin:$(PATH):/usr/local/go/bin
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 
-.PHONY: run build setup setup-test assets test test-all test-race test-nocamera test-asan check bench bench-serve fuzz clean
+.PHONY: run build setup setup-test assets test test-all test-race test-nocamera test-asan check bench bench-train bench-serve fuzz clean
 .NOTPARALLEL:
 
 run: build
@@ -79,6 +79,10 @@ check: setup assets
 
 bench: build setup-test
 	@TAGS=$(TAGS) ./bench.sh
+
+# What training costs. TANDEM_DATA names the data that the cache is measured with.
+bench-train: setup-test assets
+	@./bench-train.sh
 
 # How many sessions this machine can serve, and at what cost.
 bench-serve: setup-test assets

@@ -70,7 +70,7 @@ awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/
 		else line("tandem, all cores", "Step", "ns/op", "ms", 1e-6)
 		line("PyTorch, all cores", t, "torch-all-cores-ms/step", "ms", 1)
 		line("PyTorch, one thread", t, "torch-one-thread-ms/step", "ms", 1)
-		line("tandem / the better of PyTorch", t, "tandem/torch", "x", 1, "target: at most 1.5")
+		line("tandem / the better of PyTorch", t, "tandem/torch", "x", 1, "target: at most 1.2")
 		if (!((t, "tandem/torch") in value))
 			print "  For the comparison install PyTorch: apt-get install --no-install-recommends python3-torch (over 400 MB)"
 	}' "$raw"

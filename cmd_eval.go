@@ -55,10 +55,9 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	bar := newProgress(c)
 	defer bar.close()
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
-	contract := rec.Contract()
 	report, err := train.Evaluate(ctx, rec, finder, sets.Clips, train.EvalOptions{
 		Split: o.split, Senses: train.Senses(o.senses), Model: m.sha256, Precision: o.precision, CacheDir: cache, Workers: workers, Parallel: threads,
-		Temperatures: train.Temperatures{Emotion: contract.EmotionTemperature, Gender: contract.GenderTemperature},
+		Temperatures: rec.Contract().Temperatures,
 		Bootstrap:    train.Bootstrap{Resamples: o.resamples, Seed: o.seed},
 		Progress:     func(stage string, done, total int) { bar.set(stage, "", done, total) },
 	})

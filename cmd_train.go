@@ -64,6 +64,11 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 			*w.to = w.value
 		}
 	}
+	if len(o.weightSet) > 0 {
+		if err := recipe.CheckWeighting(); err != nil {
+			return badUsage("--weight-floor, --weight-temperature, --weight-entropy: %v", err)
+		}
+	}
 	switch o.modal {
 	case "":
 	case "multi", "audio", "video":

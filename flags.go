@@ -325,7 +325,12 @@ func (c *command) parse(args []string) (*options, error) {
 	}
 	o.args = f.Args()
 	o.seeded = f.Changed("seed")
-	o.weightSet = map[string]bool{"floor": f.Changed("weight-floor"), "temperature": f.Changed("weight-temperature"), "entropy": f.Changed("weight-entropy")}
+	o.weightSet = map[string]bool{}
+	for _, name := range []string{"floor", "temperature", "entropy"} {
+		if f.Changed("weight-" + name) {
+			o.weightSet[name] = true
+		}
+	}
 	if n := len(o.args); n < c.minArgs || c.maxArgs >= 0 && n > c.maxArgs {
 		if n < c.minArgs {
 			return nil, fmt.Errorf("%s is missing", c.args)

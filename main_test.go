@@ -146,6 +146,8 @@ func TestCommandLine(t *testing.T) {
 		{"train --data manifest=x --split-by 2/1", 2, "", "--split-by \"2/1\": known are speaker, clip, authors"},
 		{"eval --data cremad:votes=x", 2, "", `unknown option "votes" of cremad: known are vote, vote-voice, vote-face`},
 		{"train --data ravdess=x --weighting nosuch", 2, "", "nosuch"},
+		{"train --data ravdess=x --weighting softmax --weight-floor 0.7", 2, "", "--weight-floor, --weight-temperature, --weight-entropy: weight_floor 0.7: want"},
+		{"train --data ravdess=x --weighting uw --weight-entropy 1", 2, "", "softmax alone"},
 		{"train --data ravdess=x --modal nosuch", 2, "", "nosuch"},
 		{"train --data ravdess=x --epochs -1", 2, "", "--epochs -1"},
 		{"train --data ravdess=x --freeze nose --out " + dir + "/f.onnx", 1, "", "freeze \"nose\": want some of face, sound"},

@@ -56,18 +56,47 @@ type Contract struct {
 	// EmotionTemperature and GenderTemperature (`temperature.emotion`, `temperature.gender`) divide the logits
 	// before the softmax, for calibrated probabilities.
 	EmotionTemperature, GenderTemperature float64
-	TaskWeights                           TaskWeights     // `task_weights`, "emotion=W,gender=W": of the two losses at the end of training
-	Weighting                             string          // `weighting`: how the losses were weighted, as in `tandem train --weighting`
-	Data                                  []DataSet       // `data`, JSON: what it was trained on
-	Metrics                               json.RawMessage // `metrics`, JSON
-	Created                               time.Time       // `created`, RFC 3339, UTC, to the second
-	TandemVersion                         string          // `tandem_version`
+	// EmotionAlone and GenderAlone (`temperature.emotion.audio`, `temperature.emotion.video` and the same of gender, all
+	// optional) take their places for windows with one sense alone.
+	EmotionAlone, GenderAlone SenseTemperatures
+	TaskWeights               TaskWeights     // `task_weights`, "emotion=W,gender=W": of the two losses at the end of training
+	Weighting                 string          // `weighting`: how the losses were weighted, as in `tandem train --weighting`
+	Data                      []DataSet       // `data`, JSON: what it was trained on
+	Metrics                   json.RawMessage // `metrics`, JSON
+	Created                   time.Time       // `created`, RFC 3339, UTC, to the second
+	TandemVersion             string          // `tandem_version`
 	// Int8Ranges (`int8_ranges`, JSON, optional) are what a run in 8 bits needs to know; nil if the model can't be run so.
 	Int8Ranges Int8Ranges
 
 	// These two are read off the video input by LoadModel; they are not in the metadata.
 	Channels   int  // C: 1 grey, 3 RGB
 	FloatVideo bool // video is float32, not uint8
+}
+
+// SenseTemperatures are those of windows with one sense alone; 0: as with both.
+type SenseTemperatures struct{ Audio, Video float64 }
+
+// Temperatures are what divides the logits of a window that has these senses.
+func (c Contract) Temperatures(audio, video bool) (emotion, gender float64) {
+	emotion, gender = c.EmotionTemperature, c.GenderTemperature
+	alone := func(t SenseTemperatures, both float64) float64 {
+		switch {
+		case audio && !video && t.Audio > 0:
+			return t.Audio
+		case video && !audio && t.Video > 0:
+			return t.Video
+		}
+		return both
+	}
+	return alone(c.EmotionAlone, emotion), alone(c.GenderAlone, gender)
+}
+
+// aloneTemperatures are the optional temperatures by their keys.
+func (c *Contract) aloneTemperatures() map[string]*float64 {
+	return map[string]*float64{
+		"temperature.emotion.audio": &c.EmotionAlone.Audio, "temperature.emotion.video": &c.EmotionAlone.Video,
+		"temperature.gender.audio": &c.GenderAlone.Audio, "temperature.gender.video": &c.GenderAlone.Video,
+	}
 }
 
 // TaskWeights are the final weights of the two losses.
@@ -159,6 +188,11 @@ func (c Contract) Metadata() map[string]string {
 		"created":             c.Created.UTC().Format(time.RFC3339),
 		"tandem_version":      c.TandemVersion,
 	}
+	for key, t := range c.aloneTemperatures() {
+		if *t != 0 {
+			m[key] = formatFloat(*t)
+		}
+	}
 	if c.Int8Ranges != nil {
 		ranges, err := json.Marshal(c.Int8Ranges)
 		if err != nil {
@@ -198,6 +232,11 @@ func ParseContract(metadata map[string]string) (Contract, error) {
 	c.AudioNorm = p.audioNorm()
 	c.EmotionTemperature = p.number("temperature.emotion", 0.01, 100)
 	c.GenderTemperature = p.number("temperature.gender", 0.01, 100)
+	for key, t := range c.aloneTemperatures() {
+		if _, ok := metadata[keyPrefix+key]; ok {
+			*t = p.number(key, 0.01, 100)
+		}
+	}
 	c.TaskWeights = p.taskWeights()
 	c.Weighting = p.text("weighting")
 	if s, ok := p.value("data"); ok {

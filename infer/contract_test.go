@@ -16,6 +16,7 @@ import (
 
 func TestContractRoundTrip(t *testing.T) {
 	want := infertest.Contract()
+	want.EmotionAlone, want.GenderAlone = infer.SenseTemperatures{Audio: 1.25, Video: 0.5}, infer.SenseTemperatures{Video: 3}
 	for _, norm := range []infer.AudioNorm{0, 0.1, 1. / 3} {
 		for _, floatVideo := range []bool{false, true} {
 			for _, channels := range []int{1, 3} {
@@ -33,6 +34,19 @@ func TestContractRoundTrip(t *testing.T) {
 	spec := want.Spec()
 	if spec.AudioSamples() != 40960 || spec.VideoFrames != 8 || spec.CropSize != 16 || spec.Channels != 3 || spec.CropMargin != 2.5 {
 		t.Errorf("spec %+v", spec)
+	}
+}
+
+// A window with one sense has that sense's temperatures where the model has them, and else those of both.
+func TestContractTemperatures(t *testing.T) {
+	c := infer.Contract{EmotionTemperature: 2, GenderTemperature: 4, EmotionAlone: infer.SenseTemperatures{Audio: 5, Video: 6}, GenderAlone: infer.SenseTemperatures{Video: 7}}
+	for _, want := range []struct {
+		audio, video    bool
+		emotion, gender float64
+	}{{true, true, 2, 4}, {true, false, 5, 4}, {false, true, 6, 7}, {false, false, 2, 4}} {
+		if emotion, gender := c.Temperatures(want.audio, want.video); emotion != want.emotion || gender != want.gender {
+			t.Errorf("audio %v, video %v: %g and %g, want %g and %g", want.audio, want.video, emotion, gender, want.emotion, want.gender)
+		}
 	}
 }
 
@@ -91,6 +105,8 @@ func TestContractRefusesValues(t *testing.T) {
 		{"audio_norm", "rms:", "tandem.audio_norm"},
 		{"temperature.emotion", "0", "tandem.temperature.emotion"},
 		{"temperature.gender", "-1", "tandem.temperature.gender"},
+		{"temperature.emotion.audio", "0", "tandem.temperature.emotion.audio"},
+		{"temperature.gender.video", "hot", "tandem.temperature.gender.video"},
 		{"task_weights", "0.5,0.5", "tandem.task_weights"},
 		{"task_weights", "emotion=1", "tandem.task_weights"},
 		{"weighting", " ", "tandem.weighting is empty"},

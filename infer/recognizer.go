@@ -252,8 +252,9 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 	E, G := len(c.Emotions), len(c.Genders)
 	for i := range ws {
 		var errE, errG error
-		out[i].Emotion, errE = softmax(b.emotion[i*E:(i+1)*E], c.EmotionTemperature)
-		out[i].Gender, errG = softmax(b.gender[i*G:(i+1)*G], c.GenderTemperature)
+		emotion, gender := c.Temperatures(ws[i].AudioPresent, ws[i].VideoPresent())
+		out[i].Emotion, errE = softmax(b.emotion[i*E:(i+1)*E], emotion)
+		out[i].Gender, errG = softmax(b.gender[i*G:(i+1)*G], gender)
 		if errE != nil || errG != nil {
 			return fmt.Errorf("the network's answer for the window at %v is not finite: the model is broken, or its input was", ws[i].Start)
 		}

@@ -117,7 +117,8 @@ func expect(c infer.Contract, w *pipeline.Window) (emotion, gender []float64) {
 		}
 		return logits
 	}
-	return head(len(c.Emotions), c.EmotionTemperature), head(len(c.Genders), c.GenderTemperature)
+	emotionT, genderT := c.Temperatures(w.AudioPresent, w.VideoPresent())
+	return head(len(c.Emotions), emotionT), head(len(c.Genders), genderT)
 }
 
 // near demands that all of got are within 1e-4 of want.
@@ -143,6 +144,7 @@ func TestRecognize(t *testing.T) {
 					c.FloatVideo, c.AudioNorm, c.Channels = floatVideo, norm, channels
 					if !floatVideo {
 						c.EmotionTemperature, c.GenderTemperature = 40, 40 // its logits are of the size of pixels
+						c.EmotionAlone, c.GenderAlone = infer.SenseTemperatures{Audio: 3, Video: 60}, infer.SenseTemperatures{Video: 50}
 					}
 					r := newRecognizer(t, infertest.Model(c), infer.Options{Threads: 1})
 					ws := randomWindows(r.Spec(), 6)

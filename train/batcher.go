@@ -231,8 +231,9 @@ func (b *batcher) batch(step int) *batch {
 		windows := b.talking[b.talkBy.draw(rng)]
 		sample := b.data.Samples[windows[rng.IntN(len(windows))]]
 		hear, pick := sound(sample), b.blind()
+		first := 0
 		if sample.Video != nil {
-			first := crops(sample, s.VideoFrames)
+			first = crops(sample, s.VideoFrames)
 			for t := range pick {
 				if sample.VideoMask[t] && rng.Float64() >= r.FrameDropout {
 					pick[t] = first + t
@@ -244,6 +245,11 @@ func (b *batcher) batch(step int) *batch {
 				hear = -1
 			} else {
 				pick = b.blind()
+			}
+		} else if hear >= 0 && sample.Video != nil && r.FaceBlank > 0 && rng.Float64() < r.FaceBlank {
+			level := byte(rng.IntN(256))
+			for i := range s.VideoFrames * size {
+				out.crops[first*size+i] = level
 			}
 		}
 		sensed := hear >= 0 || anySeen(pick)

@@ -58,3 +58,44 @@ func TestStillsAreBalancedOrDealt(t *testing.T) {
 		near64(t, balance+": share of the rare emotion", float64(rare)/float64(all), want, 0.06)
 	}
 }
+
+// A blanked face keeps its place and its label, and its sound; all its crops show one grey level.
+func TestBlankFaces(t *testing.T) {
+	recipe := tinyRecipe()
+	recipe.Stills, recipe.Voices, recipe.Talking, recipe.Pairs = 2, 0, 6, 0
+	recipe.SenseDropout, recipe.FrameDropout, recipe.FaceBlank = 0, 0, 0.5
+	arch := recipe.testArch(DefaultSpec)
+	b, err := newBatcher(recipe, arch, synthetic(DefaultSpec, 4, 0, 12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blank, all := 0, 0
+	size := cropBytes(DefaultSpec)
+	for step := range 60 {
+		in := b.batch(step)
+		for r := 2; r < len(in.pick); r++ {
+			if in.hear[r] < 0 || in.emotionWeight[r] == 0 {
+				t.Fatalf("row %d has lost its sound or its label", r)
+			}
+			all++
+			levels := map[byte]bool{}
+			for _, p := range in.pick[r] {
+				if p < 0 {
+					t.Fatalf("row %d has lost a crop", r)
+				}
+				for _, v := range in.crops[p*size : (p+1)*size] {
+					levels[v] = true
+				}
+			}
+			if len(levels) == 1 {
+				blank++
+			}
+		}
+		for _, p := range in.pick[0] {
+			if p >= 0 && in.crops[p*size] == in.crops[p*size+1] && in.crops[p*size] == in.crops[(p+1)*size-1] && in.crops[p*size+size/2] == in.crops[p*size] && in.crops[p*size+size/3] == in.crops[p*size] {
+				t.Fatal("a still is blank, too")
+			}
+		}
+	}
+	near64(t, "share of blank faces", float64(blank)/float64(all), 0.5, 0.1)
+}

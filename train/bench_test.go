@@ -3,6 +3,7 @@ package train
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -22,16 +23,17 @@ import (
 )
 
 // benchNetwork is the default network with fresh weights, and a batch of the default recipe.
-func benchNetwork(b *testing.B) (*network, *batch) { return benchNetworkOf(b, softmaxWeighting{}) }
+func benchNetwork(b *testing.B) (*network, *batch) {
+	return benchNetworkOf(b, DefaultRecipe(), softmaxWeighting{})
+}
 
-func benchNetworkOf(b *testing.B, w Weighting) (*network, *batch) {
+func benchNetworkOf(b *testing.B, recipe Recipe, w Weighting) (*network, *batch) {
 	b.Helper()
 	backend, err := openBackend()
 	if err != nil {
 		b.Skip(err)
 	}
-	recipe := DefaultRecipe()
-	arch := DefaultArch(testLabels)
+	arch := recipe.testArch(DefaultSpec)
 	n, err := newNetwork(arch, w, recipe, backend)
 	if err != nil {
 		b.Fatal(err)
@@ -77,8 +79,10 @@ func BenchmarkStepBesidePyTorch(b *testing.B) {
 		fmt.Fprintln(os.Stderr, "SKIPPED: the comparison with PyTorch:", err)
 		b.Skip(err)
 	}
-	n, in := benchNetwork(b)
-	s := n.arch.Spec
+	// PyTorch has no Muon: the same optimizer on both sides.
+	recipe := DefaultRecipe()
+	recipe.Optimizer, recipe.EMA = "adamw", 0
+	n, in := benchNetworkOf(b, recipe, softmaxWeighting{})
 	step(b, n, in)
 	cores := runtime.GOMAXPROCS(0)
 	var here []float64
@@ -91,7 +95,7 @@ func BenchmarkStepBesidePyTorch(b *testing.B) {
 				}
 			}
 			for _, threads := range slices.Compact([]int{1, cores}) {
-				ms, err := stepInPyTorch(b, python, warmUp+steps, threads, in.faces(s), in.voices(s), len(in.pick))
+				ms, err := stepInPyTorch(b, python, warmUp+steps, threads, n.arch, in)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -123,9 +127,13 @@ func findPyTorch() (string, error) {
 }
 
 // stepInPyTorch returns the milliseconds of each step.
-func stepInPyTorch(b *testing.B, python string, steps, threads, faces, sounds, rows int) ([]float64, error) {
+func stepInPyTorch(b *testing.B, python string, steps, threads int, arch Arch, in *batch) ([]float64, error) {
+	sizes, err := json.Marshal(arch)
+	if err != nil {
+		return nil, err
+	}
 	cmd := exec.CommandContext(b.Context(), python, "bench_torch.py", strconv.Itoa(steps),
-		strconv.Itoa(threads), strconv.Itoa(faces), strconv.Itoa(sounds), strconv.Itoa(rows))
+		strconv.Itoa(threads), strconv.Itoa(in.faces(arch.Spec)), strconv.Itoa(in.voices(arch.Spec)), strconv.Itoa(len(in.pick)), string(sizes))
 	for _, v := range os.Environ() {
 		// Where these are set for other programs' sake they slow PyTorch down.
 		if !strings.HasPrefix(v, "OPENBLAS_CORETYPE=") && !strings.HasPrefix(v, "OPENBLAS_L2_SIZE=") {

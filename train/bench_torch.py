@@ -1,8 +1,9 @@
-"""One training step of tandem's network in PyTorch, for `make bench`: the layers of net.go, the batch of the
-default recipe, Adam. It prints the milliseconds of each step. Debian's python3-torch runs it.
+"""One training step of tandem's network in PyTorch, for `make bench-train`: the layers of net.go, the batch of the
+default recipe, AdamW. It prints the milliseconds of each step. Debian's python3-torch runs it.
 
-usage: bench_torch.py STEPS THREADS FACES SOUNDS ROWS
+usage: bench_torch.py STEPS THREADS FACES SOUNDS ROWS ARCH, the last as JSON like a recipe's "arch"
 """
+import json
 import sys
 import time
 
@@ -11,7 +12,10 @@ from torch import nn
 from torch.nn import functional as F
 
 STEPS, THREADS, FACES, SOUNDS, ROWS = (int(a) for a in sys.argv[1:6])
-T, SIZE, SAMPLES, HOP, FRAME, MELS = 8, 48, 40960, 256, 512, 64
+ARCH = json.loads(sys.argv[6])
+T, SIZE, SAMPLES, HOP, FRAME, MELS = 8, 48, 40960, 256, 512, ARCH["mel_bands"]
+(W0, W1, W2, W3), FACE = ARCH["face_widths"], ARCH["face_dim"]
+(S0, S1, S2), SOUND, FUSE = ARCH["sound_widths"], ARCH["sound_dim"], ARCH["fuse_dim"]
 GAIN = 1.7139588594436646
 torch.set_num_threads(THREADS)
 torch.manual_seed(1)
@@ -44,17 +48,17 @@ class Net(nn.Module):
         super().__init__()
         conv = lambda i, o: Conv(i, o, 3, 1, GAIN)
         merge = lambda i, o: Conv(i, o, 2, 2, GAIN)
-        self.f0, self.f1, self.f1a = Conv(4, 32, 3, 1, 1), merge(32, 64), conv(64, 64)
-        self.f2, self.f2a, self.f2b, self.f3 = merge(64, 128), conv(128, 128), conv(128, 128), merge(128, 160)
-        self.fout = nn.Linear(9 * 160, 160)
+        self.f0, self.f1, self.f1a = Conv(4, W0, 3, 1, 1), merge(W0, W1), conv(W1, W1)
+        self.f2, self.f2a, self.f2b, self.f3 = merge(W1, W2), conv(W2, W2), conv(W2, W2), merge(W2, W3)
+        self.fout = nn.Linear(9 * W3, FACE)
         self.mel = nn.Parameter(torch.rand(FRAME // 2 + 1, MELS))
         self.register_buffer("basis", torch.randn(FRAME, 2 * (FRAME // 2 + 1)) / FRAME**0.5)
-        self.s0, self.s1, self.s2 = Conv(4, 24, 3, 1, 1), merge(24, 48), merge(48, 96)
-        self.s2a, self.s2b = conv(96, 96), conv(96, 96)
-        self.sstep, self.sattn, self.sout = nn.Linear(8 * 96, 128), nn.Linear(128, 1), nn.Linear(256, 128)
-        self.vstep, self.vattn = nn.Linear(320, 160), nn.Linear(160, 1)
-        self.joint = nn.Linear(160 + 128 + 2, 128)
-        self.heads = nn.ModuleList(nn.Linear(i, o) for o in (7, 2) for i in (160, 128, 128))
+        self.s0, self.s1, self.s2 = Conv(4, S0, 3, 1, 1), merge(S0, S1), merge(S1, S2)
+        self.s2a, self.s2b = conv(S2, S2), conv(S2, S2)
+        self.sstep, self.sattn, self.sout = nn.Linear(MELS // 8 * S2, SOUND), nn.Linear(SOUND, 1), nn.Linear(2 * SOUND, SOUND)
+        self.vstep, self.vattn = nn.Linear(2 * FACE, FACE), nn.Linear(FACE, 1)
+        self.joint = nn.Linear(FACE + SOUND + 2, FUSE)
+        self.heads = nn.ModuleList(nn.Linear(i, o) for o in (7, 2) for i in (FACE, SOUND, FUSE))
 
     def face(self, x):
         x = F.pixel_unshuffle(x.float().permute(0, 3, 1, 2) * (2 / 255) - 1, 2)

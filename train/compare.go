@@ -236,7 +236,7 @@ func (o *CompareOptions) judge(ctx context.Context, c *CellResult, trained *Resu
 	k := rec.Contract()
 	report, err := EvaluatePrepared(ctx, rec, data.only(SplitVal), EvalOptions{
 		Split: SplitVal, Senses: sensesOfMode[c.Modal], Plain: true, Parallel: max(1, runtime.GOMAXPROCS(0)/o.Jobs),
-		Temperatures: Temperatures{Emotion: k.EmotionTemperature, Gender: k.GenderTemperature},
+		Temperatures: k.Temperatures,
 	})
 	if err != nil {
 		return err

@@ -206,7 +206,7 @@ func (l *loading) emotion(label string) (int, error) {
 		l.report.Unlabelled[label]++
 		return -1, nil
 	}
-	return -1, fmt.Errorf("%w: emotion %q; allowed are %s", ErrUnknownLabel, label, strings.Join(allowedEmotions(l.labels), ", "))
+	return -1, fmt.Errorf("%w: emotion %q; allowed are %s; --emotions manifest trains on a manifest's own", ErrUnknownLabel, label, strings.Join(allowedEmotions(l.labels), ", "))
 }
 
 func allowedEmotions(labels pipeline.Labels) []string {

@@ -26,12 +26,14 @@ const SplitAll = "all"
 // EvalOptions say what is evaluated. The zero value judges the validation split by both senses, and by each alone and corrupted, without
 // intervals.
 type EvalOptions struct {
-	Split        string // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
-	Senses       Senses // "" is BothSenses
-	Plain        bool   // by the senses chosen and no others, nor corrupted
-	Model        string // SHA-256 of the model file in hex, for the report
-	Precision    string // of the recogniser, for the report
-	Temperatures Temperatures
+	Split     string // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
+	Senses    Senses // "" is BothSenses
+	Plain     bool   // by the senses chosen and no others, nor corrupted
+	Model     string // SHA-256 of the model file in hex, for the report
+	Precision string // of the recogniser, for the report
+	// Temperatures are those by which the recogniser has divided its logits, as infer.Contract's method tells them of a window with these
+	// senses; nil if that is not known.
+	Temperatures func(audio, video bool) (emotion, gender float64)
 	Bootstrap    Bootstrap
 	CacheDir     string // as Prepare's
 	Workers      int    // as Prepare's
@@ -39,9 +41,6 @@ type EvalOptions struct {
 	// Progress, unless nil, is called from one goroutine at a time with how much of a stage is done.
 	Progress func(stage string, done, total int)
 }
-
-// Temperatures are those by which the recogniser has divided its logits; 0 if that is not known.
-type Temperatures struct{ Emotion, Gender float64 }
 
 func (o EvalOptions) progress(stage string, done, total int) {
 	if o.Progress != nil {

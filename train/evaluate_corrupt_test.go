@@ -119,7 +119,7 @@ func TestUncalibrated(t *testing.T) {
 		}
 		return p
 	}
-	got := uncalibrated(pipeline.Prediction{Emotion: soft(0.7), Gender: soft(3)}, Temperatures{0.7, 3})
+	got := uncalibrated(pipeline.Prediction{Emotion: soft(0.7), Gender: soft(3)}, 0.7, 3)
 	for i, want := range soft(1) {
 		near64(t, "emotion", float64(got.Emotion[i]), float64(want), 1e-6)
 		near64(t, "gender", float64(got.Gender[i]), float64(want), 1e-6)

@@ -63,7 +63,13 @@ func (j judge) gather(c Condition, group []int, visit func(all *items, clip *Cli
 		var now, before []pipeline.Prediction
 		for _, i := range j.samples[k] {
 			if said := j.said[c][i]; said.Emotion != nil {
-				now, before = append(now, said), append(before, uncalibrated(said, j.o.Temperatures))
+				now = append(now, said)
+				if j.o.Temperatures != nil {
+					s := &j.p.Samples[i]
+					emotion, gender := j.o.Temperatures(s.Audio != nil && c != Condition(VideoOnly), s.Video != nil && c != Condition(AudioOnly))
+					said = uncalibrated(said, emotion, gender)
+				}
+				before = append(before, said)
 			}
 		}
 		if len(now) == 0 {
@@ -77,17 +83,17 @@ func (j judge) gather(c Condition, group []int, visit func(all *items, clip *Cli
 // report scores the items by task and leaves one without labels out. Without plots, what only those need is left out too.
 func (it items) report(j judge, plots bool) SetReport {
 	return SetReport{
-		Emotion: j.scores(&it.now.emotion, &it.before.emotion, len(j.labels.Emotions), j.o.Temperatures.Emotion, plots),
-		Gender:  j.scores(&it.now.gender, &it.before.gender, len(j.labels.Genders), j.o.Temperatures.Gender, plots),
+		Emotion: j.scores(&it.now.emotion, &it.before.emotion, len(j.labels.Emotions), plots),
+		Gender:  j.scores(&it.now.gender, &it.before.gender, len(j.labels.Genders), plots),
 	}
 }
 
-func (j judge) scores(now, before *answers, classes int, temperature float64, plots bool) *Scores {
+func (j judge) scores(now, before *answers, classes int, plots bool) *Scores {
 	if len(now.p) == 0 {
 		return nil
 	}
 	var was []verdict
-	if temperature > 0 {
+	if j.o.Temperatures != nil {
 		was = verdicts(before.p, before.truth)
 	}
 	s := j.o.Bootstrap.score(verdicts(now.p, now.truth), was, clustersOf(now.of), classes)

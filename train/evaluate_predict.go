@@ -167,18 +167,19 @@ func under(c Condition, whole *pipeline.Window, spec pipeline.Spec, black *pipel
 }
 
 // uncalibrated undoes temperature scaling: p is softmax(z/T), so that softmax(z) is p^T made to sum to 1.
-func uncalibrated(p pipeline.Prediction, t Temperatures) pipeline.Prediction {
-	return pipeline.Prediction{Emotion: raised(p.Emotion, t.Emotion), Gender: raised(p.Gender, t.Gender)}
+func uncalibrated(p pipeline.Prediction, emotion, gender float64) pipeline.Prediction {
+	return pipeline.Prediction{Emotion: raised(p.Emotion, emotion), Gender: raised(p.Gender, gender)}
 }
 
-func raised(p []float32, temperature float64) []float32 {
+// raised is p to a power, made to sum to 1.
+func raised(p []float32, power float64) []float32 {
 	out := make([]float32, len(p))
 	sum := 0.0
 	for _, v := range p {
-		sum += math.Pow(float64(v), temperature)
+		sum += math.Pow(float64(v), power)
 	}
 	for i, v := range p {
-		out[i] = float32(math.Pow(float64(v), temperature) / sum)
+		out[i] = float32(math.Pow(float64(v), power) / sum)
 	}
 	return out
 }

@@ -126,7 +126,7 @@ func TestEvaluateChoosesSplitAndSenses(t *testing.T) {
 func TestEvaluateTellsDetails(t *testing.T) {
 	clips := testClips(t)
 	rec := levelRecognizer{testSpec}
-	o := EvalOptions{Split: SplitAll, Bootstrap: Bootstrap{Resamples: 20, Seed: 1}, Temperatures: Temperatures{2, 2}, Parallel: 1}
+	o := EvalOptions{Split: SplitAll, Bootstrap: Bootstrap{Resamples: 20, Seed: 1}, Temperatures: func(bool, bool) (float64, float64) { return 2, 2 }, Parallel: 1}
 	for i := range clips {
 		clips[i].Gender, clips[i].Age, clips[i].Race = i%2, 20, "white"
 		clips[i].Speaker = fmt.Sprint(i)

@@ -9,7 +9,7 @@ import (
 	"tandem/pipeline"
 )
 
-// Arch sizes the network. The zero value is not usable; DefaultArch is what the default model uses.
+// Arch sizes the network. The zero value is not usable; the default model's is in its recipe.
 type Arch struct {
 	Spec        pipeline.Spec `json:"-"`
 	Kind        string        `json:"kind"`         // KindTandem or KindPaper
@@ -29,15 +29,6 @@ type Arch struct {
 var DefaultSpec = pipeline.Spec{
 	Window: 2560 * time.Millisecond, Hop: 250 * time.Millisecond,
 	VideoFrames: 8, CropSize: 48, Channels: 1, CropMargin: 2.6,
-}
-
-// DefaultArch is the architecture of the default model.
-func DefaultArch(labels pipeline.Labels) Arch {
-	return Arch{
-		Spec: DefaultSpec, Kind: KindTandem, Width: 1, FaceWidths: []int{32, 64, 128, 160}, FaceDim: 160,
-		SoundWidths: []int{24, 48, 96}, SoundDim: 128, FuseDim: 128, MelBands: 64,
-		Emotions: len(labels.Emotions), Genders: len(labels.Genders),
-	}
 }
 
 const (

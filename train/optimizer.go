@@ -39,8 +39,19 @@ func (n *network) update(root *model.Scope, netGrads, lossGrads []*graph.Node, l
 		}
 		decay = 0
 	}
+	var mine []*model.Variable
+	if r.Optimizer == "muon" {
+		netGrads, mine = n.muon(root, netGrads, lr)
+	}
+	// Adam takes all trainable parameters of its scope for its own.
+	for _, v := range mine {
+		v.SetTrainable(false)
+	}
 	// The task weights are a scope of their own: neither weight decay nor clipping may touch the paper's loss.
 	adam(net, netGrads, lr, decay)
+	for _, v := range mine {
+		v.SetTrainable(true)
+	}
 	adam(loss, lossGrads, lr, 0)
 	if r.EMA > 0 {
 		n.average(root, g)

@@ -56,6 +56,7 @@ type Recipe struct {
 
 	SenseDropout   float64 `json:"sense_dropout"` // chance that a talking row loses one of its senses
 	FrameDropout   float64 `json:"frame_dropout"` // chance that a crop of a talking face is left out
+	FaceBlank      float64 `json:"face_blank"`    // chance that a talking face with both senses shows one grey level only
 	Dropout        float64 `json:"dropout"`
 	LabelSmoothing float64 `json:"label_smoothing"` // of the emotions; a half of it of the genders
 	// Mixup (Zhang et al. 2018) blends a still with another still, or a voice with another voice, and their labels alike:
@@ -63,7 +64,7 @@ type Recipe struct {
 	MixupShare float64 `json:"mixup_share"`
 	MixupAlpha float64 `json:"mixup_alpha"`
 
-	Optimizer    string  `json:"optimizer"`     // adamw, or adam, whose weight decay is a part of the gradient
+	Optimizer    string  `json:"optimizer"`     // adamw; adam, whose weight decay is a part of the gradient; or muon
 	LearningRate float64 `json:"learning_rate"` // at its peak
 	WarmupSteps  int     `json:"warmup_steps"`  // linear rise
 	Schedule     string  `json:"schedule"`      // what follows: cosine to zero, step or constant
@@ -144,7 +145,7 @@ func (r Recipe) check() error {
 	}{
 		{"arch.kind", r.Arch.Kind, []string{KindTandem, KindPaper}},
 		{"modal", r.Modal, []string{"multi", "audio", "video"}},
-		{"optimizer", r.Optimizer, []string{"adamw", "adam"}},
+		{"optimizer", r.Optimizer, []string{"adamw", "adam", "muon"}},
 		{"schedule", r.Schedule, []string{"cosine", "step", "constant"}},
 		{"still_balance", r.StillBalance, sortedKeys(balances)},
 		{"voice_balance", r.VoiceBalance, sortedKeys(balances)},
@@ -159,6 +160,8 @@ func (r Recipe) check() error {
 		return fmt.Errorf("arch.width %g: want more than 0, such as 0.25, and at most 4", r.Arch.Width)
 	case !(r.FrameDropout >= 0 && r.FrameDropout <= 1):
 		return fmt.Errorf("frame_dropout %g: want a chance from 0 to 1", r.FrameDropout)
+	case !(r.FaceBlank >= 0 && r.FaceBlank <= 1):
+		return fmt.Errorf("face_blank %g: want a chance from 0 to 1", r.FaceBlank)
 	case r.Epochs < 1 || r.StepsPerEpoch < 1:
 		return fmt.Errorf("epochs %d, steps_per_epoch %d: want at least 1", r.Epochs, r.StepsPerEpoch)
 	case r.Stills < 0 || r.Voices < 0 || r.Talking < 0 || r.Pairs < 0 || r.Stills+r.Voices+r.Talking < 2:

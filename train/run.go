@@ -359,12 +359,10 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := r.validator.judge(p)
-	before := v.all
-	contract.EmotionTemperature = FitTemperature(v.emotion, v.emotionTruth)
-	contract.GenderTemperature = FitTemperature(v.gender, v.genderTruth)
+	before := r.validator.judge(p).all
+	calibrate(&contract, r.validator.data, p)
 	// Temperatures change a clip's mean over its windows, and so, now and then, its label.
-	v = r.validator.judge(withTemperatures(p, contract.EmotionTemperature, contract.GenderTemperature))
+	v := r.validator.judge(withTemperatures(contract, r.validator.data, p))
 	metrics := map[string]map[string]map[string]float64{}
 	for set, s := range v.sets {
 		metrics[set] = map[string]map[string]float64{}

@@ -191,7 +191,7 @@ func TestNaNStopsAndNamesTheBatch(t *testing.T) {
 	}
 }
 
-func readLog(t *testing.T, path string) [][]string {
+func readLog(t testing.TB, path string) [][]string {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {

@@ -15,9 +15,6 @@ type validation struct {
 	sets  map[string]SetReport
 	all   SetReport // the clips of all sets together
 	score float64   // mean over sets and tasks of (accuracy + UAR) / 2: what early stopping looks at
-	// Logits (up to a constant) and truth of each window, to fit temperatures.
-	emotion, gender           [][]float32
-	emotionTruth, genderTruth []int
 }
 
 // validator runs exported networks on the validation split, through the runtime that will run them. A still, and a
@@ -119,43 +116,12 @@ func (v *validator) predictFile(ctx context.Context, model []byte) ([]pipeline.P
 	return p, v.predict(ctx, model, v.arch, append(append([]int{}, v.one...), v.many...), p)
 }
 
-// withTemperatures is what predictions made without any become under temperatures: softmax(z/T) = p^(1/T) / sum p^(1/T).
-func withTemperatures(p []pipeline.Prediction, emotion, gender float64) []pipeline.Prediction {
-	at := func(p []float32, t float64) []float32 {
-		out := make([]float32, len(p))
-		sum := 0.0
-		for _, x := range p {
-			sum += math.Pow(float64(x), 1/t)
-		}
-		for i, x := range p {
-			out[i] = float32(math.Pow(float64(x), 1/t) / sum)
-		}
-		return out
-	}
-	out := make([]pipeline.Prediction, len(p))
-	for i := range p {
-		out[i] = p[i]
-		out[i].Emotion, out[i].Gender = at(p[i].Emotion, emotion), at(p[i].Gender, gender)
-	}
-	return out
-}
-
 // judge averages each clip's windows and scores each data set, as an evaluation does.
 func (v *validator) judge(p []pipeline.Prediction) *validation {
 	out := &validation{sets: map[string]SetReport{}}
 	sums := make([]clipSum, len(v.data.Clips))
-	logits := func(p []float32) []float32 {
-		l := make([]float32, len(p))
-		for k, x := range p {
-			l[k] = float32(math.Log(math.Max(float64(x), 1e-12)))
-		}
-		return l
-	}
 	for i, s := range v.data.Samples {
 		sums[s.Clip].add(p[i])
-		clip := v.data.Clips[s.Clip]
-		out.emotion, out.emotionTruth = append(out.emotion, logits(p[i].Emotion)), append(out.emotionTruth, clip.Emotion)
-		out.gender, out.genderTruth = append(out.gender, logits(p[i].Gender)), append(out.genderTruth, clip.Gender)
 	}
 	n := 0
 	var all taskItems

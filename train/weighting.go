@@ -133,6 +133,12 @@ func (r Recipe) weighting() (Weighting, error) {
 	return w, nil
 }
 
+// CheckWeighting refuses options of the weighting that are out of range or of another one.
+func (r Recipe) CheckWeighting() error {
+	_, err := r.weighting()
+	return err
+}
+
 // vector are the losses as one node [tasks], without a gradient.
 func (t *taskLosses) vector() *graph.Node { return graph.StopGradient(vector(t.losses)) }
 

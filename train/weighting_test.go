@@ -472,5 +472,5 @@ func benchWeighting(b *testing.B, name string) (*network, *batch) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return benchNetworkOf(b, w)
+	return benchNetworkOf(b, DefaultRecipe(), w)
 }

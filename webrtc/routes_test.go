@@ -12,6 +12,15 @@ import (
 	"tandem/webrtc"
 )
 
+func TestMissingPageFileIsAProblem(t *testing.T) {
+	s, _, _ := server(t, webrtc.Options{})
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/page/nothing.js", nil))
+	if kind := w.Header().Get("Content-Type"); w.Code != 404 || kind != "application/problem+json" {
+		t.Errorf("%d %s, want a problem of 404", w.Code, kind)
+	}
+}
+
 // Every path answers what it can't do by 405 with Allow, and every path that isn't there by 404, as a problem; with a
 // token the same, but that those who lack it learn nothing of the paths that want it.
 func TestMethods(t *testing.T) {

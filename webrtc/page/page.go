@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"tandem/webrtc/whip"
 )
 
 //go:embed index.html style.css *.js lib
@@ -48,7 +50,7 @@ func Handler() http.Handler {
 		}
 		tag, ok := tags[name]
 		if !ok {
-			http.NotFound(w, r)
+			whip.WriteError(w, &whip.Error{Status: http.StatusNotFound, Detail: "the page has no such file"})
 			return
 		}
 		h := w.Header()

@@ -1,0 +1,157 @@
+package train
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/gomlx/compute/gobackend"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// muonRun minimises the sum of squares of w - c, a hidden layer's matrix, of b - c, its bias, and of an output layer's matrix.
+func muonRun(t *testing.T, r Recipe, rows, columns int, start, c []float32, steps int) (hidden, bias, out []float32) {
+	t.Helper()
+	backend, err := gobackend.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &network{recipe: r, store: model.NewStore()}
+	exec, err := model.NewExec(backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
+		g := in[0].Graph()
+		n.store.SetTraining(g, true)
+		net := root.At("net")
+		var loss *graph.Node
+		for _, scope := range []*model.Scope{net.At("face").At("1"), net.At("face").At("emotion")} {
+			for _, name := range []string{"w", "b"} {
+				v := scope.VariableWithValue(name, tensors.FromFlatDataAndDimensions(slices.Clone(start), rows, columns))
+				part := graph.ReduceAllSum(graph.Square(graph.Sub(v.NodeValue(g), graph.Const(g, tensors.FromFlatDataAndDimensions(slices.Clone(c), rows, columns)))))
+				part = graph.MulScalar(part, 0.5)
+				if loss == nil {
+					loss = part
+				} else {
+					loss = graph.Add(loss, part)
+				}
+			}
+		}
+		return []*graph.Node{n.update(root, graph.Gradient(loss, trainable(net, g)...), nil, in[0])}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := range steps {
+		if _, err := exec.Call(float32(r.rate(step))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	value := func(path string) []float32 {
+		return tensors.MustCopyFlatData[float32](n.store.GetVariable(path).MustValue())
+	}
+	return value("/net/face/1/w"), value("/net/face/1/b"), value("/net/face/emotion/w")
+}
+
+// muonByHand is Muon on paper, of the same problem: Jordan et al. 2024 with Liu et al. 2025's scale.
+func muonByHand(r Recipe, rows, columns int, start, c []float32, steps int) []float64 {
+	w, m := make([]float64, len(start)), make([]float64, len(start))
+	for i := range w {
+		w[i] = float64(start[i])
+	}
+	times := func(a []float64, ar, ac int, b []float64, bc int) []float64 {
+		out := make([]float64, ar*bc)
+		for i := range ar {
+			for j := range bc {
+				for k := range ac {
+					out[i*bc+j] += a[i*ac+k] * b[k*bc+j]
+				}
+			}
+		}
+		return out
+	}
+	flip := func(a []float64, ar, ac int) []float64 {
+		out := make([]float64, len(a))
+		for i := range ar {
+			for j := range ac {
+				out[j*ar+i] = a[i*ac+j]
+			}
+		}
+		return out
+	}
+	for t := range steps {
+		x := make([]float64, len(w))
+		norm := 0.0
+		for i := range w {
+			g := w[i] - float64(c[i])
+			m[i] = 0.95*m[i] + g
+			x[i] = g + 0.95*m[i]
+			norm += x[i] * x[i]
+		}
+		for i := range x {
+			x[i] /= math.Sqrt(norm)
+		}
+		// On the left as it stands, however tall it is: (x xT)^k x is x (xT x)^k.
+		for range 5 {
+			square := times(x, rows, columns, flip(x, rows, columns), rows)
+			first, second := times(square, rows, rows, x, columns), times(times(square, rows, rows, square, rows), rows, rows, x, columns)
+			for i := range x {
+				x[i] = 3.4445*x[i] - 4.7750*first[i] + 2.0315*second[i]
+			}
+		}
+		lr := r.rate(t)
+		for i := range w {
+			w[i] -= lr * (0.2*math.Sqrt(float64(max(rows, columns)))*x[i] + r.WeightDecay*w[i])
+		}
+	}
+	return w
+}
+
+func TestMuonIsThatOfItsPaper(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 5))
+	for _, d := range [][2]int{{6, 3}, {3, 6}, {4, 4}} {
+		start, c := make([]float32, d[0]*d[1]), make([]float32, d[0]*d[1])
+		for i := range start {
+			start[i], c[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
+		}
+		r := DefaultRecipe()
+		r.Optimizer, r.LearningRate, r.WarmupSteps, r.Schedule, r.Clip, r.WeightDecay, r.EMA = "muon", 0.05, 3, "constant", 0, 0.1, 0
+		hidden, bias, out := muonRun(t, r, d[0], d[1], start, c, 10)
+		want := muonByHand(r, d[0], d[1], start, c, 10)
+		r.Optimizer = "adamw"
+		rest, _ := reference(r, start, c, 10)
+		for i := range hidden {
+			near64(t, "hidden layer", float64(hidden[i]), want[i], 1e-4)
+			near64(t, "bias, which is Adam's", float64(bias[i]), rest[i], 1e-5)
+			near64(t, "output layer, which is Adam's", float64(out[i]), rest[i], 1e-5)
+		}
+	}
+}
+
+// All singular values of an update are near 1, whatever those of the gradient are.
+func TestOrthogonal(t *testing.T) {
+	backend, err := gobackend.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec, err := graph.NewExec(backend, func(x *graph.Node) *graph.Node { return orthogonal(x) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Columns at right angles, of lengths 10, 1 and 0.1: singular values.
+	x := []float32{10, 0, 0, 0, 1, 0, 0, 0, 0.1, 0, 0, 0}
+	out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, 4, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := tensors.MustCopyFlatData[float32](out[0])
+	for i, v := range y {
+		if i%4 == 0 && i < 9 {
+			if v < 0.3 || v > 1.3 {
+				t.Errorf("singular value %d is %g", i/4, v)
+			}
+		} else if math.Abs(float64(v)) > 1e-5 {
+			t.Errorf("entry %d is %g, want 0", i, v)
+		}
+	}
+}
