@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"tandem/infer"
 	"tandem/pipeline"
@@ -66,6 +67,14 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	}
 	bar.close()
 	report.SplitBy, report.SharedSpeakers = sets.SplitBy, sets.Shared
+	for _, set := range rec.Contract().Data {
+		if set.SharedSpeakers > 0 {
+			report.TrainedOnShared = append(report.TrainedOnShared, set.Name)
+		}
+	}
+	if len(report.TrainedOnShared) > 0 {
+		c.log.Warn("the model was trained on data whose splits share speakers, so it may know those who are judged here", "sets", strings.Join(report.TrainedOnShared, ", "))
+	}
 	if report.CacheErr != nil {
 		c.log.Warn("the cache is not kept, so that the next run cuts all clips again; choose a folder by --cache", "cause", report.CacheErr)
 	}

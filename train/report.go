@@ -22,7 +22,9 @@ type Report struct {
 	// SplitBy is how the data was divided, if not as the sets say, and SharedSpeakers names who stands in several splits.
 	SplitBy        string   `json:"split_by,omitempty"`
 	SharedSpeakers []string `json:"shared_speakers,omitempty"`
-	CacheErr       error    `json:"-"` // Prepared's
+	// TrainedOnShared names the sets of which the model says that speakers stood in several splits when it was trained.
+	TrainedOnShared []string `json:"trained_on_shared,omitempty"`
+	CacheErr        error    `json:"-"` // Prepared's
 
 	Senses  Senses               `json:"senses"`
 	Labels  ReportLabels         `json:"labels"`
