@@ -21,39 +21,10 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 	"tandem/infer/infertest"
 	"tandem/pipeline"
 )
-
-// writeVideo writes a pattern to a file.
-func writeVideo(t testing.TB, path string, p capture.PatternOptions, o av.WriterOptions) {
-	t.Helper()
-	src := capture.NewPattern(p)
-	defer src.Close()
-	info := src.Info()
-	o.Width, o.Height, o.FPS, o.Audio = info.Width, info.Height, info.FPS, info.HasAudio
-	w, err := av.Create(path, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		m, err := src.Read(t.Context())
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err == nil && m.Frame != nil {
-			err = w.WriteFrame(&av.Frame{Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height, Pix: m.Frame.Pix})
-		} else if err == nil {
-			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func writePNG(t *testing.T, path string, w, h int) {
 	t.Helper()
@@ -110,33 +81,33 @@ func TestBadInputs(t *testing.T) {
 	write("empty.mp4", nil)
 	write("text.mp4", []byte(strings.Repeat("This is no video.\n", 100)))
 	write("random.mp4", bytes.Repeat([]byte{0x9b, 0x17, 0xe4, 0x02, 0xfd}, 4000))
-	writeVideo(t, at("whole.mp4"), short, av.WriterOptions{})
+	capturetest.WritePattern(t, at("whole.mp4"), short, av.WriterOptions{})
 	whole, err := os.ReadFile(at("whole.mp4"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	write("cut.mp4", whole[:len(whole)/2])
 	write("head.mp4", whole[:200])
-	writeVideo(t, at("whole.mkv"), short, av.WriterOptions{})
+	capturetest.WritePattern(t, at("whole.mkv"), short, av.WriterOptions{})
 	if whole, err = os.ReadFile(at("whole.mkv")); err != nil {
 		t.Fatal(err)
 	}
 	write("cut.mkv", whole[:len(whole)*2/3])
 	blank := short
 	blank.NoFace, blank.NoAudio = true, true
-	writeVideo(t, at("noface.mp4"), blank, av.WriterOptions{})
+	capturetest.WritePattern(t, at("noface.mp4"), blank, av.WriterOptions{})
 	one := short
 	one.Duration, one.NoAudio = 40*time.Millisecond, true
-	writeVideo(t, at("one.mp4"), one, av.WriterOptions{})
+	capturetest.WritePattern(t, at("one.mp4"), one, av.WriterOptions{})
 	writePNG(t, at("1x1.png"), 1, 1)
 	writePNG(t, at("8k.png"), 7680, 4320)
 	sound := short
 	sound.NoVideo = true
-	writeVideo(t, at("8khz.wav"), sound, av.WriterOptions{SampleRate: 8000})
-	writeVideo(t, at("192khz.wav"), sound, av.WriterOptions{SampleRate: 192000})
-	writeVideo(t, at("8channels.wav"), sound, av.WriterOptions{SampleRate: 48000, Channels: 8})
+	capturetest.WritePattern(t, at("8khz.wav"), sound, av.WriterOptions{SampleRate: 8000})
+	capturetest.WritePattern(t, at("192khz.wav"), sound, av.WriterOptions{SampleRate: 192000})
+	capturetest.WritePattern(t, at("8channels.wav"), sound, av.WriterOptions{SampleRate: 48000, Channels: 8})
 	// Two programme streams one after the other: their times go back in the middle.
-	writeVideo(t, at("back.mpg"), short, av.WriterOptions{})
+	capturetest.WritePattern(t, at("back.mpg"), short, av.WriterOptions{})
 	if whole, err = os.ReadFile(at("back.mpg")); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +227,7 @@ func TestAnnotate(t *testing.T) {
 	model := testModel(t)
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.mp4"), filepath.Join(dir, "out.mp4")
-	writeVideo(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 3 * time.Second}, av.WriterOptions{})
+	capturetest.WritePattern(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 3 * time.Second}, av.WriterOptions{})
 	_, plain, _ := runTandem(t, "analyze", "--model", model, in)
 	code, annotated, stderr := runTandem(t, "analyze", "--model", model, "--annotate", out, in)
 	if code != 0 || plain != annotated {
@@ -277,7 +248,7 @@ func TestAnnotate(t *testing.T) {
 	}
 
 	voice := filepath.Join(dir, "voice.wav")
-	writeVideo(t, voice, capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second}, av.WriterOptions{})
+	capturetest.WritePattern(t, voice, capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second}, av.WriterOptions{})
 	if code, _, stderr := runTandem(t, "analyze", "--model", model, "--annotate", out, voice); code != 0 {
 		t.Fatalf("sound alone: exit code %d: %s", code, stderr)
 	}
@@ -331,7 +302,7 @@ func difference(f, g *capture.Frame, r image.Rectangle) float64 {
 func TestFileAndRealtimeAgree(t *testing.T) {
 	model := testModel(t)
 	in := filepath.Join(t.TempDir(), "in.mp4")
-	writeVideo(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 4 * time.Second}, av.WriterOptions{})
+	capturetest.WritePattern(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 4 * time.Second}, av.WriterOptions{})
 	results := func(args ...string) [][]string {
 		code, stdout, stderr := runTandem(t, append([]string{"analyze", "--format", "csv", "--model", model}, append(args, in)...)...)
 		if code != 0 {

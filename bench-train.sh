@@ -32,7 +32,7 @@ awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/
 		v = sprintf("%.3g", value[name, unit])
 		return v ~ /e/ ? sprintf("%.0f", value[name, unit]) : v
 	}
-	function line(label, name, unit, target) { printf "  %-52s %10s %-10s %s\n", label, show(name, unit), unit, target }
+	function line(label, name, unit, target) { printf "  %-42s %10s %-24s %s\n", label, show(name, unit), unit, target }
 	function row(label, name) {
 		printf "  %-22s %10s %10s %10s %10s\n", label, show(name, "ms/step"), show(name, "samples/s"), show(name, "%waiting"), show(name, "peak-MB")
 	}
@@ -53,11 +53,15 @@ awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/
 		row("500 clips", "Training/clips=500"); row("5000 clips", "Training/clips=5000"); row("50000 clips", "Training/clips=50000")
 		p = "Prepare"
 		print "\n(c) cutting clips into windows"
-		for (k in value) { split(k, part, SUBSEP); if (part[1] == p) line(part[2], p, part[2]) }
-		print "\n(d) a step by weighting"
-		for (k in value) {
-			split(k, part, SUBSEP)
-			if (part[1] ~ /^Weightings/ && part[2] == "ms/step") printf "  %-22s %10s ms %10s of static\n", substr(part[1], 12), show(part[1], "ms/step"), show(part[1], "of-static")
+		if (!((p, "cold-clips/s") in value)) print "  TANDEM_DATA names no data: not measured"
+		else {
+			line("from a cold cache", p, "cold-clips/s")
+			line("from a warm cache", p, "warm-clips/s")
+			line("size of the cache", p, "cache-MB")
+			line("memory in use for each window", p, "heap-B/window")
 		}
+		print "\n(d) a step by weighting"
+		n = split("softmax softmax-prior uw uw-so dwa rlw famo gradnorm pcgrad cagrad", names, " ")
+		for (i = 1; i <= n; i++) printf "  %-22s %10s ms %10s of static\n", names[i], show("Weightings/" names[i], "ms/step"), show("Weightings/" names[i], "of-static")
 	}' "$work/raw"
 ((failed == 0)) || { echo "bench-train: a benchmark failed, see above" >&2; exit 1; }

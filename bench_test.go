@@ -21,6 +21,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 	"tandem/infer"
 	"tandem/pipeline"
 )
@@ -39,28 +40,8 @@ const (
 func benchClip(b *testing.B, seconds int) string {
 	b.Helper()
 	return benchFile(b, fmt.Sprintf("%ds.webm", seconds), func(path string) error {
-		w, err := av.Create(path, av.WriterOptions{Width: 640, Height: 480, FPS: 30, Audio: true, SampleRate: 48000})
-		if err != nil {
-			return err
-		}
-		defer w.Abort()
-		src := capture.NewPattern(capture.PatternOptions{FPS: 30, Move: true, Duration: time.Duration(seconds) * time.Second})
-		for {
-			m, err := src.Read(b.Context())
-			switch {
-			case err == io.EOF:
-				return w.Close()
-			case err != nil:
-				return err
-			case m.Frame != nil:
-				err = w.WriteFrame(&av.Frame{Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height, Pix: m.Frame.Pix})
-			default:
-				err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
-			}
-			if err != nil {
-				return err
-			}
-		}
+		capturetest.WritePattern(b, path, capture.PatternOptions{FPS: 30, Move: true, Duration: time.Duration(seconds) * time.Second}, av.WriterOptions{SampleRate: 48000})
+		return nil
 	})
 }
 

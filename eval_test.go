@@ -9,6 +9,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 	"tandem/infer"
 	"tandem/infer/infertest"
 )
@@ -18,7 +19,7 @@ func TestEvalTellsOfSharedSpeakers(t *testing.T) {
 	testModel(t) // skips where nothing can run
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	writeVideo(t, at("voice.wav"), capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second}, av.WriterOptions{})
+	capturetest.WritePattern(t, at("voice.wav"), capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second}, av.WriterOptions{})
 	if err := os.WriteFile(at("m.csv"), []byte("video,audio,dataset,speaker,gender,emotion,split\n,voice.wav,made,1,female,happy,val\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 	"tandem/pipeline"
 )
 
@@ -166,7 +167,7 @@ func (c *standInCamera) flashes() []time.Time {
 func speak(t *testing.T, length time.Duration) {
 	t.Helper()
 	wav := filepath.Join(t.TempDir(), "voice.wav")
-	writeVideo(t, wav, capture.PatternOptions{NoVideo: true, Duration: length}, av.WriterOptions{})
+	capturetest.WritePattern(t, wav, capture.PatternOptions{NoVideo: true, Duration: length}, av.WriterOptions{})
 	start(t, "paplay", wav)
 }
 

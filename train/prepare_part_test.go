@@ -14,6 +14,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 	"tandem/pipeline"
 )
 
@@ -30,28 +31,7 @@ func writePattern(t *testing.T, path string, width, height int) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w, err := av.Create(path, av.WriterOptions{Width: width, Height: height, FPS: 25, Audio: true})
-	if err != nil {
-		t.Skip(err)
-	}
-	src := capture.NewPattern(capture.PatternOptions{Width: width, Height: height, Duration: 6 * time.Second})
-	for {
-		m, err := src.Read(t.Context())
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err == nil && m.Frame != nil {
-			err = w.WriteFrame(&av.Frame{Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height, Pix: m.Frame.Pix})
-		} else if err == nil {
-			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	capturetest.WritePattern(t, path, capture.PatternOptions{Width: width, Height: height, Duration: 6 * time.Second}, av.WriterOptions{})
 }
 
 // readAll reads a clip's pictures and sound; the sound in one piece from 0.

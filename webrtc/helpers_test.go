@@ -20,6 +20,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 	"tandem/infer"
 	"tandem/pipeline"
 	"tandem/webrtc"
@@ -93,33 +94,7 @@ func server(t testing.TB, o webrtc.Options) (*webrtc.Server, string, *logs) {
 func write(t testing.TB, name string, o capture.PatternOptions) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	src := capture.NewPattern(o)
-	defer src.Close()
-	info := src.Info()
-	w, err := av.Create(path, av.WriterOptions{Width: info.Width, Height: info.Height, FPS: info.FPS, Audio: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		m, err := src.Read(context.Background())
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Frame != nil {
-			err = w.WriteFrame(&av.Frame{Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height, Pix: m.Frame.Pix})
-		} else {
-			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	capturetest.WritePattern(t, path, o, av.WriterOptions{})
 	return path
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,32 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func write(t testing.TB, name string, p capture.PatternOptions, o av.WriterOptions) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	src := capture.NewPattern(p)
-	info := src.Info()
-	o.Width, o.Height, o.FPS, o.Audio = info.Width, info.Height, info.FPS, info.HasAudio
-	w, err := av.Create(path, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	for {
-		m, err := src.Read(t.Context())
-		if err == io.EOF {
-			break
-		}
-		if m.Frame != nil {
-			f := m.Frame
-			err = w.WriteFrame(&av.Frame{Time: f.Time, Width: f.Width, Height: f.Height, Pix: f.Pix})
-		} else {
-			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	capturetest.WritePattern(t, path, p, o)
 	return path
 }
 

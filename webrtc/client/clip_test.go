@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"io"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,31 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func write(t testing.TB, name string, p capture.PatternOptions) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	src := capture.NewPattern(p)
-	info := src.Info()
-	w, err := av.Create(path, av.WriterOptions{Width: info.Width, Height: info.Height, FPS: info.FPS, Audio: info.HasAudio})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	for {
-		m, err := src.Read(t.Context())
-		if err == io.EOF {
-			break
-		}
-		if m.Frame != nil {
-			f := m.Frame
-			err = w.WriteFrame(&av.Frame{Time: f.Time, Width: f.Width, Height: f.Height, Pix: f.Pix})
-		} else {
-			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	capturetest.WritePattern(t, path, p, av.WriterOptions{})
 	return path
 }
 

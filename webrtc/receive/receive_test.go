@@ -18,6 +18,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 	"tandem/pipeline"
 	"tandem/webrtc/receive"
 )
@@ -34,32 +35,7 @@ type timed struct {
 func encode(t testing.TB, name string, o capture.PatternOptions) map[av.Codec][]av.Packet {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	w, err := av.Create(path, av.WriterOptions{Width: o.Width, Height: o.Height, FPS: o.FPS, Audio: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	src := capture.NewPattern(o)
-	defer src.Close()
-	for {
-		m, err := src.Read(context.Background())
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Frame != nil {
-			err = w.WriteFrame(&av.Frame{Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height, Pix: m.Frame.Pix})
-		} else {
-			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	capturetest.WritePattern(t, path, o, av.WriterOptions{})
 	in, err := av.Open(t.Context(), path, av.Options{})
 	if err != nil {
 		t.Fatal(err)
