@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +13,9 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tandem/infer"
 	"tandem/pipeline"
+	"tandem/train"
 )
 
 // docFiles are the pages that tell of the command line.
@@ -156,4 +161,43 @@ func eventFields(t *testing.T) map[string]bool {
 		}
 	}
 	return fields
+}
+
+// The embedded model, its report, its card and the README are of one model.
+func TestCardHoldsToTheReport(t *testing.T) {
+	read := func(path string) string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	var report train.Report
+	if err := json.Unmarshal([]byte(read("infer/models/report.json")), &report); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(infer.DefaultModel())
+	if model := hex.EncodeToString(sum[:]); report.Model != model || strings.Count(read("README.md"), model) < 2 {
+		t.Errorf("the embedded model is %s; the report is of %s, or the README shows another", model, report.Model)
+	}
+	card := read("docs/model-card.md")
+	rows := 0
+	for set, s := range report.Sets {
+		for task, x := range map[string]*train.Scores{"emotion": s.Emotion, "gender": s.Gender} {
+			if x == nil {
+				continue
+			}
+			with := func(value float64, interval train.Range) string {
+				return fmt.Sprintf("%.3f [%.3f, %.3f]", value, interval[0], interval[1])
+			}
+			want := fmt.Sprintf(": %s | %d | %s | %s | %.3f | %.3f |", task, x.N, with(x.Accuracy, x.Intervals.Accuracy), with(x.UAR, x.Intervals.UAR), x.F1, x.NLL)
+			if !strings.Contains(card, want) {
+				t.Errorf("%s: the card has no row %q", set, want)
+			}
+			rows++
+		}
+	}
+	if rows < 8 {
+		t.Errorf("the report has %d rows", rows)
+	}
 }
