@@ -164,7 +164,7 @@ func TestEMAIsJudgedExportedAndResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain, _ := quickRun(t.TempDir())
-	plain.Recipe.Accumulate = 2
+	plain.Recipe.EMA, plain.Recipe.Accumulate = 0, 2
 	if _, err := plain.train(t.Context(), data); err != nil {
 		t.Fatal(err)
 	}
