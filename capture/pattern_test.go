@@ -14,6 +14,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 	"tandem/infer"
 )
 
@@ -247,24 +248,7 @@ func TestPatternLive(t *testing.T) {
 func record(t testing.TB, d time.Duration) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "clip.mp4")
-	w, err := av.Create(path, av.WriterOptions{Width: 160, Height: 120, Audio: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	frames, sound := all(t, capture.NewPattern(capture.PatternOptions{Width: 160, Height: 120, Duration: d}))
-	for len(frames)+len(sound) > 0 && err == nil {
-		if len(sound) == 0 || len(frames) > 0 && frames[0].Time < sound[0].End() {
-			f := frames[0]
-			err = w.WriteFrame(&av.Frame{Time: f.Time, Width: f.Width, Height: f.Height, Pix: f.Pix})
-			frames = frames[1:]
-		} else {
-			err = w.WriteSamples(&av.Samples{Time: sound[0].Time, Data: sound[0].Data})
-			sound = sound[1:]
-		}
-	}
-	if err := errors.Join(err, w.Close()); err != nil {
-		t.Fatal(err)
-	}
+	capturetest.WritePattern(t, path, capture.PatternOptions{Width: 160, Height: 120, Duration: d}, av.WriterOptions{})
 	return path
 }
 

@@ -74,10 +74,7 @@ func adam(scope *model.Scope, grads []*graph.Node, lr *graph.Node, decay float64
 func (n *network) average(root *model.Scope, g *graph.Graph) {
 	t := optimizer.IncrementCounter(root.At(emaScope), g, "steps", dtypes.Float32)
 	decay := graph.MinScalar(graph.Div(graph.AddScalar(t, -1), graph.AddScalar(t, 8)), n.recipe.EMA)
-	for v := range root.At("net").IterVariables() {
-		if !v.Trainable || !v.InUseByGraph(g) {
-			continue
-		}
+	for _, v := range trainableVars(root.At("net"), g) {
 		value := v.NodeValue(g)
 		a := root.At(emaScope).VariableWithValue(flatName(v.Path()), zeros(v.Shape())).SetTrainable(false)
 		now := a.NodeValue(g)
@@ -98,17 +95,10 @@ func (n *network) accumulated(scope *model.Scope, grads []*graph.Node, last bool
 	if n.recipe.Accumulate <= 1 || len(grads) == 0 {
 		return grads
 	}
-	g := grads[0].Graph()
-	var vars []*model.Variable
-	for v := range scope.IterVariables() {
-		if v.Trainable && v.InUseByGraph(g) {
-			vars = append(vars, v)
-		}
-	}
 	out := make([]*graph.Node, len(grads))
-	for i, v := range vars {
+	for i, v := range trainableVars(scope, grads[0].Graph()) {
 		sum := n.store.RootScope().At(accumulateScope).VariableWithValue(flatName(v.Path()), zeros(v.Shape())).SetTrainable(false)
-		out[i] = graph.Add(sum.NodeValue(g), graph.MulScalar(grads[i], 1/float64(n.recipe.Accumulate)))
+		out[i] = graph.Add(sum.NodeValue(grads[i].Graph()), graph.MulScalar(grads[i], 1/float64(n.recipe.Accumulate)))
 		if last {
 			sum.SetNodeValue(graph.ZerosLike(out[i]))
 		} else {

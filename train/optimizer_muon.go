@@ -24,13 +24,8 @@ var muonCoefficients = [3]float64{3.4445, -4.7750, 2.0315}
 // ofMuon is whether Muon moves a parameter: the weights of hidden layers, which are matrices. Gains, biases, the filter bank and
 // the output layers are Adam's.
 func ofMuon(v *model.Variable) bool {
-	name := strings.TrimPrefix(v.Path(), "/net/")
 	d := v.Shape().Dimensions
-	if !strings.HasSuffix(name, "/w") || len(d) != 2 || min(d[0], d[1]) < 2 {
-		return false
-	}
-	part := partOf(name)
-	return part != "emotion" && part != "gender"
+	return strings.HasSuffix(v.Path(), "/w") && len(d) == 2 && min(d[0], d[1]) >= 2 && !ofHead(v)
 }
 
 // muon moves the parameters that are its own and returns the gradients of the others. Each step is along the orthogonal matrix
@@ -38,13 +33,8 @@ func ofMuon(v *model.Variable) bool {
 // would drown the rest.
 func (n *network) muon(root *model.Scope, grads []*graph.Node, lr *graph.Node) (rest []*graph.Node, mine []*model.Variable) {
 	g := lr.Graph()
-	i := 0
-	for v := range root.At("net").IterVariables() {
-		if !v.Trainable || !v.InUseByGraph(g) {
-			continue
-		}
+	for i, v := range trainableVars(root.At("net"), g) {
 		grad := grads[i]
-		i++
 		if !ofMuon(v) {
 			rest = append(rest, grad)
 			continue

@@ -3,7 +3,6 @@ package train
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/gomlx/compute/gobackend"
@@ -15,38 +14,11 @@ import (
 // muonRun minimises the sum of squares of w - c, a hidden layer's matrix, of b - c, its bias, and of an output layer's matrix.
 func muonRun(t *testing.T, r Recipe, rows, columns int, start, c []float32, steps int) (hidden, bias, out []float32) {
 	t.Helper()
-	backend, err := gobackend.New("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &network{recipe: r, store: model.NewStore()}
-	exec, err := model.NewExec(backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
-		g := in[0].Graph()
-		n.store.SetTraining(g, true)
-		net := root.At("net")
-		var loss *graph.Node
-		for _, scope := range []*model.Scope{net.At("face").At("1"), net.At("face").At("emotion")} {
-			for _, name := range []string{"w", "b"} {
-				v := scope.VariableWithValue(name, tensors.FromFlatDataAndDimensions(slices.Clone(start), rows, columns))
-				part := graph.ReduceAllSum(graph.Square(graph.Sub(v.NodeValue(g), graph.Const(g, tensors.FromFlatDataAndDimensions(slices.Clone(c), rows, columns)))))
-				part = graph.MulScalar(part, 0.5)
-				if loss == nil {
-					loss = part
-				} else {
-					loss = graph.Add(loss, part)
-				}
-			}
-		}
-		return []*graph.Node{n.update(root, graph.Gradient(loss, trainable(net, g)...), nil, in[0])}
+	n := minimise(t, r, steps, func(net *model.Scope, g *graph.Graph) *graph.Node {
+		layer, out := net.At("face").At("1"), net.At("face").At("emotion")
+		return graph.Add(graph.Add(halfSquares(layer, g, "w", start, c, rows, columns), halfSquares(layer, g, "b", start, c, rows, columns)),
+			halfSquares(out, g, "w", start, c, rows, columns))
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for step := range steps {
-		if _, err := exec.Call(float32(r.rate(step))); err != nil {
-			t.Fatal(err)
-		}
-	}
 	value := func(path string) []float32 {
 		return tensors.MustCopyFlatData[float32](n.store.GetVariable(path).MustValue())
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// quadratic minimises sum (w - c)^2 / 2 by the recipe's optimizer and returns w and its average after the steps.
-func quadratic(t *testing.T, r Recipe, start, c []float32, steps int) (w, average []float32) {
+// minimise takes steps by the recipe's optimizer down a loss of parameters that it makes under /net.
+func minimise(t *testing.T, r Recipe, steps int, loss func(net *model.Scope, g *graph.Graph) *graph.Node) *network {
 	t.Helper()
 	backend, err := gobackend.New("")
 	if err != nil {
@@ -22,9 +22,8 @@ func quadratic(t *testing.T, r Recipe, start, c []float32, steps int) (w, averag
 	exec, err := model.NewExec(backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
 		n.store.SetTraining(g, true)
-		v := root.At("net").VariableWithValue("w", tensors.FromFlatDataAndDimensions(slices.Clone(start), len(start)))
-		loss := graph.MulScalar(graph.ReduceAllSum(graph.Square(graph.Sub(v.NodeValue(g), graph.Const(g, c)))), 0.5)
-		return []*graph.Node{n.update(root, graph.Gradient(loss, trainable(root.At("net"), g)...), nil, in[0])}
+		down := loss(root.At("net"), g)
+		return []*graph.Node{n.update(root, graph.Gradient(down, trainable(root.At("net"), g)...), nil, in[0])}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +33,22 @@ func quadratic(t *testing.T, r Recipe, start, c []float32, steps int) (w, averag
 			t.Fatal(err)
 		}
 	}
+	return n
+}
+
+// halfSquares is sum (v - c)^2 / 2 of a new parameter that begins at start.
+func halfSquares(scope *model.Scope, g *graph.Graph, name string, start, c []float32, dims ...int) *graph.Node {
+	v := scope.VariableWithValue(name, tensors.FromFlatDataAndDimensions(slices.Clone(start), dims...))
+	to := graph.Const(g, tensors.FromFlatDataAndDimensions(slices.Clone(c), dims...))
+	return graph.MulScalar(graph.ReduceAllSum(graph.Square(graph.Sub(v.NodeValue(g), to))), 0.5)
+}
+
+// quadratic minimises sum (w - c)^2 / 2 by the recipe's optimizer and returns w and its average after the steps.
+func quadratic(t *testing.T, r Recipe, start, c []float32, steps int) (w, average []float32) {
+	t.Helper()
+	n := minimise(t, r, steps, func(net *model.Scope, g *graph.Graph) *graph.Node {
+		return halfSquares(net, g, "w", start, c, len(start))
+	})
 	weights := n.weights()["w"].data
 	return tensors.MustCopyFlatData[float32](n.store.GetVariable("/net/w").MustValue()), weights
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -60,21 +59,11 @@ func benchTraining(b *testing.B, batch float64, clips int) {
 		}
 	}
 	rows := readLog(b, filepath.Join(o.Run, "log.csv"))
-	waiting := ""
-	for i, name := range rows[0] {
-		if name == "waiting" {
-			waiting = rows[len(rows)-1][i]
-		}
-	}
-	share, err := strconv.ParseFloat(waiting, 64)
-	if err != nil {
-		b.Fatal(err)
-	}
 	perStep := ended.Sub(began).Seconds() / float64(steps-1)
 	b.ReportMetric(0, "ns/op") // the graph's compilation and the judging tell nothing
 	b.ReportMetric(1000*perStep, "ms/step")
 	b.ReportMetric(float64(r.Stills+r.Voices+r.Talking)/perStep, "samples/s")
-	b.ReportMetric(100*share, "%waiting")
+	b.ReportMetric(100*number(b, rows, len(rows)-1, "waiting"), "%waiting")
 	runtime.GC()
 	if kb := peakMemory(); kb > 0 {
 		b.ReportMetric(float64(kb)/1024, "peak-MB")

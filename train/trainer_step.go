@@ -118,25 +118,36 @@ func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*g
 	return []*graph.Node{joint.loss, losses[0], losses[1], joint.weights, norm}
 }
 
-func trainable(scope *model.Scope, g *graph.Graph) []*graph.Node {
-	var vars []*graph.Node
+// trainableVars are a scope's trainable parameters that the graph uses, in the order in which their gradients are.
+func trainableVars(scope *model.Scope, g *graph.Graph) (vars []*model.Variable) {
 	for v := range scope.IterVariables() {
 		if v.Trainable && v.InUseByGraph(g) {
-			vars = append(vars, v.NodeValue(g))
+			vars = append(vars, v)
 		}
 	}
 	return vars
 }
 
+// trainable are the values of trainableVars.
+func trainable(scope *model.Scope, g *graph.Graph) (values []*graph.Node) {
+	for _, v := range trainableVars(scope, g) {
+		values = append(values, v.NodeValue(g))
+	}
+	return values
+}
+
 // sharedOf tells which of the trainable parameters both tasks have: all but the heads.
 func sharedOf(net *model.Scope, g *graph.Graph) (is []bool) {
-	for v := range net.IterVariables() {
-		if v.Trainable && v.InUseByGraph(g) {
-			part := partOf(strings.TrimPrefix(v.Path(), "/net/"))
-			is = append(is, part != "emotion" && part != "gender")
-		}
+	for _, v := range trainableVars(net, g) {
+		is = append(is, !ofHead(v))
 	}
 	return is
+}
+
+// ofHead is whether a parameter of the network belongs to the output layers of one task.
+func ofHead(v *model.Variable) bool {
+	part := partOf(strings.TrimPrefix(v.Path(), "/net/"))
+	return part == "emotion" || part == "gender"
 }
 
 func sumSquares(xs []*graph.Node) *graph.Node {

@@ -206,7 +206,7 @@ func readLog(t testing.TB, path string) [][]string {
 	return rows
 }
 
-func indexOf(t *testing.T, header []string, name string) int {
+func indexOf(t testing.TB, header []string, name string) int {
 	t.Helper()
 	for i, h := range header {
 		if h == name {
@@ -217,7 +217,7 @@ func indexOf(t *testing.T, header []string, name string) int {
 	return 0
 }
 
-func number(t *testing.T, rows [][]string, row int, name string) float64 {
+func number(t testing.TB, rows [][]string, row int, name string) float64 {
 	t.Helper()
 	x, err := strconv.ParseFloat(rows[row][indexOf(t, rows[0], name)], 64)
 	if err != nil {
