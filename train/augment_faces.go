@@ -10,6 +10,7 @@ import (
 type FaceAugment struct {
 	Flip        float64    `json:"flip"` // chance of a mirror image
 	Move        float64    `json:"move"`
+	Jitter      float64    `json:"jitter"`     // as move, but of each crop of a clip by itself, as a detector's boxes jump
 	Zoom        float64    `json:"zoom"`       // part by which the face grows or shrinks
 	Turn        float64    `json:"turn"`       // degrees
 	Brightness  float64    `json:"brightness"` // grey levels
@@ -35,6 +36,8 @@ func (a FaceAugment) check() error {
 		return fmt.Errorf("augment.face: blur %g and coarse %g: a face is made one of the two, so want at most 1 together", a.Blur, a.Coarse)
 	case a.Move < 0 || a.Move > 0.5 || a.Zoom < 0 || a.Zoom > 0.5 || a.Turn < 0 || a.Turn > 180:
 		return fmt.Errorf("augment.face: move %g, zoom %g, turn %g: want at most 0.5, 0.5 and 180 degrees", a.Move, a.Zoom, a.Turn)
+	case !(a.Jitter >= 0 && a.Jitter <= 0.5):
+		return fmt.Errorf("augment.face.jitter %g: want at most 0.5", a.Jitter)
 	case a.Brightness < 0 || a.Brightness > 255 || a.Contrast < 0 || a.Contrast >= 1 || a.Gamma < 1 || a.Gamma > 5 || a.Grain < 0 || a.Grain > 127:
 		return fmt.Errorf("augment.face: brightness %g, contrast %g, gamma %g, grain %d: want 0 to 255, 0 to 1, 1 to 5 and 0 to 127", a.Brightness, a.Contrast, a.Gamma, a.Grain)
 	case !(a.EraseSide[0] >= 0 && a.EraseSide[0] <= a.EraseSide[1] && a.EraseSide[1] <= 1):
@@ -44,7 +47,7 @@ func (a FaceAugment) check() error {
 }
 
 // apply writes a random variation of src to dst, both frames crops of size*size*channels bytes that must not overlap. All frames get the
-// same variation (but for the noise), as they show one face under one light. Crops that the mask says are missing are varied too, and
+// same variation (but for the jitter and the noise), as they show one face under one light. Crops that the mask says are missing are varied too, and
 // mean nothing after.
 func (a FaceAugment) apply(dst, src []byte, frames, size, channels int, rng *rand.Rand) {
 	view := a.view(size, rng)
@@ -60,7 +63,11 @@ func (a FaceAugment) apply(dst, src []byte, frames, size, channels int, rng *ran
 	n := size * size * channels
 	for f := range frames {
 		d := dst[f*n : (f+1)*n]
-		view.draw(d, src[f*n:(f+1)*n], size, channels)
+		v := view
+		if a.Jitter > 0 {
+			v = v.moved(uniform(rng, -a.Jitter, a.Jitter)*float64(size), uniform(rng, -a.Jitter, a.Jitter)*float64(size))
+		}
+		v.draw(d, src[f*n:(f+1)*n], size, channels)
 		soften(d)
 		for i, v := range d {
 			d[i] = tone[v]
@@ -105,6 +112,13 @@ func newView(size int, xx, xy, yx, yy, dx, dy float64) faceView {
 		x0: fixed(c + dx - xx*c - xy*c), xx: fixed(xx), xy: fixed(xy),
 		y0: fixed(c + dy - yx*c - yy*c), yx: fixed(yx), yy: fixed(yy),
 	}
+}
+
+// moved is the view moved by (dx, dy) source pixels.
+func (v faceView) moved(dx, dy float64) faceView {
+	v.x0 += int(math.Round(dx * one))
+	v.y0 += int(math.Round(dy * one))
+	return v
 }
 
 // draw takes dst out of src by bilinear interpolation; beyond src its edge goes on.

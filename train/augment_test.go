@@ -1,10 +1,12 @@
 package train
 
 import (
+	"bytes"
 	"math"
 	"math/cmplx"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"tandem/capture"
@@ -219,6 +221,28 @@ func TestViewKeepsMirrorsAndMoves(t *testing.T) {
 	newView(size, 1, 0, 0, 1, 5, -2).draw(dst, src, size, 3)
 	if p, q := (10*size+10)*3, (8*size+15)*3; !slices.Equal(dst[p:p+3], src[q:q+3]) {
 		t.Errorf("moved pixel is %v, want %v", dst[p:p+3], src[q:q+3])
+	}
+}
+
+func TestJitterMovesEachFrameByItself(t *testing.T) {
+	const size, frames = 48, 40
+	one := gradient(size, 1) // 3 grey levels a column
+	src := bytes.Repeat(one, frames)
+	dst := make([]byte, len(src))
+	FaceAugment{Jitter: 0.04, Gamma: 1}.apply(dst, src, frames, size, 1, rand.New(rand.NewPCG(1, 2)))
+	middle := size*size/2 + size/2
+	seen := map[int]bool{}
+	for f := range frames {
+		d := int(dst[f*len(one)+middle]) - int(one[middle])
+		if seen[d] = true; d < -6 || d > 6 { // 0.04*48*3 = 5.8
+			t.Errorf("frame %d: %d grey levels are more than the move can be", f, d)
+		}
+	}
+	if len(seen) < 8 {
+		t.Errorf("%d frames are moved in %d ways", frames, len(seen))
+	}
+	if err := (FaceAugment{Jitter: 0.6, Gamma: 1}).check(); err == nil || !strings.Contains(err.Error(), "jitter") {
+		t.Errorf("a jitter of 0.6: %v", err)
 	}
 }
 
