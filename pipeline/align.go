@@ -11,9 +11,15 @@ import (
 // How the aligner reads time.
 const (
 	// HoldAtLeast is how long a picture stands for those that do not follow it: the frame for a tick of the
-	// face clock is the latest one with Time <= tick, if it is not older than the larger of HoldAtLeast and
-	// Spec.FaceTick.
+	// face clock is the latest one with Time <= tick + TickSlack, if it is not older than the larger of
+	// HoldAtLeast and Spec.FaceTick.
 	HoldAtLeast = 500 * time.Millisecond
+	// TickSlack is by how much a picture may follow the tick that it is for. At usual frame rates every fifth
+	// tick, or every one, falls on a picture. Without slack, rounding in a container or some milliseconds on a
+	// network would decide whether that picture is looked at or the one before, which may be 0.1 s older.
+	// Sessions were seen to shift pictures by -5 to 8 ms, and WebM by 7 ms; pictures at 30 a second of which every
+	// third is handed out lie 0, 20, 40, … ms after a tick: 15 ms keeps what belongs to -5 to 15 apart from the rest.
+	TickSlack = 15 * time.Millisecond
 	// SnapAudio is the largest difference between the time of a run of sound and the end of the last at which
 	// the two are taken to be continuous. Containers round times to a millisecond or so, and clocks of sound
 	// cards drift: following every such step would put a click at each. Larger differences are gaps, which
@@ -33,7 +39,7 @@ const farthest = time.Duration(1) << 61
 // their frames, and windows with their sound.
 //
 // The face clock ticks at g_k = k*Spec.FaceTick, k = 0, 1, …; the frame for a tick is the latest one with Time
-// <= g_k (sample and hold, see HoldAtLeast). Window n ends at E_n = Window + n*Hop. It takes the samples in
+// <= g_k + TickSlack (sample and hold, see HoldAtLeast). Window n ends at E_n = Window + n*Hop. It takes the samples in
 // [E_n-Window, E_n) and the last Spec.VideoFrames ticks <= E_n. It is cut when both senses have passed E_n: the
 // sound when its last sample is at or beyond it, pictures when the window's last tick is decided, that is when
 // a frame at or after it has come, and a frame that lasts to E_n. A sense that the source does not have, that has ended, or that is more than
@@ -250,7 +256,7 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	if a.video.seen && a.video.period == 0 {
 		a.video.period = min(t-a.video.mark, time.Second)
 	}
-	if err := a.tickTo(t - 1); err != nil {
+	if err := a.tickTo(t - TickSlack - 1); err != nil {
 		return err
 	}
 	a.video.seen, a.video.mark, a.video.arrived = true, t, f.Arrived

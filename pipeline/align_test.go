@@ -53,8 +53,8 @@ func TestWindowBoundaries(t *testing.T) {
 	}
 }
 
-func TestTickTakesLatestFrameBefore(t *testing.T) {
-	// 30 a second: no picture falls on a tick.
+func TestTickTakesLatestFrame(t *testing.T) {
+	// 30 a second: most ticks fall between two pictures.
 	src := &fakeSource{info: capture.Info{HasVideo: true, FPS: 30}}
 	for i := range 90 {
 		src.items = append(src.items, picture(time.Duration(i)*time.Second/30, byte(i)))
@@ -68,13 +68,39 @@ func TestTickTakesLatestFrameBefore(t *testing.T) {
 	var want []time.Duration
 	for k := range 10 { // ticks to 2.88
 		tick := time.Duration(k) * 320 * time.Millisecond
-		want = append(want, time.Duration(tick*30/time.Second)*time.Second/30)
+		want = append(want, time.Duration((tick+TickSlack)*30/time.Second)*time.Second/30)
 	}
 	if !slices.Equal(looked[:len(want)], want) {
 		t.Errorf("looked at %v, want %v", looked, want)
 	}
 	if len(looked) != len(want) {
 		t.Errorf("looked %d times, want %d", len(looked), len(want))
+	}
+}
+
+// A source's times may be some ms off. Where each tick falls on a picture, the same pictures are looked at all the same.
+func TestTicksForgiveSomeMilliseconds(t *testing.T) {
+	looks := func(off time.Duration) []byte {
+		src := &fakeSource{info: capture.Info{HasVideo: true, FPS: 25}}
+		for i := 1; i < 100; i++ { // from 0.04, or what is off to the front would be before the start
+			src.items = append(src.items, picture(time.Duration(i)*40*time.Millisecond+off, byte(i)))
+		}
+		var looked []byte
+		finder := finderFunc(func(_ context.Context, f *capture.Frame, _ int) ([]Face, error) {
+			looked = append(looked, f.Pix[0])
+			return nil, nil
+		})
+		cutAll(t, src, finder, testSpec, Options{})
+		return looked
+	}
+	want := []byte{8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96}
+	for _, off := range []time.Duration{0, TickSlack, time.Millisecond, -time.Millisecond, -TickSlack} {
+		if got := looks(off); !slices.Equal(got, want) {
+			t.Errorf("%v off: looked at %v, want %v", off, got, want)
+		}
+	}
+	if got := looks(TickSlack + 1); got[0] != 7 {
+		t.Errorf("a picture that follows its tick by more than the slack was looked at: %v", got)
 	}
 }
 

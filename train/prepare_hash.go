@@ -21,7 +21,7 @@ import (
 
 // cutVersion counts the changes of what cutting gives for the same clip; raising it makes every cache stale. Raise it with any
 // change to the cropping, the face finder, the windows, or the layout of the cache.
-const cutVersion = 2
+const cutVersion = 3
 
 // ErrChanged is why a clip is skipped whose file was written to while it was read.
 var ErrChanged = errors.New("the file changes while it is read")

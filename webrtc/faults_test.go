@@ -64,7 +64,8 @@ func TestBadNetworks(t *testing.T) {
 		latency       time.Duration // 95 %
 	}{
 		{"5 % loss", 5, 0, .9, .8, 400 * time.Millisecond},
-		{"20 % loss", 20, 0, .7, .1, 800 * time.Millisecond},
+		// What is lost is not sent again, so 48 of 60 are to be expected, with a standard deviation of 3.
+		{"20 % loss", 20, 0, .6, .1, 800 * time.Millisecond},
 		{"200 ms jitter", 0, 200 * time.Millisecond, .9, .8, 600 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

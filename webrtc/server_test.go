@@ -110,7 +110,7 @@ func TestAsAFile(t *testing.T) {
 				compare(a.Gender, b.Gender)
 			}
 			t.Logf("%d windows; probabilities differ by %.4f at most, %.4f in the mean; %d other labels", len(got), worst, sum/float64(n), others)
-			// The pictures' times are some ms from the file's, so that another one may be at a tick of the face clock.
+			// The pictures' times are some ms from the file's, which TickSlack forgives, and now and then more, so that another one is at a tick.
 			// docs/whip.md states these bounds.
 			if worst > 0.15 || sum/float64(n) > 0.02 || others > 1 {
 				t.Errorf("probabilities differ by %.3f at most, %.3f in the mean; %d labels are others", worst, sum/float64(n), others)
