@@ -66,57 +66,71 @@ func TestAsAFile(t *testing.T) {
 			}
 			clip := load(t, path)
 			want := analysed(t, path)
-			_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions()})
-			s := dial(t, client.Options{URL: url + "/whip", Codecs: clip.Codecs(), Channel: tt.channel, Trickle: tt.trickle})
-			if err := s.Publish(t.Context(), clip, client.PublishOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(500 * time.Millisecond)
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			defer cancel()
-			if err := s.Close(ctx); err != nil {
-				t.Error(err)
-			}
-			events := all(t, s)
-			if len(events) < 3 || events[0].Start == nil || events[len(events)-1].End == nil {
-				t.Fatalf("%d events", len(events))
-			}
-			end := events[len(events)-1].End
-			got := events[1 : len(events)-1]
-			if len(got) < len(want)-2 || len(got) > len(want)+1 || end.Dropped.Windows > 0 {
-				t.Errorf("%d windows, %d of the file; %+v", len(got), len(want), end.Dropped)
-			}
-			var worst, sum float64
-			n, others := 0, 0
-			compare := func(a, b *pipeline.Scores) {
-				for j, c := range a.P {
-					d := math.Abs(c.P - b.P[j].P)
-					worst, sum, n = max(worst, d), sum+d, n+1
+			// A machine that is busy for a moment brings a picture later than TickSlack forgives, so that another one is at a tick.
+			const attempts = 3
+			for attempt := 1; ; attempt++ {
+				worst, others := asAFile(t, clip, want, tt.channel, tt.trickle)
+				// docs/whip.md states these bounds.
+				if worst <= 0.01 && others == 0 {
+					return
 				}
-				if a.Label != b.Label {
-					others++
+				if attempt == attempts {
+					t.Fatalf("probabilities differ by up to %.3f; %d labels are others, in the last of %d attempts", worst, others, attempts)
 				}
-			}
-			for i := range min(len(got), len(want)) {
-				a, b := got[i].Window, want[i]
-				if a.Latency == nil {
-					t.Fatal("a window without its latency")
-				}
-				if a.Audio != b.Audio || a.Video != b.Video || a.Emotion == nil || a.Frame == nil || a.Frame.W != 640 {
-					t.Errorf("window %d: %+v, of the file %+v", i, a, b)
-					continue
-				}
-				compare(a.Emotion, b.Emotion)
-				compare(a.Gender, b.Gender)
-			}
-			t.Logf("%d windows; probabilities differ by %.4f at most, %.4f in the mean; %d other labels", len(got), worst, sum/float64(n), others)
-			// The pictures' times are some ms from the file's, which TickSlack forgives, and now and then more, so that another one is at a tick.
-			// docs/whip.md states these bounds.
-			if worst > 0.15 || sum/float64(n) > 0.02 || others > 1 {
-				t.Errorf("probabilities differ by %.3f at most, %.3f in the mean; %d labels are others", worst, sum/float64(n), others)
 			}
 		})
 	}
+}
+
+// asAFile sends a clip to a server and tells by how much the probabilities differ at most from those of the windows wanted, and how many
+// labels are others.
+func asAFile(t *testing.T, clip *client.Clip, want []*pipeline.WindowEvent, channel client.Channel, trickle bool) (worst float64, others int) {
+	t.Helper()
+	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions()})
+	s := dial(t, client.Options{URL: url + "/whip", Codecs: clip.Codecs(), Channel: channel, Trickle: trickle})
+	if err := s.Publish(t.Context(), clip, client.PublishOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	events := all(t, s)
+	if len(events) < 3 || events[0].Start == nil || events[len(events)-1].End == nil {
+		t.Fatalf("%d events", len(events))
+	}
+	end := events[len(events)-1].End
+	got := events[1 : len(events)-1]
+	if len(got) < len(want)-2 || len(got) > len(want)+1 || end.Dropped.Windows > 0 {
+		t.Errorf("%d windows, %d of the file; %+v", len(got), len(want), end.Dropped)
+	}
+	var sum float64
+	n := 0
+	compare := func(a, b *pipeline.Scores) {
+		for j, c := range a.P {
+			d := math.Abs(c.P - b.P[j].P)
+			worst, sum, n = max(worst, d), sum+d, n+1
+		}
+		if a.Label != b.Label {
+			others++
+		}
+	}
+	for i := range min(len(got), len(want)) {
+		a, b := got[i].Window, want[i]
+		if a.Latency == nil {
+			t.Fatal("a window without its latency")
+		}
+		if a.Audio != b.Audio || a.Video != b.Video || a.Emotion == nil || a.Frame == nil || a.Frame.W != 640 {
+			t.Errorf("window %d: %+v, of the file %+v", i, a, b)
+			continue
+		}
+		compare(a.Emotion, b.Emotion)
+		compare(a.Gender, b.Gender)
+	}
+	t.Logf("%d windows; probabilities differ by %.4f at most, %.4f in the mean; %d other labels", len(got), worst, sum/float64(n), others)
+	return worst, others
 }
 
 // Start, windows and end come by server-sent events too, and the CSV when all is over; then it can be erased.

@@ -33,6 +33,10 @@ const (
 	maxLag = 500 * time.Millisecond
 	// askAgain is the least time between two requests for a key frame.
 	askAgain = 500 * time.Millisecond
+	// opusDelay is by how much libopus, which browsers use as well, gives sound later than it was fed it: what a file
+	// calls pre-skip (RFC 7845 section 4.2), and RTP does not tell. Without it sound would be late against the pictures.
+	opusDelay        = 6500 * time.Microsecond
+	opusDelaySamples = int(opusDelay * capture.SampleRate / time.Second)
 	// rateTime is over what the bitrate is measured.
 	rateTime = 5 * time.Second
 )
@@ -285,9 +289,18 @@ func (t *Track) sound(p packet, gap bool) error {
 	}
 	n := 0
 	for _, m := range media {
-		if m.Samples != nil {
-			n += len(m.Samples.Data)
-			t.o.Feed.Put(capture.Media{Samples: &capture.Samples{Time: m.Samples.Time, Data: m.Samples.Data, Arrived: p.arrived}})
+		if m.Samples == nil {
+			continue
+		}
+		s := &capture.Samples{Time: m.Samples.Time - opusDelay, Data: m.Samples.Data, Arrived: p.arrived}
+		if !t.hearing && n < opusDelaySamples { // was never heard: it is what the encoder began with
+			cut := min(opusDelaySamples-n, len(s.Data))
+			s.Time += time.Duration(cut) * time.Second / capture.SampleRate
+			s.Data = s.Data[cut:]
+		}
+		n += len(m.Samples.Data)
+		if len(s.Data) > 0 {
+			t.o.Feed.Put(capture.Media{Samples: s})
 		}
 	}
 	t.hearing, t.heard = true, p.Timestamp+uint32(int64(n)*int64(t.o.ClockRate)/capture.SampleRate)

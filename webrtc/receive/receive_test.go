@@ -379,6 +379,51 @@ func TestBounds(t *testing.T) {
 	done()
 }
 
+// What the encoder began with is left out, as a player of the file does: the pattern's first mark is heard when it was made.
+func TestSoundIsNotLate(t *testing.T) {
+	pattern := small
+	pattern.Duration = time.Second
+	onset := func(runs []*capture.Samples) time.Duration {
+		for _, s := range runs {
+			for i, v := range s.Data {
+				if v > 0.1 || v < -0.1 {
+					return s.Time + time.Duration(i)*time.Second/capture.SampleRate
+				}
+			}
+		}
+		t.Fatal("only silence")
+		return 0
+	}
+	src := capture.NewPattern(pattern)
+	defer src.Close()
+	var made []*capture.Samples
+	for {
+		m, err := src.Read(t.Context())
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Samples != nil {
+			made = append(made, m.Samples)
+		}
+	}
+	ps := encode(t, "a.webm", pattern)
+	feed := capture.NewFeed(capture.Info{})
+	_, done := collect(t, feed)
+	if _, err := play(t, options(av.Opus, feed, receive.NewClock()), packetize(av.Opus, ps[av.Opus], 9, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	got := done()
+	if d := onset(got.sound) - onset(made); d.Abs() > time.Millisecond {
+		t.Errorf("sound is %v late", d)
+	}
+	if got.sound[0].Time.Abs() > time.Microsecond {
+		t.Errorf("the first sound is at %v", got.sound[0].Time)
+	}
+}
+
 // Sound and picture that take unequally long to come are in step again soon after the sender's reports, without a
 // jump; without reports the difference stays.
 func TestReportsBringTracksInStep(t *testing.T) {
