@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomlx/compute/dtypes"
 	"golang.org/x/sys/unix"
 
 	"tandem/infer"
@@ -349,6 +351,34 @@ func interrupt(t *testing.T, o *Options, data *Prepared, step int) {
 		t.Fatalf("interrupted run ended with %v", err)
 	}
 	o.Resume, o.Progress = true, func(Progress) {}
+}
+
+// What was learned before a run diverged is kept: the last good checkpoint can be resumed, and begun with.
+func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
+	o.CheckpointSteps = 2
+	// The second epoch's steps are lost.
+	o.Recipe.Schedule, o.Recipe.DecayEpochs, o.Recipe.DecayFactor = "step", 1, 1e30
+	_, err := o.train(t.Context(), data)
+	if !errors.Is(err, errDiverged) || !strings.Contains(err.Error(), "epoch 2") {
+		t.Fatalf("got %v, want errDiverged in epoch 2", err)
+	}
+	t.Log(err)
+	last, err := checkpoints{dir: filepath.Join(o.Run, "checkpoints")}.last(func(err error) { t.Error(err) })
+	if err != nil || last == nil || last.State.Step != 6 || last.State.Epoch != 1 {
+		t.Fatalf("last checkpoint after it diverged: %v, want that of the first epoch's end", err)
+	}
+	for _, v := range last.vars {
+		if v.shape.DType != dtypes.Float32 {
+			continue
+		}
+		for _, x := range floatsOf(v.data) {
+			if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+				t.Fatalf("%s has %v in the checkpoint", v.path, x)
+			}
+		}
+	}
 }
 
 // An interruption while the network is judged costs neither the epoch nor its row in the log.
