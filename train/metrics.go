@@ -19,6 +19,9 @@ type Scores struct {
 	// ECE, the expected calibration error (Naeini et al. 2015), is the mean distance between confidence and
 	// accuracy over CalibrationBins bins of confidence of equal width, weighted by their items.
 	ECE float64 `json:"ece"`
+	// ECEByChance is the ECE to be expected of a model whose confidences are the truth, from as many items with the same
+	// confidences. An ECE near it tells of no error in calibration: these items are too few to tell.
+	ECEByChance float64 `json:"ece_by_chance"`
 	// NLLBefore and ECEBefore are NLL and ECE before temperature scaling, nil where they are not known.
 	NLLBefore *float64 `json:"nll_before,omitempty"`
 	ECEBefore *float64 `json:"ece_before,omitempty"`
@@ -81,7 +84,27 @@ func newScores(classes int) Scores {
 }
 
 // count makes the scores those of the verdicts.
-func (s *Scores) count(out []verdict) { s.recount(out, nil, nil) }
+func (s *Scores) count(out []verdict) {
+	s.recount(out, nil, nil)
+	s.ECEByChance = 0
+	for _, b := range s.Bins {
+		if b.N > 0 {
+			s.ECEByChance += binomialDeviation(b.N, min(b.Confidence, 1)) / float64(s.N)
+		}
+	}
+}
+
+// binomialDeviation is E|X - np| of X from n trials of probability p: 2v C(n, v) p^v (1-p)^(n-v+1), where v = floor(np) + 1
+// (de Moivre; Diaconis and Zabell 1991, Closed form summation for classical distributions).
+func binomialDeviation(n int, p float64) float64 {
+	v := math.Floor(float64(n)*p) + 1
+	if p <= 0 || v > float64(n) { // p is 1: X is n
+		return 0
+	}
+	logGamma := func(x float64) float64 { y, _ := math.Lgamma(x); return y }
+	m := float64(n)
+	return 2 * v * math.Exp(logGamma(m+1)-logGamma(v+1)-logGamma(m-v+1)+v*math.Log(p)+(m-v+1)*math.Log1p(-p))
+}
 
 // recount makes the scores those of a resample of the verdicts, each taken as often as times says. whole is the confusion matrix of all
 // of them: F1 leaves out a class that occurs there and was not drawn, as UAR does.

@@ -44,6 +44,39 @@ func TestScoreByHand(t *testing.T) {
 	}
 }
 
+// A calibrated model's ECE is what ECEByChance expects, which falls as the items grow in number.
+func TestECEByChance(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	before := 1.0
+	for _, n := range []int{1, 20, 240, 5000} {
+		var sum, expected float64
+		const rounds = 400
+		for range rounds {
+			p, truth := make([][]float64, n), make([]int, n)
+			for i := range p {
+				c := 0.5 + rng.Float64()/2
+				p[i] = []float64{c, 1 - c}
+				if rng.Float64() >= c {
+					truth[i] = 1
+				}
+			}
+			s := Score(p, truth, 2)
+			sum, expected = sum+s.ECE, expected+s.ECEByChance
+		}
+		sum, expected = sum/rounds, expected/rounds
+		if math.Abs(sum-expected) > 0.05*expected || expected >= before {
+			t.Errorf("%d items: ECE %.4f in the mean, expected %.4f", n, sum, expected)
+		}
+		before = expected
+	}
+	if s := Score([][]float64{{1, 0}, {1, 0}}, []int{0, 0}, 2); s.ECEByChance != 0 {
+		t.Errorf("certain: %v", s.ECEByChance)
+	}
+	if s := Score(nil, nil, 2); s.ECEByChance != 0 {
+		t.Errorf("nothing: %v", s.ECEByChance)
+	}
+}
+
 func TestECEWithinABin(t *testing.T) {
 	// Four items of confidence 0.8, in one bin; three right: |0.8 - 0.75|.
 	p := [][]float64{{.8, .2}, {.8, .2}, {.2, .8}, {.8, .2}}
