@@ -10,8 +10,8 @@ trap 'rm -f "$raw"' EXIT
 failed=0
 run() { go test ${TAGS:+-tags "$TAGS"} -timeout 20m -run '^$' "$@" ./... | tee -a "$raw" || failed=1; }
 # What does not depend on the run is measured within half a second each; the rest counts its own rounds.
-# What training takes as its batch and data grow is bench-train.sh's.
-run -bench . -skip '^BenchmarkTraining$' -benchtime 0.5s "$@"
+# What training takes is bench-train.sh's.
+run -bench . -skip '^Benchmark(Training|StepBesidePyTorch|Prepare|Weightings)$' -benchtime 0.5s "$@"
 
 commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
 awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | sort -u | paste -sd,)" \
@@ -65,14 +65,5 @@ awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/
 		line("memory in the second quarter of the long run", l, "long-early-MB", "MB", 1)
 		line("memory in its last quarter", l, "long-late-MB", "MB", 1, "target: flat")
 		line("times faster than real time, long", l, "long-x-realtime", "x", 1)
-		t = "StepBesidePyTorch"
-		head("(d) one training step of the default recipe, wall clock; medians of turns")
-		if ((t, "tandem-ms/step") in value) line("tandem, all cores", t, "tandem-ms/step", "ms", 1)
-		else line("tandem, all cores", "Step", "ns/op", "ms", 1e-6)
-		line("PyTorch, all cores", t, "torch-all-cores-ms/step", "ms", 1)
-		line("PyTorch, one thread", t, "torch-one-thread-ms/step", "ms", 1)
-		line("tandem / the better of PyTorch", t, "tandem/torch", "x", 1, "target: at most 1.2")
-		if (!((t, "tandem/torch") in value))
-			print "  For the comparison install PyTorch: apt-get install --no-install-recommends python3-torch (over 400 MB)"
 	}' "$raw"
 ((failed == 0)) || { echo "bench: a benchmark failed, see above" >&2; exit 1; }
