@@ -40,6 +40,24 @@ func TestMain(m *testing.M) {
 
 var testData string
 
+// needTraining skips a test that trains a network where that takes too long or can't be done, and returns where ONNX Runtime is.
+func needTraining(t *testing.T, programs ...string) (runtime string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("skipped with -short: it trains a network")
+	}
+	runtime, err := infer.FindRuntime()
+	if err != nil {
+		t.Skip("skipped: ", err)
+	}
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("skipped: ", err)
+		}
+	}
+	return runtime
+}
+
 // testModel writes a small model that keeps the contract. Tests that need to run it are skipped without ONNX Runtime.
 func testModel(t *testing.T) string {
 	t.Helper()

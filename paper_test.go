@@ -8,21 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"tandem/infer"
 	"tandem/pipeline"
 )
 
 // The paper's network, trained for two steps, is a model that analyze uses, with its own windows and emotions.
 func TestAnalyzeByThePapersNetwork(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped with -short: it trains a network")
-	}
-	if _, err := infer.FindRuntime(); err != nil {
-		t.Skip("skipped: ", err)
-	}
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		t.Skip("skipped: ", err)
-	}
+	needTraining(t, "ffmpeg")
 	dir := t.TempDir()
 	manifest := "video,audio,dataset,speaker,gender,emotion,split\n"
 	for i, emotion := range []string{"neutral", "happy", "sad", "angry"} {

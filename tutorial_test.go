@@ -13,24 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"tandem/infer"
 	"tandem/train"
 )
 
 // The tutorial's commands are run as they stand on the page, one after the other; what they make works, in under two minutes.
 func TestTutorial(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped with -short: it trains a network")
-	}
-	lib, err := infer.FindRuntime()
-	if err != nil {
-		t.Skip("skipped: ", err)
-	}
-	for _, program := range []string{"bash", "ffmpeg"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip("skipped: ", err)
-		}
-	}
+	lib := needTraining(t, "bash", "ffmpeg")
 	page, err := os.ReadFile("docs/tutorial-train.md")
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,26 +16,6 @@ import (
 	"tandem/capture/capturetest"
 	"tandem/infer"
 )
-
-// all reads a source to its end.
-func all(t testing.TB, s capture.Source) (frames []*capture.Frame, sound []*capture.Samples) {
-	t.Helper()
-	defer s.Close()
-	for {
-		m, err := s.Read(t.Context())
-		if err == io.EOF {
-			return frames, sound
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Frame != nil {
-			frames = append(frames, m.Frame)
-		} else {
-			sound = append(sound, m.Samples)
-		}
-	}
-}
 
 // onsets are the times at which flashes and beeps start.
 func onsets(frames []*capture.Frame, sound []*capture.Samples) (flashes, beeps []time.Duration) {
@@ -88,7 +67,7 @@ func TestPatternMarks(t *testing.T) {
 			if info.Live || info.HasVideo == tt.o.NoVideo || info.HasAudio == tt.o.NoAudio || info.Duration != tt.o.Duration {
 				t.Errorf("info %+v", info)
 			}
-			frames, sound := all(t, src)
+			frames, sound := capturetest.ReadAll(t, src)
 			flashes, beeps := onsets(frames, sound)
 			if !tt.o.NoVideo && (len(flashes) != 4 || len(frames) != int(math.Ceil(4.5*info.FPS)) || len(frames[0].Pix) != 3*info.Width*info.Height) {
 				t.Errorf("%d pictures, flashes %v", len(frames), flashes)
@@ -117,7 +96,7 @@ func TestPatternMarks(t *testing.T) {
 func TestPatternDeterministic(t *testing.T) {
 	sum := func() [32]byte {
 		h := sha256.New()
-		frames, sound := all(t, capture.NewPattern(capture.PatternOptions{Width: 160, Height: 120, Faces: 2, Move: true, Duration: time.Second}))
+		frames, sound := capturetest.ReadAll(t, capture.NewPattern(capture.PatternOptions{Width: 160, Height: 120, Faces: 2, Move: true, Duration: time.Second}))
 		for _, f := range frames {
 			h.Write(f.Pix)
 		}
@@ -135,7 +114,7 @@ func TestPatternDeterministic(t *testing.T) {
 
 // The mouth is open when the sound is loud: its darkness and the loudness go together.
 func TestPatternSpeaks(t *testing.T) {
-	frames, sound := all(t, capture.NewPattern(capture.PatternOptions{Duration: 3 * time.Second}))
+	frames, sound := capturetest.ReadAll(t, capture.NewPattern(capture.PatternOptions{Duration: 3 * time.Second}))
 	var wave []float32
 	for _, s := range sound {
 		wave = append(wave, s.Data...)
@@ -188,7 +167,7 @@ func TestPatternFaces(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.o.NoAudio, tt.o.Duration, tt.o.FPS = true, 4*time.Second, 5
-			frames, _ := all(t, capture.NewPattern(tt.o))
+			frames, _ := capturetest.ReadAll(t, capture.NewPattern(tt.o))
 			for _, f := range frames {
 				faces, err := finder.FindFaces(t.Context(), f, 4)
 				if err != nil {
@@ -213,7 +192,7 @@ func TestPatternLive(t *testing.T) {
 	if !src.Info().Live {
 		t.Error("not live")
 	}
-	frames, sound := all(t, src)
+	frames, sound := capturetest.ReadAll(t, src)
 	if took := time.Since(start); took < 1100*time.Millisecond || took > 2*time.Second {
 		t.Errorf("took %v", took)
 	}
@@ -265,7 +244,7 @@ func TestOpen(t *testing.T) {
 		if i.Name != path || i.Live != realtime || !i.HasAudio || !i.HasVideo || i.Width != 160 || i.FPS != 25 {
 			t.Errorf("info %+v", i)
 		}
-		frames, sound := all(t, src)
+		frames, sound := capturetest.ReadAll(t, src)
 		if len(frames)+src.Drops().Frames != 63 || !realtime && src.Drops() != (capture.Drops{}) {
 			t.Errorf("%d pictures, %+v", len(frames), src.Drops())
 		}
@@ -295,7 +274,7 @@ func TestOpenPattern(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if frames, _ := all(t, src); len(frames) != 13 {
+	if frames, _ := capturetest.ReadAll(t, src); len(frames) != 13 {
 		t.Errorf("%d pictures", len(frames))
 	}
 	if src, _ = capture.Open(t.Context(), "pattern:", capture.Options{NoVideo: true}); src.Info().HasVideo || src.Info().Duration != 10*time.Second {

@@ -2,9 +2,7 @@ package train
 
 import (
 	"context"
-	"errors"
 	"image"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -41,25 +39,15 @@ func readAll(t *testing.T, c Clip) (frames []*capture.Frame, sound []float32) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
-	for {
-		m, err := src.Read(t.Context())
-		if errors.Is(err, io.EOF) {
-			return frames, sound
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Frame != nil {
-			frames = append(frames, m.Frame)
-			continue
-		}
-		at := samplesIn(m.Samples.Time)
+	frames, runs := capturetest.ReadAll(t, src)
+	for _, r := range runs {
+		at := samplesIn(r.Time)
 		if at != len(sound) {
 			t.Fatalf("sound goes on at sample %d instead of %d", at, len(sound))
 		}
-		sound = append(sound, m.Samples.Data...)
+		sound = append(sound, r.Data...)
 	}
+	return frames, sound
 }
 
 // TestPartOfAVideo: a part is what the whole has between its times.

@@ -1,6 +1,6 @@
 // Package capturetest gives tests a camera and a microphone on machines that have none: a FIFO of raw video that
-// capture.OpenCamera opens by its path, and a private PulseAudio whose virtual microphone is the system's default. It also writes
-// the test pattern to media files.
+// capture.OpenCamera opens by its path, and a private PulseAudio whose virtual microphone is the system's default. It also reads
+// sources to their end, and writes the test pattern to media files.
 package capturetest
 
 import (

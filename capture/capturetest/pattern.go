@@ -9,6 +9,26 @@ import (
 	"tandem/capture/av"
 )
 
+// ReadAll reads a source to its end, and closes it.
+func ReadAll(t testing.TB, src capture.Source) (frames []*capture.Frame, sound []*capture.Samples) {
+	t.Helper()
+	defer src.Close()
+	for {
+		m, err := src.Read(t.Context())
+		if errors.Is(err, io.EOF) {
+			return frames, sound
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Frame != nil {
+			frames = append(frames, m.Frame)
+		} else {
+			sound = append(sound, m.Samples)
+		}
+	}
+}
+
 // WritePattern writes the test pattern to a media file, with the codecs of o; the sizes, the rate of pictures and whether there is
 // sound are the pattern's.
 func WritePattern(t testing.TB, path string, p capture.PatternOptions, o av.WriterOptions) {

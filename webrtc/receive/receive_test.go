@@ -394,21 +394,7 @@ func TestSoundIsNotLate(t *testing.T) {
 		t.Fatal("only silence")
 		return 0
 	}
-	src := capture.NewPattern(pattern)
-	defer src.Close()
-	var made []*capture.Samples
-	for {
-		m, err := src.Read(t.Context())
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Samples != nil {
-			made = append(made, m.Samples)
-		}
-	}
+	_, made := capturetest.ReadAll(t, capture.NewPattern(pattern))
 	ps := encode(t, "a.webm", pattern)
 	feed := capture.NewFeed(capture.Info{})
 	_, done := collect(t, feed)
