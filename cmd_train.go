@@ -43,7 +43,7 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 	} else if o.arch == train.KindPaper {
 		recipe = train.PaperRecipe()
 	}
-	if o.init != "" && (o.arch != "" || o.width != 0) {
+	if len(o.init) > 0 && (o.arch != "" || o.width != 0) {
 		return badUsage("--init brings the network: leave out --arch and --width")
 	}
 	if err := o.chooseArch(&recipe.Arch); err != nil {
@@ -114,8 +114,14 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 
 // fineTune reads --init and sets what it, --emotions, --genders and --freeze say of the recipe.
 func (o *options) fineTune(recipe *train.Recipe) (begin *train.Init, err error) {
-	if o.init != "" {
-		if begin, err = readInit(o.init); err != nil {
+	if len(o.init) > 0 {
+		networks := make([]*train.Init, len(o.init))
+		for i, name := range o.init {
+			if networks[i], err = readInit(name); err != nil {
+				return nil, err
+			}
+		}
+		if begin, err = train.Join(networks...); err != nil {
 			return nil, err
 		}
 		recipe.Arch = begin.Sizes() // the recipe's sizes are of new networks

@@ -75,7 +75,7 @@ type options struct {
 	seed              uint64
 	run               string
 	resume            bool
-	init              string
+	init              []string
 	emotions, genders string
 	freeze            string
 	backend           string
@@ -204,7 +204,7 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&o.seed, "seed", 0, "seed `N` of all that is random (default: the recipe's)")
 	f.StringVar(&o.run, "run", "", "`DIR` for the run's log and checkpoints (default: beside the model, NAME.run)")
 	f.BoolVar(&o.resume, "resume", false, "go on where the run in --run stopped, by its recipe unless --recipe is given")
-	f.StringVar(&o.init, "init", "", "begin with the network of a `MODEL` (ONNX), of a run's folder or checkpoint, or of default, the embedded model")
+	f.StringArrayVar(&o.init, "init", nil, "begin with the network of a `MODEL` (ONNX), of a run's folder or checkpoint, or of default, the embedded model; repeatable: with several side by side")
 	o.labelFlags(f, "those of --init, else the recipe's")
 	f.StringVar(&o.freeze, "freeze", "", "`PARTS` that keep their parameters, separated by commas: "+strings.Join(train.Parts, ", "))
 	f.StringVar(&o.backend, "backend", train.DefaultBackend, "`WHAT` computes: onnx (ONNX Runtime), go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs; its plugin is yours to install)")

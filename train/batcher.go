@@ -390,13 +390,16 @@ func dropLayers(a Arch) []dropLayer {
 		return []dropLayer{{"fuse", a.scaled(paperHidden, 8), func(b *batch, a Arch) int { return len(b.pick) }}}
 	}
 	side := a.Spec.CropSize / 16
-	return []dropLayer{
-		{"face", side * side * a.FaceWidths[3], func(b *batch, a Arch) int { return b.faces(a.Spec) }},
-		{"fuse", a.FuseDim, func(b *batch, a Arch) int { return len(b.pick) }},
-		{"sound", a.MelBands / 8 * a.SoundWidths[2], func(b *batch, a Arch) int {
+	var layers []dropLayer
+	for k := range a.FaceNets {
+		layers = append(layers, dropLayer{faceNet(k), side * side * a.FaceWidths[3], func(b *batch, a Arch) int { return b.faces(a.Spec) }})
+	}
+	return append(layers,
+		dropLayer{"fuse", a.FuseDim, func(b *batch, a Arch) int { return len(b.pick) }},
+		dropLayer{"sound", a.MelBands / 8 * a.SoundWidths[2], func(b *batch, a Arch) int {
 			return b.voices(a.Spec) * (a.Spec.AudioSamples() / soundHop / 8)
 		}},
-	}
+	)
 }
 
 func (b *batch) faces(s pipeline.Spec) int {

@@ -180,13 +180,13 @@ func BenchmarkEncode(b *testing.B) {
 	b.Run("face", func(b *testing.B) {
 		o := newOnnxOps(weights)
 		dims := []int{s.CropSize, s.CropSize, s.Channels}
-		out := faceEncoder(o, n.arch, onnxValue{name: "in", dims: append([]int{-1}, dims...)})
+		out := faceEncoders(o, n.arch, onnxValue{name: "in", dims: append([]int{-1}, dims...)})
 		crop, err := ort.NewTensor(ort.NewShape(1, int64(dims[0]), int64(dims[1]), int64(dims[2])), textured(s.CropSize, s.Channels))
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer crop.Destroy()
-		runEncoder(b, o, out, onnx.TensorProto_UINT8, dims, n.arch.FaceDim, crop)
+		runEncoder(b, o, out, onnx.TensorProto_UINT8, dims, n.arch.faceFeatures(), crop)
 	})
 	b.Run("sound", func(b *testing.B) {
 		o := newOnnxOps(weights)

@@ -23,7 +23,10 @@ func partOf(name string) string {
 	case pieces[0] == "fuse" || pieces[0] == "lstm":
 		return "fusion"
 	}
-	return pieces[0] // face or sound
+	if strings.HasPrefix(pieces[0], "face") {
+		return "face" // any of them
+	}
+	return pieces[0] // sound
 }
 
 // checkFreeze refuses parts that there are not, and to freeze them all.

@@ -151,7 +151,7 @@ func gradientArch() Arch {
 	a.Spec.CropSize, a.Spec.VideoFrames = 16, 3
 	a.Spec.Window = 32 * soundHop * 1e9 / 16000
 	a.FaceWidths, a.SoundWidths = []int{3, 4, 5, 4}, []int{3, 4, 4}
-	a.FaceDim, a.SoundDim, a.FuseDim, a.MelBands = 6, 5, 6, 8
+	a.FaceDim, a.FaceNets, a.SoundDim, a.FuseDim, a.MelBands = 3, 2, 5, 6, 8
 	return a
 }
 
@@ -160,7 +160,7 @@ func TestGradientsOfEncodersAndFusion(t *testing.T) {
 	n := a.Spec.AudioSamples()
 	t.Run("face", func(t *testing.T) {
 		checkGradients(t, func(o *graphOps, in []*graph.Node) *graph.Node {
-			return score(faceEncoder(ops[*graph.Node](o), a, graph.MulScalar(graph.AddScalar(in[0], 1.5), 80)))
+			return score(faceEncoders(ops[*graph.Node](o), a, graph.MulScalar(graph.AddScalar(in[0], 1.5), 80)))
 		}, wave(2, 16, 16, 1))
 	})
 	t.Run("sound", func(t *testing.T) {
@@ -174,6 +174,6 @@ func TestGradientsOfEncodersAndFusion(t *testing.T) {
 			audioMask := o.constant([]float32{1, 0, 1, 1}, 4, 1)
 			e, g := fuse(ops[*graph.Node](o), a, in[0], videoMask, in[1], audioMask)
 			return graph.Add(score(e), score(g))
-		}, wave(4, 3, a.FaceDim), wave(4, a.SoundDim))
+		}, wave(4, 3, a.faceFeatures()), wave(4, a.SoundDim))
 	})
 }

@@ -111,6 +111,7 @@ func (in *Init) fromCheckpoint(b []byte) error {
 	}
 	in.Arch, in.Labels, in.params = n.Arch, n.Labels, weights{}
 	in.Arch.Spec, in.Arch.Emotions, in.Arch.Genders = n.Spec, len(n.Labels.Emotions), len(n.Labels.Genders)
+	in.Arch.FaceNets = max(1, in.Arch.FaceNets) // older checkpoints don't name it
 	averages := map[string]variable{}
 	for _, v := range c.vars {
 		if name, ok := strings.CutPrefix(v.path, "/"+emaScope+"/net."); ok {
@@ -219,6 +220,8 @@ func archOf(params, folded weights) (a Arch, err error) {
 	for i := range 3 {
 		a.SoundWidths = append(a.SoundWidths, last(folded, fmt.Sprintf("sound/%d", i), 0))
 	}
+	for a.FaceNets = 1; folded[faceNet(a.FaceNets)+"/0"].dims != nil; a.FaceNets++ {
+	}
 	a.FaceDim, a.SoundDim = last(params, "face/out/w", 1), last(params, "sound/out/w", 1)
 	a.FuseDim, a.MelBands = last(params, "fuse/w", 1), last(params, "sound/mel", 1)
 	return a, err
@@ -237,7 +240,7 @@ func layoutOf(a Arch) *layout {
 	l := &layout{onnxOps: newOnnxOps(nil), inits: map[string]initializer{}, shapes: map[string][]int{}, scales: map[string]float64{}}
 	s := a.Spec
 	in := func(dims ...int) onnxValue { return onnxValue{dims: append([]int{-1}, dims...)} }
-	faces := l.reshape(faceEncoder[onnxValue](l, a, in(s.CropSize, s.CropSize, s.Channels)), -1, s.VideoFrames, a.FaceDim)
+	faces := l.reshape(faceEncoders[onnxValue](l, a, in(s.CropSize, s.CropSize, s.Channels)), -1, s.VideoFrames, a.faceFeatures())
 	fuse[onnxValue](l, a, faces, in(s.VideoFrames), soundEncoder[onnxValue](l, a, in(s.AudioSamples())), in(1))
 	return l
 }

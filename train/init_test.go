@@ -314,3 +314,184 @@ func FuzzReadInit(f *testing.F) {
 		}
 	})
 }
+
+// otherFaces is a model as freshModel makes them, with the sound encoder of in and all else of another seed.
+func otherFaces(t *testing.T, in *Init, seed uint64) []byte {
+	t.Helper()
+	l := layoutOf(in.Arch)
+	w := weights{}
+	for _, name := range l.names {
+		if w[name] = in.params[name]; partOf(name) != "sound" {
+			w[name] = weight{l.shapes[name], l.inits[name].values(name, seed, l.shapes[name])}
+			for i := range w[name].data { // heads and biases too are to say something
+				w[name].data[i] += float32(math.Sin(float64(uint64(i)*seed))) * 0.05
+			}
+		}
+	}
+	o := Options{Version: "test"}
+	b, err := export(in.Arch, w, o.contract(nil, in.Labels, softmaxWeighting{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func mustInit(t *testing.T, name string, model []byte) *Init {
+	t.Helper()
+	in, err := ReadInit(name, model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// TestJoinedNetworksAnswerAsTheirMean: the logits of a still, of a voice, and of both are the means of the members', each counting by
+// its face encoders, also when one of them is a joined network itself.
+func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
+	needBackend(t)
+	a := mustInit(t, "a", freshModel(t, tinyRecipe().Arch, testLabels))
+	b := mustInit(t, "b", otherFaces(t, a, 7))
+	c := mustInit(t, "c", otherFaces(t, a, 8))
+	ab, err := Join(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ab.Arch.FaceNets != 2 || ab.Arch.FuseDim != 2*a.Arch.FuseDim || ab.Name != "a + b" {
+		t.Errorf("joined: %d face encoders, fuse_dim %d, name %q", ab.Arch.FaceNets, ab.Arch.FuseDim, ab.Name)
+	}
+	two := again(t, ab, testLabels)
+	joined := mustInit(t, "two", two) // through a file, whose tensors tell the number of face encoders
+	three, err := Join(joined, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := DefaultSpec
+	var ws []*pipeline.Window
+	for k, present := range [][2]bool{{true, true}, {true, false}, {false, true}} {
+		w := &pipeline.Window{
+			Audio: make([]float32, spec.AudioSamples()), Video: make([]byte, spec.VideoFrames*spec.CropSize*spec.CropSize),
+			AudioPresent: present[0], VideoMask: make([]bool, spec.VideoFrames),
+		}
+		for i := range w.Audio {
+			w.Audio[i] = float32(math.Sin(float64(i) * (0.05 + 0.01*float64(k))))
+		}
+		crop := textured(spec.CropSize, 1)
+		for i := range w.VideoMask {
+			w.VideoMask[i] = present[1]
+			copy(w.Video[i*len(crop):], crop)
+		}
+		ws = append(ws, w)
+	}
+	logits := func(model []byte) (all [][]float64) {
+		rec, err := infer.NewRecognizer(withoutTemperatures(t, model), infer.Options{Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rec.Close()
+		out, err := rec.Recognize(t.Context(), ws)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range out {
+			for _, task := range [][]float32{p.Emotion, p.Gender} { // up to a constant a task
+				var row []float64
+				for _, v := range task {
+					row = append(row, math.Log(float64(v))-math.Log(float64(task[0])))
+				}
+				all = append(all, row)
+			}
+		}
+		return all
+	}
+	la, lb, lc := logits(again(t, a, testLabels)), logits(again(t, b, testLabels)), logits(again(t, c, testLabels))
+	l2, l3 := logits(two), logits(again(t, three, testLabels))
+	apart := 0.0
+	for i := range la {
+		for k := range la[i] {
+			near64(t, "two", l2[i][k], (la[i][k]+lb[i][k])/2, 1e-4)
+			near64(t, "three", l3[i][k], (la[i][k]+lb[i][k]+lc[i][k])/3, 1e-4)
+			apart = max(apart, math.Abs(la[i][k]-lb[i][k]))
+		}
+	}
+	if apart < 0.01 {
+		t.Errorf("the members differ by %g only: the test says nothing", apart)
+	}
+}
+
+// TestTrainingGoesOnFromJoinedNetworks: one is trained from the other with the sound frozen, then both are joined and what follows the
+// encoders is fitted.
+func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
+	needBackend(t)
+	run := func(in *Init, freeze ...string) (Options, *Init) {
+		t.Helper()
+		o, data := quickRun(t.TempDir())
+		o.Init, o.Recipe.Freeze = in, freeze
+		if in != nil {
+			o.Recipe.Arch = in.Sizes()
+			o.Recipe.Seed = 2
+		}
+		if _, err := o.train(t.Context(), data); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(o.Out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o, mustInit(t, filepath.Base(o.Out), b)
+	}
+	_, one := run(nil)
+	_, two := run(one, "sound")
+	both, err := Join(one, two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, fitted := run(both, "sound", "face")
+	if fitted.Arch.FaceNets != 2 {
+		t.Fatalf("%d face encoders, want 2", fitted.Arch.FaceNets)
+	}
+	if a, err := o.readAbout(); err != nil || a.Init == nil || a.Init.Name != "m.onnx + m.onnx" || a.Init.SHA256 != one.SHA256+" + "+two.SHA256 {
+		t.Errorf("run.json does not tell what it began with: %+v, %v", a.Init, err)
+	}
+	moved := map[string]int{}
+	for _, name := range layoutOf(fitted.Arch).names {
+		// Convolutions go through the file, which costs them some rounding.
+		d := worst(fitted.params[name].data, both.params[name].data)
+		if part := partOf(name); d > 1e-5 {
+			moved[part]++
+		}
+	}
+	if moved["face"]+moved["sound"] > 0 || moved["temporal"] == 0 || moved["fusion"] == 0 || moved["emotion"] == 0 {
+		t.Errorf("parameters that changed, by part: %v; want none of face and sound, which are frozen, and some of the others", moved)
+	}
+	twins := both.params["face/0/w"].data
+	if worst(twins, both.params["face2/0/w"].data) < 1e-4 {
+		t.Error("both face encoders are the same")
+	}
+}
+
+func TestJoinRefusesNetworksThatDontFit(t *testing.T) {
+	a := mustInit(t, "a", freshModel(t, tinyRecipe().Arch, testLabels))
+	wide := tinyRecipe().Arch
+	wide.FaceWidths = []int{8, 12, 16, 24}
+	deaf := mustInit(t, "other sound", otherFaces(t, a, 7))
+	deaf.params["sound/out/w"] = weight{deaf.params["sound/out/w"].dims, slices.Clone(deaf.params["sound/out/w"].data)}
+	deaf.params["sound/out/w"].data[3] += 1
+	many := make([]*Init, maxFaceNets+1)
+	for i := range many {
+		many[i] = a
+	}
+	for says, ins := range map[string][]*Init{
+		"sizes":                    {a, mustInit(t, "wide", freshModel(t, wide, testLabels))},
+		"labels":                   {a, mustInit(t, "labels", freshModel(t, tinyRecipe().Arch, pipeline.Labels{Emotions: []string{"bored", "sad"}, Genders: testLabels.Genders}))},
+		"--freeze sound":           {a, deaf},
+		"face_nets 9: want 1 to 8": many,
+		"none is given":            nil,
+	} {
+		if _, err := Join(ins...); !errors.Is(err, ErrInit) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want ErrInit that says %q", err, says)
+		}
+	}
+	if one, err := Join(a); one != a || err != nil {
+		t.Errorf("one network alone: %v, %v", one, err)
+	}
+}

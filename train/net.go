@@ -16,7 +16,8 @@ type Arch struct {
 	Width       float64       `json:"width"`        // KindPaper: share of the published network's channels
 	Senses      string        `json:"-"`            // KindPaper: multi, audio or video
 	FaceWidths  []int         `json:"face_widths"`  // channels of the face encoder's stages
-	FaceDim     int           `json:"face_dim"`     // features of one face crop
+	FaceDim     int           `json:"face_dim"`     // features that one face encoder gives of a crop
+	FaceNets    int           `json:"face_nets"`    // face encoders side by side; more than 1 are made by Join
 	SoundWidths []int         `json:"sound_widths"` // channels of the sound encoder's stages
 	SoundDim    int           `json:"sound_dim"`    // features of a window of sound
 	FuseDim     int           `json:"fuse_dim"`     // width of the fusion layer
@@ -35,6 +36,7 @@ const (
 	pixelLo, pixelHi = -1.0, 1.0
 	soundHop         = 256 // samples between two spectra: 16 ms
 	soundFrame       = 512 // samples a spectrum: 32 ms
+	maxFaceNets      = 8   // more would be no network for two cores
 	// reluGain keeps the variance of standard normal values through a ReLU: 1/sqrt((1-1/pi)/2), Brock et al.
 	// 2021, section 3.
 	reluGain = 1.7139588594436646
@@ -51,6 +53,9 @@ func (a Arch) check() error {
 	}
 	if s.CropSize%16 != 0 || s.CropSize < 16 {
 		return fmt.Errorf("crop size %d: must be a multiple of 16", s.CropSize)
+	}
+	if a.FaceNets < 1 || a.FaceNets > maxFaceNets {
+		return fmt.Errorf("face_nets %d: want 1 to %d", a.FaceNets, maxFaceNets)
 	}
 	if len(a.FaceWidths) != 4 || len(a.SoundWidths) != 3 || a.MelBands%8 != 0 {
 		return fmt.Errorf("architecture: want 4 face widths, 3 sound widths and mel bands in multiples of 8, got %d, %d, %d", len(a.FaceWidths), len(a.SoundWidths), a.MelBands)
@@ -71,7 +76,7 @@ func encodeFaces[V any](o ops[V], a Arch, crops V) V {
 	if a.Kind == KindPaper {
 		return paperFaces(o, a, crops)
 	}
-	return faceEncoder(o, a, crops)
+	return faceEncoders(o, a, crops)
 }
 
 func encodeSound[V any](o ops[V], a Arch, audio V) V {
@@ -93,7 +98,15 @@ func (a Arch) faceFeatures() int {
 	if a.Kind == KindPaper {
 		return a.paperFaceFeatures()
 	}
-	return a.FaceDim
+	return a.FaceNets * a.FaceDim
+}
+
+// faceNet is the name of the face encoder k, from 0: face, face2, face3.
+func faceNet(k int) string {
+	if k == 0 {
+		return "face"
+	}
+	return fmt.Sprint("face", k+1)
 }
 
 // residual adds to x what a convolution of it finds. Normalizer-free: weight standardization keeps the variance, so
@@ -117,19 +130,31 @@ func head[V any](o ops[V], x V, name string, out int) V {
 	return o.add(o.matmul(x, w), o.param(name+"/b", constInit(0), 1, out))
 }
 
-// faceEncoder reads crops [N, S, S, C] of bytes and gives [N, FaceDim].
-func faceEncoder[V any](o ops[V], a Arch, crops V) V {
-	w := a.FaceWidths
+// faceEncoders reads crops [N, S, S, C] of bytes and gives [N, FaceNets*FaceDim]: the features of each encoder in turn.
+func faceEncoders[V any](o ops[V], a Arch, crops V) V {
 	x := o.fold(o.image(crops, pixelLo, pixelHi))
-	x = o.relu(o.conv(x, "face/0", w[0], 1))
-	x = o.relu(o.merge(x, "face/1", w[1], reluGain))
-	x = residual(o, x, "face/1a")
-	x = o.relu(o.merge(x, "face/2", w[2], reluGain))
-	x = residual(o, x, "face/2a")
-	x = residual(o, x, "face/2b")
-	x = o.relu(o.merge(x, "face/3", w[3], reluGain))
-	x = o.dropout(o.flat(x, false), "face")
-	return o.relu(dense(o, x, "face/out", a.FaceDim))
+	all := make([]V, a.FaceNets)
+	for k := range all {
+		all[k] = faceEncoder(o, a, x, faceNet(k))
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return o.concat(1, all...)
+}
+
+// faceEncoder reads crops folded to [N, S/2, S/2, 4C] and gives [N, FaceDim].
+func faceEncoder[V any](o ops[V], a Arch, x V, name string) V {
+	w := a.FaceWidths
+	x = o.relu(o.conv(x, name+"/0", w[0], 1))
+	x = o.relu(o.merge(x, name+"/1", w[1], reluGain))
+	x = residual(o, x, name+"/1a")
+	x = o.relu(o.merge(x, name+"/2", w[2], reluGain))
+	x = residual(o, x, name+"/2a")
+	x = residual(o, x, name+"/2b")
+	x = o.relu(o.merge(x, name+"/3", w[3], reluGain))
+	x = o.dropout(o.flat(x, false), name)
+	return o.relu(dense(o, x, name+"/out", a.FaceDim))
 }
 
 // soundEncoder reads windows of sound [B, samples] and gives [B, SoundDim]. Everything from the samples on is in
@@ -189,12 +214,12 @@ func attend[V any](o ops[V], x, score V) V {
 	return o.div(o.sum(o.mul(x, e), 1), o.sum(e, 1))
 }
 
-// fuse reads face features [B, T, FaceDim] with their mask [B, T] and sound features [B, SoundDim] with theirs
+// fuse reads face features [B, T, FaceNets*FaceDim] with their mask [B, T] and sound features [B, SoundDim] with theirs
 // [B, 1], and gives the logits of both tasks. What a mask leaves out has no influence: each sense has logits of
 // its own, and a joint layer sees both.
 func fuse[V any](o ops[V], a Arch, faces, videoMask, sound, audioMask V) (emotion, gender V) {
 	t := o.dims(faces)[1]
-	d := a.FaceDim
+	d := a.faceFeatures()
 	mask := o.reshape(videoMask, -1, t, 1)
 	faces = o.mul(faces, mask)
 

@@ -91,7 +91,9 @@ func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, recipe := range map[string]Recipe{"tiny": tinyRecipe(), "default": DefaultRecipe()} {
+	two := tinyRecipe()
+	two.Arch.FaceNets = 2
+	for name, recipe := range map[string]Recipe{"tiny": tinyRecipe(), "two face encoders": two, "default": DefaultRecipe()} {
 		t.Run(name, func(t *testing.T) {
 			recipe.EMA = 0 // the averages would be exported, the graph has the parameters
 			arch := recipe.Arch

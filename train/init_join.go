@@ -1,0 +1,136 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// sameSound is how far, in each tensor's own scale, the sound encoders of joined networks may be apart. One that was frozen goes through
+// an ONNX file and back, which costs it some rounding.
+const sameSound = 1e-4
+
+// Join puts networks side by side: each keeps its face encoders and what it makes of them over time and with the sound, all hear by
+// one encoder, and the outputs are the mean of theirs, each counting by its number of face encoders. So it is an ensemble (Hansen &
+// Salamon 1990) in one file, and where the crops of a window are alike, as those of a still, its logits are exactly that mean;
+// otherwise attention over time is by the mean of their scores. Train the second from the first with the sound frozen, join both,
+// and train the layers after the encoders a little.
+//
+// The networks must have the same labels, sizes (but for the number of face encoders and fuse_dim, which add up) and sound encoder.
+func Join(ins ...*Init) (*Init, error) {
+	if len(ins) == 0 {
+		return nil, fmt.Errorf("%w: none is given", ErrInit)
+	}
+	first := ins[0]
+	if len(ins) == 1 {
+		return first, nil
+	}
+	out := &Init{Name: first.Name, SHA256: first.SHA256, Arch: first.Arch, Labels: first.Labels, params: weights{}}
+	for _, in := range ins[1:] {
+		out.Name += " + " + in.Name
+		out.SHA256 += " + " + in.SHA256
+		out.Arch.FaceNets += in.Arch.FaceNets
+		out.Arch.FuseDim += in.Arch.FuseDim
+		if err := first.joins(in); err != nil {
+			return nil, fmt.Errorf("--init %s: %w: not to be joined with %s: %w", in.Name, ErrInit, first.Name, err)
+		}
+	}
+	if err := out.Arch.check(); err != nil {
+		return nil, fmt.Errorf("--init %s: %w: %w", out.Name, ErrInit, err)
+	}
+	l := layoutOf(out.Arch)
+	for _, name := range l.names {
+		out.params[name] = weight{l.shapes[name], make([]float32, weight{dims: l.shapes[name]}.size())}
+	}
+	var nets, fused int // those of the networks before
+	for _, in := range ins {
+		out.take(in, nets, fused)
+		nets += in.Arch.FaceNets
+		fused += in.Arch.FuseDim
+	}
+	return out, nil
+}
+
+// joins is why in can't be joined with first.
+func (first *Init) joins(in *Init) error {
+	a, b := first.Sizes(), in.Sizes()
+	a.FaceNets, a.FuseDim = b.FaceNets, b.FuseDim
+	if fmt.Sprint(a) != fmt.Sprint(b) || first.Arch.Spec != in.Arch.Spec {
+		return fmt.Errorf("its sizes are %+v, not %+v", b, a)
+	}
+	if !slices.Equal(first.Labels.Emotions, in.Labels.Emotions) || !slices.Equal(first.Labels.Genders, in.Labels.Genders) {
+		return fmt.Errorf("its labels are %v and %v, not %v and %v", in.Labels.Emotions, in.Labels.Genders, first.Labels.Emotions, first.Labels.Genders)
+	}
+	for _, name := range layoutOf(first.Arch).names {
+		if partOf(name) != "sound" {
+			continue
+		}
+		w := first.params[name]
+		var apart, size float64
+		for i, v := range w.data {
+			d := float64(v - in.params[name].data[i])
+			apart += d * d
+			size += float64(v) * float64(v)
+		}
+		if math.Sqrt(apart) > sameSound*math.Sqrt(size) {
+			return fmt.Errorf("its sound encoder is another (%s): train it from the first with --freeze sound", name)
+		}
+	}
+	return nil
+}
+
+// take copies in's parameters to where they stand in out, whose first nets face encoders and fused outputs of the layer "fuse" are
+// of the networks before it.
+func (out *Init) take(in *Init, nets, fused int) {
+	dim := out.Arch.FaceDim
+	faces, mine := out.Arch.FaceNets*dim, in.Arch.FaceNets*dim // features of a crop
+	share := float32(in.Arch.FaceNets) / float32(out.Arch.FaceNets)
+	at := nets * dim
+	sound := in.Arch.SoundDim + 2                  // what follows the faces in the input of "fuse": the sound and both masks
+	for _, name := range layoutOf(in.Arch).names { // a file's tensors hold constants too
+		w := in.params[name]
+		// block copies rows [from, from+n) of w to row and column of out, times scale, and adds where there is something.
+		block := func(from, n, row, col int, scale float32) {
+			to := out.params[name]
+			for i := range n {
+				for k := range w.dims[1] {
+					to.data[(row+i)*to.dims[1]+col+k] += scale * w.data[(from+i)*w.dims[1]+k]
+				}
+			}
+		}
+		layer, kind := name[:strings.LastIndex(name, "/")], name[strings.LastIndex(name, "/")+1:]
+		switch {
+		case partOf(name) == "face":
+			number, rest, _ := strings.Cut(strings.TrimPrefix(name, "face"), "/")
+			k := 0
+			if number != "" {
+				_, _ = fmt.Sscan(number, &k) // as faceNet wrote it
+				k--
+			}
+			copy(out.params[faceNet(nets+k)+"/"+rest].data, w.data)
+		case partOf(name) == "sound":
+			if nets == 0 {
+				copy(out.params[name].data, w.data)
+			}
+		case layer == "video/step" && kind == "w":
+			block(0, mine, at, at, 1)
+			block(mine, mine, faces+at, at, 1) // what has changed since the previous crop
+		case layer == "video/step":
+			block(0, 1, 0, at, 1)
+		case layer == "fuse" && kind == "w":
+			block(0, mine, at, fused, 1)
+			block(mine, sound, faces, fused, 1)
+		case layer == "fuse":
+			block(0, 1, 0, fused, 1)
+		case kind == "b": // of the attention and of the output layers: they are means
+			block(0, 1, 0, 0, share)
+		case strings.HasPrefix(layer, "video/"):
+			block(0, mine, at, 0, share)
+		case strings.HasPrefix(layer, "fuse/"):
+			block(0, in.Arch.FuseDim, fused, 0, share)
+		default: // sound/emotion and sound/gender
+			block(0, in.Arch.SoundDim, 0, 0, share)
+		}
+	}
+}
