@@ -10,8 +10,8 @@ trap 'rm -f "$raw"' EXIT
 failed=0
 run() { go test ${TAGS:+-tags "$TAGS"} -timeout 20m -run '^$' "$@" ./... | tee -a "$raw" || failed=1; }
 # What does not depend on the run is measured within half a second each; the rest counts its own rounds.
-# What training takes is bench-train.sh's.
-run -bench . -skip '^Benchmark(Training|StepBesidePyTorch|Prepare|Weightings)$' -benchtime 0.5s "$@"
+# What training takes is bench-train.sh's, and for the paper's network in docs/paper.md.
+run -bench . -skip '^Benchmark(Training|StepBesidePyTorch|Prepare|Weightings|PaperStep)$' -benchtime 0.5s "$@"
 
 commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
 awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | sort -u | paste -sd,)" \

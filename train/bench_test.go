@@ -19,7 +19,6 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"tandem/infer"
-	"tandem/pipeline"
 )
 
 // benchNetwork is the default network with fresh weights, and a batch of the default recipe.
@@ -160,38 +159,32 @@ func stepInPyTorch(b *testing.B, python string, steps, threads int, arch Arch, i
 	return ms, nil
 }
 
-// BenchmarkEncode is the exported encoders' share of a window's inference, on one thread: one face crop, of which a
-// window has VideoFrames, and one window of sound. The weights are not trained, which has no bearing on speed.
+// BenchmarkEncode is the embedded model's encoders' share of a window's inference, on one thread: one face crop, of which a
+// window has VideoFrames, and one window of sound.
 func BenchmarkEncode(b *testing.B) {
 	if err := infer.Init(); err != nil {
 		b.Skip(err)
 	}
-	n, _ := benchNetwork(b)
-	s := n.arch.Spec
-	// Any run makes the weights.
-	w := &pipeline.Window{
-		Audio: make([]float32, s.AudioSamples()), AudioPresent: true,
-		Video: make([]byte, s.VideoFrames*s.CropSize*s.CropSize*s.Channels), VideoMask: make([]bool, s.VideoFrames),
-	}
-	if _, err := n.logits([]*pipeline.Window{w}); err != nil {
+	in, err := ReadInit("embedded", infer.DefaultModel())
+	if err != nil {
 		b.Fatal(err)
 	}
-	weights := n.weights()
+	a, s := in.Arch, in.Arch.Spec
 	b.Run("face", func(b *testing.B) {
-		o := newOnnxOps(weights)
+		o := newOnnxOps(in.params)
 		dims := []int{s.CropSize, s.CropSize, s.Channels}
-		out := faceEncoders(o, n.arch, onnxValue{name: "in", dims: append([]int{-1}, dims...)})
+		out := faceEncoders(o, a, onnxValue{name: "in", dims: append([]int{-1}, dims...)})
 		crop, err := ort.NewTensor(ort.NewShape(1, int64(dims[0]), int64(dims[1]), int64(dims[2])), textured(s.CropSize, s.Channels))
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer crop.Destroy()
-		runEncoder(b, o, out, onnx.TensorProto_UINT8, dims, n.arch.faceFeatures(), crop)
+		runEncoder(b, o, out, onnx.TensorProto_UINT8, dims, a.faceFeatures(), crop)
 	})
 	b.Run("sound", func(b *testing.B) {
-		o := newOnnxOps(weights)
+		o := newOnnxOps(in.params)
 		dims := []int{s.AudioSamples()}
-		out := soundEncoder(o, n.arch, onnxValue{name: "in", dims: []int{-1, dims[0]}})
+		out := soundEncoder(o, a, onnxValue{name: "in", dims: []int{-1, dims[0]}})
 		data := make([]float32, dims[0])
 		for i := range data {
 			data[i] = float32(i%160)/800 - 0.1
@@ -201,7 +194,7 @@ func BenchmarkEncode(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer sound.Destroy()
-		runEncoder(b, o, out, onnx.TensorProto_FLOAT, dims, n.arch.SoundDim, sound)
+		runEncoder(b, o, out, onnx.TensorProto_FLOAT, dims, a.SoundDim, sound)
 	})
 }
 
