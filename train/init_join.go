@@ -3,6 +3,8 @@ package train
 import (
 	"fmt"
 	"math"
+	"path"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -56,7 +58,7 @@ func Join(ins ...*Init) (*Init, error) {
 func (first *Init) joins(in *Init) error {
 	a, b := first.Sizes(), in.Sizes()
 	a.FaceNets, a.FuseDim = b.FaceNets, b.FuseDim
-	if fmt.Sprint(a) != fmt.Sprint(b) || first.Arch.Spec != in.Arch.Spec {
+	if !reflect.DeepEqual(a, b) || first.Arch.Spec != in.Arch.Spec {
 		return fmt.Errorf("its sizes are %+v, not %+v", b, a)
 	}
 	if !slices.Equal(first.Labels.Emotions, in.Labels.Emotions) || !slices.Equal(first.Labels.Genders, in.Labels.Genders) {
@@ -99,16 +101,14 @@ func (out *Init) take(in *Init, nets, fused int) {
 				}
 			}
 		}
-		layer, kind := name[:strings.LastIndex(name, "/")], name[strings.LastIndex(name, "/")+1:]
+		layer, kind := path.Dir(name), path.Base(name)
 		switch {
 		case partOf(name) == "face":
-			number, rest, _ := strings.Cut(strings.TrimPrefix(name, "face"), "/")
-			k := 0
-			if number != "" {
-				_, _ = fmt.Sscan(number, &k) // as faceNet wrote it
-				k--
+			for k := range in.Arch.FaceNets {
+				if rest, ok := strings.CutPrefix(name, faceNet(k)+"/"); ok {
+					copy(out.params[faceNet(nets+k)+"/"+rest].data, w.data)
+				}
 			}
-			copy(out.params[faceNet(nets+k)+"/"+rest].data, w.data)
 		case partOf(name) == "sound":
 			if nets == 0 {
 				copy(out.params[name].data, w.data)

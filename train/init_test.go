@@ -2,7 +2,6 @@ package train
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"math"
 	"os"
@@ -28,6 +27,12 @@ func freshModel(t testing.TB, arch Arch, labels pipeline.Labels) []byte {
 	for _, name := range l.names {
 		w[name] = weight{l.shapes[name], l.inits[name].values(name, 5, l.shapes[name])}
 	}
+	return modelOf(t, arch, w, labels)
+}
+
+// modelOf is the exported file of a network.
+func modelOf(t testing.TB, arch Arch, w weights, labels pipeline.Labels) []byte {
+	t.Helper()
 	o := Options{Version: "test"}
 	b, err := export(arch, w, o.contract(nil, labels, softmaxWeighting{}))
 	if err != nil {
@@ -36,24 +41,39 @@ func freshModel(t testing.TB, arch Arch, labels pipeline.Labels) []byte {
 	return b
 }
 
-// says is what a model says of some windows of every kind.
-func says(t *testing.T, model []byte) (all []float32) {
+func mustInit(t *testing.T, name string, model []byte) *Init {
+	t.Helper()
+	in, err := ReadInit(name, model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// recognize is what a model says of windows, through ONNX Runtime.
+func recognize(t *testing.T, model []byte, ws []*pipeline.Window) []pipeline.Prediction {
 	t.Helper()
 	rec, err := infer.NewRecognizer(model, infer.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rec.Close()
+	out, err := rec.Recognize(t.Context(), ws)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// says is what a model says of some windows of every kind.
+func says(t *testing.T, model []byte) (all []float32) {
+	t.Helper()
 	data := synthetic(DefaultSpec, 3, 3, 3)
 	var ws []*pipeline.Window
 	for i := range data.Samples {
 		ws = append(ws, data.Window(i))
 	}
-	out, err := rec.Recognize(context.Background(), ws)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range out {
+	for _, p := range recognize(t, model, ws) {
 		all = append(append(all, p.Emotion...), p.Gender...)
 	}
 	return all
@@ -77,12 +97,7 @@ func again(t *testing.T, in *Init, labels pipeline.Labels) []byte {
 	if _, err := n.begin(in, labels); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Version: "test"}
-	b, err := export(arch, n.weights(), o.contract(nil, labels, softmaxWeighting{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return modelOf(t, arch, n.weights(), labels)
 }
 
 func worst(a, b []float32) float64 {
@@ -114,10 +129,7 @@ func withoutTemperatures(t *testing.T, b []byte) []byte {
 func TestInitFromAModelAnswersAsTheModel(t *testing.T) {
 	needBackend(t)
 	for name, model := range map[string][]byte{"tiny": freshModel(t, tinyRecipe().Arch, testLabels), "embedded": infer.DefaultModel()} {
-		in, err := ReadInit(name, model)
-		if err != nil {
-			t.Fatal(err)
-		}
+		in := mustInit(t, name, model)
 		if want := map[string]Arch{"tiny": tinyRecipe().Arch, "embedded": DefaultRecipe().Arch}[name]; name == "tiny" && !reflect.DeepEqual(in.Sizes(), want) {
 			t.Errorf("%s: sizes %+v, want %+v", name, in.Sizes(), want)
 		}
@@ -131,10 +143,7 @@ func TestInitFromAModelAnswersAsTheModel(t *testing.T) {
 
 func TestInitTakesOverTheLabelsThatBothKnow(t *testing.T) {
 	needBackend(t)
-	in, err := ReadInit("tiny", freshModel(t, tinyRecipe().Arch, testLabels))
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := mustInit(t, "tiny", freshModel(t, tinyRecipe().Arch, testLabels))
 	labels := pipeline.Labels{Emotions: []string{"bored", "sad", "happy"}, Genders: []string{"male", "female"}}
 	was, is := says(t, again(t, in, testLabels)), says(t, again(t, in, labels))
 	for i := range len(was) / 9 {
@@ -165,10 +174,7 @@ func TestFineTuning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromCheckpoint, err := ReadInit(path, b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fromCheckpoint := mustInit(t, path, b)
 	if d := worst(says(t, withoutTemperatures(t, model)), says(t, again(t, fromCheckpoint, fromCheckpoint.Labels))); d > 1e-5 {
 		t.Errorf("a network that begins with the checkpoint answers otherwise than the model, by %g", d)
 	}
@@ -192,10 +198,7 @@ func TestFineTuning(t *testing.T) {
 	if b, err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
 	}
-	after, err := ReadInit(path, b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	after := mustInit(t, path, b)
 	if !slices.Equal(after.Labels.Emotions, tuned.Recipe.Emotions) {
 		t.Errorf("labels %v", after.Labels)
 	}
@@ -328,21 +331,7 @@ func otherFaces(t *testing.T, in *Init, seed uint64) []byte {
 			}
 		}
 	}
-	o := Options{Version: "test"}
-	b, err := export(in.Arch, w, o.contract(nil, in.Labels, softmaxWeighting{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func mustInit(t *testing.T, name string, model []byte) *Init {
-	t.Helper()
-	in, err := ReadInit(name, model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return in
+	return modelOf(t, in.Arch, w, in.Labels)
 }
 
 // TestJoinedNetworksAnswerAsTheirMean: the logits of a still, of a voice, and of both are the means of the members', each counting by
@@ -383,16 +372,7 @@ func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
 		ws = append(ws, w)
 	}
 	logits := func(model []byte) (all [][]float64) {
-		rec, err := infer.NewRecognizer(withoutTemperatures(t, model), infer.Options{Threads: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer rec.Close()
-		out, err := rec.Recognize(t.Context(), ws)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range out {
+		for _, p := range recognize(t, withoutTemperatures(t, model), ws) {
 			for _, task := range [][]float32{p.Emotion, p.Gender} { // up to a constant a task
 				var row []float64
 				for _, v := range task {
@@ -455,16 +435,14 @@ func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
 	moved := map[string]int{}
 	for _, name := range layoutOf(fitted.Arch).names {
 		// Convolutions go through the file, which costs them some rounding.
-		d := worst(fitted.params[name].data, both.params[name].data)
-		if part := partOf(name); d > 1e-5 {
-			moved[part]++
+		if worst(fitted.params[name].data, both.params[name].data) > 1e-5 {
+			moved[partOf(name)]++
 		}
 	}
 	if moved["face"]+moved["sound"] > 0 || moved["temporal"] == 0 || moved["fusion"] == 0 || moved["emotion"] == 0 {
 		t.Errorf("parameters that changed, by part: %v; want none of face and sound, which are frozen, and some of the others", moved)
 	}
-	twins := both.params["face/0/w"].data
-	if worst(twins, both.params["face2/0/w"].data) < 1e-4 {
+	if worst(both.params["face/0/w"].data, both.params["face2/0/w"].data) < 1e-4 {
 		t.Error("both face encoders are the same")
 	}
 }

@@ -148,15 +148,7 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec, err := infer.NewRecognizer(file, infer.Options{Threads: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer rec.Close()
-			exported, err := rec.Recognize(context.Background(), ws)
-			if err != nil {
-				t.Fatal(err)
-			}
+			exported := recognize(t, file, ws)
 			worst, spread := 0.0, 0.0
 			for i := range ws {
 				for k, p := range append(softmax(trained[i][:4]), softmax(trained[i][4:])...) {

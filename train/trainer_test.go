@@ -131,15 +131,7 @@ func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec, err := infer.NewRecognizer(model, infer.Options{Threads: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer rec.Close()
-			exported, err := rec.Recognize(context.Background(), ws)
-			if err != nil {
-				t.Fatal(err)
-			}
+			exported := recognize(t, model, ws)
 			worst := 0.0
 			for i := range ws {
 				for k, p := range exported[i].Emotion {
