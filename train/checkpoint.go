@@ -188,7 +188,7 @@ func parseCheckpoint(b []byte) (*checkpoint, error) {
 // checkpoints are those of a run, in a folder: the last two, since one that a failing disk has eaten must not end the run.
 type checkpoints struct {
 	dir   string
-	write func(path string, b []byte) error // writeBytes but in tests
+	write func(path string, b []byte) error // atomicfile.WriteBytes but in tests
 }
 
 const (

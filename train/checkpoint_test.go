@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"tandem/internal/atomicfile"
+
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 )
@@ -88,7 +90,7 @@ func TestCheckpointRefusesWhatIsNotFinite(t *testing.T) {
 }
 
 func TestCheckpointsPassOverADamagedOne(t *testing.T) {
-	k := checkpoints{dir: filepath.Join(t.TempDir(), "c"), write: writeBytes}
+	k := checkpoints{dir: filepath.Join(t.TempDir(), "c"), write: atomicfile.WriteBytes}
 	if c, err := k.last(func(error) {}); c != nil || err != nil {
 		t.Fatalf("no folder: %v, %v, want nothing", c, err)
 	}
@@ -126,7 +128,7 @@ func TestCheckpointsPassOverADamagedOne(t *testing.T) {
 }
 
 func TestFailedSaveKeepsTheLastGoodCheckpoint(t *testing.T) {
-	k := checkpoints{dir: t.TempDir(), write: writeBytes}
+	k := checkpoints{dir: t.TempDir(), write: atomicfile.WriteBytes}
 	for _, step := range []int{1, 2} {
 		if err := k.save(smallCheckpoint(t, step)); err != nil {
 			t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tandem/infer"
+	"tandem/internal/atomicfile"
 )
 
 // CompareOptions are what `tandem compare` lets a user choose.
@@ -223,7 +224,7 @@ func (o *CompareOptions) cell(ctx context.Context, c cell, data *Prepared, all *
 	if err != nil {
 		return nil, err
 	}
-	return result, writeBytes(filepath.Join(r.Run, cellFile), append(b, '\n'))
+	return result, atomicfile.WriteBytes(filepath.Join(r.Run, cellFile), append(b, '\n'))
 }
 
 // judge evaluates a cell's exported file.
@@ -352,7 +353,7 @@ func (o *CompareOptions) setUp(data []dataSum) (*setup, error) {
 	s = &setup{Version: compareVersion, Tandem: o.Version, Git: git, Recipe: o.common(), Data: data, SplitBy: o.splitBy()}
 	b, err := json.MarshalIndent(s, "", " ")
 	if err == nil {
-		err = writeBytes(filepath.Join(o.Dir, setupFile), append(b, '\n'))
+		err = atomicfile.WriteBytes(filepath.Join(o.Dir, setupFile), append(b, '\n'))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("comparison: %w", err)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"tandem/internal/atomicfile"
 	"tandem/train/plot"
 )
 
@@ -31,7 +32,7 @@ func (c *Comparison) Write(dir string) error {
 		name string
 		b    []byte
 	}{{"compare.json", append(data, '\n')}, {"compare.csv", c.csv()}, {"compare.html", page}} {
-		if err := writeBytes(filepath.Join(dir, f.name), f.b); err != nil {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, f.name), f.b); err != nil {
 			return fmt.Errorf("comparison: %w", err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"tandem/internal/atomicfile"
 	"tandem/pipeline"
 )
 
@@ -175,7 +176,7 @@ func (c *cutCache) flush() {
 	if c.dir != "" && c.err == nil {
 		path := filepath.Join(c.dir, fmt.Sprintf("%s%x.pack", c.prefix, name[:8]))
 		if c.err = os.MkdirAll(c.dir, 0o755); c.err == nil {
-			c.err = writeFile(path, func(f *os.File) error { _, err := f.Write(data); return err })
+			c.err = atomicfile.Write(path, func(f *os.File) error { _, err := f.Write(data); return err })
 		}
 		if c.err == nil {
 			if c.err = c.addPack(path); c.err == nil {

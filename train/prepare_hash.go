@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tandem/capture"
+	"tandem/internal/atomicfile"
 	"tandem/pipeline"
 )
 
@@ -189,7 +190,7 @@ func (b *hashBook) save() error {
 	if err := os.MkdirAll(filepath.Dir(b.path), 0o755); err != nil {
 		return err
 	}
-	return writeFile(b.path, func(f *os.File) error {
+	return atomicfile.Write(b.path, func(f *os.File) error {
 		w := bufio.NewWriter(f)
 		for _, path := range sortedKeys(lines) {
 			fmt.Fprintln(w, lines[path]) // bufio keeps the first error for Flush

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tandem/infer"
+	"tandem/internal/atomicfile"
 	"tandem/pipeline"
 )
 
@@ -124,7 +125,7 @@ func (r *run) open() error {
 	if err != nil {
 		return err
 	}
-	if err := writeBytes(filepath.Join(r.Run, recipeFile), append(recipe, '\n')); err != nil {
+	if err := atomicfile.WriteBytes(filepath.Join(r.Run, recipeFile), append(recipe, '\n')); err != nil {
 		return fmt.Errorf("run folder: %w", err)
 	}
 	if err := r.describeRun(r.network, r.data, r.st); err != nil {
@@ -181,7 +182,7 @@ func (r *run) epoch(ctx context.Context) error {
 		r.contract.TaskWeights = infer.TaskWeights{Emotion: mean.Weights[0], Gender: mean.Weights[1]}
 		b, err := export(r.net.arch, w, r.contract)
 		if err == nil {
-			err = writeBytes(filepath.Join(r.Run, bestFile), b)
+			err = atomicfile.WriteBytes(filepath.Join(r.Run, bestFile), b)
 		}
 		if err != nil {
 			return err
@@ -388,7 +389,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if contract, err = infer.LoadModel(b); err != nil {
 		return nil, fmt.Errorf("the exported model: %w", err)
 	}
-	if err := writeBytes(r.Out, b); err != nil {
+	if err := atomicfile.WriteBytes(r.Out, b); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	r.reported(&judged{

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"tandem/internal/atomicfile"
+
 	"github.com/gofrs/flock"
 )
 
@@ -165,7 +167,7 @@ func (o *Options) writeAbout(a about) error {
 	if err != nil {
 		return err
 	}
-	if err := writeBytes(filepath.Join(o.Run, aboutFile), append(b, '\n')); err != nil {
+	if err := atomicfile.WriteBytes(filepath.Join(o.Run, aboutFile), append(b, '\n')); err != nil {
 		return fmt.Errorf("run folder: %w", err)
 	}
 	return nil

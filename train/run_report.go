@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"tandem/internal/atomicfile"
 	"tandem/pipeline"
 	"tandem/train/plot"
 )
@@ -50,7 +51,7 @@ func (r *run) writeReport(j *judged, done bool) error {
 		return err
 	}
 	for _, c := range slices.Concat(append(judging, training)...) {
-		if err := writeBytes(filepath.Join(dir, c.Name+".svg"), []byte(c.SVG)); err != nil {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, c.Name+".svg"), []byte(c.SVG)); err != nil {
 			return err
 		}
 	}
@@ -93,7 +94,7 @@ func (r *run) writeReport(j *judged, done bool) error {
 	}); err != nil {
 		return err
 	}
-	return writeBytes(filepath.Join(r.Run, "report.html"), b.Bytes())
+	return atomicfile.WriteBytes(filepath.Join(r.Run, "report.html"), b.Bytes())
 }
 
 // charts gathers drawings up to the first failure.

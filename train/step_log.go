@@ -10,6 +10,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"tandem/internal/atomicfile"
 )
 
 // stepColumns are those of steps.csv.
@@ -37,7 +39,7 @@ func openSteps(path string, step int) (*stepLog, error) {
 	for _, r := range l.rows {
 		head.WriteString(stepRow(r))
 	}
-	if err := writeBytes(path, []byte(head.String())); err != nil {
+	if err := atomicfile.WriteBytes(path, []byte(head.String())); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)

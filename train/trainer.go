@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tandem/infer"
+	"tandem/internal/atomicfile"
 	"tandem/pipeline"
 )
 
@@ -39,7 +40,7 @@ type Options struct {
 	// Log, unless nil, gets a line of text now and then.
 	Log func(line string)
 
-	write func(path string, b []byte) error // of checkpoints, in tests; nil: writeBytes
+	write func(path string, b []byte) error // of checkpoints, in tests; nil: atomicfile.WriteBytes
 	sets  *Sets                             // what was loaded; nil for data made otherwise
 }
 
@@ -174,7 +175,7 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 	}
 	r := &run{
 		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: sumData(data), network: describeNetwork(arch, labels),
-		saved: checkpoints{dir: filepath.Join(o.Run, checkpointsDir), write: writeBytes},
+		saved: checkpoints{dir: filepath.Join(o.Run, checkpointsDir), write: atomicfile.WriteBytes},
 	}
 	if o.write != nil {
 		r.saved.write = o.write

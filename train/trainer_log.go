@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
+
+	"tandem/internal/atomicfile"
 )
 
 // epochLog is a run's CSV log, a row an epoch. Its columns are fixed by the first row.
@@ -66,35 +67,9 @@ func (l *epochLog) add(cols []column) error {
 		row = append(row, strconv.FormatFloat(values[name], 'g', 6, 64))
 	}
 	l.rows = append(l.rows, row)
-	return writeFile(l.path, func(f *os.File) error {
+	return atomicfile.Write(l.path, func(f *os.File) error {
 		w := csv.NewWriter(f)
 		_ = w.WriteAll(l.rows)
 		return w.Error()
 	})
-}
-
-// writeFile writes a file whole or not at all.
-func writeFile(path string, write func(f *os.File) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone after the rename
-	if err := errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	// The rename itself must outlive a power cut too.
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// writeBytes writes a file whole or not at all.
-func writeBytes(path string, b []byte) error {
-	return writeFile(path, func(f *os.File) error { _, err := f.Write(b); return err })
 }
