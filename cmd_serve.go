@@ -12,7 +12,7 @@ import (
 
 	"tandem/webrtc"
 	"tandem/webrtc/peer"
-	"tandem/webrtc/whip"
+	"tandem/webrtc/signal"
 )
 
 var serveCommand = &command{
@@ -119,7 +119,7 @@ func (o *options) serverOptions() (webrtc.Options, error) {
 		so.AllowHosts = []string{"localhost"}
 	}
 	for _, s := range o.iceServers {
-		server, err := whip.ParseICEServer(s)
+		server, err := signal.ParseICEServer(s)
 		if err != nil {
 			return so, badUsage("--ice-server: %s", strings.TrimPrefix(err.Error(), "ICE server: "))
 		}

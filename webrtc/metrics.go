@@ -12,7 +12,7 @@ import (
 	"tandem/webrtc/cputime"
 )
 
-// metrics are what /metrics tells. No label has more than a few values, and none says who a client is.
+// metrics are those of /metrics. No label has more than a few values, and none identifies a client.
 type metrics struct {
 	registry *prometheus.Registry
 
@@ -72,7 +72,7 @@ func newMetrics() *metrics {
 	return m
 }
 
-// drop counts what was lost.
+// drop counts lost media and windows.
 func (m *metrics) drop(reason string, d pipeline.Dropped) {
 	for what, n := range map[string]int{"frames": d.Frames, "samples": d.Samples, "windows": d.Windows} {
 		if n > 0 {
@@ -81,8 +81,8 @@ func (m *metrics) drop(reason string, d pipeline.Dropped) {
 	}
 }
 
-// tell brings the metrics up to date with a session's tracks. One goroutine calls it.
-func (x *session) tell() {
+// reportMetrics brings the metrics up to date with a session's tracks. One goroutine calls it.
+func (x *session) reportMetrics() {
 	m := x.s.metrics
 	x.mu.Lock()
 	tracks := x.tracks
@@ -98,25 +98,25 @@ func (x *session) tell() {
 				m.packets.WithLabelValues(kind, name).Add(float64(n))
 			}
 		}
-		fate("received", now.Packets-t.told.Packets)
-		fate("lost", now.Lost-t.told.Lost)
-		fate("late", now.Late-t.told.Late)
-		fate("duplicate", now.Duplicates-t.told.Duplicates)
-		m.bytes.WithLabelValues(kind).Add(float64(now.Bytes - t.told.Bytes))
-		m.decode.WithLabelValues(kind).Add((now.DecodeCPU - t.told.DecodeCPU).Seconds())
-		m.keyFrames.Add(float64(now.KeyFrameRequests - t.told.KeyFrameRequests))
-		t.told = now
+		fate("received", now.Packets-t.reported.Packets)
+		fate("lost", now.Lost-t.reported.Lost)
+		fate("late", now.Late-t.reported.Late)
+		fate("duplicate", now.Duplicates-t.reported.Duplicates)
+		m.bytes.WithLabelValues(kind).Add(float64(now.Bytes - t.reported.Bytes))
+		m.decode.WithLabelValues(kind).Add((now.DecodeCPU - t.reported.DecodeCPU).Seconds())
+		m.keyFrames.Add(float64(now.KeyFrameRequests - t.reported.KeyFrameRequests))
+		t.reported = now
 	}
 	lost := x.feed.Drops()
-	m.drop("network", pipeline.Dropped{Frames: lost.Frames - x.told.Frames, Samples: lost.Samples - x.told.Samples})
-	x.told = lost
+	m.drop("network", pipeline.Dropped{Frames: lost.Frames - x.reportedDrops.Frames, Samples: lost.Samples - x.reportedDrops.Samples})
+	x.reportedDrops = lost
 	missed := x.hub.Missed() + x.channels.Missed()
-	m.drop("reader", pipeline.Dropped{Windows: missed - x.toldMissed})
-	x.toldMissed = missed
+	m.drop("reader", pipeline.Dropped{Windows: missed - x.reportedMissed})
+	x.reportedMissed = missed
 	m.skew.Observe(x.clock.Skew().Abs().Seconds())
 }
 
-// timedRecognizer counts what a recognizer costs. The CPU time is that of one thread: of the whole network if the
+// timedRecognizer counts the cost of a recognizer. The CPU time is that of one thread: of the whole network if the
 // recognizer runs on one, as it does in tandem serve.
 type timedRecognizer struct {
 	pipeline.Recognizer
@@ -129,7 +129,7 @@ func (r timedRecognizer) Recognize(ctx context.Context, ws []*pipeline.Window) (
 	return ps, err
 }
 
-// timedFinder counts what looking for faces costs.
+// timedFinder counts the cost of looking for faces.
 type timedFinder struct {
 	pipeline.FaceFinder
 	m *metrics

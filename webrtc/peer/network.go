@@ -18,7 +18,7 @@ import (
 	"github.com/pion/transport/v5"
 	pion "github.com/pion/webrtc/v4"
 
-	"tandem/webrtc/whip"
+	"tandem/webrtc/signal"
 )
 
 // iceTimes say when ICE gives up: disconnected after the first without a packet, failed after the second more.
@@ -36,7 +36,7 @@ type Options struct {
 	// ports one to one; with Loopback beside them.
 	PublicIPs []string
 	// ICEServers are asked for the server's own candidates. One that is reachable needs none.
-	ICEServers []whip.ICEServer
+	ICEServers []signal.ICEServer
 	// PublicOnly refuses candidates of clients that are not public addresses, so that none can send the server's
 	// packets into its own network.
 	PublicOnly bool
@@ -170,7 +170,7 @@ func mediaEngine() (*pion.MediaEngine, error) {
 	if err := video(pion.MimeTypeVP8, ""); err != nil {
 		return nil, err
 	}
-	for _, profile := range whip.H264Profiles {
+	for _, profile := range signal.H264Profiles {
 		if err := video(pion.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id="+profile+"1f"); err != nil {
 			return nil, err
 		}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestPlaceOf(t *testing.T) {
+func TestClientKey(t *testing.T) {
 	for in, want := range map[string]string{
 		"192.0.2.1":              "192.0.2.1",
 		"::ffff:192.0.2.1":       "192.0.2.1",
@@ -15,11 +15,11 @@ func TestPlaceOf(t *testing.T) {
 		"fe80::1:2:3:4%eth0":     "fe80::",
 		"2001:db8::ffff:c000:21": "2001:db8::",
 	} {
-		if got := placeOf(netip.MustParseAddr(in)); got != netip.MustParseAddr(want) {
+		if got := clientKey(netip.MustParseAddr(in)); got != netip.MustParseAddr(want) {
 			t.Errorf("%s counts as %v, want %s", in, got, want)
 		}
 	}
-	if got := placeOf(netip.Addr{}); got.IsValid() {
+	if got := clientKey(netip.Addr{}); got.IsValid() {
 		t.Errorf("no address counts as %v", got)
 	}
 }

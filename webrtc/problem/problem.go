@@ -1,4 +1,5 @@
-package whip
+// Package problem answers HTTP requests that are refused, in the form of RFC 9457.
+package problem
 
 import (
 	"encoding/json"
@@ -9,12 +10,20 @@ import (
 	"time"
 )
 
+// Type is the media type of the answers.
+const Type = "application/problem+json"
+
 // Error is a refusal with its HTTP status.
 type Error struct {
 	Status     int           // 400 to 599
-	Title      string        // what kind of fault it is; empty for the status's own text
+	Title      string        // the kind of fault; empty for the status's own text
 	Detail     string        // one sentence: the cause and the remedy
 	RetryAfter time.Duration // rounded up to seconds; 0 for none
+}
+
+// New returns an Error whose detail is the formatted sentence.
+func New(status int, format string, a ...any) *Error {
+	return &Error{Status: status, Detail: fmt.Sprintf(format, a...)}
 }
 
 func (e *Error) Error() string {
@@ -31,14 +40,9 @@ func (e *Error) title() string {
 	return http.StatusText(e.Status)
 }
 
-// refuse makes an Error of a sentence.
-func refuse(status int, format string, a ...any) error {
-	return &Error{Status: status, Detail: fmt.Sprintf(format, a...)}
-}
-
-// WriteError writes err as application/problem+json (RFC 9457). What is no *Error becomes 500 without its text, which
-// may tell of the inside.
-func WriteError(w http.ResponseWriter, err error) {
+// Write writes err as application/problem+json (RFC 9457). An err that wraps no *Error becomes 500 without its text,
+// which may describe the inside of the server.
+func Write(w http.ResponseWriter, err error) {
 	e := &Error{Status: http.StatusInternalServerError, Detail: "the server failed: try again later"}
 	errors.As(err, &e)
 	body, err := json.Marshal(struct {
@@ -51,7 +55,7 @@ func WriteError(w http.ResponseWriter, err error) {
 		panic(err)
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", Type)
 	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

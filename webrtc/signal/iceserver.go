@@ -1,4 +1,4 @@
-package whip
+package signal
 
 import (
 	"fmt"
@@ -16,10 +16,11 @@ type ICEServer struct {
 }
 
 // ParseICEServer reads "stun:host:port", or "turn:user:password@host:port?transport=udp" (also turns:), where user and
-// password may have %-escapes. The port may be left out.
+// password may have %-escapes. The port may be left out. Its errors do not repeat the password.
 func ParseICEServer(s string) (ICEServer, error) {
 	fail := func(why string) (ICEServer, error) {
-		return ICEServer{}, fmt.Errorf("ICE server: %s; want stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT?transport=udp", why)
+		const want = "want stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT?transport=udp"
+		return ICEServer{}, fmt.Errorf("ICE server: %s; %s", why, want)
 	}
 	scheme, rest, _ := strings.Cut(s, ":")
 	var out ICEServer
@@ -33,7 +34,8 @@ func ParseICEServer(s string) (ICEServer, error) {
 		var err1, err2 error
 		out.Username, err1 = url.PathUnescape(user)
 		out.Credential, err2 = url.PathUnescape(password)
-		if err1 != nil || err2 != nil || out.Username == "" || out.Credential == "" || !printable(out.Username+out.Credential) {
+		readable := err1 == nil && err2 == nil && printable(out.Username+out.Credential)
+		if !readable || out.Username == "" || out.Credential == "" {
 			return fail("the user or the password is missing or not readable")
 		}
 		rest = rest[at+1:]
@@ -49,6 +51,7 @@ func ParseICEServer(s string) (ICEServer, error) {
 	return out, nil
 }
 
+// printable reports whether s has only printable characters of ASCII.
 func printable(s string) bool {
 	for _, c := range []byte(s) {
 		if c < ' ' || c > '~' {
@@ -58,14 +61,15 @@ func printable(s string) bool {
 	return true
 }
 
-// Links are the values of its Link headers (RFC 9725 section 4.6), one a URL.
+// Links returns the values of its Link headers (RFC 9725 section 4.6), one a URL.
 func (s ICEServer) Links() []string {
 	var out []string
 	quote := func(s string) string { return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"` }
 	for _, u := range s.URLs {
 		l := "<" + u + `>; rel="ice-server"`
 		if s.Username != "" {
-			l += "; username=" + quote(s.Username) + "; credential=" + quote(s.Credential) + `; credential-type="password"`
+			l += "; username=" + quote(s.Username) + "; credential=" + quote(s.Credential)
+			l += `; credential-type="password"`
 		}
 		out = append(out, l)
 	}

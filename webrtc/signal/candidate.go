@@ -1,11 +1,14 @@
-package whip
+package signal
 
 import (
+	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/pion/ice/v4"
+
+	"tandem/webrtc/problem"
 )
 
 // MaxCandidates is the largest number of candidates in an offer or a fragment.
@@ -14,12 +17,13 @@ const MaxCandidates = 64
 // maxCandidateLine is the length in bytes of the longest candidate; those of browsers have about 150.
 const maxCandidateLine = 1024
 
-// ParseCandidate reads the value of an a=candidate attribute (RFC 8839 section 5.1). It returns the invalid AddrPort for one that is well-formed and of no use to us: of another transport than UDP or
-// another component than RTP, of an unknown type, or with a name (as of mDNS) for an address. RFC 9725 section 4.3.2
-// has those dropped in silence.
+// ParseCandidate reads the value of an a=candidate attribute (RFC 8839 section 5.1) and returns its address. It returns
+// the invalid AddrPort for one that is well-formed and of no use to us: of another transport than UDP or another
+// component than RTP, of an unknown type, or with a name (as of mDNS) for an address. RFC 9725 section 4.3.2 has those
+// dropped in silence.
 func ParseCandidate(value string) (netip.AddrPort, error) {
 	var none netip.AddrPort
-	malformed := refuse(400, "a candidate is malformed: see RFC 8839 section 5.1")
+	malformed := problem.New(http.StatusBadRequest, "a candidate is malformed: see RFC 8839 section 5.1")
 	if len(value) > maxCandidateLine {
 		return none, malformed
 	}
@@ -49,30 +53,20 @@ func ParseCandidate(value string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.WithZone("").Unmap(), uint16(port)), nil
 }
 
-// isIceString is true for lo to hi characters of ice-char (RFC 8839 section 5.1).
-func isIceString(s string, lo, hi int) bool {
-	for _, c := range []byte(s) {
-		if !isAlphanumeric(c) && c != '+' && c != '/' {
-			return false
-		}
-	}
-	return lo <= len(s) && len(s) <= hi
-}
-
 // notGlobal are the ranges of the IANA special-purpose registries (RFC 6890) that netip has no name for, and those
 // that embed an IPv4 address, which may be any.
 var notGlobal = func() (out []netip.Prefix) {
 	for _, s := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
-		"203.0.113.0/24", "240.0.0.0/4", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32",
-		"2002::/16", "3fff::/20", "fec0::/10",
+		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
+		"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64",
+		"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "fec0::/10",
 	} {
 		out = append(out, netip.MustParsePrefix(s))
 	}
 	return out
 }()
 
-// IsPublic is true for an address that is global: not private, nor of the machine or its link, nor special otherwise.
+// IsPublic reports whether an address is global: not private, nor of the machine or its link, nor special otherwise.
 func IsPublic(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if !a.IsGlobalUnicast() || a.IsPrivate() {
