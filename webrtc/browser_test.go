@@ -23,7 +23,7 @@ import (
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/peer"
-	"tandem/webrtc/whip"
+	"tandem/webrtc/signal"
 )
 
 // browser is a headless Chromium whose camera and microphone play files.
@@ -299,8 +299,8 @@ func TestBrowserFaults(t *testing.T) {
 		}
 	})
 	t.Run("token", func(t *testing.T) {
-		turn := whip.ICEServer{URLs: []string{"turn:127.0.0.1:9?transport=udp"}, Username: "u", Credential: "p"}
-		_, url, _ := server(t, webrtc.Options{Token: "secret", Network: peer.Options{ICEServers: []whip.ICEServer{turn}}})
+		turn := signal.ICEServer{URLs: []string{"turn:127.0.0.1:9?transport=udp"}, Username: "u", Credential: "p"}
+		_, url, _ := server(t, webrtc.Options{Token: "secret", Network: peer.Options{ICEServers: []signal.ICEServer{turn}}})
 		b := startBrowser(t, media)
 		start(t, b, url)
 		says(t, b, "wants a token")
@@ -309,8 +309,8 @@ func TestBrowserFaults(t *testing.T) {
 		js[bool](t, b, `(document.getElementById("token").value = "secret") !== ""`)
 		b.click(t, "start")
 		b.until(t, "it runs with the token", 15*time.Second, `document.body.dataset.state === "running"`)
-		got := js[[][]whip.ICEServer](t, b, `asked`)
-		if want := [][]whip.ICEServer{{turn}}; !reflect.DeepEqual(got, want) {
+		got := js[[][]signal.ICEServer](t, b, `asked`)
+		if want := [][]signal.ICEServer{{turn}}; !reflect.DeepEqual(got, want) {
 			t.Errorf("its ICE servers are %v, not %v", got, want)
 		}
 	})

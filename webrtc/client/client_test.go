@@ -20,7 +20,7 @@ import (
 	"tandem/capture/av"
 	"tandem/pipeline"
 	"tandem/webrtc/events"
-	"tandem/webrtc/whip"
+	"tandem/webrtc/problem"
 )
 
 const (
@@ -517,7 +517,7 @@ func TestRestart(t *testing.T) {
 	// The connection outlives a restart that is refused.
 	srv.refuse = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPatch {
-			whip.WriteError(w, &whip.Error{Status: http.StatusTooManyRequests, Detail: "enough", RetryAfter: 2 * time.Second})
+			problem.Write(w, &problem.Error{Status: http.StatusTooManyRequests, Detail: "enough", RetryAfter: 2 * time.Second})
 		}
 		return r.Method == http.MethodPatch
 	}
@@ -591,10 +591,10 @@ func TestPublishRefuses(t *testing.T) {
 }
 
 func TestDialFails(t *testing.T) {
-	problem := func(e *whip.Error) func(http.ResponseWriter, *http.Request) bool {
+	refuse := func(e *problem.Error) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodPost {
-				whip.WriteError(w, e)
+				problem.Write(w, e)
 			}
 			return r.Method == http.MethodPost
 		}
@@ -609,7 +609,7 @@ func TestDialFails(t *testing.T) {
 	}{
 		{
 			"full", func(s *server) {
-				s.refuse = problem(&whip.Error{Status: 503, Detail: "all places are taken: try again in a while", RetryAfter: 10 * time.Second})
+				s.refuse = refuse(&problem.Error{Status: 503, Detail: "all places are taken: try again in a while", RetryAfter: 10 * time.Second})
 			},
 			Options{},
 			"503 Service Unavailable: all places are taken", 0,
@@ -690,7 +690,8 @@ func TestDialFails(t *testing.T) {
 func TestDiscover(t *testing.T) {
 	srv := newServer(t)
 	s := dial(t, Options{URL: srv.url(), Discover: true, Trickle: true})
-	if got := s.o.ICEServers; len(got) != 1 || got[0].URLs[0] != "stun:127.0.0.1:9" {
+	got := s.pc.GetConfiguration().ICEServers
+	if len(got) != 1 || got[0].URLs[0] != "stun:127.0.0.1:9" {
 		t.Errorf("ICE servers %+v", got)
 	}
 }

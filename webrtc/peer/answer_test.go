@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,7 +13,8 @@ import (
 	pion "github.com/pion/webrtc/v4"
 
 	"tandem/webrtc/peer"
-	"tandem/webrtc/whip"
+	"tandem/webrtc/problem"
+	"tandem/webrtc/signal"
 )
 
 // chromeOffer is an offer as Chrome makes it for a page that sends camera and microphone and opens a data channel.
@@ -78,9 +80,18 @@ func chromeOffer() string {
 	return strings.Join(lines, "\r\n")
 }
 
+// answer answers an offer that has just come.
+func answer(ctx context.Context, n *peer.Network, offer string) (*peer.Peer, error) {
+	o, err := signal.ParseOffer(offer)
+	if err != nil {
+		return nil, err
+	}
+	return n.Answer(ctx, o, nil)
+}
+
 func TestAnswerToChrome(t *testing.T) {
 	s := newServer(t, peer.Options{})
-	p, err := s.network.Answer(t.Context(), chromeOffer(), nil)
+	p, err := answer(t.Context(), s.network, chromeOffer())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +156,7 @@ func TestAnswerToChrome(t *testing.T) {
 func TestPartialAnswer(t *testing.T) {
 	s := newServer(t, peer.Options{})
 	offer := strings.NewReplacer("VP8/", "VP7/", "H264/", "H263/").Replace(chromeOffer())
-	p, err := s.network.Answer(t.Context(), offer, nil)
+	p, err := answer(t.Context(), s.network, offer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,8 +188,8 @@ func TestRefusedOffers(t *testing.T) {
 		"recvonly":   {strings.ReplaceAll(chromeOffer(), "sendonly", "recvonly"), 422},
 		"no ufrag":   {without(chromeOffer(), "a=ice-ufrag"), 400},
 	} {
-		_, err := s.network.Answer(t.Context(), c.offer, nil)
-		var e *whip.Error
+		_, err := answer(t.Context(), s.network, c.offer)
+		var e *problem.Error
 		if !errors.As(err, &e) || e.Status != c.status {
 			t.Errorf("%s: error %v, want status %d", name, err, c.status)
 		}
@@ -212,18 +223,20 @@ func FuzzAnswer(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, offer string) {
-		p, err := n.Answer(t.Context(), offer, nil)
-		var e *whip.Error
+		p, err := answer(t.Context(), n, offer)
 		if err != nil {
-			if !errors.As(err, &e) {
+			var unfit *problem.Error
+			var unanswerable *peer.OfferError
+			if !errors.As(err, &unfit) && !errors.As(err, &unanswerable) {
 				t.Errorf("%q: %v", offer, err)
 			}
 			return
 		}
-		if err := p.AddCandidates(t.Context(), whip.Fragment{Media: []whip.FragmentMedia{{Candidates: []string{"1 1 udp 1 127.0.0.1 9 typ host"}}}}); err != nil {
+		if err := p.AddCandidates(t.Context(), signal.Fragment{Media: []signal.FragmentMedia{{Candidates: []string{"1 1 udp 1 127.0.0.1 9 typ host"}}}}); err != nil {
 			t.Error(err)
 		}
-		if _, _, err := p.Restart(t.Context(), whip.Fragment{Ufrag: "abcd", Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"}); err != nil && !errors.As(err, &e) {
+		renewed := signal.Fragment{Ufrag: "abcd", Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"}
+		if _, _, err := p.Restart(t.Context(), renewed); err != nil && !errors.Is(err, peer.ErrClosed) {
 			t.Errorf("%q: %v", offer, err)
 		}
 		if err := p.Close(); err != nil {

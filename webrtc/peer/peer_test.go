@@ -27,6 +27,8 @@ import (
 	"go.uber.org/goleak"
 
 	"tandem/webrtc/peer"
+	"tandem/webrtc/problem"
+	"tandem/webrtc/signal"
 	"tandem/webrtc/whip"
 )
 
@@ -58,6 +60,29 @@ type session struct {
 
 func (s *session) ID() string { return s.id }
 
+func (s *session) AddCandidates(ctx context.Context, f signal.Fragment) error {
+	return answered(s.Peer.AddCandidates(ctx, f))
+}
+
+func (s *session) Restart(ctx context.Context, f signal.Fragment) (signal.Fragment, string, error) {
+	answer, etag, err := s.Peer.Restart(ctx, f)
+	return answer, etag, answered(err)
+}
+
+// answered returns the error of WHIP for one of a peer.
+func answered(err error) error {
+	var rate *peer.RateError
+	switch {
+	case errors.As(err, &rate):
+		return &problem.Error{Status: http.StatusTooManyRequests, Detail: rate.Error(), RetryAfter: rate.Wait}
+	case errors.Is(err, peer.ErrClosed):
+		return whip.ErrNoSession
+	case errors.Is(err, peer.ErrStale):
+		return whip.ErrStale
+	}
+	return err
+}
+
 func (b *backend) handler() peer.Handler {
 	return peer.Handler{
 		OnTrack: func(t *pion.TrackRemote, _ *pion.RTPReceiver) {
@@ -85,7 +110,7 @@ func (b *backend) handler() peer.Handler {
 func (b *backend) Open(ctx context.Context, r whip.Request) (whip.Session, error) {
 	p, err := b.network.Answer(ctx, r.Offer, nil)
 	if err != nil {
-		return nil, err
+		return nil, answered(err)
 	}
 	p.Begin(b.handler())
 	b.mu.Lock()
@@ -300,7 +325,7 @@ func (c *client) post() {
 	if c.change != nil {
 		text = c.change(text)
 	}
-	res := must(c.s.http.Client().Post(c.s.http.URL+"/whip", whip.TypeSDP, strings.NewReader(text)))(c.t)
+	res := must(c.s.http.Client().Post(c.s.http.URL+"/whip", signal.TypeSDP, strings.NewReader(text)))(c.t)
 	defer res.Body.Close()
 	body := must(io.ReadAll(res.Body))(c.t)
 	if res.StatusCode != http.StatusCreated {
@@ -316,7 +341,7 @@ func (c *client) post() {
 func (c *client) patch(tag, body string) (*http.Response, string) {
 	c.t.Helper()
 	req := must(http.NewRequest("PATCH", c.s.http.URL+c.location, strings.NewReader(body)))(c.t)
-	req.Header.Set("Content-Type", whip.TypeFragment)
+	req.Header.Set("Content-Type", signal.TypeFragment)
 	req.Header.Set("If-Match", tag)
 	res := must(c.s.http.Client().Do(req))(c.t)
 	defer res.Body.Close()
@@ -339,7 +364,7 @@ func (c *client) credentials() (ufrag, pwd string) {
 func (c *client) trickle() {
 	c.t.Helper()
 	ufrag, pwd := c.credentials()
-	f := whip.Fragment{Ufrag: ufrag, Pwd: pwd, Media: []whip.FragmentMedia{{Kind: "audio", Mid: "0"}}}
+	f := signal.Fragment{Ufrag: ufrag, Pwd: pwd, Media: []signal.FragmentMedia{{Kind: "audio", Mid: "0"}}}
 	for n := 0; ; n++ {
 		select {
 		case candidate := <-c.gathered:
@@ -373,7 +398,7 @@ func (c *client) restart() {
 	}
 	<-pion.GatheringCompletePromise(c.pc)
 	ufrag, pwd := c.credentials()
-	f := whip.Fragment{Ufrag: ufrag, Pwd: pwd, Media: []whip.FragmentMedia{{Kind: "audio", Mid: "0", End: true}}}
+	f := signal.Fragment{Ufrag: ufrag, Pwd: pwd, Media: []signal.FragmentMedia{{Kind: "audio", Mid: "0", End: true}}}
 	for l := range strings.SplitSeq(c.pc.LocalDescription().SDP, "\r\n") {
 		if v, ok := strings.CutPrefix(l, "a=candidate:"); ok {
 			f.Media[0].Candidates = append(f.Media[0].Candidates, v)
@@ -384,7 +409,7 @@ func (c *client) restart() {
 		c.t.Fatalf("status %d, ETag %s: %s", res.StatusCode, res.Header.Get("ETag"), body)
 	}
 	c.etag = res.Header.Get("ETag")
-	fragment, err := whip.ParseFragment(body)
+	fragment, err := signal.ParseFragment(body)
 	if err != nil || len(fragment.Candidates()) == 0 {
 		c.t.Fatalf("%q: %v", body, err)
 	}
@@ -631,8 +656,8 @@ func TestPatchFlood(t *testing.T) {
 	c := newClient(t, s, pion.MimeTypeVP8)
 	c.post()
 	ufrag, pwd := c.credentials()
-	f := whip.Fragment{Ufrag: ufrag, Pwd: pwd, Media: []whip.FragmentMedia{{Kind: "video", Mid: "0"}}}
-	for i := range whip.MaxCandidates {
+	f := signal.Fragment{Ufrag: ufrag, Pwd: pwd, Media: []signal.FragmentMedia{{Kind: "video", Mid: "0"}}}
+	for i := range signal.MaxCandidates {
 		f.Media[0].Candidates = append(f.Media[0].Candidates, fmt.Sprintf("1 1 udp 1 127.0.0.1 %d typ host", 40000+i))
 	}
 	codes := map[int]int{}
@@ -692,7 +717,7 @@ func TestClientGone(t *testing.T) {
 	}
 	s.awaitState(t, peer.Closed)
 	ufrag, pwd := c.credentials()
-	if res, _ := c.patch(c.etag, whip.Fragment{Ufrag: ufrag, Pwd: pwd}.String()); res.StatusCode != http.StatusNotFound {
+	if res, _ := c.patch(c.etag, signal.Fragment{Ufrag: ufrag, Pwd: pwd}.String()); res.StatusCode != http.StatusNotFound {
 		t.Errorf("candidates after the end: status %d", res.StatusCode)
 	}
 	if res, _ := c.patch("*", "a=ice-ufrag:abcd\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n"); res.StatusCode != http.StatusNotFound {
@@ -749,18 +774,18 @@ func TestConcurrency(t *testing.T) {
 	s := newServer(t, peer.Options{})
 	c := newClient(t, s, pion.MimeTypeOpus, pion.MimeTypeVP8)
 	c.post()
-	p := s.find("s1")
+	p := s.find("s1").Peer
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			f := whip.Fragment{Media: []whip.FragmentMedia{{Candidates: []string{fmt.Sprintf("1 1 udp 1 127.0.0.1 %d typ host", 50000+i)}}}}
+			f := signal.Fragment{Media: []signal.FragmentMedia{{Candidates: []string{fmt.Sprintf("1 1 udp 1 127.0.0.1 %d typ host", 50000+i)}}}}
 			for range 5 {
 				if err := p.AddCandidates(t.Context(), f); err != nil && !errors.Is(err, peer.ErrClosed) {
 					t.Error(err)
 				}
-				_, _, err := p.Restart(t.Context(), whip.Fragment{Ufrag: fmt.Sprintf("abcd%d", i), Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"})
-				var e *whip.Error // too many, or closed
-				if err != nil && !errors.As(err, &e) {
+				_, _, err := p.Restart(t.Context(), signal.Fragment{Ufrag: fmt.Sprintf("abcd%d", i), Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"})
+				var rate *peer.RateError
+				if err != nil && !errors.Is(err, peer.ErrClosed) && !errors.As(err, &rate) {
 					t.Error(err)
 				}
 				_ = p.ETag() + p.RemoteUfrag() + p.State().String()
@@ -786,7 +811,7 @@ func TestCancelledAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("the client went away")
 	cancel(cause)
-	if _, err := s.network.Answer(ctx, chromeOffer(), nil); !errors.Is(err, cause) {
+	if _, err := answer(ctx, s.network, chromeOffer()); !errors.Is(err, cause) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -800,19 +825,25 @@ func TestAddresses(t *testing.T) {
 	}{{false, 2}, {true, 6}} {
 		t.Run(fmt.Sprintf("public=%v", c.public), func(t *testing.T) {
 			s := newServer(t, peer.Options{PublicOnly: c.public, PublicIPs: []string{"9.8.7.6"}})
-			p, err := s.network.Answer(t.Context(), chromeOffer()+extra, nil)
+			p, err := answer(t.Context(), s.network, chromeOffer()+extra)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer p.Close()
-			f, err := whip.ParseFragment("m=audio 9 RTP/AVP 0\r\na=mid:0\r\n" + extra)
+			f, err := signal.ParseFragment("m=audio 9 RTP/AVP 0\r\na=mid:0\r\n" + extra)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := p.AddCandidates(t.Context(), f); err != nil {
 				t.Error(err)
 			}
-			if got := p.Refused(); got != c.want {
+			usable := 0 // addresses that are well-formed, each sent twice
+			for _, candidate := range strings.Split(extra, "\r\n") {
+				if a, err := signal.ParseCandidate(strings.TrimPrefix(candidate, "a=candidate:")); err == nil && a.IsValid() {
+					usable += 2
+				}
+			}
+			if got := usable - p.Candidates(); got != c.want {
 				t.Errorf("%d candidates refused, want %d", got, c.want)
 			}
 			if !strings.Contains(p.Answer(), " 9.8.7.6 ") {
@@ -836,8 +867,8 @@ func TestPublicOnlyKeepsOut(t *testing.T) {
 		t.Error("media came from a loopback address")
 	case <-time.After(2 * time.Second):
 	}
-	if p := s.find("s1"); p.Refused() == 0 || p.State() == peer.Connected {
-		t.Errorf("%d refused, state %v", p.Refused(), p.State())
+	if p := s.find("s1"); p.Candidates() != 0 || p.State() == peer.Connected {
+		t.Errorf("%d candidates taken, state %v", p.Candidates(), p.State())
 	}
 }
 

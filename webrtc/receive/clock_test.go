@@ -31,7 +31,7 @@ func (s sender) run(t *testing.T) result {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	random := rand.New(rand.NewPCG(1, 2))
 	c := NewClock()
-	audio, video := c.line(true, 48000), c.line(false, 90000)
+	audio, video := c.addTimeline(true, 48000), c.addTimeline(false, 90000)
 	const baseA, baseV = 4_294_900_000, 12345 // one wraps soon
 	ticks := func(rate float64, at time.Duration) uint32 {
 		return uint32(int64(at.Seconds() * rate * (1 + s.drift)))

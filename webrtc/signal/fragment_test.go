@@ -32,7 +32,7 @@ func TestParseFragment(t *testing.T) {
 			with(signal.FragmentMedia{Kind: "audio", Mid: "0", Candidates: []string{hostCandidate}, End: true}),
 		},
 		{
-			"RFC 8840", "a=group:BUNDLE a b\r\na=ice-options:signaltest.Trickle  ice2\r\nm=audio 9 RTP/AVP 0\r\na=mid:a\r\n" + head + "a=candidate:" + hostCandidate +
+			"RFC 8840", "a=group:BUNDLE a b\r\na=ice-options:trickle  ice2\r\nm=audio 9 RTP/AVP 0\r\na=mid:a\r\n" + head + "a=candidate:" + hostCandidate +
 				"\r\nm=video 9 RTP/AVP 0\r\na=mid:b\r\na=end-of-candidates\r\n",
 			func() signal.Fragment {
 				f := with(signal.FragmentMedia{Kind: "audio", Mid: "a", Candidates: []string{hostCandidate}}, signal.FragmentMedia{Kind: "video", Mid: "b", End: true})
@@ -99,7 +99,7 @@ func TestMalformedFragments(t *testing.T) {
 func FuzzFragment(f *testing.F) {
 	f.Add(signaltest.Trickle)
 	f.Add(signaltest.Restart)
-	f.Add("a=group:BUNDLE a b\na=ice-lite\na=ice-options:signaltest.Trickle ice2\nm=audio 9 RTP/AVP 0\na=mid:a\na=candidate:" + hostCandidate +
+	f.Add("a=group:BUNDLE a b\na=ice-lite\na=ice-options:trickle ice2\nm=audio 9 RTP/AVP 0\na=mid:a\na=candidate:" + hostCandidate +
 		"\na=candidate:2 1 UDP 1 ::ffff:192.0.2.1 5000 typ srflx raddr 0.0.0.0 rport 0\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\na=mid:b\na=end-of-candidates\n")
 	f.Add("a=candidate:" + hostCandidate)
 	f.Fuzz(func(t *testing.T, body string) {
