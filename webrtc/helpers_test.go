@@ -28,7 +28,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+	goleak.VerifyTestMain(
+		m,
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+	)
 }
 
 // network is the default model and the face detector, loaded once for all tests.
@@ -125,7 +129,12 @@ func dial(t testing.TB, o client.Options) *client.Session {
 
 // videoSource opens a session with one track of VP8 whose packets the test makes itself, with an offer as edit leaves it;
 // it is closed with the test. It returns the track and the session's URL.
-func videoSource(t *testing.T, url string, edit func(offer string) string, changes ...interceptor.Factory) (*pion.TrackLocalStaticRTP, string) {
+func videoSource(
+	t *testing.T,
+	url string,
+	edit func(offer string) string,
+	changes ...interceptor.Factory,
+) (*pion.TrackLocalStaticRTP, string) {
 	t.Helper()
 	var se pion.SettingEngine
 	se.SetIncludeLoopbackCandidate(true)
@@ -137,12 +146,17 @@ func videoSource(t *testing.T, url string, edit func(offer string) string, chang
 	for _, c := range changes {
 		registry.Add(c)
 	}
-	pc, err := pion.NewAPI(pion.WithSettingEngine(se), pion.WithMediaEngine(&media), pion.WithInterceptorRegistry(registry)).NewPeerConnection(pion.Configuration{})
+	pc, err := pion.NewAPI(pion.WithSettingEngine(se), pion.WithMediaEngine(&media), pion.WithInterceptorRegistry(registry)).
+		NewPeerConnection(pion.Configuration{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pc.GracefulClose() })
-	track, err := pion.NewTrackLocalStaticRTP(pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000}, "video", "test")
+	track, err := pion.NewTrackLocalStaticRTP(
+		pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000},
+		"video",
+		"test",
+	)
 	if err == nil {
 		_, err = pc.AddTrack(track)
 	}

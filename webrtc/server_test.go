@@ -75,7 +75,12 @@ func TestAsAFile(t *testing.T) {
 					return
 				}
 				if attempt == attempts {
-					t.Fatalf("probabilities differ by up to %.3f; %d labels are others, in the last of %d attempts", worst, others, attempts)
+					t.Fatalf(
+						"probabilities differ by up to %.3f; %d labels are others, in the last of %d attempts",
+						worst,
+						others,
+						attempts,
+					)
 				}
 			}
 		})
@@ -84,7 +89,13 @@ func TestAsAFile(t *testing.T) {
 
 // asAFile sends a clip to a server and tells by how much the probabilities differ at most from those of the windows wanted, and how many
 // labels are others.
-func asAFile(t *testing.T, clip *client.Clip, want []*pipeline.WindowEvent, channel client.Channel, trickle bool) (worst float64, others int) {
+func asAFile(
+	t *testing.T,
+	clip *client.Clip,
+	want []*pipeline.WindowEvent,
+	channel client.Channel,
+	trickle bool,
+) (worst float64, others int) {
 	t.Helper()
 	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions()})
 	s := dial(t, client.Options{URL: url + "/whip", Codecs: clip.Codecs(), Channel: channel, Trickle: trickle})
@@ -129,7 +140,13 @@ func asAFile(t *testing.T, clip *client.Clip, want []*pipeline.WindowEvent, chan
 		compare(a.Emotion, b.Emotion)
 		compare(a.Gender, b.Gender)
 	}
-	t.Logf("%d windows; probabilities differ by %.4f at most, %.4f in the mean; %d other labels", len(got), worst, sum/float64(n), others)
+	t.Logf(
+		"%d windows; probabilities differ by %.4f at most, %.4f in the mean; %d other labels",
+		len(got),
+		worst,
+		sum/float64(n),
+		others,
+	)
 	return worst, others
 }
 
@@ -149,7 +166,8 @@ func TestServerSentEventsAndCSV(t *testing.T) {
 		s.Close(ctx)
 	}()
 	code, body := get(t, s.URL()+"/events") // to the end
-	if code != 200 || strings.Count(body, "event: start\n") != 1 || strings.Count(body, "event: window\n") < 8 || strings.Count(body, "event: end\n") != 1 {
+	if code != 200 || strings.Count(body, "event: start\n") != 1 || strings.Count(body, "event: window\n") < 8 ||
+		strings.Count(body, "event: end\n") != 1 {
 		t.Errorf("%d %s", code, body)
 	}
 	n := 0
@@ -170,7 +188,9 @@ func TestServerSentEventsAndCSV(t *testing.T) {
 		State, Reason string
 		Windows       int
 	}
-	if _, body := get(t, s.URL()+"/status"); json.Unmarshal([]byte(body), &status) != nil || status.State != "ended" || status.Reason == "" || status.Windows != n-2 {
+	if _, body := get(t, s.URL()+"/status"); json.Unmarshal([]byte(body), &status) != nil || status.State != "ended" ||
+		status.Reason == "" ||
+		status.Windows != n-2 {
 		t.Errorf("status %+v", status)
 	}
 	for _, want := range []int{200, 404} {

@@ -67,7 +67,15 @@ func (s *sourceOf) BindLocalStream(_ *interceptor.StreamInfo, w interceptor.RTPW
 // keyFrame is the first picture of a clip of the pattern.
 func keyFrame(t *testing.T, width, height int) []byte {
 	t.Helper()
-	in, err := av.Open(t.Context(), write(t, "a.webm", capture.PatternOptions{Width: width, Height: height, FPS: 15, Duration: 200 * time.Millisecond}), av.Options{})
+	in, err := av.Open(
+		t.Context(),
+		write(
+			t,
+			"a.webm",
+			capture.PatternOptions{Width: width, Height: height, FPS: 15, Duration: 200 * time.Millisecond},
+		),
+		av.Options{},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,10 @@ func (s *Session) addTracks() error {
 			continue
 		}
 		t := newTrack(kind)
-		tr, err := s.pc.AddTransceiverFromTrack(t, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly})
+		tr, err := s.pc.AddTransceiverFromTrack(
+			t,
+			pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly},
+		)
 		if err != nil {
 			return err
 		}

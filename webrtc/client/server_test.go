@@ -144,7 +144,9 @@ func (s *server) accept(offer string) string {
 					return
 				}
 				at := time.Now()
-				s.locked(func() { s.packets[t.Kind()] = append(s.packets[t.Kind()], arrival{p, at, t.Codec().MimeType}) })
+				s.locked(
+					func() { s.packets[t.Kind()] = append(s.packets[t.Kind()], arrival{p, at, t.Codec().MimeType}) },
+				)
 			}
 		})
 	})

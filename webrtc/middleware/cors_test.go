@@ -16,7 +16,12 @@ func TestCORS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := []string{"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type"}
+	ask := []string{
+		"Access-Control-Request-Method",
+		"POST",
+		"Access-Control-Request-Headers",
+		"authorization,content-type",
+	}
 	for _, c := range []struct {
 		name, method string
 		headers      []string
@@ -44,7 +49,13 @@ func TestCORS(t *testing.T) {
 			res := problemtest.Do(h, c.method, "/whip", "", c.headers...)
 			got := res.Header
 			if res.StatusCode != c.status || got.Get("Access-Control-Allow-Origin") != c.allow {
-				t.Errorf("status %d, allowed %q; want %d, %q", res.StatusCode, got.Get("Access-Control-Allow-Origin"), c.status, c.allow)
+				t.Errorf(
+					"status %d, allowed %q; want %d, %q",
+					res.StatusCode,
+					got.Get("Access-Control-Allow-Origin"),
+					c.status,
+					c.allow,
+				)
 			}
 			if got.Get("Vary") != "Origin" || got.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("headers %v", got)
@@ -58,7 +69,8 @@ func TestCORS(t *testing.T) {
 					}
 				}
 			case c.status == 204:
-				if got.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type, If-Match" || got.Get("Accept-Post") != "application/sdp" ||
+				if got.Get("Access-Control-Allow-Headers") != "Authorization, Content-Type, If-Match" ||
+					got.Get("Accept-Post") != "application/sdp" ||
 					got.Get("Access-Control-Allow-Methods") != "GET, POST, PATCH, DELETE, OPTIONS" {
 					t.Errorf("headers %v", got)
 				}

@@ -23,7 +23,8 @@ func TestHandler(t *testing.T) {
 		return w
 	}
 	index := get("/", "")
-	if index.Code != 200 || !strings.HasPrefix(index.Header().Get("Content-Type"), "text/html") || !strings.Contains(index.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+	if index.Code != 200 || !strings.HasPrefix(index.Header().Get("Content-Type"), "text/html") ||
+		!strings.Contains(index.Header().Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Fatalf("%d %v", index.Code, index.Header())
 	}
 	if !page.Whole() {

@@ -138,7 +138,10 @@ func (n *Network) connection(log *slog.Logger, keep func(net.IP) bool) (*pion.Pe
 	}
 	c := pion.Configuration{BundlePolicy: pion.BundlePolicyMaxBundle}
 	for _, i := range n.o.ICEServers {
-		c.ICEServers = append(c.ICEServers, pion.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential})
+		c.ICEServers = append(
+			c.ICEServers,
+			pion.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential},
+		)
 	}
 	api := pion.NewAPI(pion.WithMediaEngine(media), pion.WithInterceptorRegistry(registry), pion.WithSettingEngine(s))
 	return api.NewPeerConnection(c)
@@ -157,8 +160,17 @@ func mediaEngine() (*pion.MediaEngine, error) {
 	// The payload types are ours only as long as none was offered: the answer has the offer's.
 	next := pion.PayloadType(96)
 	video := func(mime, fmtp string) error {
-		capability := pion.RTPCodecCapability{MimeType: mime, ClockRate: 90000, SDPFmtpLine: fmtp, RTCPFeedback: feedback}
-		rtx := pion.RTPCodecCapability{MimeType: pion.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", next)}
+		capability := pion.RTPCodecCapability{
+			MimeType:     mime,
+			ClockRate:    90000,
+			SDPFmtpLine:  fmtp,
+			RTCPFeedback: feedback,
+		}
+		rtx := pion.RTPCodecCapability{
+			MimeType:    pion.MimeTypeRTX,
+			ClockRate:   90000,
+			SDPFmtpLine: fmt.Sprintf("apt=%d", next),
+		}
 		for _, c := range []pion.RTPCodecCapability{capability, rtx} {
 			if err := m.RegisterCodec(pion.RTPCodecParameters{RTPCodecCapability: c, PayloadType: next}, pion.RTPCodecTypeVideo); err != nil {
 				return err

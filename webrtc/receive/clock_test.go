@@ -54,7 +54,8 @@ func (s sender) run(t *testing.T) result {
 			ts := baseA + ticks(48000, at)
 			audio.arrive(ts, came(at, 0))
 			now := audio.time(ts)
-			if lastAudio != 0 && (now-lastAudio-20*time.Millisecond).Abs() > 25*time.Microsecond { // a tick of 48 kHz is 21 µs
+			if lastAudio != 0 &&
+				(now-lastAudio-20*time.Millisecond).Abs() > 25*time.Microsecond { // a tick of 48 kHz is 21 µs
 				t.Fatalf("sound: a step of %v at %v", now-lastAudio, at)
 			}
 			lastAudio = now
@@ -83,7 +84,10 @@ func (s sender) run(t *testing.T) result {
 				off = s.reportOff(n)
 			}
 			audio.report(&rtcp.SenderReport{NTPTime: ntp(at), RTPTime: baseA + ticks(48000, at)}, came(at, 0))
-			video.report(&rtcp.SenderReport{NTPTime: ntp(at), RTPTime: baseV + ticks(90000, at+off)}, came(at, s.videoLate))
+			video.report(
+				&rtcp.SenderReport{NTPTime: ntp(at), RTPTime: baseV + ticks(90000, at+off)},
+				came(at, s.videoLate),
+			)
 			// What no sender should say changes nothing.
 			video.report(&rtcp.SenderReport{NTPTime: 0, RTPTime: 5}, came(at, 0))
 			video.report(&rtcp.SenderReport{NTPTime: ntp(at), RTPTime: baseV + ticks(90000, at+time.Hour)}, came(at, 0))
@@ -131,7 +135,12 @@ func TestReorderWaits(t *testing.T) {
 	start := time.Now()
 	r := reorder{bound: 100 * time.Millisecond}
 	push := func(seq uint16, ms int) {
-		r.push(packet{&rtp.Packet{Header: rtp.Header{SequenceNumber: seq, SSRC: 1}}, start.Add(time.Duration(ms) * time.Millisecond)})
+		r.push(
+			packet{
+				&rtp.Packet{Header: rtp.Header{SequenceNumber: seq, SSRC: 1}},
+				start.Add(time.Duration(ms) * time.Millisecond),
+			},
+		)
 	}
 	pop := func(ms int, wantSeq, wantLost int) {
 		t.Helper()

@@ -99,8 +99,10 @@ func TestMalformedFragments(t *testing.T) {
 func FuzzFragment(f *testing.F) {
 	f.Add(signaltest.Trickle)
 	f.Add(signaltest.Restart)
-	f.Add("a=group:BUNDLE a b\na=ice-lite\na=ice-options:trickle ice2\nm=audio 9 RTP/AVP 0\na=mid:a\na=candidate:" + hostCandidate +
-		"\na=candidate:2 1 UDP 1 ::ffff:192.0.2.1 5000 typ srflx raddr 0.0.0.0 rport 0\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\na=mid:b\na=end-of-candidates\n")
+	f.Add(
+		"a=group:BUNDLE a b\na=ice-lite\na=ice-options:trickle ice2\nm=audio 9 RTP/AVP 0\na=mid:a\na=candidate:" + hostCandidate +
+			"\na=candidate:2 1 UDP 1 ::ffff:192.0.2.1 5000 typ srflx raddr 0.0.0.0 rport 0\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\na=mid:b\na=end-of-candidates\n",
+	)
 	f.Add("a=candidate:" + hostCandidate)
 	f.Fuzz(func(t *testing.T, body string) {
 		got, err := signal.ParseFragment(body)

@@ -17,7 +17,8 @@ func TestParseICEServer(t *testing.T) {
 		"turn:1700000000:a:b@198.51.100.1?transport=udp": {URLs: []string{"turn:198.51.100.1:3478?transport=udp"}, Username: "1700000000", Credential: "a:b"},
 	} {
 		got, err := signal.ParseICEServer(in)
-		if err != nil || !slices.Equal(got.URLs, want.URLs) || got.Username != want.Username || got.Credential != want.Credential {
+		if err != nil || !slices.Equal(got.URLs, want.URLs) || got.Username != want.Username ||
+			got.Credential != want.Credential {
 			t.Errorf("%s: %+v, %v; want %+v", in, got, err, want)
 		}
 	}

@@ -92,7 +92,8 @@ func TestParseOffer(t *testing.T) {
 			var e *problem.Error
 			switch {
 			case c.status == 0:
-				if err != nil || !slices.Equal(info.Audio, c.audio) || !slices.Equal(info.Video, c.video) || info.Data != c.data {
+				if err != nil || !slices.Equal(info.Audio, c.audio) || !slices.Equal(info.Video, c.video) ||
+					info.Data != c.data {
 					t.Errorf("%+v, %v", info, err)
 				}
 			case !errors.As(err, &e):
@@ -107,7 +108,15 @@ func TestParseOffer(t *testing.T) {
 func FuzzOffer(f *testing.F) {
 	f.Add(signaltest.Offer())
 	f.Add(signaltest.Bundle(signaltest.Opus(0)))
-	f.Add(signaltest.Bundle(strings.ReplaceAll(signaltest.Video(0), "m=video 9", "m=video 0") + "a=bundle-only\r\na=simulcast:send h;l\r\na=rid:h send\r\n"))
+	f.Add(
+		signaltest.Bundle(
+			strings.ReplaceAll(
+				signaltest.Video(0),
+				"m=video 9",
+				"m=video 0",
+			) + "a=bundle-only\r\na=simulcast:send h;l\r\na=rid:h send\r\n",
+		),
+	)
 	f.Add("v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\nm=audio 9 UDP/TLS/RTP/SAVPF\n")
 	f.Fuzz(func(t *testing.T, offer string) {
 		info, err := signal.ParseOffer(offer)

@@ -89,7 +89,11 @@ func (s *session) Restart(_ context.Context, f signal.Fragment) (signal.Fragment
 	}
 	s.restarts++
 	s.ufrag, s.etag = f.Ufrag, "tag-"+strconv.Itoa(s.restarts)
-	return signal.Fragment{Ufrag: "srvr", Pwd: strings.Repeat("p", 22), Media: []signal.FragmentMedia{{Kind: "audio", Mid: "0", End: true}}}, s.etag, nil
+	return signal.Fragment{
+		Ufrag: "srvr",
+		Pwd:   strings.Repeat("p", 22),
+		Media: []signal.FragmentMedia{{Kind: "audio", Mid: "0", End: true}},
+	}, s.etag, nil
 }
 
 func serve(b whip.Backend, servers ...signal.ICEServer) http.Handler {
@@ -139,10 +143,12 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(got.Offer, want) || got.Query.Get("gender") != "0" || got.Remote != netip.MustParseAddr("192.0.2.1") {
+	if !reflect.DeepEqual(got.Offer, want) || got.Query.Get("gender") != "0" ||
+		got.Remote != netip.MustParseAddr("192.0.2.1") {
 		t.Errorf("the backend was asked %+v", got)
 	}
-	if !slices.Equal(got.Offer.Audio, []string{"opus"}) || !slices.Equal(got.Offer.Video, []string{"vp8", "h264"}) || !got.Offer.Data {
+	if !slices.Equal(got.Offer.Audio, []string{"opus"}) || !slices.Equal(got.Offer.Video, []string{"vp8", "h264"}) ||
+		!got.Offer.Data {
 		t.Errorf("the backend was told %+v", got.Offer)
 	}
 }
@@ -196,7 +202,14 @@ func TestEndpointStatus(t *testing.T) {
 }
 
 func TestErrorsKeepSecrets(t *testing.T) {
-	res := problemtest.Do(serve(&backend{fail: errors.New("secret")}), "POST", "/whip", signaltest.Offer(), "Content-Type", "application/sdp")
+	res := problemtest.Do(
+		serve(&backend{fail: errors.New("secret")}),
+		"POST",
+		"/whip",
+		signaltest.Offer(),
+		"Content-Type",
+		"application/sdp",
+	)
 	if body, _ := io.ReadAll(res.Body); strings.Contains(string(body), "secret") {
 		t.Errorf("the client reads %s", body)
 	}
@@ -301,7 +314,8 @@ func TestSessionStatus(t *testing.T) {
 					t.Errorf("body %q", body)
 				}
 			}
-			if got := res.Header.Get("Accept-Patch"); (c.status == 415 || method == "OPTIONS") && got != signal.TypeFragment {
+			if got := res.Header.Get("Accept-Patch"); (c.status == 415 || method == "OPTIONS") &&
+				got != signal.TypeFragment {
 				t.Errorf("Accept-Patch: %q", got)
 			}
 			if c.name == "restart" {
@@ -317,11 +331,19 @@ func TestSessionStatus(t *testing.T) {
 
 func TestDeleteTwice(t *testing.T) {
 	h := serve(&backend{})
-	path := problemtest.Do(h, "POST", "/whip", signaltest.Offer(), "Content-Type", "application/sdp").Header.Get("Location")
+	path := problemtest.Do(
+		h,
+		"POST",
+		"/whip",
+		signaltest.Offer(),
+		"Content-Type",
+		"application/sdp",
+	).Header.Get(
+		"Location",
+	)
 	for _, want := range []int{200, 404} {
 		if res := problemtest.Do(h, "DELETE", path, ""); res.StatusCode != want {
 			t.Errorf("status %d, want %d", res.StatusCode, want)
 		}
 	}
 }
-
