@@ -46,18 +46,9 @@ func startBrowser(t *testing.T, media string, more ...chromedp.ExecAllocatorOpti
 			t.Skip("NO BROWSER TEST: there is no chromium here; make setup-test installs it")
 		}
 	}
-	o := append(
-		chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path),
-		chromedp.NoSandbox,
-		chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag(
-			"disable-quic",
-			true,
-		),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true),
+	o := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.WindowSize(1280, 900),
 	)
 	if media != "" {
@@ -71,16 +62,8 @@ func startBrowser(t *testing.T, media string, more ...chromedp.ExecAllocatorOpti
 				t.Fatalf("ffmpeg: %v %s", err, out)
 			}
 		}
-		o = append(
-			o,
-			chromedp.Flag("use-fake-device-for-media-stream", true),
-			chromedp.Flag("use-fake-ui-for-media-stream", true),
-			chromedp.Flag(
-				"use-file-for-fake-video-capture",
-				video,
-			),
-			chromedp.Flag("use-file-for-fake-audio-capture", sound),
-		)
+		o = append(o, chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
+			chromedp.Flag("use-file-for-fake-video-capture", video), chromedp.Flag("use-file-for-fake-audio-capture", sound))
 	}
 	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), append(o, more...)...)
 	b := &browser{}
@@ -136,16 +119,8 @@ func (b *browser) until(t *testing.T, what string, within time.Duration, express
 	t.Helper()
 	for end := time.Now().Add(within); !js[bool](t, b, expression); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf(
-				"not within %v: %s; the page says: %s",
-				within,
-				what,
-				js[string](
-					t,
-					b,
-					`document.body.dataset.state + " / " + document.getElementById("status").textContent + " / " + document.getElementById("problem").textContent`,
-				),
-			)
+			t.Fatalf("not within %v: %s; the page says: %s", within, what,
+				js[string](t, b, `document.body.dataset.state + " / " + document.getElementById("status").textContent + " / " + document.getElementById("problem").textContent`))
 		}
 	}
 }
@@ -229,25 +204,13 @@ func TestBrowser(t *testing.T) {
 
 	// Another codec opens the session anew, and so does the gender switch.
 	for _, c := range []string{"video/H264", "video/VP8"} {
-		js[bool](
-			t,
-			b,
-			fmt.Sprintf(
-				`(() => { const c = document.getElementById("codec"); c.value = %q; c.dispatchEvent(new Event("change")); return true; })()`,
-				c,
-			),
-		)
+		js[bool](t, b, fmt.Sprintf(`(() => { const c = document.getElementById("codec"); c.value = %q; c.dispatchEvent(new Event("change")); return true; })()`, c))
 		b.until(t, "a new session", 10*time.Second, `Number(document.body.dataset.windows || 0) < 3`)
 		b.until(t, "windows with "+c, 15*time.Second, `Number(document.body.dataset.windows) >= 3`)
 	}
 	b.click(t, "no-gender")
 	b.until(t, "a new session", 10*time.Second, `Number(document.body.dataset.windows || 0) < 3`)
-	b.until(
-		t,
-		"windows without gender",
-		15*time.Second,
-		`Number(document.body.dataset.windows) >= 3 && getComputedStyle(document.getElementById("gender")).display === "none"`,
-	)
+	b.until(t, "windows without gender", 15*time.Second, `Number(document.body.dataset.windows) >= 3 && getComputedStyle(document.getElementById("gender")).display === "none"`)
 
 	// Narrow, and dark.
 	for _, width := range []int64{320, 390} {
@@ -275,30 +238,16 @@ func TestBrowser(t *testing.T) {
 	b.click(t, "start")
 	b.until(t, "it runs again", 15*time.Second, `document.body.dataset.state === "running"`)
 	b.click(t, "erase")
-	b.until(
-		t,
-		"it is erased",
-		5*time.Second,
-		`document.body.dataset.state === "ended" && document.getElementById("csv").disabled`,
-	)
+	b.until(t, "it is erased", 5*time.Second, `document.body.dataset.state === "ended" && document.getElementById("csv").disabled`)
 
 	// A reload and a closed tab end the session within seconds.
 	for _, leave := range []string{`location.reload()`, `window.location = "about:blank"`} {
 		b.until(t, "the page is there", 5*time.Second, `document.getElementById("start") !== null`)
-		js[bool](
-			t,
-			b,
-			`(() => { const a = document.getElementById("agree"); if (!a.checked) a.click(); return true; })()`,
-		)
+		js[bool](t, b, `(() => { const a = document.getElementById("agree"); if (!a.checked) a.click(); return true; })()`)
 		b.click(t, "start")
 		b.until(t, "it runs", 15*time.Second, `document.body.dataset.state === "running"`)
 		js[bool](t, b, `(() => { `+leave+`; return true; })()`)
-		eventually(
-			t,
-			"the session is gone after "+leave,
-			5*time.Second,
-			func() bool { return metric(t, url, "tandem_sessions") == 0 },
-		)
+		eventually(t, "the session is gone after "+leave, 5*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
 		time.Sleep(500 * time.Millisecond)
 	}
 	b.clean(t)
@@ -315,15 +264,7 @@ func TestBrowserFaults(t *testing.T) {
 	}
 	says := func(t *testing.T, b *browser, text string) {
 		t.Helper()
-		b.until(
-			t,
-			"the page says "+text,
-			15*time.Second,
-			fmt.Sprintf(
-				`document.body.dataset.state === "error" && !document.getElementById("problem").hidden && document.getElementById("problem").textContent.includes(%q)`,
-				text,
-			),
-		)
+		b.until(t, "the page says "+text, 15*time.Second, fmt.Sprintf(`document.body.dataset.state === "error" && !document.getElementById("problem").hidden && document.getElementById("problem").textContent.includes(%q)`, text))
 	}
 	t.Run("no devices", func(t *testing.T) {
 		_, url, _ := server(t, webrtc.Options{})
@@ -359,10 +300,7 @@ func TestBrowserFaults(t *testing.T) {
 	})
 	t.Run("token", func(t *testing.T) {
 		turn := signal.ICEServer{URLs: []string{"turn:127.0.0.1:9?transport=udp"}, Username: "u", Credential: "p"}
-		_, url, _ := server(
-			t,
-			webrtc.Options{Token: "secret", Network: peer.Options{ICEServers: []signal.ICEServer{turn}}},
-		)
+		_, url, _ := server(t, webrtc.Options{Token: "secret", Network: peer.Options{ICEServers: []signal.ICEServer{turn}}})
 		b := startBrowser(t, media)
 		start(t, b, url)
 		says(t, b, "wants a token")
@@ -384,12 +322,7 @@ func TestBrowserFaults(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		s.Drain(ctx) // as tandem serve does before it ends
-		b.until(
-			t,
-			"the page says why",
-			15*time.Second,
-			`document.body.dataset.state === "ended" && document.getElementById("status").textContent.includes("shutting down")`,
-		)
+		b.until(t, "the page says why", 15*time.Second, `document.body.dataset.state === "ended" && document.getElementById("status").textContent.includes("shutting down")`)
 	})
 }
 
@@ -414,12 +347,7 @@ func TestBrowserOneSession(t *testing.T) {
 	script := func(s string) { t.Helper(); js[bool](t, b, `(() => { `+s+`; return true; })()`) }
 	runs := func(what string) {
 		t.Helper()
-		b.until(
-			t,
-			what,
-			15*time.Second,
-			`document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`,
-		)
+		b.until(t, what, 15*time.Second, `document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`)
 		if n := metric(t, url, "tandem_sessions"); n != 1 {
 			t.Errorf("%s: %v sessions", what, n)
 		}
@@ -429,12 +357,7 @@ func TestBrowserOneSession(t *testing.T) {
 	}
 	ended := func(what string) {
 		t.Helper()
-		b.until(
-			t,
-			what,
-			5*time.Second,
-			`document.body.dataset.state === "ended" && !tracks.some((t) => t.readyState === "live")`,
-		)
+		b.until(t, what, 5*time.Second, `document.body.dataset.state === "ended" && !tracks.some((t) => t.readyState === "live")`)
 		eventually(t, what+": no session", 5*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
 	}
 	b.click(t, "agree")
@@ -506,27 +429,13 @@ func TestBrowserTabGone(t *testing.T) {
 		}
 		tab.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
 		// The page's own goodbye never leaves.
-		js[bool](
-			t,
-			tab,
-			`(() => { const f = window.fetch; window.fetch = (u, o) => o?.keepalive ? new Promise(() => {}) : f(u, o); return true; })()`,
-		)
+		js[bool](t, tab, `(() => { const f = window.fetch; window.fetch = (u, o) => o?.keepalive ? new Promise(() => {}) : f(u, o); return true; })()`)
 		tab.click(t, "agree")
 		tab.click(t, "start")
-		tab.until(
-			t,
-			"it runs",
-			15*time.Second,
-			`document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`,
-		)
+		tab.until(t, "it runs", 15*time.Second, `document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`)
 		start := time.Now()
 		c.leave(tab, cancel)
-		eventually(
-			t,
-			"the session is gone after its tab "+c.what,
-			c.within,
-			func() bool { return metric(t, url, "tandem_sessions") == 0 },
-		)
+		eventually(t, "the session is gone after its tab "+c.what, c.within, func() bool { return metric(t, url, "tandem_sessions") == 0 })
 		t.Logf("%s: the session was gone after %v", c.what, time.Since(start).Round(100*time.Millisecond))
 		if n := metric(t, url, `tandem_sessions_ended_total{reason="deleted"}`); n != 0 {
 			t.Errorf("%s: a DELETE came", c.what)
@@ -555,12 +464,7 @@ func TestBrowserReconnects(t *testing.T) {
 	before := js[int64](t, b, `Number(document.body.dataset.windows)`)
 	c.out.Store(false)
 	b.until(t, "it runs again", 20*time.Second, `document.body.dataset.state === "running"`)
-	b.until(
-		t,
-		"windows come again",
-		20*time.Second,
-		fmt.Sprintf(`Number(document.body.dataset.windows) > %d`, before+2),
-	)
+	b.until(t, "windows come again", 20*time.Second, fmt.Sprintf(`Number(document.body.dataset.windows) > %d`, before+2))
 	if n := js[int64](t, b, `asked.filter((r) => r.startsWith("POST")).length`); n != 1 {
 		t.Errorf("%d sessions were opened", n)
 	}
@@ -583,17 +487,7 @@ func TestBrowserRealClip(t *testing.T) {
 	b.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
 	b.click(t, "agree")
 	b.click(t, "start")
-	b.until(
-		t,
-		"windows of face and voice",
-		30*time.Second,
-		`Number(document.body.dataset.windows) >= 10 && document.getElementById("senses").textContent.includes("face")`,
-	)
-	b.until(
-		t,
-		"the gender of this speaker",
-		15*time.Second,
-		`document.querySelector("#gender .top")?.textContent === "female"`,
-	)
+	b.until(t, "windows of face and voice", 30*time.Second, `Number(document.body.dataset.windows) >= 10 && document.getElementById("senses").textContent.includes("face")`)
+	b.until(t, "the gender of this speaker", 15*time.Second, `document.querySelector("#gender .top")?.textContent === "female"`)
 	b.clean(t)
 }

@@ -28,11 +28,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(
-		m,
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
-	)
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
 // network is the default model and the face detector, loaded once for all tests.
@@ -152,11 +149,8 @@ func videoSource(
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pc.GracefulClose() })
-	track, err := pion.NewTrackLocalStaticRTP(
-		pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000},
-		"video",
-		"test",
-	)
+	track, err := pion.NewTrackLocalStaticRTP(pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000},
+		"video", "test")
 	if err == nil {
 		_, err = pc.AddTrack(track)
 	}

@@ -52,64 +52,28 @@ func newMetrics() *metrics {
 		return h
 	}
 	m.sessions = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tandem_sessions", Help: "Sessions that run."})
-	m.registry.MustRegister(
-		m.sessions,
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
+	m.registry.MustRegister(m.sessions, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.ended = counters("sessions_ended_total", "Sessions that have ended, by reason.", "reason")
 	m.refused = counters("sessions_refused_total", "Sessions that were turned away.", "why")
-	m.http = counters(
-		"http_refused_total",
-		"Requests to /whip and /sessions/ that were refused, by HTTP status.",
-		"status",
-	)
+	m.http = counters("http_refused_total", "Requests to /whip and /sessions/ that were refused, by HTTP status.",
+		"status")
 	m.windows = counter("windows_total", "Window events.")
-	m.dropped = counters(
-		"dropped_total",
-		"What was lost (frames, samples at 16 kHz, windows) and why: network, late, slow, reader.",
-		"what",
-		"reason",
-	)
+	m.dropped = counters("dropped_total",
+		"What was lost (frames, samples at 16 kHz, windows) and why: network, late, slow, reader.", "what", "reason")
 	m.latency = histogram("latency_seconds", "From the arrival of a window's last media to its event.",
 		.01, .02, .03, .05, .075, .1, .15, .2, .25, .3, .4, .5, .75, 1, 2)
-	m.skew = histogram(
-		"skew_seconds",
-		"Skew of picture against sound that is still to be corrected, each second of each session.",
-		.001,
-		.002,
-		.005,
-		.01,
-		.02,
-		.05,
-		.1,
-		.2,
-		.5,
-	)
-	m.packets = counters(
-		"rtp_packets_total",
-		"RTP packets, by what became of them: received, lost, late, duplicate.",
-		"kind",
-		"fate",
-	)
+	m.skew = histogram("skew_seconds",
+		"Skew of picture against sound that is still to be corrected, each second of each session.", .001, .002, .005,
+		.01, .02, .05, .1, .2, .5)
+	m.packets = counters("rtp_packets_total", "RTP packets, by what became of them: received, lost, late, duplicate.",
+		"kind", "fate")
 	m.bytes = counters("rtp_bytes_total", "Bytes of RTP packets received.", "kind")
 	m.decode = counters("decode_cpu_seconds_total", "CPU time of decoding.", "kind")
 	m.faces = counter("faces_cpu_seconds_total", "CPU time of looking for faces.")
 	m.recognize = counter("recognize_cpu_seconds_total", "CPU time of the recognition network.")
-	m.batch = histogram(
-		"batch_windows",
-		"Windows that went through the network together.",
-		1,
-		2,
-		3,
-		4,
-		6,
-		8,
-		12,
-		16,
-		24,
-		32,
-	)
+	m.batch = histogram("batch_windows", "Windows that went through the network together.", 1, 2, 3, 4, 6, 8, 12, 16,
+		24, 32)
 	m.keyFrames = counter("key_frame_requests_total", "Key frames asked for.")
 	return m
 }
@@ -150,10 +114,8 @@ func (x *session) reportMetrics() {
 		t.reported = now
 	}
 	lost := x.feed.Drops()
-	m.drop(
-		"network",
-		pipeline.Dropped{Frames: lost.Frames - x.reportedDrops.Frames, Samples: lost.Samples - x.reportedDrops.Samples},
-	)
+	m.drop("network",
+		pipeline.Dropped{Frames: lost.Frames - x.reportedDrops.Frames, Samples: lost.Samples - x.reportedDrops.Samples})
 	x.reportedDrops = lost
 	missed := x.hub.Missed() + x.channels.Missed()
 	m.drop("reader", pipeline.Dropped{Windows: missed - x.reportedMissed})

@@ -136,9 +136,7 @@ func TestRefusedRequests(t *testing.T) {
 		}
 	}
 	if w := []string{`{status="400"} 1`, `{status="401"} 1`, `{status="403"} 1`, `{status="404"} 2`, `{status="406"} 1`, `{status="415"} 1`, `{status="421"} 1`}; !slices.Equal(
-		got,
-		w,
-	) {
+		got, w) {
 		t.Errorf("counted %q, want %q", got, w)
 	}
 	l := log.String()

@@ -75,12 +75,8 @@ func TestAsAFile(t *testing.T) {
 					return
 				}
 				if attempt == attempts {
-					t.Fatalf(
-						"probabilities differ by up to %.3f; %d labels are others, in the last of %d attempts",
-						worst,
-						others,
-						attempts,
-					)
+					t.Fatalf("probabilities differ by up to %.3f; %d labels are others, in the last of %d attempts",
+						worst, others, attempts)
 				}
 			}
 		})
@@ -140,13 +136,8 @@ func asAFile(
 		compare(a.Emotion, b.Emotion)
 		compare(a.Gender, b.Gender)
 	}
-	t.Logf(
-		"%d windows; probabilities differ by %.4f at most, %.4f in the mean; %d other labels",
-		len(got),
-		worst,
-		sum/float64(n),
-		others,
-	)
+	t.Logf("%d windows; probabilities differ by %.4f at most, %.4f in the mean; %d other labels", len(got), worst,
+		sum/float64(n), others)
 	return worst, others
 }
 

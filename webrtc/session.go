@@ -142,8 +142,7 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())
 	x.channels = events.NewChannels(x.hub)
 	x.feed = capture.NewFeed(
-		capture.Info{Name: "whip", HasVideo: len(r.Offer.Video) > 0, HasAudio: len(r.Offer.Audio) > 0},
-	)
+		capture.Info{Name: "whip", HasVideo: len(r.Offer.Video) > 0, HasAudio: len(r.Offer.Audio) > 0})
 	var err error
 	if x.Peer, err = s.network.Answer(ctx, r.Offer, x.log); err != nil {
 		x.cancel(err)

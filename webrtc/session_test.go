@@ -69,11 +69,8 @@ func keyFrame(t *testing.T, width, height int) []byte {
 	t.Helper()
 	in, err := av.Open(
 		t.Context(),
-		write(
-			t,
-			"a.webm",
-			capture.PatternOptions{Width: width, Height: height, FPS: 15, Duration: 200 * time.Millisecond},
-		),
+		write(t, "a.webm",
+			capture.PatternOptions{Width: width, Height: height, FPS: 15, Duration: 200 * time.Millisecond}),
 		av.Options{},
 	)
 	if err != nil {

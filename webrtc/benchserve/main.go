@@ -100,10 +100,8 @@ func (b *bench) load(ctx context.Context, path string) (err error) {
 func write(ctx context.Context, path string) error {
 	src := capture.NewPattern(capture.PatternOptions{FPS: 30, Move: true})
 	info := src.Info()
-	w, err := av.Create(
-		path,
-		av.WriterOptions{Width: info.Width, Height: info.Height, FPS: info.FPS, Audio: true, Threads: runtime.NumCPU()},
-	)
+	w, err := av.Create(path,
+		av.WriterOptions{Width: info.Width, Height: info.Height, FPS: info.FPS, Audio: true, Threads: runtime.NumCPU()})
 	if err != nil {
 		return err
 	}

@@ -105,36 +105,17 @@ func (r report) find(mode string, n int) (point, bool) {
 func (r report) print(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%d cores (%s)\n\n", runtime.NumCPU(), processor())
-	fmt.Fprintf(
-		b,
-		"CPU of the server in ms for a second of one session; *network* is all that is not decoding, faces or inference.\n\n",
-	)
-	fmt.Fprintf(
-		b,
-		"| sessions | | CPU | network | decode | faces | inference | p50 | p95 | p99 | events of those due | MB | goroutines | keeps up |\n",
-	)
+	fmt.Fprintf(b,
+		"CPU of the server in ms for a second of one session; *network* is all that is not decoding, faces or inference.\n\n")
+	fmt.Fprintf(b,
+		"| sessions | | CPU | network | decode | faces | inference | p50 | p95 | p99 | events of those due | MB | goroutines | keeps up |\n")
 	fmt.Fprintf(b, "|-:|-|-:|-:|-:|-:|-:|-:|-:|-:|-:|-:|-:|-|\n")
 	for _, p := range r.points {
-		fmt.Fprintf(
-			b,
-			"| %d | %s | %.1f | %.1f | %.1f | %.1f | %.1f | ",
-			p.n,
-			p.mode,
-			p.cpu,
-			p.rest(),
-			p.decode,
-			p.faces,
-			p.inference,
-		)
+		fmt.Fprintf(b, "| %d | %s | %.1f | %.1f | %.1f | %.1f | %.1f | ", p.n, p.mode, p.cpu, p.rest(), p.decode,
+			p.faces, p.inference)
 		if p.mode == full {
-			fmt.Fprintf(
-				b,
-				"%d ms | %d ms | %d ms | %.1f %% | ",
-				p.p50.Milliseconds(),
-				p.p95.Milliseconds(),
-				p.p99.Milliseconds(),
-				100*p.windows,
-			)
+			fmt.Fprintf(b, "%d ms | %d ms | %d ms | %.1f %% | ", p.p50.Milliseconds(), p.p95.Milliseconds(),
+				p.p99.Milliseconds(), 100*p.windows)
 		} else {
 			fmt.Fprint(b, "| | | | ")
 		}
@@ -153,14 +134,9 @@ func (r report) print(w io.Writer) error {
 			largest = max(largest, p.n)
 		}
 	}
-	fmt.Fprintf(
-		b,
+	fmt.Fprintf(b,
 		"\nLargest number of sessions with p95 < %d ms, all events and no drops: %d (target: %d on two cores). Target of full / floor: %.1f.\n",
-		maxLatency.Milliseconds(),
-		largest,
-		wanted,
-		maxRatio,
-	)
+		maxLatency.Milliseconds(), largest, wanted, maxRatio)
 	return b.Flush()
 }
 

@@ -204,10 +204,8 @@ func TestRestart(t *testing.T) {
 	// The connection outlives a restart that is refused.
 	srv.refuse = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPatch {
-			problem.Write(
-				w,
-				&problem.Error{Status: http.StatusTooManyRequests, Detail: "enough", RetryAfter: 2 * time.Second},
-			)
+			problem.Write(w,
+				&problem.Error{Status: http.StatusTooManyRequests, Detail: "enough", RetryAfter: 2 * time.Second})
 		}
 		return r.Method == http.MethodPatch
 	}

@@ -74,13 +74,8 @@ func LoadClip(ctx context.Context, path string) (*Clip, error) {
 	video := len(c.codecs) > 1 || !audio
 	switch {
 	case info.HasVideo && !video:
-		return nil, fmt.Errorf(
-			"%s: %w: its pictures are %s and not VP8 or H.264; %s",
-			path,
-			ErrClip,
-			info.VideoCodec,
-			convert,
-		)
+		return nil, fmt.Errorf("%s: %w: its pictures are %s and not VP8 or H.264; %s", path, ErrClip, info.VideoCodec,
+			convert)
 	case info.HasAudio && !audio:
 		return nil, fmt.Errorf("%s: %w: its sound is %s and not Opus; %s", path, ErrClip, info.AudioCodec, convert)
 	}
@@ -111,11 +106,8 @@ func NewClip(packets []av.Packet) (*Clip, error) {
 			c.codecs = append(c.codecs, p.Codec)
 			tracks[p.Codec] = &track{n: 1, first: p.Time, last: p.Time, length: p.Length}
 		case p.Time < t.last:
-			return nil, fmt.Errorf(
-				"%w: it has B-frames, pictures that are sent before others that are shown first; %s",
-				ErrClip,
-				convert,
-			)
+			return nil, fmt.Errorf("%w: it has B-frames, pictures that are sent before others that are shown first; %s",
+				ErrClip, convert)
 		default:
 			t.n, t.last, t.length = t.n+1, p.Time, p.Length
 		}

@@ -137,8 +137,7 @@ func TestNewClipRefuses(t *testing.T) {
 // A single picture lasts a while, or a loop of it would be sent without end at once.
 func TestLonePictureLasts(t *testing.T) {
 	c, err := NewClip(
-		[]av.Packet{{Codec: av.VP8, Key: true, Payload: []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 16, 0, 16, 0}}},
-	)
+		[]av.Packet{{Codec: av.VP8, Key: true, Payload: []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 16, 0, 16, 0}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,10 +65,8 @@ func (s *Session) addTracks() error {
 			continue
 		}
 		t := newTrack(kind)
-		tr, err := s.pc.AddTransceiverFromTrack(
-			t,
-			pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly},
-		)
+		tr, err := s.pc.AddTransceiverFromTrack(t,
+			pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly})
 		if err != nil {
 			return err
 		}

@@ -216,10 +216,8 @@ func TestChangeOfCodec(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := LoadClip(
-		t.Context(),
-		remux(t, ffmpeg, vp8, "clip.mkv", "-c:v", "libx264", "-profile:v", "baseline", "-an"),
-	)
+	second, err := LoadClip(t.Context(),
+		remux(t, ffmpeg, vp8, "clip.mkv", "-c:v", "libx264", "-profile:v", "baseline", "-an"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,10 +249,8 @@ func TestChangeOfCodec(t *testing.T) {
 		t.Errorf("codecs in turn: %v", seen)
 	}
 	for _, unit := range []byte{7, 8, 5} { // parameter sets and a key frame
-		if !slices.ContainsFunc(
-			strings.Split(string(stream), "\x00\x00\x00\x01")[1:],
-			func(s string) bool { return s[0]&31 == unit },
-		) {
+		if !slices.ContainsFunc(strings.Split(string(stream), "\x00\x00\x00\x01")[1:],
+			func(s string) bool { return s[0]&31 == unit }) {
 			t.Errorf("there is no unit of type %d in what came", unit)
 		}
 	}

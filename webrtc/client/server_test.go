@@ -145,8 +145,7 @@ func (s *server) accept(offer string) string {
 				}
 				at := time.Now()
 				s.locked(
-					func() { s.packets[t.Kind()] = append(s.packets[t.Kind()], arrival{p, at, t.Codec().MimeType}) },
-				)
+					func() { s.packets[t.Kind()] = append(s.packets[t.Kind()], arrival{p, at, t.Codec().MimeType}) })
 			}
 		})
 	})

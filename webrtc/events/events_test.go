@@ -158,13 +158,8 @@ func TestChannels(t *testing.T) {
 			want, missed = 0, 5
 		}
 		if len(windows.sent) != want || c.Missed() != missed || len(reliable.sent) != 2 {
-			t.Errorf(
-				"stuck %v: %d windows, %d missed, %d others",
-				stuck,
-				len(windows.sent),
-				c.Missed(),
-				len(reliable.sent),
-			)
+			t.Errorf("stuck %v: %d windows, %d missed, %d others", stuck, len(windows.sent), c.Missed(),
+				len(reliable.sent))
 		}
 	}
 	// Without a channel it ends with its context.

@@ -34,15 +34,8 @@ func TestRequireToken(t *testing.T) {
 		}
 		res := problemtest.Do(middleware.RequireToken(c.token, ok), "POST", "/whip", "", headers...)
 		if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != c.status || got != c.challenge {
-			t.Errorf(
-				"token %q, %q: status %d, %q; want %d, %q",
-				c.token,
-				c.header,
-				res.StatusCode,
-				got,
-				c.status,
-				c.challenge,
-			)
+			t.Errorf("token %q, %q: status %d, %q; want %d, %q", c.token, c.header, res.StatusCode, got, c.status,
+				c.challenge)
 		}
 		if res.StatusCode == 401 {
 			problemtest.Check(t, res)
@@ -51,10 +44,8 @@ func TestRequireToken(t *testing.T) {
 }
 
 func TestAllowHosts(t *testing.T) {
-	h := middleware.AllowHosts(
-		[]string{"tandem.example.org"},
-		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
-	)
+	h := middleware.AllowHosts([]string{"tandem.example.org"},
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for host, want := range map[string]int{
 		"localhost:8080": 200, "LOCALHOST": 200, "me.localhost:1": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "192.168.1.4": 200,
 		"tandem.example.org:443": 200, "tandem.example.org.": 200, "evil.example:8080": 421, "localhost.evil.example": 421, "127.0.0.1.nip.example": 421,

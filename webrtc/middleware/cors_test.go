@@ -49,13 +49,8 @@ func TestCORS(t *testing.T) {
 			res := problemtest.Do(h, c.method, "/whip", "", c.headers...)
 			got := res.Header
 			if res.StatusCode != c.status || got.Get("Access-Control-Allow-Origin") != c.allow {
-				t.Errorf(
-					"status %d, allowed %q; want %d, %q",
-					res.StatusCode,
-					got.Get("Access-Control-Allow-Origin"),
-					c.status,
-					c.allow,
-				)
+				t.Errorf("status %d, allowed %q; want %d, %q", res.StatusCode, got.Get("Access-Control-Allow-Origin"),
+					c.status, c.allow)
 			}
 			if got.Get("Vary") != "Origin" || got.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("headers %v", got)

@@ -138,10 +138,8 @@ func TestSimulcast(t *testing.T) {
 	s := newServer(t, peer.Options{})
 	c := newClient(t, s, pion.MimeTypeVP8)
 	c.change = func(offer string) string {
-		return without(
-			strings.TrimSuffix(offer, "\r\n"),
-			"a=ssrc",
-		) + "\r\na=rid:h send\r\na=rid:l send\r\na=simulcast:send h;l\r\n"
+		return without(strings.TrimSuffix(offer, "\r\n"),
+			"a=ssrc") + "\r\na=rid:h send\r\na=rid:l send\r\na=simulcast:send h;l\r\n"
 	}
 	c.post()
 	if strings.Contains(c.answer, "simulcast") || strings.Contains(c.answer, "a=rid") {

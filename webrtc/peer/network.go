@@ -138,10 +138,8 @@ func (n *Network) connection(log *slog.Logger, keep func(net.IP) bool) (*pion.Pe
 	}
 	c := pion.Configuration{BundlePolicy: pion.BundlePolicyMaxBundle}
 	for _, i := range n.o.ICEServers {
-		c.ICEServers = append(
-			c.ICEServers,
-			pion.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential},
-		)
+		c.ICEServers = append(c.ICEServers,
+			pion.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential})
 	}
 	api := pion.NewAPI(pion.WithMediaEngine(media), pion.WithInterceptorRegistry(registry), pion.WithSettingEngine(s))
 	return api.NewPeerConnection(c)

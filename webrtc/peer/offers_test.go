@@ -53,44 +53,21 @@ func chromeOffer() string {
 		if c.fmtp != "" {
 			attributes = append(attributes, fmt.Sprintf("a=fmtp:%d %s", c.pt, c.fmtp))
 		}
-		attributes = append(
-			attributes,
-			fmt.Sprintf("a=rtpmap:%d rtx/90000", c.pt+1),
-			fmt.Sprintf("a=fmtp:%d apt=%d", c.pt+1, c.pt),
-		)
+		attributes = append(attributes, fmt.Sprintf("a=rtpmap:%d rtx/90000", c.pt+1),
+			fmt.Sprintf("a=fmtp:%d apt=%d", c.pt+1, c.pt))
 	}
-	lines = append(
-		lines,
-		"m=video 9 UDP/TLS/RTP/SAVPF "+strings.Join(formats, " ")+" 123 124 119",
-		common(
-			1,
-		)+"a=extmap:14 urn:ietf:params:rtp-hdrext:toffset",
+	lines = append(lines, "m=video 9 UDP/TLS/RTP/SAVPF "+strings.Join(formats, " ")+" 123 124 119",
+		common(1)+"a=extmap:14 urn:ietf:params:rtp-hdrext:toffset",
 		"a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
 		"a=extmap:13 urn:3gpp:video-orientation",
 		"a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
-		"a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid",
-		"a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
-		"a=sendonly",
-		"a=msid:stream video",
-		"a=rtcp-mux",
-		"a=rtcp-rsize",
-	)
+		"a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid", "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+		"a=sendonly", "a=msid:stream video", "a=rtcp-mux", "a=rtcp-rsize")
 	lines = append(lines, attributes...)
-	lines = append(
-		lines,
-		"a=rtpmap:123 red/90000",
-		"a=rtpmap:124 rtx/90000",
-		"a=fmtp:124 apt=123",
-		"a=rtpmap:119 ulpfec/90000",
-		"a=ssrc-group:FID 2001 2002",
-		"a=ssrc:2001 cname:Zm9vYmFyYmF6",
-		"a=ssrc:2001 msid:stream video",
-		"a=ssrc:2002 cname:Zm9vYmFyYmF6",
-		"a=ssrc:2002 msid:stream video",
-		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
-		common(2)+"a=sctp-port:5000",
-		"a=max-message-size:262144",
-		"",
-	)
+	lines = append(lines, "a=rtpmap:123 red/90000", "a=rtpmap:124 rtx/90000", "a=fmtp:124 apt=123",
+		"a=rtpmap:119 ulpfec/90000", "a=ssrc-group:FID 2001 2002", "a=ssrc:2001 cname:Zm9vYmFyYmF6",
+		"a=ssrc:2001 msid:stream video", "a=ssrc:2002 cname:Zm9vYmFyYmF6", "a=ssrc:2002 msid:stream video",
+		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel", common(2)+"a=sctp-port:5000", "a=max-message-size:262144",
+		"")
 	return strings.Join(lines, "\r\n")
 }

@@ -30,8 +30,7 @@ func TestMediaAndData(t *testing.T) {
 			fromServer := make(chan string, 10)
 			c.pc.OnDataChannel(func(d *pion.DataChannel) {
 				d.OnMessage(
-					func(m pion.DataChannelMessage) { fromServer <- d.Label() + "," + d.Protocol() + "," + string(m.Data) },
-				)
+					func(m pion.DataChannelMessage) { fromServer <- d.Label() + "," + d.Protocol() + "," + string(m.Data) })
 			})
 			c.post()
 			c.trickle()
@@ -62,20 +61,14 @@ func TestMediaAndData(t *testing.T) {
 			await(t, fromServer, "down")
 			// Ours.
 			for _, unreliable := range []bool{false, true} {
-				ours, err := p.CreateChannel(
-					"state",
-					peer.ChannelOptions{Protocol: "tandem.v1", Unreliable: unreliable},
-				)
+				ours, err := p.CreateChannel("state",
+					peer.ChannelOptions{Protocol: "tandem.v1", Unreliable: unreliable})
 				if err != nil {
 					t.Fatal(err)
 				}
 				if ours.Ordered() == unreliable || (ours.MaxRetransmits() != nil) != unreliable {
-					t.Errorf(
-						"unreliable %v: ordered %v, retransmits %v",
-						unreliable,
-						ours.Ordered(),
-						ours.MaxRetransmits(),
-					)
+					t.Errorf("unreliable %v: ordered %v, retransmits %v", unreliable, ours.Ordered(),
+						ours.MaxRetransmits())
 				}
 				ours.OnOpen(func() { _ = ours.SendText("hello") })
 				await(t, fromServer, "state,tandem.v1,hello")
@@ -218,10 +211,8 @@ func TestConcurrency(t *testing.T) {
 				if err := p.AddCandidates(t.Context(), f); err != nil && !errors.Is(err, peer.ErrClosed) {
 					t.Error(err)
 				}
-				_, _, err := p.Restart(
-					t.Context(),
-					signal.Fragment{Ufrag: fmt.Sprintf("abcd%d", i), Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"},
-				)
+				_, _, err := p.Restart(t.Context(),
+					signal.Fragment{Ufrag: fmt.Sprintf("abcd%d", i), Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"})
 				var rate *peer.RateError
 				if err != nil && !errors.Is(err, peer.ErrClosed) && !errors.As(err, &rate) {
 					t.Error(err)

@@ -110,11 +110,8 @@ func FuzzOffer(f *testing.F) {
 	f.Add(signaltest.Bundle(signaltest.Opus(0)))
 	f.Add(
 		signaltest.Bundle(
-			strings.ReplaceAll(
-				signaltest.Video(0),
-				"m=video 9",
-				"m=video 0",
-			) + "a=bundle-only\r\na=simulcast:send h;l\r\na=rid:h send\r\n",
+			strings.ReplaceAll(signaltest.Video(0), "m=video 9",
+				"m=video 0") + "a=bundle-only\r\na=simulcast:send h;l\r\na=rid:h send\r\n",
 		),
 	)
 	f.Add("v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\nm=audio 9 UDP/TLS/RTP/SAVPF\n")

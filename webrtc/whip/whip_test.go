@@ -202,14 +202,8 @@ func TestEndpointStatus(t *testing.T) {
 }
 
 func TestErrorsKeepSecrets(t *testing.T) {
-	res := problemtest.Do(
-		serve(&backend{fail: errors.New("secret")}),
-		"POST",
-		"/whip",
-		signaltest.Offer(),
-		"Content-Type",
-		"application/sdp",
-	)
+	res := problemtest.Do(serve(&backend{fail: errors.New("secret")}), "POST", "/whip", signaltest.Offer(),
+		"Content-Type", "application/sdp")
 	if body, _ := io.ReadAll(res.Body); strings.Contains(string(body), "secret") {
 		t.Errorf("the client reads %s", body)
 	}
@@ -331,16 +325,8 @@ func TestSessionStatus(t *testing.T) {
 
 func TestDeleteTwice(t *testing.T) {
 	h := serve(&backend{})
-	path := problemtest.Do(
-		h,
-		"POST",
-		"/whip",
-		signaltest.Offer(),
-		"Content-Type",
-		"application/sdp",
-	).Header.Get(
-		"Location",
-	)
+	path := problemtest.Do(h, "POST", "/whip", signaltest.Offer(), "Content-Type",
+		"application/sdp").Header.Get("Location")
 	for _, want := range []int{200, 404} {
 		if res := problemtest.Do(h, "DELETE", path, ""); res.StatusCode != want {
 			t.Errorf("status %d, want %d", res.StatusCode, want)

@@ -18,16 +18,10 @@ const (
 
 // Section returns an m-line with the attributes that all of them have.
 func Section(mid int, lines ...string) string {
-	all := append(
-		slices.Clone(lines),
-		"c=IN IP4 0.0.0.0",
-		"a=ice-ufrag:EsAw",
-		"a=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1",
+	all := append(slices.Clone(lines), "c=IN IP4 0.0.0.0", "a=ice-ufrag:EsAw", "a=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1",
 		"a=ice-options:trickle",
 		"a=fingerprint:sha-256 D2:FA:0E:C3:22:59:5E:14:95:69:92:3D:13:B4:84:24:2C:C2:A2:C0:3E:FD:34:8E:5E:EA:6F:AF:52:CE:E6:0F",
-		"a=setup:actpass",
-		fmt.Sprintf("a=mid:%d", mid),
-	)
+		"a=setup:actpass", fmt.Sprintf("a=mid:%d", mid))
 	return strings.Join(all, "\r\n") + "\r\n"
 }
 
@@ -39,19 +33,10 @@ func Opus(mid int) string {
 
 // Video returns a section of pictures: VP8, and H.264 in two packetization modes.
 func Video(mid int) string {
-	return Section(
-		mid,
-		"m=video 9 UDP/TLS/RTP/SAVPF 96 97 102 104",
-		"a=sendonly",
-		"a=rtcp-mux",
-		"a=rtpmap:96 VP8/90000",
-		"a=rtpmap:97 rtx/90000",
-		"a=fmtp:97 apt=96",
-		"a=rtpmap:102 H264/90000",
-		"a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
-		"a=rtpmap:104 H264/90000",
-		"a=fmtp:104 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f",
-	)
+	return Section(mid, "m=video 9 UDP/TLS/RTP/SAVPF 96 97 102 104", "a=sendonly", "a=rtcp-mux",
+		"a=rtpmap:96 VP8/90000", "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96", "a=rtpmap:102 H264/90000",
+		"a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", "a=rtpmap:104 H264/90000",
+		"a=fmtp:104 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f")
 }
 
 // Data returns a section of data channels.
