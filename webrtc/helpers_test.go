@@ -124,8 +124,8 @@ func dial(t testing.TB, o client.Options) *client.Session {
 	return s
 }
 
-// videoSource opens a session with one track of VP8 whose packets the test makes itself, with an offer as edit leaves it;
-// it is closed with the test. It returns the track and the session's URL.
+// videoSource opens a session with one track of VP8 whose packets the test makes itself, with an offer as edit leaves
+// it; it is closed with the test. It returns the track and the session's URL.
 func videoSource(
 	t *testing.T,
 	url string,
@@ -143,7 +143,8 @@ func videoSource(
 	for _, c := range changes {
 		registry.Add(c)
 	}
-	pc, err := pion.NewAPI(pion.WithSettingEngine(se), pion.WithMediaEngine(&media), pion.WithInterceptorRegistry(registry)).
+	pc, err := pion.NewAPI(pion.WithSettingEngine(se), pion.WithMediaEngine(&media),
+		pion.WithInterceptorRegistry(registry)).
 		NewPeerConnection(pion.Configuration{})
 	if err != nil {
 		t.Fatal(err)

@@ -56,7 +56,8 @@ func offer(t testing.TB) string {
 	}
 	defer pc.Close()
 	for _, kind := range []pion.RTPCodecType{pion.RTPCodecTypeAudio, pion.RTPCodecTypeVideo} {
-		if _, err := pc.AddTransceiverFromKind(kind, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly}); err != nil {
+		if _, err := pc.AddTransceiverFromKind(kind,
+			pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +130,7 @@ func TestFlood(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// heap is what is in use on Go's heap, in bytes. What pools hold goes with the second collection.
+// heap returns the bytes in use on Go's heap. The memory of pools goes with the second collection.
 func heap() int {
 	runtime.GC()
 	runtime.GC()

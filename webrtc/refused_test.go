@@ -20,7 +20,10 @@ func TestRefusal(t *testing.T) {
 		wait   time.Duration
 	}{
 		{&peer.OfferError{Err: errors.New("the offer is odd")}, 422, "the offer is odd", 0},
-		{&peer.RateError{Wait: 2 * time.Second}, 429, "too many changes of one session: wait a little", 2 * time.Second},
+		{
+			&peer.RateError{Wait: 2 * time.Second}, 429, "too many changes of one session: wait a little",
+			2 * time.Second,
+		},
 		{peer.ErrClosed, 404, "there is no such session: it may have ended; open a new one", 0},
 		{peer.ErrStale, 412, "the ICE session has been restarted since: use the newest ETag", 0},
 		{other, 0, "", 0},

@@ -59,7 +59,8 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 	w.Write([]byte("ready\n"))
 }
 
-// serveConfig answers with the server's settings that the page uses. The credentials of ICE servers are for those who have the token.
+// serveConfig answers with the server's settings that the page uses. The credentials of ICE servers are for those who
+// have the token.
 func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request) {
 	spec, labels := s.o.Recognizer.Spec(), s.o.Recognizer.Labels()
 	c := struct {

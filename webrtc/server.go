@@ -316,7 +316,8 @@ func (s *Server) find(id string) (record, bool) {
 	return s.archive.find(id)
 }
 
-// Delete ends or erases a session, as whip.Backend wants it. It waits for the end event to be sent, so that a client may close its side at once.
+// Delete ends or erases a session, as whip.Backend wants it. It waits for the end event to be sent, so that a client
+// may close its side at once.
 func (s *Server) Delete(ctx context.Context, id string) error {
 	s.mu.Lock()
 	x, running := s.sessions[id]

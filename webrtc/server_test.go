@@ -58,7 +58,8 @@ func TestAsAFile(t *testing.T) {
 			path := write(t, "a.webm", pattern)
 			if tt.file == "a.mkv" { // as browsers encode H.264
 				to := filepath.Join(t.TempDir(), tt.file)
-				if out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-c:v", "libx264", "-profile:v", "baseline",
+				if out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-c:v", "libx264", "-profile:v",
+					"baseline",
 					"-b:v", "4M", "-g", "60", "-c:a", "copy", to).CombinedOutput(); err != nil {
 					t.Skipf("ffmpeg can't encode H.264 here: %v %s", err, out)
 				}
@@ -66,7 +67,8 @@ func TestAsAFile(t *testing.T) {
 			}
 			clip := load(t, path)
 			want := analysed(t, path)
-			// A machine that is busy for a moment brings a picture later than TickSlack forgives, so that another one is at a tick.
+			// A machine that is busy for a moment brings a picture later than TickSlack forgives, so that another one
+			// is at a tick.
 			const attempts = 3
 			for attempt := 1; ; attempt++ {
 				worst, others := asAFile(t, clip, want, tt.channel, tt.trickle)
@@ -83,8 +85,8 @@ func TestAsAFile(t *testing.T) {
 	}
 }
 
-// asAFile sends a clip to a server and tells by how much the probabilities differ at most from those of the windows wanted, and how many
-// labels are others.
+// asAFile sends a clip to a server and tells by how much the probabilities differ at most from those of the windows
+// wanted, and how many labels are others.
 func asAFile(
 	t *testing.T,
 	clip *client.Clip,

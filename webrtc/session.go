@@ -336,8 +336,8 @@ func codecOf(mimeType string) (av.Codec, bool) {
 	return 0, false
 }
 
-// onTrack is peer.Handler's: it reads a track to its end. An offer has one track of a kind, but what comes may be of any
-// number of sources: the latest is taken for it, so that each kind has one decoder and one bound on its bitrate.
+// onTrack is peer.Handler's: it reads a track to its end. An offer has one track of a kind, but what comes may be of
+// any number of sources: the latest is taken for it, so that each kind has one decoder and one bound on its bitrate.
 func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 	codec, ok := codecOf(remote.Codec().MimeType)
 	if !ok {

@@ -26,7 +26,8 @@ func TestChangeOfCodec(t *testing.T) {
 	short.Duration = 4 * time.Second
 	vp8 := write(t, "a.webm", short)
 	h264 := filepath.Join(t.TempDir(), "a.mkv")
-	if out, err := exec.Command("ffmpeg", "-v", "error", "-i", vp8, "-c:v", "libx264", "-profile:v", "baseline", "-g", "60",
+	if out, err := exec.Command("ffmpeg", "-v", "error", "-i", vp8, "-c:v", "libx264", "-profile:v", "baseline", "-g",
+		"60",
 		"-c:a", "copy", h264).CombinedOutput(); err != nil {
 		t.Skipf("ffmpeg can't encode H.264 here: %v %s", err, out)
 	}
@@ -93,7 +94,10 @@ func keyFrame(t *testing.T, width, height int) []byte {
 func TestOneTrackOfAKind(t *testing.T) {
 	_, url, _ := server(t, webrtc.Options{})
 	source := &sourceOf{}
-	undeclared := func(offer string) string { return regexp.MustCompile(`(?m)^a=ssrc.*\r\n`).ReplaceAllString(offer, "") }
+	undeclared := func(offer string) string {
+		return regexp.MustCompile(`(?m)^a=ssrc.*\r\n`).ReplaceAllString(offer,
+			"")
+	}
 	track, session := videoSource(t, url, undeclared, source)
 	pictures := [][]byte{keyFrame(t, 320, 240), keyFrame(t, 160, 128)}
 	payloader := &codecs.VP8Payloader{}

@@ -266,8 +266,8 @@ func (s *Session) tracks() []*track {
 // State returns the state of the connection. After Disconnected and Failed a Restart may bring it back.
 func (s *Session) State() pion.PeerConnectionState { return s.pc.ConnectionState() }
 
-// Events returns the channel of the session's events, which is closed when the session has ended. A reader that is 1024 events
-// behind loses the oldest; Stats counts them.
+// Events returns the channel of the session's events, which is closed when the session has ended. A reader that is 1024
+// events behind loses the oldest; Stats counts them.
 func (s *Session) Events() <-chan pipeline.Event { return s.events.c }
 
 // Done returns a channel that is closed when the session has ended and nothing of it runs any more.

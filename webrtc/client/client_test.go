@@ -59,7 +59,10 @@ func TestEvents(t *testing.T) {
 	start := pipeline.Event{Start: &pipeline.StartEvent{Source: "x", Emotions: []string{"neutral"}}}
 	window := pipeline.Event{Window: &pipeline.WindowEvent{T: time.Second, End: time.Second, Audio: true}}
 	end := pipeline.Event{End: &pipeline.EndEvent{Windows: 1}}
-	for name, channel := range map[string]Channel{"server": ServerChannels, "reliable": ReliableChannel, "lossy": LossyChannel} {
+	for name, channel := range map[string]Channel{
+		"server": ServerChannels, "reliable": ReliableChannel,
+		"lossy": LossyChannel,
+	} {
 		t.Run(name, func(t *testing.T) {
 			srv := newServer(t)
 			send := func(d *pion.DataChannel, what ...pipeline.Event) {

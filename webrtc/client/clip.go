@@ -27,8 +27,8 @@ const convert = "convert it: ffmpeg -i INPUT -c:v libvpx -deadline realtime -cpu
 // maxFragment is how many bytes of a payload go into one RTP packet, so that with all headers it fits any network.
 const maxFragment = 1160
 
-// singleLength is how long a picture lasts that is alone and does not say: without a length, a loop would send it as fast
-// as the machine goes.
+// singleLength is how long a picture lasts that is alone and does not say: without a length, a loop would send it as
+// fast as the machine goes.
 const singleLength = time.Second / 25
 
 // Clip is coded media in memory, ready to be sent by any number of sessions at a time.

@@ -80,8 +80,14 @@ func TestLoadClipConverts(t *testing.T) {
 	frames, pictures := write(t, "frames.mp4", pattern), write(t, "pictures.avi", pattern)
 	for _, test := range []struct{ in, want string }{
 		{frames, "B-frames"}, // and AAC
-		{remux(t, ffmpeg, frames, "sound.mkv", "-c:v", "libx264", "-bf", "0", "-c:a", "copy"), "its sound is aac and not Opus"},
-		{remux(t, ffmpeg, pictures, "pictures.mkv", "-c:v", "copy", "-c:a", "libopus"), "its pictures are mpeg4 and not VP8 or H.264"},
+		{
+			remux(t, ffmpeg, frames, "sound.mkv", "-c:v", "libx264", "-bf", "0", "-c:a", "copy"),
+			"its sound is aac and not Opus",
+		},
+		{
+			remux(t, ffmpeg, pictures, "pictures.mkv", "-c:v", "copy", "-c:a", "libopus"),
+			"its pictures are mpeg4 and not VP8 or H.264",
+		},
 	} {
 		in := test.in
 		_, err := LoadClip(t.Context(), in)

@@ -201,8 +201,9 @@ func (o *Options) mediaEngine() (*pion.MediaEngine, error) {
 			}
 		}
 	}
+	congestion := pion.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
 	for _, kind := range []pion.RTPCodecType{pion.RTPCodecTypeVideo, pion.RTPCodecTypeAudio} {
-		if err := m.RegisterHeaderExtension(pion.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, kind); err != nil {
+		if err := m.RegisterHeaderExtension(congestion, kind); err != nil {
 			return nil, err
 		}
 	}

@@ -73,16 +73,19 @@ var failingDials = []struct {
 		"OPTIONS", 0, func(e *Error) bool { return e.Status == 401 },
 	},
 	{
-		"not WHIP", answerAll(http.NotFound), Options{},
+		"not WHIP", answerAll(http.NotFound),
+		Options{},
 		"404 Not Found", 0, func(e *Error) bool { return e.Detail == "" },
 	},
 	{
 		"no Location", answerAll(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }),
-		Options{}, "without a Location", 0, nil,
+		Options{},
+		"without a Location", 0, nil,
 	},
 	{
 		"garbage", func(s *server) { s.answer = func(string) string { return "hello" } },
-		Options{}, "answer can't be used", 1, nil,
+		Options{},
+		"answer can't be used", 1, nil,
 	},
 	{"no way", unreachable, Options{}, "waiting for the connection", 1, nil},
 	{"bad codec", func(*server) {}, Options{Codecs: []av.Codec{99}}, "no codec", 0, nil},
@@ -137,10 +140,16 @@ func TestLinks(t *testing.T) {
 		{nil, "[]"},
 		{[]string{`<stun:stun.example.net>; rel="ice-server"`}, "[{[stun:stun.example.net]  <nil> password}]"},
 		{
-			[]string{`<turn:a?transport=udp>; rel="ice-server"; username="u,;\"x"; credential="p\\w"; credential-type="password"`},
+			[]string{
+				`<turn:a?transport=udp>; rel="ice-server"; username="u,;\"x"; credential="p\\w"; ` +
+					`credential-type="password"`,
+			},
 			`[{[turn:a?transport=udp] u,;"x p\w password}]`,
 		},
-		{[]string{`<http://x>; rel=next, <stun:b> ; REL=ice-server`, `<stun:c>;rel=ice-server`}, "[{[stun:b]  <nil> password} {[stun:c]  <nil> password}]"},
+		{
+			[]string{`<http://x>; rel=next, <stun:b> ; REL=ice-server`, `<stun:c>;rel=ice-server`},
+			"[{[stun:b]  <nil> password} {[stun:c]  <nil> password}]",
+		},
 		{[]string{`<stun:d>; rel="ice-server`}, "[{[stun:d]  <nil> password}]"},
 		{[]string{`stun:e; rel=ice-server`}, "[]"},
 		{[]string{`<stun:f`}, "[]"},

@@ -12,8 +12,8 @@ import (
 // PublishOptions for Publish. The zero value sends a clip once, in real time.
 type PublishOptions struct {
 	Loop bool // from the start again, until ctx ends; the time goes on without a jump
-	// Speed is how many media seconds are sent in a second; 1 if 0. The receiver's clock goes faster by that much, as by
-	// no camera.
+	// Speed is how many media seconds are sent in a second; 1 if 0. The receiver's clock goes faster by that much, as
+	// by no camera.
 	Speed float64
 }
 

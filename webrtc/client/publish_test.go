@@ -127,8 +127,8 @@ func checkArrived(t *testing.T, kind string, rate float64, want []av.Packet, got
 	}
 }
 
-// zero returns when media time 0 was on the sender's clock, in seconds, by the first report of a track; first is its RTP
-// time of media time 0.
+// zero returns when media time 0 was on the sender's clock, in seconds, by the first report of a track; first is its
+// RTP time of media time 0.
 func (s *server) zero(kind pion.RTPCodecType, rate float64, first uint32) float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -310,7 +310,9 @@ func TestFeedback(t *testing.T) {
 	lost := srv.got(video)[2]
 	if err := srv.pc.WriteRTCP([]rtcp.Packet{
 		&rtcp.PictureLossIndication{MediaSSRC: lost.SSRC},
-		&rtcp.TransportLayerNack{MediaSSRC: lost.SSRC, Nacks: rtcp.NackPairsFromSequenceNumbers([]uint16{lost.SequenceNumber})},
+		&rtcp.TransportLayerNack{
+			MediaSSRC: lost.SSRC, Nacks: rtcp.NackPairsFromSequenceNumbers([]uint16{lost.SequenceNumber}),
+		},
 	}); err != nil {
 		t.Fatal(err)
 	}

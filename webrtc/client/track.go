@@ -17,7 +17,8 @@ import (
 // mimes are the codecs' names in WebRTC.
 var mimes = map[av.Codec]string{av.VP8: pion.MimeTypeVP8, av.H264: pion.MimeTypeH264, av.Opus: pion.MimeTypeOpus}
 
-// track is the way out of sound or pictures. It is a pion.TrackLocal that can change between the codecs agreed on, as browsers do.
+// track is the way out of sound or pictures. It is a pion.TrackLocal that can change between the codecs agreed on, as
+// browsers do.
 type track struct {
 	kind pion.RTPCodecType
 

@@ -221,7 +221,8 @@ func TestSSE(t *testing.T) {
 	}
 	defer res.Body.Close()
 	b, _ := io.ReadAll(res.Body)
-	if res.Header.Get("Content-Type") != "text/event-stream" || !strings.Contains(string(b), "event: start\ndata: {\"v\":1,") ||
+	if res.Header.Get("Content-Type") != "text/event-stream" ||
+		!strings.Contains(string(b), "event: start\ndata: {\"v\":1,") ||
 		!strings.Contains(string(b), "}\n\nevent: window\ndata: {") ||
 		!strings.HasSuffix(string(b), "}\n\n") {
 		t.Errorf("%v\n%s", res.Header, b)

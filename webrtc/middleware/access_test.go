@@ -47,8 +47,9 @@ func TestAllowHosts(t *testing.T) {
 	h := middleware.AllowHosts([]string{"tandem.example.org"},
 		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for host, want := range map[string]int{
-		"localhost:8080": 200, "LOCALHOST": 200, "me.localhost:1": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "192.168.1.4": 200,
-		"tandem.example.org:443": 200, "tandem.example.org.": 200, "evil.example:8080": 421, "localhost.evil.example": 421, "127.0.0.1.nip.example": 421,
+		"localhost:8080": 200, "LOCALHOST": 200, "me.localhost:1": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200,
+		"192.168.1.4": 200, "tandem.example.org:443": 200, "tandem.example.org.": 200, "evil.example:8080": 421,
+		"localhost.evil.example": 421, "127.0.0.1.nip.example": 421,
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Host = host

@@ -37,8 +37,14 @@ func TestUDPPort(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	extra := "a=candidate:1 1 udp 5 192.168.7.7 5000 typ host\r\na=candidate:2 1 udp 4 9.9.9.9 5000 typ srflx raddr 0.0.0.0 rport 9\r\n" +
-		"a=candidate:3 1 udp 3 abc-def.local 5000 typ host\r\na=candidate:4 1 udp 2 224.0.0.1 5000 typ host\r\na=candidate:5 1 udp 1 ::1 5000 typ host\r\n"
+	extra := strings.Join([]string{
+		"a=candidate:1 1 udp 5 192.168.7.7 5000 typ host",
+		"a=candidate:2 1 udp 4 9.9.9.9 5000 typ srflx raddr 0.0.0.0 rport 9",
+		"a=candidate:3 1 udp 3 abc-def.local 5000 typ host",
+		"a=candidate:4 1 udp 2 224.0.0.1 5000 typ host",
+		"a=candidate:5 1 udp 1 ::1 5000 typ host",
+		"",
+	}, "\r\n")
 	for _, c := range []struct {
 		public bool
 		want   int

@@ -68,8 +68,9 @@ func TestAnswerToChrome(t *testing.T) {
 		t.Errorf("codecs %v", got)
 	}
 	for _, want := range []string{
-		"a=rtcp-fb:96 nack\r\n", "a=rtcp-fb:96 nack pli\r\n", "a=rtcp-fb:96 goog-remb\r\n", "a=rtcp-fb:96 transport-cc\r\n", "a=rtcp-fb:96 ccm fir\r\n",
-		"a=rtcp-fb:111 transport-cc\r\n", "a=fmtp:97 apt=96\r\n", "transport-wide-cc-extensions-01\r\n", "a=setup:active\r\n", "a=end-of-candidates\r\n",
+		"a=rtcp-fb:96 nack\r\n", "a=rtcp-fb:96 nack pli\r\n", "a=rtcp-fb:96 goog-remb\r\n",
+		"a=rtcp-fb:96 transport-cc\r\n", "a=rtcp-fb:96 ccm fir\r\n", "a=rtcp-fb:111 transport-cc\r\n",
+		"a=fmtp:97 apt=96\r\n", "transport-wide-cc-extensions-01\r\n", "a=setup:active\r\n", "a=end-of-candidates\r\n",
 		"a=ice-options:trickle", "a=sctp-port:5000\r\n",
 	} {
 		if !strings.Contains(p.Answer(), want) {
@@ -170,7 +171,8 @@ func FuzzAnswer(f *testing.F) {
 			}
 			return
 		}
-		if err := p.AddCandidates(t.Context(), signal.Fragment{Media: []signal.FragmentMedia{{Candidates: []string{"1 1 udp 1 127.0.0.1 9 typ host"}}}}); err != nil {
+		trickled := []signal.FragmentMedia{{Candidates: []string{"1 1 udp 1 127.0.0.1 9 typ host"}}}
+		if err := p.AddCandidates(t.Context(), signal.Fragment{Media: trickled}); err != nil {
 			t.Error(err)
 		}
 		renewed := signal.Fragment{Ufrag: "abcd", Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"}

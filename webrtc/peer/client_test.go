@@ -55,7 +55,8 @@ func newClient(t *testing.T, s *server, mimes ...string) *client {
 	if s.clientExtra != nil {
 		r.Add(s.clientExtra)
 	}
-	if err := errors.Join(m.RegisterDefaultCodecs(), pion.RegisterDefaultInterceptors(&m, r), pion.ConfigureTWCCHeaderExtensionSender(&m, r)); err != nil {
+	if err := errors.Join(m.RegisterDefaultCodecs(), pion.RegisterDefaultInterceptors(&m, r),
+		pion.ConfigureTWCCHeaderExtensionSender(&m, r)); err != nil {
 		t.Fatal(err)
 	}
 	api := pion.NewAPI(pion.WithMediaEngine(&m), pion.WithInterceptorRegistry(r), pion.WithSettingEngine(e))
@@ -79,7 +80,8 @@ func newClient(t *testing.T, s *server, mimes ...string) *client {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := pc.AddTransceiverFromTrack(track, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly}); err != nil {
+		if _, err := pc.AddTransceiverFromTrack(track,
+			pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly}); err != nil {
 			t.Fatal(err)
 		}
 		writers.Go(func() {
@@ -235,7 +237,8 @@ func (c *client) restart() {
 			answer = append(answer, l)
 		}
 	}
-	if err := c.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: strings.Join(answer, "\r\n") + "\r\n"}); err != nil {
+	if err := c.pc.SetRemoteDescription(
+		pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: strings.Join(answer, "\r\n") + "\r\n"}); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -30,7 +30,9 @@ func TestMediaAndData(t *testing.T) {
 			fromServer := make(chan string, 10)
 			c.pc.OnDataChannel(func(d *pion.DataChannel) {
 				d.OnMessage(
-					func(m pion.DataChannelMessage) { fromServer <- d.Label() + "," + d.Protocol() + "," + string(m.Data) })
+					func(m pion.DataChannelMessage) {
+						fromServer <- d.Label() + "," + d.Protocol() + "," + string(m.Data)
+					})
 			})
 			c.post()
 			c.trickle()
@@ -141,10 +143,12 @@ func TestClientGone(t *testing.T) {
 	}
 	s.awaitState(t, peer.Closed)
 	ufrag, pwd := c.credentials()
-	if res, _ := c.patch(c.etag, signal.Fragment{Ufrag: ufrag, Pwd: pwd}.String()); res.StatusCode != http.StatusNotFound {
+	res, _ := c.patch(c.etag, signal.Fragment{Ufrag: ufrag, Pwd: pwd}.String())
+	if res.StatusCode != http.StatusNotFound {
 		t.Errorf("candidates after the end: status %d", res.StatusCode)
 	}
-	if res, _ := c.patch("*", "a=ice-ufrag:abcd\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n"); res.StatusCode != http.StatusNotFound {
+	res, _ = c.patch("*", "a=ice-ufrag:abcd\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n")
+	if res.StatusCode != http.StatusNotFound {
 		t.Errorf("a restart after the end: status %d", res.StatusCode)
 	}
 }
@@ -211,8 +215,8 @@ func TestConcurrency(t *testing.T) {
 				if err := p.AddCandidates(t.Context(), f); err != nil && !errors.Is(err, peer.ErrClosed) {
 					t.Error(err)
 				}
-				_, _, err := p.Restart(t.Context(),
-					signal.Fragment{Ufrag: fmt.Sprintf("abcd%d", i), Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"})
+				renewed := signal.Fragment{Ufrag: fmt.Sprintf("abcd%d", i), Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"}
+				_, _, err := p.Restart(t.Context(), renewed)
 				var rate *peer.RateError
 				if err != nil && !errors.Is(err, peer.ErrClosed) && !errors.As(err, &rate) {
 					t.Error(err)

@@ -32,7 +32,8 @@ func TestRestart(t *testing.T) {
 				s.awaitState(t, peer.Connected)
 				s.awaitPackets(t, pion.MimeTypeOpus, pion.MimeTypeVP8)
 			}
-			if res, _ := c.patch(old, "m=audio 9 RTP/AVP 0\r\na=mid:0\r\na=end-of-candidates\r\n"); res.StatusCode != http.StatusPreconditionFailed {
+			res, _ := c.patch(old, "m=audio 9 RTP/AVP 0\r\na=mid:0\r\na=end-of-candidates\r\n")
+			if res.StatusCode != http.StatusPreconditionFailed {
 				t.Errorf("an old ETag gives status %d", res.StatusCode)
 			}
 		})

@@ -150,8 +150,8 @@ func newServer(t *testing.T, o peer.Options) *server {
 		t.Fatal(err)
 	}
 	s := &server{backend: &backend{
-		network: n, packets: make(chan packet, 1000), states: make(chan peer.State, 100), channel: make(chan *pion.DataChannel, 10),
-		peers: map[string]*session{},
+		network: n, packets: make(chan packet, 1000), states: make(chan peer.State, 100),
+		channel: make(chan *pion.DataChannel, 10), peers: map[string]*session{},
 	}}
 	h := &whip.Handler{Backend: s.backend}
 	mux := http.NewServeMux()

@@ -39,7 +39,8 @@ type Clock struct {
 // NewClock makes a clock, which starts with the first packet.
 func NewClock() *Clock { return &Clock{} }
 
-// Skew returns how late pictures are against the sound as far as the clock knows and has not corrected yet; negative: early.
+// Skew returns how late pictures are against the sound as far as the clock knows and has not corrected yet; negative:
+// early.
 func (c *Clock) Skew() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,9 +175,9 @@ func (l *trackTimeline) report(sr *rtcp.SenderReport, at time.Time) {
 	l.reports = append(l.reports[max(0, len(l.reports)-keptReports+1):], ntp-rtp)
 }
 
-// ntpOffset returns the difference between the sender's clock and the RTP time. Senders that take the RTP time from when
-// they sent a packet, rather than from when it was captured, are off by up to some hundred milliseconds now and then:
-// the median is not.
+// ntpOffset returns the difference between the sender's clock and the RTP time. Senders that take the RTP time from
+// when they sent a packet, rather than from when it was captured, are off by up to some hundred milliseconds now and
+// then: the median is not.
 func (l *trackTimeline) ntpOffset() time.Duration {
 	sorted := slices.Sorted(slices.Values(l.reports))
 	return sorted[len(sorted)/2]

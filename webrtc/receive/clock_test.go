@@ -20,7 +20,7 @@ type sender struct {
 	audioFrom time.Duration
 }
 
-// result is what came out.
+// result has the errors of the times that came out.
 type result struct {
 	skew      time.Duration // of the last picture against the sound that belongs to it
 	worstStep time.Duration // of a picture's time, against 1/30 s
@@ -102,18 +102,43 @@ func TestClock(t *testing.T) {
 		skew time.Duration // that is left at most
 	}{
 		{"all is well", sender{length: time.Minute, reports: true}, time.Millisecond},
-		{"late pictures", sender{length: time.Minute, reports: true, videoLate: 400 * time.Millisecond}, 5 * time.Millisecond},
-		{"jitter", sender{length: time.Minute, reports: true, videoLate: 100 * time.Millisecond, jitter: 200 * time.Millisecond}, 5 * time.Millisecond},
+		{
+			"late pictures",
+			sender{length: time.Minute, reports: true, videoLate: 400 * time.Millisecond},
+			5 * time.Millisecond,
+		},
+		{
+			"jitter",
+			sender{
+				length: time.Minute, reports: true, videoLate: 100 * time.Millisecond, jitter: 200 * time.Millisecond,
+			},
+			5 * time.Millisecond,
+		},
 		{"jitter without reports", sender{length: time.Minute, jitter: 200 * time.Millisecond}, 20 * time.Millisecond},
-		{"an hour of drift", sender{length: time.Hour, reports: true, drift: 1e-4, videoLate: 50 * time.Millisecond}, 5 * time.Millisecond},
-		{"late sound", sender{length: time.Minute, reports: true, audioFrom: 20 * time.Second, videoLate: 150 * time.Millisecond, jitter: 50 * time.Millisecond}, 5 * time.Millisecond},
+		{
+			"an hour of drift",
+			sender{length: time.Hour, reports: true, drift: 1e-4, videoLate: 50 * time.Millisecond},
+			5 * time.Millisecond,
+		},
+		{
+			"late sound",
+			sender{
+				length: time.Minute, reports: true, audioFrom: 20 * time.Second, videoLate: 150 * time.Millisecond,
+				jitter: 50 * time.Millisecond,
+			},
+			5 * time.Millisecond,
+		},
 		{"stray reports", sender{length: time.Minute, reports: true, reportOff: func(n int) time.Duration {
 			if n%4 == 0 {
 				return 300 * time.Millisecond
 			}
 			return 0
 		}}, 5 * time.Millisecond},
-		{"late pictures without reports", sender{length: time.Minute, videoLate: 400 * time.Millisecond}, 401 * time.Millisecond},
+		{
+			"late pictures without reports",
+			sender{length: time.Minute, videoLate: 400 * time.Millisecond},
+			401 * time.Millisecond,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := tt.s.run(t)

@@ -97,7 +97,7 @@ func (w *wire) ReadRTP() (*rtp.Packet, interceptor.Attributes, error) {
 	return p.Packet, nil, nil
 }
 
-// got is what came out of a feed.
+// got has the media that came out of a feed.
 type got struct {
 	frames []*capture.Frame
 	sound  []*capture.Samples

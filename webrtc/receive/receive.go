@@ -34,7 +34,8 @@ const (
 	// keyFrameInterval is the least time between two requests for a key frame.
 	keyFrameInterval = 500 * time.Millisecond
 	// opusDelay is by how much libopus, which browsers use as well, gives sound later than it was fed it: what a file
-	// calls pre-skip (RFC 7845 section 4.2), and RTP does not tell. Without it sound would be late against the pictures.
+	// calls pre-skip (RFC 7845 section 4.2), and RTP does not tell. Without it sound would be late against the
+	// pictures.
 	opusDelay        = 6500 * time.Microsecond
 	opusDelaySamples = int(opusDelay * capture.SampleRate / time.Second)
 	// rateTime is the time over which the bitrate is measured.

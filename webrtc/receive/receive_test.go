@@ -38,7 +38,8 @@ func TestAllComesOut(t *testing.T) {
 				if n := g.samples(); n < 29*capture.SampleRate/10 {
 					t.Errorf("%d samples", n)
 				}
-			} else if n := len(ps) - len(g.frames); n != 0 && (n > 2 || tt.c != av.H264) { // which writes B-frames here: the decoder keeps two
+				// which writes B-frames here: the decoder keeps two
+			} else if n := len(ps) - len(g.frames); n != 0 && (n > 2 || tt.c != av.H264) {
 				t.Errorf("%d pictures of %d", len(g.frames), len(ps))
 			}
 			if stats.DecodeCPU <= 0 || stats.Bytes < 1000 {
@@ -146,7 +147,7 @@ func TestBlindAfterLoss(t *testing.T) {
 	}
 }
 
-// keyBetween tells whether there was a key frame from 1 s to a time.
+// keyBetween reports whether there was a key frame from 1 s to a time.
 func keyBetween(ps []av.Packet, at time.Duration) bool {
 	for _, p := range ps {
 		if p.Key && p.Time > time.Second && p.Time <= at+10*time.Millisecond {
@@ -161,7 +162,10 @@ func TestResolutionChanges(t *testing.T) {
 	var ps []av.Packet
 	sizes := [][2]int{{320, 240}, {640, 360}, {160, 120}}
 	for i, s := range sizes {
-		more := encode(t, "a.webm", capture.PatternOptions{Width: s[0], Height: s[1], FPS: 30, Duration: time.Second})[av.VP8]
+		more := encode(t, "a.webm", capture.PatternOptions{
+			Width: s[0], Height: s[1], FPS: 30,
+			Duration: time.Second,
+		})[av.VP8]
 		for j := range more {
 			more[j].Time += time.Duration(i) * time.Second
 		}
@@ -226,7 +230,8 @@ func TestBounds(t *testing.T) {
 	done()
 }
 
-// What the encoder began with is left out, as a player of the file does: the pattern's first mark is heard when it was made.
+// What the encoder began with is left out, as a player of the file does: the pattern's first mark is heard when it was
+// made.
 func TestSoundIsNotLate(t *testing.T) {
 	pattern := small
 	pattern.Duration = time.Second
@@ -245,7 +250,8 @@ func TestSoundIsNotLate(t *testing.T) {
 	ps := encode(t, "a.webm", pattern)
 	feed := capture.NewFeed(capture.Info{})
 	_, done := collect(t, feed)
-	if _, err := play(t, options(av.Opus, feed, receive.NewClock()), packetize(av.Opus, ps[av.Opus], 9, 1000)); err != nil {
+	if _, err := play(t, options(av.Opus, feed, receive.NewClock()),
+		packetize(av.Opus, ps[av.Opus], 9, 1000)); err != nil {
 		t.Fatal(err)
 	}
 	got := done()

@@ -48,8 +48,8 @@ func LocalFragment(description string) (Fragment, error) {
 	return Fragment{}, errors.New("the local description has no media")
 }
 
-// Renew puts the ICE session of a fragment, with its candidates, in place of that of the peer's description d, as an ICE
-// restart does: everything else stays (RFC 9725 section 4.3.3).
+// Renew puts the ICE session of a fragment, with its candidates, in place of that of the peer's description d, as an
+// ICE restart does: everything else stays (RFC 9725 section 4.3.3).
 func Renew(d *sdp.SessionDescription, f Fragment) {
 	d.Attributes = renewAttributes(d.Attributes, f)
 	first := true

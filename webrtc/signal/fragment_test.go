@@ -26,27 +26,39 @@ func TestParseFragment(t *testing.T) {
 		want       signal.Fragment
 	}{
 		{"credentials", head, credentials},
-		{"RFC 9725", signaltest.Trickle, with(signal.FragmentMedia{Kind: "audio", Mid: "0", Candidates: []string{hostCandidate}, End: true})},
+		{
+			"RFC 9725", signaltest.Trickle,
+			with(signal.FragmentMedia{Kind: "audio", Mid: "0", Candidates: []string{hostCandidate}, End: true}),
+		},
 		{
 			"LF, no last", strings.TrimSuffix(strings.ReplaceAll(signaltest.Trickle, "\r\n", "\n"), "\n"),
 			with(signal.FragmentMedia{Kind: "audio", Mid: "0", Candidates: []string{hostCandidate}, End: true}),
 		},
 		{
-			"RFC 8840", "a=group:BUNDLE a b\r\na=ice-options:trickle  ice2\r\nm=audio 9 RTP/AVP 0\r\na=mid:a\r\n" + head + "a=candidate:" + hostCandidate +
+			"RFC 8840", "a=group:BUNDLE a b\r\na=ice-options:trickle  ice2\r\nm=audio 9 RTP/AVP 0\r\na=mid:a\r\n" +
+				head + "a=candidate:" + hostCandidate +
 				"\r\nm=video 9 RTP/AVP 0\r\na=mid:b\r\na=end-of-candidates\r\n",
 			func() signal.Fragment {
-				f := with(signal.FragmentMedia{Kind: "audio", Mid: "a", Candidates: []string{hostCandidate}}, signal.FragmentMedia{Kind: "video", Mid: "b", End: true})
+				f := with(signal.FragmentMedia{Kind: "audio", Mid: "a", Candidates: []string{hostCandidate}},
+					signal.FragmentMedia{Kind: "video", Mid: "b", End: true})
 				f.Options = "trickle ice2"
 				return f
 			}(),
 		},
-		{"prefix twice", head + "a=candidate:candidate:" + hostCandidate + "\r\n", with(signal.FragmentMedia{Candidates: []string{hostCandidate}})},
-		{"no m-line", head + "a=candidate:" + hostCandidate + "\r\n", with(signal.FragmentMedia{Candidates: []string{hostCandidate}})},
+		{
+			"prefix twice", head + "a=candidate:candidate:" + hostCandidate + "\r\n",
+			with(signal.FragmentMedia{Candidates: []string{hostCandidate}}),
+		},
+		{
+			"no m-line", head + "a=candidate:" + hostCandidate + "\r\n",
+			with(signal.FragmentMedia{Candidates: []string{hostCandidate}}),
+		},
 		{"unknown lines", head + "v=0\r\nb=AS:3\r\na=unheard-of:5\r\na=flag\r\n", credentials},
 		{"of no use", "m=audio 9 RTP/AVP 0\r\na=mid:0\r\n" + strings.Join([]string{
 			"a=candidate:1 1 udp 1 a2b3.local 5000 typ host", "a=candidate:1 1 udp 1 host.example.org 5000 typ host",
-			"a=candidate:1 2 udp 1 192.0.2.1 5000 typ host", "a=candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
-			"a=candidate:1 1 udp 1 192.0.2.1 0 typ host", "a=candidate:1 1 udp 1 192.0.2.1 5000 typ future", "a=candidate:1 1 sctp 1 192.0.2.1 5000 typ host",
+			"a=candidate:1 2 udp 1 192.0.2.1 5000 typ host",
+			"a=candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active", "a=candidate:1 1 udp 1 192.0.2.1 0 typ host",
+			"a=candidate:1 1 udp 1 192.0.2.1 5000 typ future", "a=candidate:1 1 sctp 1 192.0.2.1 5000 typ host",
 		}, "\r\n"), signal.Fragment{Media: []signal.FragmentMedia{{Kind: "audio", Mid: "0"}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -83,10 +95,12 @@ func TestMalformedFragments(t *testing.T) {
 		"candidate, no typ":   head + media + "a=candidate:1 1 udp 1 192.0.2.1 5000 host host\r\n",
 		"candidate, port":     head + media + "a=candidate:1 1 udp 1 192.0.2.1 70000 typ host\r\n",
 		"candidate, priority": head + media + "a=candidate:1 1 udp 4294967296 192.0.2.1 5000 typ host\r\n",
-		"long candidate":      head + media + "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host x " + strings.Repeat("y", 1024) + "\r\n",
-		"many candidates":     head + media + strings.Repeat("a=candidate:"+hostCandidate+"\r\n", signal.MaxCandidates+1),
-		"many m-lines":        head + strings.Repeat("m=audio 9 RTP/AVP 0\r\n", 17),
-		"many lines":          head + strings.Repeat("a=x\r\n", 600),
+		"long candidate": head + media + "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host x " +
+			strings.Repeat("y", 1024) + "\r\n",
+		"many candidates": head + media +
+			strings.Repeat("a=candidate:"+hostCandidate+"\r\n", signal.MaxCandidates+1),
+		"many m-lines": head + strings.Repeat("m=audio 9 RTP/AVP 0\r\n", 17),
+		"many lines":   head + strings.Repeat("a=x\r\n", 600),
 	} {
 		f, err := signal.ParseFragment(body)
 		var e *problem.Error
@@ -100,8 +114,10 @@ func FuzzFragment(f *testing.F) {
 	f.Add(signaltest.Trickle)
 	f.Add(signaltest.Restart)
 	f.Add(
-		"a=group:BUNDLE a b\na=ice-lite\na=ice-options:trickle ice2\nm=audio 9 RTP/AVP 0\na=mid:a\na=candidate:" + hostCandidate +
-			"\na=candidate:2 1 UDP 1 ::ffff:192.0.2.1 5000 typ srflx raddr 0.0.0.0 rport 0\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\na=mid:b\na=end-of-candidates\n",
+		"a=group:BUNDLE a b\na=ice-lite\na=ice-options:trickle ice2\nm=audio 9 RTP/AVP 0\na=mid:a\na=candidate:" +
+			hostCandidate +
+			"\na=candidate:2 1 UDP 1 ::ffff:192.0.2.1 5000 typ srflx raddr 0.0.0.0 rport 0\nm=application 9 " +
+			"UDP/DTLS/SCTP webrtc-datachannel\na=mid:b\na=end-of-candidates\n",
 	)
 	f.Add("a=candidate:" + hostCandidate)
 	f.Fuzz(func(t *testing.T, body string) {

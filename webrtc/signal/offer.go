@@ -41,8 +41,8 @@ type Offer struct {
 // Description returns a copy of the parsed SDP, which the caller may change.
 func (o *Offer) Description() *sdp.SessionDescription { return Clone(o.description) }
 
-// ParseOffer reads an offer and checks that it can be answered. Its errors are *problem.Error: 400 for a text that is no
-// SDP or lacks what any offer of WebRTC has, 413 for one that is too large, 422 for one that can't be served.
+// ParseOffer reads an offer and checks that it can be answered. Its errors are *problem.Error: 400 for a text that is
+// no SDP or lacks what any offer of WebRTC has, 413 for one that is too large, 422 for one that can't be served.
 func ParseOffer(text string) (*Offer, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, badOffer("is empty: send an SDP offer in the body")
