@@ -56,8 +56,8 @@ func offer(t testing.TB) string {
 	}
 	defer pc.Close()
 	for _, kind := range []pion.RTPCodecType{pion.RTPCodecTypeAudio, pion.RTPCodecTypeVideo} {
-		if _, err := pc.AddTransceiverFromKind(kind,
-			pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly}); err != nil {
+		sendOnly := pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly}
+		if _, err := pc.AddTransceiverFromKind(kind, sendOnly); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,17 +198,9 @@ func paddingOnly(t *testing.T, url string) {
 			case <-stop:
 				return
 			case <-tick.C:
-				track.WriteRTP(
-					&rtp.Packet{
-						Header: rtp.Header{
-							Version:        2,
-							Padding:        true,
-							PaddingSize:    200,
-							SequenceNumber: seq,
-							Timestamp:      uint32(seq) * 900,
-						},
-					},
-				)
+				track.WriteRTP(&rtp.Packet{Header: rtp.Header{
+					Version: 2, Padding: true, PaddingSize: 200, SequenceNumber: seq, Timestamp: uint32(seq) * 900,
+				}})
 			}
 		}
 	})
@@ -243,10 +235,7 @@ func sizes(t *testing.T, n int) *client.Clip {
 	var packets []av.Packet
 	for i := range n {
 		o := capture.PatternOptions{
-			Width:    160 + 16*(i*7%24),
-			Height:   120 + 16*(i*5%16),
-			FPS:      15,
-			Duration: 200 * time.Millisecond,
+			Width: 160 + 16*(i*7%24), Height: 120 + 16*(i*5%16), FPS: 15, Duration: 200 * time.Millisecond,
 		}
 		in, err := av.Open(t.Context(), write(t, "a.webm", o), av.Options{})
 		if err != nil {
@@ -294,11 +283,8 @@ func TestSizes(t *testing.T) {
 
 	for range 3 {
 		huge := dial(t, client.Options{URL: url + "/whip", Codecs: []av.Codec{av.VP8}})
-		clip, err := client.NewClip(
-			[]av.Packet{
-				{Codec: av.VP8, Key: true, Payload: []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x1e, 0xe0, 0x10, 0, 0}},
-			},
-		)
+		of8K := []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x1e, 0xe0, 0x10, 0, 0}
+		clip, err := client.NewClip([]av.Packet{{Codec: av.VP8, Key: true, Payload: of8K}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,16 +64,16 @@ func newMetrics() *metrics {
 	m.latency = histogram("latency_seconds", "From the arrival of a window's last media to its event.",
 		.01, .02, .03, .05, .075, .1, .15, .2, .25, .3, .4, .5, .75, 1, 2)
 	m.skew = histogram("skew_seconds",
-		"Skew of picture against sound that is still to be corrected, each second of each session.", .001, .002, .005,
-		.01, .02, .05, .1, .2, .5)
+		"Skew of picture against sound that is still to be corrected, each second of each session.",
+		.001, .002, .005, .01, .02, .05, .1, .2, .5)
 	m.packets = counters("rtp_packets_total", "RTP packets, by what became of them: received, lost, late, duplicate.",
 		"kind", "fate")
 	m.bytes = counters("rtp_bytes_total", "Bytes of RTP packets received.", "kind")
 	m.decode = counters("decode_cpu_seconds_total", "CPU time of decoding.", "kind")
 	m.faces = counter("faces_cpu_seconds_total", "CPU time of looking for faces.")
 	m.recognize = counter("recognize_cpu_seconds_total", "CPU time of the recognition network.")
-	m.batch = histogram("batch_windows", "Windows that went through the network together.", 1, 2, 3, 4, 6, 8, 12, 16,
-		24, 32)
+	m.batch = histogram("batch_windows", "Windows that went through the network together.",
+		1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 	m.keyFrames = counter("key_frame_requests_total", "Key frames asked for.")
 	return m
 }
@@ -114,8 +114,9 @@ func (x *session) reportMetrics() {
 		t.reported = now
 	}
 	lost := x.feed.Drops()
-	m.drop("network",
-		pipeline.Dropped{Frames: lost.Frames - x.reportedDrops.Frames, Samples: lost.Samples - x.reportedDrops.Samples})
+	m.drop("network", pipeline.Dropped{
+		Frames: lost.Frames - x.reportedDrops.Frames, Samples: lost.Samples - x.reportedDrops.Samples,
+	})
 	x.reportedDrops = lost
 	missed := x.hub.Missed() + x.channels.Missed()
 	m.drop("reader", pipeline.Dropped{Windows: missed - x.reportedMissed})
@@ -142,11 +143,9 @@ type timedFinder struct {
 	m *metrics
 }
 
-func (f timedFinder) FindFaces(
-	ctx context.Context,
-	frame *capture.Frame,
-	limit int,
-) (faces []pipeline.Face, err error) {
+func (f timedFinder) FindFaces(ctx context.Context, frame *capture.Frame, limit int) ([]pipeline.Face, error) {
+	var faces []pipeline.Face
+	var err error
 	f.m.faces.Add(cputime.Of(func() { faces, err = f.FaceFinder.FindFaces(ctx, frame, limit) }).Seconds())
 	return faces, err
 }

@@ -90,8 +90,8 @@ func TestRefusedRequests(t *testing.T) {
 	}
 	var log logs
 	s, err := webrtc.NewServer(webrtc.Options{
-		Recognizer: rec, Token: "secret", AllowHosts: []string{}, Log: slog.New(
-			slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Recognizer: rec, Token: "secret", AllowHosts: []string{},
+		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -136,12 +136,12 @@ func TestRefusedRequests(t *testing.T) {
 			got = append(got, strings.TrimSpace(rest))
 		}
 	}
-	if w := []string{
+	want := []string{
 		`{status="400"} 1`, `{status="401"} 1`, `{status="403"} 1`, `{status="404"} 2`, `{status="406"} 1`,
 		`{status="415"} 1`, `{status="421"} 1`,
-	}; !slices.Equal(
-		got, w) {
-		t.Errorf("counted %q, want %q", got, w)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("counted %q, want %q", got, want)
 	}
 	l := log.String()
 	if strings.Count(l, "request refused") != 8 || !strings.Contains(l, "status=406") ||

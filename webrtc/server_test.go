@@ -58,9 +58,9 @@ func TestAsAFile(t *testing.T) {
 			path := write(t, "a.webm", pattern)
 			if tt.file == "a.mkv" { // as browsers encode H.264
 				to := filepath.Join(t.TempDir(), tt.file)
-				if out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-c:v", "libx264", "-profile:v",
-					"baseline",
-					"-b:v", "4M", "-g", "60", "-c:a", "copy", to).CombinedOutput(); err != nil {
+				encode := exec.Command("ffmpeg", "-v", "error", "-i", path, "-c:v", "libx264", "-profile:v", "baseline",
+					"-b:v", "4M", "-g", "60", "-c:a", "copy", to)
+				if out, err := encode.CombinedOutput(); err != nil {
 					t.Skipf("ffmpeg can't encode H.264 here: %v %s", err, out)
 				}
 				path = to
@@ -85,14 +85,10 @@ func TestAsAFile(t *testing.T) {
 	}
 }
 
-// asAFile sends a clip to a server and tells by how much the probabilities differ at most from those of the windows
+// asAFile sends a clip to a server and returns by how much the probabilities differ at most from those of the windows
 // wanted, and how many labels are others.
 func asAFile(
-	t *testing.T,
-	clip *client.Clip,
-	want []*pipeline.WindowEvent,
-	channel client.Channel,
-	trickle bool,
+	t *testing.T, clip *client.Clip, want []*pipeline.WindowEvent, channel client.Channel, trickle bool,
 ) (worst float64, others int) {
 	t.Helper()
 	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions()})
@@ -181,8 +177,8 @@ func TestServerSentEventsAndCSV(t *testing.T) {
 		State, Reason string
 		Windows       int
 	}
-	if _, body := get(t, s.URL()+"/status"); json.Unmarshal([]byte(body), &status) != nil || status.State != "ended" ||
-		status.Reason == "" ||
+	_, body = get(t, s.URL()+"/status")
+	if json.Unmarshal([]byte(body), &status) != nil || status.State != "ended" || status.Reason == "" ||
 		status.Windows != n-2 {
 		t.Errorf("status %+v", status)
 	}

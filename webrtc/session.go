@@ -141,8 +141,9 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 	x.log = s.o.Log.With("session", x.id)
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())
 	x.channels = events.NewChannels(x.hub)
-	x.feed = capture.NewFeed(
-		capture.Info{Name: "whip", HasVideo: len(r.Offer.Video) > 0, HasAudio: len(r.Offer.Audio) > 0})
+	x.feed = capture.NewFeed(capture.Info{
+		Name: "whip", HasVideo: len(r.Offer.Video) > 0, HasAudio: len(r.Offer.Audio) > 0,
+	})
 	var err error
 	if x.Peer, err = s.network.Answer(ctx, r.Offer, x.log); err != nil {
 		x.cancel(err)
@@ -192,7 +193,7 @@ func (x *session) run() {
 	if x.HasData() {
 		x.openChannels() // or the client would not hear why a short session ended
 	}
-	x.feed.End(nil) // the pipeline says what it still has, and its end event
+	x.feed.End(nil) // the pipeline still emits what it has, and its end event
 	<-piped
 	x.mu.Lock()
 	x.finished = time.Now()

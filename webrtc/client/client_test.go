@@ -60,8 +60,7 @@ func TestEvents(t *testing.T) {
 	window := pipeline.Event{Window: &pipeline.WindowEvent{T: time.Second, End: time.Second, Audio: true}}
 	end := pipeline.Event{End: &pipeline.EndEvent{Windows: 1}}
 	for name, channel := range map[string]Channel{
-		"server": ServerChannels, "reliable": ReliableChannel,
-		"lossy": LossyChannel,
+		"server": ServerChannels, "reliable": ReliableChannel, "lossy": LossyChannel,
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := newServer(t)
@@ -207,8 +206,9 @@ func TestRestart(t *testing.T) {
 	// The connection outlives a restart that is refused.
 	srv.refuse = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPatch {
-			problem.Write(w,
-				&problem.Error{Status: http.StatusTooManyRequests, Detail: "enough", RetryAfter: 2 * time.Second})
+			problem.Write(w, &problem.Error{
+				Status: http.StatusTooManyRequests, Detail: "enough", RetryAfter: 2 * time.Second,
+			})
 		}
 		return r.Method == http.MethodPatch
 	}

@@ -74,8 +74,8 @@ func LoadClip(ctx context.Context, path string) (*Clip, error) {
 	video := len(c.codecs) > 1 || !audio
 	switch {
 	case info.HasVideo && !video:
-		return nil, fmt.Errorf("%s: %w: its pictures are %s and not VP8 or H.264; %s", path, ErrClip, info.VideoCodec,
-			convert)
+		return nil, fmt.Errorf("%s: %w: its pictures are %s and not VP8 or H.264; %s",
+			path, ErrClip, info.VideoCodec, convert)
 	case info.HasAudio && !audio:
 		return nil, fmt.Errorf("%s: %w: its sound is %s and not Opus; %s", path, ErrClip, info.AudioCodec, convert)
 	}

@@ -52,7 +52,7 @@ func (s *Session) Stats() Stats {
 	return out
 }
 
-// report takes what the server says of the track (RFC 3550 section 6.4.1).
+// report takes the server's report on the track (RFC 3550 section 6.4.1).
 func (t *track) report(r rtcp.ReceptionReport, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -56,7 +56,7 @@ func (c *Channels) Missed() int {
 	return c.missed
 }
 
-// Run sends until the hub's last event is out and delivered as far as can be told, or ctx ends.
+// Run sends until the hub's last event is out and delivered as far as is known, or ctx ends.
 func (c *Channels) Run(ctx context.Context) {
 	r := c.hub.Read()
 	defer r.Close()

@@ -14,8 +14,8 @@ import (
 // with 403: a page from anywhere must not open sessions at a server on the visitor's own machine. Pages of the server
 // itself and clients that are no browsers need nothing.
 //
-// It answers preflights by itself, and so belongs outside of RequireToken. A preflight for POST is told acceptPost as
-// Accept-Post.
+// It answers preflights by itself, and so belongs outside of RequireToken. Preflights for POST are answered with
+// acceptPost as Accept-Post.
 func CORS(origins []string, acceptPost string, next http.Handler) (http.Handler, error) {
 	c := cors{next: next, acceptPost: acceptPost, allowed: map[string]bool{}}
 	for _, o := range origins {

@@ -54,8 +54,8 @@ func (s sender) run(t *testing.T) result {
 			ts := baseA + ticks(48000, at)
 			audio.arrive(ts, came(at, 0))
 			now := audio.time(ts)
-			if lastAudio != 0 &&
-				(now-lastAudio-20*time.Millisecond).Abs() > 25*time.Microsecond { // a tick of 48 kHz is 21 µs
+			// A tick of 48 kHz is 21 µs.
+			if lastAudio != 0 && (now-lastAudio-20*time.Millisecond).Abs() > 25*time.Microsecond {
 				t.Fatalf("sound: a step of %v at %v", now-lastAudio, at)
 			}
 			lastAudio = now
@@ -158,12 +158,8 @@ func TestReorderWaits(t *testing.T) {
 	start := time.Now()
 	r := reorder{bound: 100 * time.Millisecond}
 	push := func(seq uint16, ms int) {
-		r.push(
-			packet{
-				&rtp.Packet{Header: rtp.Header{SequenceNumber: seq, SSRC: 1}},
-				start.Add(time.Duration(ms) * time.Millisecond),
-			},
-		)
+		p := &rtp.Packet{Header: rtp.Header{SequenceNumber: seq, SSRC: 1}}
+		r.push(packet{p, start.Add(time.Duration(ms) * time.Millisecond)})
 	}
 	pop := func(ms int, wantSeq, wantLost int) {
 		t.Helper()

@@ -34,7 +34,7 @@ const (
 	// keyFrameInterval is the least time between two requests for a key frame.
 	keyFrameInterval = 500 * time.Millisecond
 	// opusDelay is by how much libopus, which browsers use as well, gives sound later than it was fed it: what a file
-	// calls pre-skip (RFC 7845 section 4.2), and RTP does not tell. Without it sound would be late against the
+	// calls pre-skip (RFC 7845 section 4.2), and RTP does not name. Without it sound would be late against the
 	// pictures.
 	opusDelay        = 6500 * time.Microsecond
 	opusDelaySamples = int(opusDelay * capture.SampleRate / time.Second)
@@ -76,7 +76,7 @@ type Stats struct {
 	Lost             int // packets given up
 	Late, Duplicates int // packets that came when they were given up, or twice
 	Reordered        int
-	Frames           int // pictures or runs of sound decoded
+	Frames           int // pictures or packets of sound decoded
 	Corrupt          int // pictures or packets that could not be decoded
 	KeyFrameRequests int
 	AwaitingKeyFrame time.Duration // for how long pictures could not be decoded, up to the last packet

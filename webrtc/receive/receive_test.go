@@ -38,8 +38,8 @@ func TestAllComesOut(t *testing.T) {
 				if n := g.samples(); n < 29*capture.SampleRate/10 {
 					t.Errorf("%d samples", n)
 				}
-				// which writes B-frames here: the decoder keeps two
 			} else if n := len(ps) - len(g.frames); n != 0 && (n > 2 || tt.c != av.H264) {
+				// H.264 has B-frames here, of which the decoder keeps two.
 				t.Errorf("%d pictures of %d", len(g.frames), len(ps))
 			}
 			if stats.DecodeCPU <= 0 || stats.Bytes < 1000 {
@@ -162,10 +162,8 @@ func TestResolutionChanges(t *testing.T) {
 	var ps []av.Packet
 	sizes := [][2]int{{320, 240}, {640, 360}, {160, 120}}
 	for i, s := range sizes {
-		more := encode(t, "a.webm", capture.PatternOptions{
-			Width: s[0], Height: s[1], FPS: 30,
-			Duration: time.Second,
-		})[av.VP8]
+		o := capture.PatternOptions{Width: s[0], Height: s[1], FPS: 30, Duration: time.Second}
+		more := encode(t, "a.webm", o)[av.VP8]
 		for j := range more {
 			more[j].Time += time.Duration(i) * time.Second
 		}
@@ -173,8 +171,8 @@ func TestResolutionChanges(t *testing.T) {
 	}
 	feed := capture.NewFeed(capture.Info{})
 	_, done := collect(t, feed)
-	if stats, err := play(t, options(av.VP8, feed, receive.NewClock()), packetize(av.VP8, ps, 0, 0)); err != nil ||
-		stats.Corrupt > 0 {
+	stats, err := play(t, options(av.VP8, feed, receive.NewClock()), packetize(av.VP8, ps, 0, 0))
+	if err != nil || stats.Corrupt > 0 {
 		t.Errorf("%+v: %v", stats, err)
 	}
 	g := done()
@@ -223,14 +221,14 @@ func TestBounds(t *testing.T) {
 	for i := range flood {
 		flood[i].Payload, flood[i].at = nil, 0
 	}
-	if stats, err := play(t, options(av.VP8, feed, receive.NewClock()), flood); err != nil ||
-		stats.Frames+stats.Corrupt+stats.KeyFrameRequests != 0 {
+	stats, err := play(t, options(av.VP8, feed, receive.NewClock()), flood)
+	if err != nil || stats.Frames+stats.Corrupt+stats.KeyFrameRequests != 0 {
 		t.Errorf("padding: %+v: %v", stats, err)
 	}
 	done()
 }
 
-// What the encoder began with is left out, as a player of the file does: the pattern's first mark is heard when it was
+// The encoder's own beginning is left out, as by a player of the file: the pattern's first mark is heard when it was
 // made.
 func TestSoundIsNotLate(t *testing.T) {
 	pattern := small
