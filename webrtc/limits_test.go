@@ -294,9 +294,9 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%d events, without an end", len(events))
 		}
 	}
-	if n := metric(t, url, `tandem_sessions_ended_total{reason="resolution"}`); n != 3 {
-		t.Errorf("%v sessions ended for their resolution", n)
-	}
+	eventually(t, "three sessions have ended for their resolution", 3*time.Second, func() bool {
+		return metric(t, url, `tandem_sessions_ended_total{reason="resolution"}`) == 3
+	})
 	windows(t, good, 2)
 	good.Close(t.Context())
 	events := all(t, good)
