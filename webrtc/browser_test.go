@@ -296,6 +296,8 @@ func TestBrowserOneSession(t *testing.T) {
 	b.click(t, "start")
 	b.until(t, "a POST is on its way", 10*time.Second, `asked.at(-1).startsWith("POST")`)
 	b.click(t, "stop")
+	// The server may have no session yet, whose end the page waits for.
+	b.until(t, "what was being opened is deleted", 10*time.Second, `asked.at(-1).startsWith("DELETE")`)
 	ended("it was stopped while it connected")
 	asked := js[int](t, b, `asked.length`)
 	time.Sleep(2500 * time.Millisecond) // longer than between two looks at the status
