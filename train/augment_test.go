@@ -2,9 +2,11 @@ package train
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"math/cmplx"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +16,18 @@ import (
 
 const windowSamples = 40960
 
-var usual = DefaultRecipe().Augment
+// usual is the default recipe's augmentation.
+var usual = func() Augment {
+	var recipe struct{ Augment Augment }
+	b, err := os.ReadFile("recipes/default.json")
+	if err == nil {
+		err = json.Unmarshal(b, &recipe)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return recipe.Augment
+}()
 
 // sine is a tone at half of full scale.
 func sine(hz float64, n int) []int16 {

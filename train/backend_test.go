@@ -17,7 +17,7 @@ func TestGoBackendTrainsAlike(t *testing.T) {
 		o, data := quickRun(t.TempDir())
 		o.Backend = name
 		o.Recipe.Epochs, o.Recipe.StepsPerEpoch = 1, 4
-		if _, err := o.train(t.Context(), data); err != nil {
+		if _, err := trainOn(t.Context(), o.train, data); err != nil {
 			t.Fatal(err)
 		}
 		rows := readLog(t, filepath.Join(o.Run, "log.csv"))

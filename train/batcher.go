@@ -271,7 +271,7 @@ func (b *batcher) batch(step int) *batch {
 	out.samples = r.Stills + r.Voices + r.Talking
 	out.drop = map[string][]float32{}
 	for _, d := range b.drops {
-		keep := make([]float32, d.rows(out, b.arch)*d.width)
+		keep := make([]float32, d.rows(out.counts(s))*d.width)
 		for i := range keep {
 			if rng.Float64() >= r.Dropout {
 				keep[i] = float32(1 / (1 - r.Dropout))
@@ -291,14 +291,17 @@ func (b *batcher) mix(rng *rand.Rand, out *batch, heard []int) map[int]bool {
 	for i := range r.Stills {
 		rows, at = append(rows, i), append(at, i*size)
 	}
-	mixed := mixup(rng, r, out, rows, at, out.crops, size, blendPixels)
+	m := Mixup{Share: r.MixupShare, Alpha: r.MixupAlpha}
+	emotion, gender := Targets{out.emotion, out.emotionWeight}, Targets{out.gender, out.genderWeight}
+	mixed := Blend(rng, m, MixupItems[byte]{Rows: rows, At: at, Values: out.crops, Size: size, Blend: BlendPixels}, emotion, gender)
 	rows, at = nil, nil
 	for i, h := range heard {
 		if h >= 0 {
 			rows, at = append(rows, r.Stills+i), append(at, h*b.arch.Spec.AudioSamples())
 		}
 	}
-	for row := range mixup(rng, r, out, rows, at, out.sounds, b.arch.Spec.AudioSamples(), blendSamples) {
+	sounds := MixupItems[float32]{Rows: rows, At: at, Values: out.sounds, Size: b.arch.Spec.AudioSamples(), Blend: BlendSamples}
+	for row := range Blend(rng, m, sounds, emotion, gender) {
 		mixed[row] = true
 	}
 	return mixed
@@ -382,28 +385,35 @@ func target(label, classes int, smoothing float64) ([]float32, float32) {
 type dropLayer struct {
 	name  string
 	width int
-	rows  func(b *batch, a Arch) int
+	rows  func(n batchCounts) int
 }
+
+// batchCounts are the rows of a batch, and the faces and sounds that its encoders read.
+type batchCounts struct{ rows, faces, sounds int }
 
 func dropLayers(a Arch) []dropLayer {
 	if a.Kind == KindPaper {
-		return []dropLayer{{"fuse", a.scaled(paperHidden, 8), func(b *batch, a Arch) int { return len(b.pick) }}}
+		return []dropLayer{{"fuse", a.scaled(paperHidden, 8), func(n batchCounts) int { return n.rows }}}
 	}
 	side := a.Spec.CropSize / 16
 	var layers []dropLayer
 	for k := range a.FaceNets {
-		layers = append(layers, dropLayer{faceNet(k), side * side * a.FaceWidths[3], func(b *batch, a Arch) int { return b.faces(a.Spec) }})
+		layers = append(layers, dropLayer{faceNet(k), side * side * a.FaceWidths[3], func(n batchCounts) int { return n.faces }})
 	}
 	return append(layers,
-		dropLayer{"fuse", a.FuseDim, func(b *batch, a Arch) int { return len(b.pick) }},
-		dropLayer{"sound", a.MelBands / 8 * a.SoundWidths[2], func(b *batch, a Arch) int {
-			return b.voices(a.Spec) * (a.Spec.AudioSamples() / soundHop / 8)
+		dropLayer{"fuse", a.FuseDim, func(n batchCounts) int { return n.rows }},
+		dropLayer{"sound", a.MelBands / 8 * a.SoundWidths[2], func(n batchCounts) int {
+			return n.sounds * (a.Spec.AudioSamples() / soundHop / 8)
 		}},
 	)
 }
 
 func (b *batch) faces(s pipeline.Spec) int {
 	return len(b.crops) / (s.CropSize * s.CropSize * s.Channels)
+}
+
+func (b *batch) counts(s pipeline.Spec) batchCounts {
+	return batchCounts{rows: len(b.pick), faces: b.faces(s), sounds: b.voices(s)}
 }
 
 func (b *batch) voices(s pipeline.Spec) int { return len(b.sounds) / s.AudioSamples() }

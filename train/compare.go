@@ -142,17 +142,16 @@ func Compare(ctx context.Context, o CompareOptions) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.sets = first.sets
 	return o.compare(ctx, cells, data)
 }
 
-func (o *CompareOptions) compare(ctx context.Context, cells []cell, data *Prepared) (*Comparison, error) {
+func (o *CompareOptions) compare(ctx context.Context, cells []cell, data *Data) (*Comparison, error) {
 	for _, c := range cells { // what one can't be trained on is better known before the first
-		if _, err := data.checkTasks(o.run(c).Recipe, o.Recipe.Labels()); err != nil {
+		if _, err := checkTasks(data.Prepared, o.run(c).Recipe, o.Recipe.Labels()); err != nil {
 			return nil, fmt.Errorf("%s: %w", c, err)
 		}
 	}
-	s, err := o.setUp(sumData(data))
+	s, err := o.setUp(data.Fingerprints)
 	if err != nil {
 		return nil, err
 	}
@@ -191,14 +190,14 @@ feed:
 }
 
 // cell trains and judges one cell, or finds that this was done.
-func (o *CompareOptions) cell(ctx context.Context, c cell, data *Prepared, all *overall) (*CellResult, error) {
+func (o *CompareOptions) cell(ctx context.Context, c cell, data *Data, all *overall) (*CellResult, error) {
 	r := o.run(c)
 	unlock, err := lockRun(r.Run)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if done, err := r.finished(c); err != nil || done != nil {
+	if done, err := finished(r, c); err != nil || done != nil {
 		all.skip(c)
 		return done, err
 	}
@@ -228,14 +227,14 @@ func (o *CompareOptions) cell(ctx context.Context, c cell, data *Prepared, all *
 }
 
 // judge evaluates a cell's exported file.
-func (o *CompareOptions) judge(ctx context.Context, c *CellResult, trained *Result, data *Prepared) error {
+func (o *CompareOptions) judge(ctx context.Context, c *CellResult, trained *Result, data *Data) error {
 	rec, err := infer.NewRecognizer(trained.Model, infer.Options{Threads: 1})
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
 	k := rec.Contract()
-	report, err := EvaluatePrepared(ctx, rec, data.only(SplitVal), EvalOptions{
+	report, err := EvaluatePrepared(ctx, rec, data.Only(SplitVal), EvalOptions{
 		Split: SplitVal, Senses: sensesOfMode[c.Modal], Plain: true, Parallel: max(1, runtime.GOMAXPROCS(0)/o.Jobs),
 		Temperatures: k.Temperatures,
 	})
@@ -263,7 +262,7 @@ const (
 )
 
 // finished is what a run has come to, nil if it is not at its end: without the file, or with another model than it is of.
-func (o *Options) finished(c cell) (*CellResult, error) {
+func finished(o *Options, c cell) (*CellResult, error) {
 	if err := o.checkFolder(); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,11 @@ func compareNow(t *testing.T, ctx context.Context, o CompareOptions, data *Prepa
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o.compare(ctx, cells, data)
+	sums, err := NewData(ctx, data, "")
+	if err != nil {
+		return nil, err
+	}
+	return o.compare(ctx, cells, sums)
 }
 
 func models(t *testing.T, dir string) map[string][]byte {

@@ -1,11 +1,14 @@
 package train
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"maps"
+	"slices"
 )
 
 // dataSum says what a data set was in a run.
@@ -20,8 +23,8 @@ type dataSum struct {
 	SharedSpeakers int `json:"shared_speakers,omitempty"`
 }
 
-// sumData hashes what is trained on, set by set: two runs of equal sums saw the same bytes.
-func sumData(p *Prepared) []dataSum {
+// sumData hashes what is trained on, set by set: two runs of equal sums saw the same bytes. It ends early when ctx ends.
+func sumData(ctx context.Context, p *Prepared) ([]dataSum, error) {
 	set := make([]int, len(p.Clips))
 	var sums []dataSum
 	for g, group := range byDataset(p.Clips) {
@@ -38,6 +41,9 @@ func sumData(p *Prepared) []dataSum {
 	}
 	var sound []byte
 	for _, s := range p.Samples {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		c, g := &p.Clips[s.Clip], set[s.Clip]
 		sums[g].Windows++
 		fmt.Fprintf(hashes[g], "%s %d %d %v %v\n", c.ID, c.Emotion, c.Gender, s.Still, s.VideoMask)
@@ -51,7 +57,7 @@ func sumData(p *Prepared) []dataSum {
 	for g := range sums {
 		sums[g].SHA256 = hex.EncodeToString(hashes[g].Sum(nil))
 	}
-	return sums
+	return sums, nil
 }
 
 // sameData is nil if a run's data is still what it was.
@@ -74,7 +80,7 @@ func sameData(was, is []dataSum) error {
 		}
 		delete(now, d.Name)
 	}
-	for _, name := range sortedKeys(now) {
+	for _, name := range slices.Sorted(maps.Keys(now)) {
 		return fmt.Errorf("the data set %s is new", name)
 	}
 	return nil

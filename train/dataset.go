@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,7 +99,7 @@ var datasets = map[string]dataset{
 }
 
 // DatasetNames are the names that LoadData knows, sorted.
-func DatasetNames() []string { return sortedKeys(datasets) }
+func DatasetNames() []string { return slices.Sorted(maps.Keys(datasets)) }
 
 // ParseDataset takes the NAME of --data NAME=PATH apart: a data set's name and, behind a colon, words that choose among what it
 // publishes, joined by plus signs, as in iemocap:paper+exc.

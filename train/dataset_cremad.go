@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,7 +62,7 @@ func loadCREMAD(l *loading, root string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range sortedKeys(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		of := files[name]
 		actor, _, _ := cremadCode(name)
 		c := Clip{
@@ -165,7 +166,7 @@ func (l *loading) cremadLabels(root string, files map[string]map[string]string) 
 	if err != nil {
 		return nil, "", err
 	}
-	for _, name := range sortedKeys(votes) {
+	for _, name := range slices.Sorted(maps.Keys(votes)) {
 		if files[name] == nil {
 			l.report.Missing = append(l.report.Missing, name)
 		}

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func TestCREMAD(t *testing.T) {
 		"cremad:vote-voice": {"-", "-", "neutral", "sad"},
 		"cremad:vote-face":  {"-", "happy", "angry", "neutral"},
 	}
-	for _, set := range sortedKeys(labels) {
+	for _, set := range slices.Sorted(maps.Keys(labels)) {
 		clips, report, err := LoadData(set, root, DefaultLabels())
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -46,15 +47,8 @@ func TestDatasetsPage(t *testing.T) {
 			}
 		}
 	}
-	for set, f := range canonicalFaces {
-		want := fmt.Sprintf("| `%s` | (%g, %g) (%g, %g) | (%g, %g) | (%g, %g) |", set, f.leftEye.X, f.leftEye.Y,
-			f.rightEye.X, f.rightEye.Y, f.nose.X, f.nose.Y, f.mouth.X, f.mouth.Y)
-		if !strings.Contains(page, want) {
-			t.Errorf("the page does not say %s", want)
-		}
-	}
 	l := DefaultLabels()
-	labels := slices.Concat(l.Emotions, l.Genders, otherEmotions, sortedKeys(emotionAliases))
+	labels := slices.Concat(l.Emotions, l.Genders, otherEmotions, slices.Sorted(maps.Keys(emotionAliases)))
 	for _, word := range labels {
 		if !strings.Contains(page, "`"+word+"`") {
 			t.Errorf("the page does not name the label %s", word)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -164,7 +165,7 @@ func readEmoEvaluation(r io.Reader, path string) ([]iemocapTurn, error) {
 			return nil, fmt.Errorf("%s: line %d: time %s to %s", path, n, m[1], m[2])
 		}
 		if iemocapEmotions[m[4]] == "" {
-			return nil, fmt.Errorf("%s: line %d: %w: emotion %q; allowed are %s", path, n, ErrUnknownLabel, m[4], strings.Join(sortedKeys(iemocapEmotions), ", "))
+			return nil, fmt.Errorf("%s: line %d: %w: emotion %q; allowed are %s", path, n, ErrUnknownLabel, m[4], strings.Join(slices.Sorted(maps.Keys(iemocapEmotions)), ", "))
 		}
 		turns = append(turns, iemocapTurn{name: m[3], emotion: m[4], start: start, end: end})
 	}

@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"image"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ func iemocap(t *testing.T) string {
 		var labels strings.Builder
 		labels.WriteString("% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n")
 		at := 6.2901
-		for i, emotion := range sortedKeys(iemocapEmotions) {
+		for i, emotion := range slices.Sorted(maps.Keys(iemocapEmotions)) {
 			for _, letter := range []string{"F", "M"} {
 				name := fmt.Sprintf("%s_%s%03d", dialog, letter, i)
 				length := 2.5

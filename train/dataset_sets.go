@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,7 +59,7 @@ func LoadSets(o SetOptions) (*Sets, error) {
 		if n := len(report.Missing); n > 0 {
 			log("data %s: %d of the release are not there, such as %s", name, n, report.Missing[0])
 		}
-		for _, label := range sortedKeys(report.Unlabelled) {
+		for _, label := range slices.Sorted(maps.Keys(report.Unlabelled)) {
 			log("data %s: label %q of %d clips is not among the model's: they count for the other task only", name, label, report.Unlabelled[label])
 		}
 		if clips, err = Divide(clips, o.SplitBy); err != nil {
@@ -77,7 +78,7 @@ func LoadSets(o SetOptions) (*Sets, error) {
 }
 
 // checkTasks refuses to train a task that the training split cannot teach, unless it has no weight, and warns of what lacks.
-func (p *Prepared) checkTasks(recipe Recipe, labels pipeline.Labels) (warnings []string, err error) {
+func checkTasks(p *Prepared, recipe Recipe, labels pipeline.Labels) (warnings []string, err error) {
 	for i, task := range []struct {
 		name, alone string // alone is the weighting that trains the other one alone
 		labels      []string

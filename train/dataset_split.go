@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -111,7 +112,7 @@ func divideByFold(clips []Clip, folds, fold int) ([]Clip, error) {
 	}
 	in := map[string]int{}
 	next := 0
-	for _, group := range sortedKeys(people) {
+	for _, group := range slices.Sorted(maps.Keys(people)) {
 		slices.Sort(people[group])
 		for _, speaker := range people[group] {
 			in[speaker] = next % folds

@@ -63,8 +63,7 @@ func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipel
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s", len(clips), o.Split)
 	}
-	p, err := Prepare(ctx, chosen, rec.Spec(), finder, o.CacheDir, o.Workers,
-		func(done, total int) { o.progress("clips", done, total) })
+	p, err := Prepare(ctx, chosen, PrepareOptions{Spec: rec.Spec(), Finder: finder, CacheDir: o.CacheDir, Workers: o.Workers, Progress: func(done, total int) { o.progress("clips", done, total) }})
 	if err != nil {
 		return nil, err
 	}

@@ -35,8 +35,8 @@ func (j judge) fusion(set []int) *FusionReport {
 	both := j.clips(Condition(BothSenses), set)
 	audio, video := j.clips(alone[0], set), j.clips(alone[1], set)
 	r := &FusionReport{
-		Emotion: j.o.Bootstrap.compare(&both.now.emotion, &audio.now.emotion, &video.now.emotion, len(j.labels.Emotions)),
-		Gender:  j.o.Bootstrap.compare(&both.now.gender, &audio.now.gender, &video.now.gender, len(j.labels.Genders)),
+		Emotion: compareFusion(j.o.Bootstrap, &both.now.emotion, &audio.now.emotion, &video.now.emotion, len(j.labels.Emotions)),
+		Gender:  compareFusion(j.o.Bootstrap, &both.now.gender, &audio.now.gender, &video.now.gender, len(j.labels.Genders)),
 	}
 	if *r == (FusionReport{}) {
 		return nil
@@ -44,8 +44,8 @@ func (j judge) fusion(set []int) *FusionReport {
 	return r
 }
 
-// compare takes the same items by both senses and by each.
-func (b Bootstrap) compare(both, audio, video *answers, classes int) *Fusion {
+// compareFusion takes the same items by both senses and by each.
+func compareFusion(b Bootstrap, both, audio, video *answers, classes int) *Fusion {
 	if len(both.p) == 0 {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (b Bootstrap) compare(both, audio, video *answers, classes int) *Fusion {
 	for i, d := range into {
 		d.Difference = all[i]
 	}
-	c := clustersOf(both.of)
+	c := clustersOf(both.units())
 	f.Drawn = b.drawn(c)
 	if !b.draws(c) {
 		return f

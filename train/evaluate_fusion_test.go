@@ -4,7 +4,10 @@ import "testing"
 
 // answersOf makes items of two classes, all of class 0, with the given probability of it.
 func answersOf(speakers []string, p ...float64) *answers {
-	j := &answers{of: clipsOf(speakers...)}
+	j := &answers{}
+	for _, s := range speakers {
+		j.of = append(j.of, &Clip{Speaker: s})
+	}
 	for _, v := range p {
 		j.p, j.truth = append(j.p, []float64{v, 1 - v}), append(j.truth, 0)
 	}
@@ -15,7 +18,7 @@ func TestFusionIsPaired(t *testing.T) {
 	speakers := []string{"a", "a", "b", "b"}
 	both, audio, video := answersOf(speakers, .9, .9, .9, .4), answersOf(speakers, .9, .2, .9, .2), answersOf(speakers, .1, .9, .1, .1)
 	b := Bootstrap{Resamples: 200, Seed: 1}
-	f := b.compare(both, audio, video, 2)
+	f := compareFusion(b, both, audio, video, 2)
 	if f.N != 4 || f.Better != AudioOnly || f.By != "speaker" || f.Units != 2 {
 		t.Fatalf("%+v", f)
 	}
@@ -27,17 +30,17 @@ func TestFusionIsPaired(t *testing.T) {
 	if f.NLL.Difference >= 0 {
 		t.Errorf("NLL %v, but both senses are surer of the truth", f.NLL.Difference)
 	}
-	if g := b.compare(both, video, audio, 2); g.Better != VideoOnly || g.UAR.Difference != f.UAR.Difference {
+	if g := compareFusion(b, both, video, audio, 2); g.Better != VideoOnly || g.UAR.Difference != f.UAR.Difference {
 		t.Errorf("the senses the other way round: %+v", g)
 	}
-	same := b.compare(audio, audio, video, 2)
+	same := compareFusion(b, audio, audio, video, 2)
 	if *same.UAR.Interval != (Range{0, 0}) || same.UAR.Difference != 0 {
 		t.Errorf("no gain: %+v", same.UAR)
 	}
-	if f := (Bootstrap{}).compare(both, audio, video, 2); f.UAR.Interval != nil {
+	if f := compareFusion(Bootstrap{}, both, audio, video, 2); f.UAR.Interval != nil {
 		t.Error("an interval without resamples")
 	}
-	if b.compare(&answers{}, &answers{}, &answers{}, 2) != nil {
+	if compareFusion(b, &answers{}, &answers{}, &answers{}, 2) != nil {
 		t.Error("a comparison of nothing")
 	}
 }

@@ -43,6 +43,15 @@ func (j *answers) add(c *Clip, truth int, sum []float64, windows int) {
 	j.p, j.truth, j.of = append(j.p, m), append(j.truth, truth), append(j.of, c)
 }
 
+// units returns what each item is drawn by in a bootstrap.
+func (j *answers) units() []Unit {
+	units := make([]Unit, len(j.of))
+	for i, c := range j.of {
+		units[i] = Unit{Speaker: c.Speaker, Clip: c}
+	}
+	return units
+}
+
 // taskItems are a set's items by task.
 type taskItems struct{ emotion, gender answers }
 

@@ -1,6 +1,9 @@
 package train
 
 import (
+	"maps"
+	"slices"
+
 	"tandem/pipeline"
 )
 
@@ -96,7 +99,7 @@ func (j judge) scores(now, before *answers, classes int, plots bool) *Scores {
 	if j.o.Temperatures != nil {
 		was = verdicts(before.p, before.truth)
 	}
-	s := j.o.Bootstrap.score(verdicts(now.p, now.truth), was, clustersOf(now.of), classes)
+	s := j.o.Bootstrap.score(verdicts(now.p, now.truth), was, clustersOf(now.units()), classes)
 	if !plots {
 		s.Confusion, s.Bins, s.BinsBefore = nil, nil, nil
 	}
@@ -157,7 +160,7 @@ func (j judge) groups(c Condition, set []int) map[string]map[string]SetReport {
 	}
 	out := map[string]map[string]SetReport{}
 	for kind, names := range by {
-		for _, name := range sortedKeys(names) {
+		for _, name := range slices.Sorted(maps.Keys(names)) {
 			if r := j.clips(c, names[name]).report(j, false); r != (SetReport{}) {
 				if out[kind] == nil {
 					out[kind] = map[string]SetReport{}

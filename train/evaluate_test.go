@@ -185,7 +185,7 @@ func TestRememberingChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rec.Close()
-	p, err := Prepare(t.Context(), testClips(t), rec.Spec(), newFinder().make, "", 1, nil)
+	p, err := Prepare(t.Context(), testClips(t), PrepareOptions{Spec: rec.Spec(), Finder: newFinder().make, Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package train
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	onnx "github.com/gomlx/compute-onnx/support/protos"
 	"google.golang.org/protobuf/proto"
@@ -56,7 +58,7 @@ func withContract(model []byte, c infer.Contract) ([]byte, error) {
 	}
 	m.MetadataProps = nil
 	meta := c.Metadata()
-	for _, k := range sortedKeys(meta) {
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
 		m.MetadataProps = append(m.MetadataProps, &onnx.StringStringEntryProto{Key: k, Value: meta[k]})
 	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(&m)

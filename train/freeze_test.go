@@ -6,8 +6,7 @@ import (
 )
 
 func TestEveryParameterIsOfAPart(t *testing.T) {
-	a := tinyRecipe().Arch
-	a.Spec, a.Emotions, a.Genders = DefaultSpec, 7, 2
+	a := gradientArch()
 	count := map[string]int{}
 	for _, name := range layoutOf(a).names {
 		p := partOf(name)

@@ -11,10 +11,10 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// checkGradients compares the gradient of a scalar with central differences, in float64 and pure Go, at a few places of every
-// parameter. build makes the scalar of the inputs. It is here because GoMLX v0.28.7 has layers whose gradient is
+// CheckGradients compares the gradient of a scalar with central differences, in float64 and pure Go, at a few places of every
+// parameter. build makes the scalar of the inputs, with its parameters in the scope net. It is here because GoMLX v0.28.7 has layers whose gradient is
 // silently wrong (convolutions with an even kernel), so none is trusted unchecked.
-func checkGradients(t *testing.T, build func(o *graphOps, in []*graph.Node) *graph.Node, inputs ...*tensors.Tensor) {
+func CheckGradients(t *testing.T, build func(net *model.Scope, in []*graph.Node) *graph.Node, inputs ...*tensors.Tensor) {
 	t.Helper()
 	backend, err := gobackend.New("")
 	if err != nil {
@@ -28,8 +28,7 @@ func checkGradients(t *testing.T, build func(o *graphOps, in []*graph.Node) *gra
 	}
 	exec, err := model.NewExec(backend, store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
-		o := &graphOps{scope: root.At("net"), graph: g, seed: 3, wide: true}
-		loss := build(o, in)
+		loss := build(root.At("net"), in)
 		names = nil
 		var vars []*graph.Node
 		for v := range root.At("net").IterVariables() {
@@ -94,6 +93,14 @@ func checkGradients(t *testing.T, build func(o *graphOps, in []*graph.Node) *gra
 	}
 }
 
+// checkGradients is CheckGradients for what the network is built of.
+func checkGradients(t *testing.T, build func(o *graphOps, in []*graph.Node) *graph.Node, inputs ...*tensors.Tensor) {
+	t.Helper()
+	CheckGradients(t, func(net *model.Scope, in []*graph.Node) *graph.Node {
+		return build(&graphOps{scope: net, graph: in[0].Graph(), seed: 3, wide: true}, in)
+	}, inputs...)
+}
+
 // wave is a smooth input without symmetry, so that no error can cancel.
 func wave(dims ...int) *tensors.Tensor {
 	n := 1
@@ -145,9 +152,7 @@ func TestGradientsOfLayers(t *testing.T) {
 }
 
 func gradientArch() Arch {
-	r := tinyRecipe()
-	a := r.Arch
-	a.Spec, a.Emotions, a.Genders = DefaultSpec, 7, 2
+	a := Arch{Kind: KindTandem, Width: 1, Spec: DefaultSpec, Emotions: 7, Genders: 2}
 	a.Spec.CropSize, a.Spec.VideoFrames = 16, 3
 	a.Spec.Window = 32 * soundHop * 1e9 / 16000
 	a.FaceWidths, a.SoundWidths = []int{3, 4, 5, 4}, []int{3, 4, 4}

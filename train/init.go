@@ -39,25 +39,29 @@ var ErrInit = errors.New("not a network to begin with")
 // standardized filter gives it back but for its size, and the size is what the gain is for. A network that begins with a model
 // answers as the model does, to rounding; what is lost is the optimizer's memory, which a fine-tuning begins anew anyway.
 func ReadInit(name string, b []byte) (*Init, error) {
-	sum := sha256.Sum256(b)
-	in := &Init{Name: name, SHA256: hex.EncodeToString(sum[:])}
 	var m onnx.ModelProto
 	err := proto.Unmarshal(b, &m)
+	in := &Init{}
 	if err == nil {
-		checkpoint := slices.ContainsFunc(m.MetadataProps, func(p *onnx.StringStringEntryProto) bool { return p.Key == checkpointKey+"network" })
-		if checkpoint {
-			err = in.fromCheckpoint(b)
+		if isCheckpoint(&m) {
+			in, err = fromCheckpoint(b)
 		} else {
-			err = in.fromModel(b, &m)
+			in, err = FromModel(b, &m)
 		}
 	}
 	if err == nil {
-		err = in.check()
+		err = in.Check()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--init %s: %w: %w", name, ErrInit, err)
 	}
+	sum := sha256.Sum256(b)
+	in.Name, in.SHA256 = name, hex.EncodeToString(sum[:])
 	return in, nil
+}
+
+func isCheckpoint(m *onnx.ModelProto) bool {
+	return slices.ContainsFunc(m.MetadataProps, func(p *onnx.StringStringEntryProto) bool { return p.Key == checkpointKey+"network" })
 }
 
 // Sizes are the architecture as a recipe holds it.
@@ -67,8 +71,8 @@ func (in *Init) Sizes() Arch {
 	return a
 }
 
-// check holds the parameters to the architecture.
-func (in *Init) check() error {
+// Check refuses parameters that are not those of the architecture.
+func (in *Init) Check() error {
 	if in.Arch.Kind == KindPaper {
 		return errors.New("it is the paper's network, which --init does not read yet")
 	}
@@ -100,16 +104,17 @@ func (w weight) size() int {
 	return n
 }
 
-func (in *Init) fromCheckpoint(b []byte) error {
+// fromCheckpoint reads the network of a run's checkpoint: its averaged parameters where it has them.
+func fromCheckpoint(b []byte) (*Init, error) {
 	c, err := parseCheckpoint(b)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var n networkName
 	if err := json.Unmarshal([]byte(c.Network), &n); err != nil {
-		return fmt.Errorf("what it says of its network: %w", err)
+		return nil, fmt.Errorf("what it says of its network: %w", err)
 	}
-	in.Arch, in.Labels, in.params = n.Arch, n.Labels, weights{}
+	in := &Init{Arch: n.Arch, Labels: n.Labels, params: weights{}}
 	in.Arch.Spec, in.Arch.Emotions, in.Arch.Genders = n.Spec, len(n.Labels.Emotions), len(n.Labels.Genders)
 	in.Arch.FaceNets = max(1, in.Arch.FaceNets) // older checkpoints don't name it
 	averages := map[string]variable{}
@@ -128,15 +133,16 @@ func (in *Init) fromCheckpoint(b []byte) error {
 		}
 		in.params[name] = weight{v.shape.Dimensions, floatsOf(v.data)}
 	}
-	return nil
+	return in, nil
 }
 
-func (in *Init) fromModel(b []byte, m *onnx.ModelProto) error {
+// FromModel reads the network of a model that tandem train has written; b is the file and m what it holds.
+func FromModel(b []byte, m *onnx.ModelProto) (*Init, error) {
 	contract, err := infer.LoadModel(b)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	in.Labels, in.params = contract.Labels(), weights{}
+	in := &Init{Labels: contract.Labels(), params: weights{}}
 	folded := weights{}
 	for _, p := range m.GetGraph().GetInitializer() {
 		if p.DataType != int32(onnx.TensorProto_FLOAT) {
@@ -147,7 +153,7 @@ func (in *Init) fromModel(b []byte, m *onnx.ModelProto) error {
 			w.dims = append(w.dims, int(d))
 		}
 		if w.size() != len(w.data) {
-			return fmt.Errorf("the tensor %s has %d numbers, not the %d of its shape", p.Name, len(w.data), w.size())
+			return nil, fmt.Errorf("the tensor %s has %d numbers, not the %d of its shape", p.Name, len(w.data), w.size())
 		}
 		switch name, isConv := strings.CutSuffix(p.Name, "/folded"); {
 		case isConv && len(w.dims) == 4:
@@ -159,24 +165,24 @@ func (in *Init) fromModel(b []byte, m *onnx.ModelProto) error {
 		}
 	}
 	if in.Arch, err = archOf(in.params, folded); err != nil {
-		return err
+		return nil, err
 	}
 	if in.Arch.Kind == KindPaper {
-		return nil // check refuses it
+		return in, nil // Check refuses it
 	}
 	in.Arch.Spec, in.Arch.Emotions, in.Arch.Genders = contract.Spec(), len(in.Labels.Emotions), len(in.Labels.Genders)
 	if err := in.Arch.check(); err != nil {
-		return err
+		return nil, err
 	}
 	l := layoutOf(in.Arch)
 	for name, w := range folded {
 		scale, ok := l.scales[name]
 		if !ok {
-			return fmt.Errorf("tandem's network has no layer %s", name)
+			return nil, fmt.Errorf("tandem's network has no layer %s", name)
 		}
 		in.params[name+"/w"], in.params[name+"/gain"] = unfold(w, scale)
 	}
-	return nil
+	return in, nil
 }
 
 // unfold makes of a folded convolution's weight [out, in, side, side] a weight [taps*in, out] and a gain [1, out] that fold to it.

@@ -158,7 +158,7 @@ func TestFineTuning(t *testing.T) {
 	needBackend(t)
 	first, data := quickRun(t.TempDir())
 	first.Recipe.EMA = 0.9
-	if _, err := first.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), first.train, data); err != nil {
 		t.Fatal(err)
 	}
 	model, err := os.ReadFile(first.Out)
@@ -186,7 +186,7 @@ func TestFineTuning(t *testing.T) {
 	tuned.Recipe.Freeze = []string{"face", "sound", "fusion", "gender"}
 	log := ""
 	tuned.Log = func(s string) { log += s + "\n" }
-	if _, err := tuned.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), tuned.train, data); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(log, "emotion: the outputs of bored are new, those of neutral,") {
@@ -224,21 +224,21 @@ func TestFineTuning(t *testing.T) {
 	resumed.Init, resumed.Recipe = tuned.Init, tuned.Recipe
 	interrupt(t, &resumed, data, 8)
 	resumed.Init = nil
-	if _, err := resumed.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), resumed.train, data); err != nil {
 		t.Fatal(err)
 	}
 	sameOutcome(t, tuned, resumed)
 	if err := os.RemoveAll(filepath.Join(resumed.Run, checkpointsDir)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := resumed.train(t.Context(), data); err == nil || !strings.Contains(err.Error(), "--init") {
+	if _, err := trainOn(t.Context(), resumed.train, data); err == nil || !strings.Contains(err.Error(), "--init") {
 		t.Errorf("resumed without a checkpoint and without --init: %v", err)
 	}
 	// A network of other sizes.
 	resumed.Init, resumed.Resume = fromCheckpoint, false
 	resumed.Run = t.TempDir()
 	resumed.Recipe.Arch.FuseDim += 8
-	if _, err := resumed.train(t.Context(), data); !errors.Is(err, ErrInit) || !strings.Contains(err.Error(), "fuse/w") {
+	if _, err := trainOn(t.Context(), resumed.train, data); !errors.Is(err, ErrInit) || !strings.Contains(err.Error(), "fuse/w") {
 		t.Errorf("other sizes: %v, want ErrInit", err)
 	}
 }
@@ -312,7 +312,7 @@ func FuzzReadInit(f *testing.F) {
 			}
 			return
 		}
-		if err := in.check(); err != nil {
+		if err := in.Check(); err != nil {
 			t.Errorf("what was read is no network: %v", err)
 		}
 	})
@@ -410,7 +410,7 @@ func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
 			o.Recipe.Arch = in.Sizes()
 			o.Recipe.Seed = 2
 		}
-		if _, err := o.train(t.Context(), data); err != nil {
+		if _, err := trainOn(t.Context(), o.train, data); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(o.Out)

@@ -56,7 +56,7 @@ func Quantize(ctx context.Context, model []byte, clips []Clip, finder func() (pi
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("quantize: none of the %d clips is of the split %s, by which ranges are found", len(clips), SplitTrain)
 	}
-	p, err := Prepare(ctx, chosen, contract.Spec(), finder, cacheDir, workers, progress)
+	p, err := Prepare(ctx, chosen, PrepareOptions{Spec: contract.Spec(), Finder: finder, CacheDir: cacheDir, Workers: workers, Progress: progress})
 	if err != nil {
 		return nil, err
 	}

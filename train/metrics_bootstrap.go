@@ -50,25 +50,26 @@ type clusters struct {
 	by string
 }
 
-// clustersOf divides items by their clips: by speaker where that is known, else by clip.
-func clustersOf(clips []*Clip) clusters {
-	type key struct {
-		speaker string
-		clip    *Clip
-	}
-	c := clusters{of: make([]int, len(clips))}
-	number := map[key]int{}
+// Unit names what is drawn as a whole: a speaker, or where none is known a clip.
+type Unit struct {
+	Speaker string
+	Clip    any // comparable, and one for each clip; it counts where Speaker is ""
+}
+
+// clustersOf divides items by their units: by speaker where that is known, else by clip.
+func clustersOf(units []Unit) clusters {
+	c := clusters{of: make([]int, len(units))}
+	number := map[Unit]int{}
 	speakers := 0
-	for i, clip := range clips {
-		k := key{speaker: clip.Speaker}
-		if clip.Speaker == "" {
-			k.clip = clip
+	for i, u := range units {
+		if u.Speaker != "" {
+			u.Clip = nil
 		}
-		at, ok := number[k]
+		at, ok := number[u]
 		if !ok {
 			at = len(number)
-			number[k] = at
-			if clip.Speaker != "" {
+			number[u] = at
+			if u.Speaker != "" {
 				speakers++
 			}
 		}

@@ -19,30 +19,30 @@ func someVerdicts(right []bool) []verdict {
 	return out
 }
 
-func clipsOf(speakers ...string) []*Clip {
-	var clips []*Clip
+func unitsOf(speakers ...string) []Unit {
+	var units []Unit
 	for _, s := range speakers {
-		clips = append(clips, &Clip{Speaker: s})
+		units = append(units, Unit{Speaker: s, Clip: new(int)})
 	}
-	return clips
+	return units
 }
 
 func TestClusters(t *testing.T) {
 	for _, tc := range []struct {
-		clips []*Clip
+		units []Unit
 		of    string
 		by    string
 	}{
-		{clipsOf("a", "b", "a"), "[0 1 0]", "speaker"},
-		{clipsOf("", "", ""), "[0 1 2]", "clip"},
-		{clipsOf("a", "", "a"), "[0 1 0]", "speaker or clip"},
+		{unitsOf("a", "b", "a"), "[0 1 0]", "speaker"},
+		{unitsOf("", "", ""), "[0 1 2]", "clip"},
+		{unitsOf("a", "", "a"), "[0 1 0]", "speaker or clip"},
 	} {
-		if c := clustersOf(tc.clips); fmt.Sprint(c.of) != tc.of || c.by != tc.by {
+		if c := clustersOf(tc.units); fmt.Sprint(c.of) != tc.of || c.by != tc.by {
 			t.Errorf("%v by %s, want %s by %s", c.of, c.by, tc.of, tc.by)
 		}
 	}
-	one := &Clip{}
-	if c := clustersOf([]*Clip{one, one}); c.n != 1 {
+	one := Unit{Clip: new(int)}
+	if c := clustersOf([]Unit{one, one}); c.n != 1 {
 		t.Errorf("the two windows of a clip are drawn apart: %+v", c)
 	}
 }
@@ -56,30 +56,30 @@ func TestBootstrapDrawsSpeakersWhole(t *testing.T) {
 		speakers = append(speakers, fmt.Sprint(i/100))
 	}
 	b := Bootstrap{Resamples: 500, Seed: 1}
-	s := b.score(someVerdicts(right), nil, clustersOf(clipsOf(speakers...)), 2)
+	s := b.score(someVerdicts(right), nil, clustersOf(unitsOf(speakers...)), 2)
 	if s.Accuracy != 0.5 || s.Intervals.Accuracy != (Range{0, 1}) || s.Intervals.By != "speaker" || s.Intervals.Units != 2 || s.Intervals.Resamples != 500 {
 		t.Errorf("%+v: %+v", s.Accuracy, s.Intervals)
 	}
 	if s.NLLBefore != nil || s.Intervals.ECEBefore != nil {
 		t.Error("scores before scaling, but nothing is known of it")
 	}
-	alone := b.score(someVerdicts(right), someVerdicts(right), clustersOf(clipsOf(make([]string, 200)...)), 2)
+	alone := b.score(someVerdicts(right), someVerdicts(right), clustersOf(unitsOf(make([]string, 200)...)), 2)
 	if r := alone.Intervals.Accuracy; r[0] < 0.4 || r[1] > 0.6 || r[0] >= 0.5 || r[1] <= 0.5 {
 		t.Errorf("drawn by clip: %v", r)
 	}
 	if *alone.ECEBefore != alone.ECE || *alone.Intervals.NLLBefore != alone.Intervals.NLL {
 		t.Error("the same before and after, but other scores")
 	}
-	if again := b.score(someVerdicts(right), nil, clustersOf(clipsOf(make([]string, 200)...)), 2); again.Intervals.UAR != alone.Intervals.UAR {
+	if again := b.score(someVerdicts(right), nil, clustersOf(unitsOf(make([]string, 200)...)), 2); again.Intervals.UAR != alone.Intervals.UAR {
 		t.Error("the same seed gives another interval")
 	}
-	if one := b.score(someVerdicts(right), nil, clustersOf(clipsOf(make([]string, 200)...)[:0]), 2); one.Intervals != nil {
+	if one := b.score(someVerdicts(right), nil, clustersOf(unitsOf(make([]string, 200)...)[:0]), 2); one.Intervals != nil {
 		t.Error("an interval of nothing")
 	}
 }
 
 func TestOneSpeakerGivesNoInterval(t *testing.T) {
-	s := Bootstrap{Resamples: 100}.score(someVerdicts([]bool{true, false}), nil, clustersOf(clipsOf("a", "a")), 2)
+	s := Bootstrap{Resamples: 100}.score(someVerdicts([]bool{true, false}), nil, clustersOf(unitsOf("a", "a")), 2)
 	if s.Intervals != nil || s.N != 2 {
 		t.Errorf("%+v", s)
 	}
@@ -103,7 +103,7 @@ func TestBootstrapCovers(t *testing.T) {
 		}
 		b := Bootstrap{Resamples: 300, Seed: rng.Uint64()}
 		holds := func(of []string) int {
-			r := b.score(someVerdicts(right), nil, clustersOf(clipsOf(of...)), 2).Intervals.Accuracy
+			r := b.score(someVerdicts(right), nil, clustersOf(unitsOf(of...)), 2).Intervals.Accuracy
 			if r[0] <= 0.7 && 0.7 <= r[1] {
 				return 1
 			}
@@ -128,7 +128,7 @@ func TestResamplesLackClasses(t *testing.T) {
 		right[i] = i > 3
 		of = append(of, fmt.Sprint(i%2)) // each speaker has one class, as each speaker has one gender
 	}
-	s := Bootstrap{Resamples: 200, Seed: 1}.score(someVerdicts(right), nil, clustersOf(clipsOf(of...)), 2)
+	s := Bootstrap{Resamples: 200, Seed: 1}.score(someVerdicts(right), nil, clustersOf(unitsOf(of...)), 2)
 	near64(t, "f1", s.F1, 0.9, 1e-9)
 	if s.Intervals.F1[0] < 0.85 {
 		t.Errorf("F1 in %v", s.Intervals.F1)

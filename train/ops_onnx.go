@@ -3,7 +3,9 @@ package train
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	onnx "github.com/gomlx/compute-onnx/support/protos"
 	"google.golang.org/protobuf/proto"
@@ -295,7 +297,7 @@ func (o *onnxOps) model(inputs, outputs []*onnx.ValueInfoProto, meta map[string]
 		IrVersion: 8, ProducerName: "tandem", Graph: g,
 		OpsetImport: []*onnx.OperatorSetIdProto{{Version: opset}},
 	}
-	for _, k := range sortedKeys(meta) {
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
 		m.MetadataProps = append(m.MetadataProps, &onnx.StringStringEntryProto{Key: k, Value: meta[k]})
 	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(m)

@@ -175,12 +175,12 @@ func TestEMAIsJudgedExportedAndResumed(t *testing.T) {
 	needBackend(t)
 	whole, data := quickRun(t.TempDir())
 	whole.Recipe.EMA, whole.Recipe.Accumulate = 0.9, 2
-	if _, err := whole.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), whole.train, data); err != nil {
 		t.Fatal(err)
 	}
 	plain, _ := quickRun(t.TempDir())
 	plain.Recipe.EMA, plain.Recipe.Accumulate = 0, 2
-	if _, err := plain.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), plain.train, data); err != nil {
 		t.Fatal(err)
 	}
 	a, _, _ := outcome(t, whole)
@@ -191,7 +191,7 @@ func TestEMAIsJudgedExportedAndResumed(t *testing.T) {
 	resumed, _ := quickRun(t.TempDir())
 	resumed.Recipe = whole.Recipe
 	interrupt(t, &resumed, data, 8)
-	if _, err := resumed.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), resumed.train, data); err != nil {
 		t.Fatal(err)
 	}
 	sameOutcome(t, whole, resumed)

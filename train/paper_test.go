@@ -82,7 +82,7 @@ func TestPaperTrainsInEachMode(t *testing.T) {
 			dir := t.TempDir()
 			o := Options{Recipe: recipe, Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
 			o.Log, o.Progress = func(s string) { t.Log(s) }, func(Progress) {}
-			r, err := o.train(context.Background(), paperData(spec, 16))
+			r, err := trainOn(context.Background(), o.train, paperData(spec, 16))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +144,7 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file, err := export(arch, net.weights(), (&Options{Recipe: recipe, Version: "test"}).contract(nil, recipe.Labels(), softmaxWeighting{}))
+			file, err := export(arch, net.weights(), (&Options{Recipe: recipe, Version: "test"}).contract(dataOf(t, data), recipe.Labels(), softmaxWeighting{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,6 +181,13 @@ func TestPaperBatchIsOneUtterance(t *testing.T) {
 	}
 }
 
+// tinyPaperArch is the paper's network in small, on windows of a second.
+func tinyPaperArch(senses string) Arch {
+	a := Arch{Kind: KindPaper, Width: 0.05, Senses: senses, Spec: PaperSpec, Emotions: 4, Genders: 2}
+	a.Spec.Window, a.Spec.VideoFrames, a.Spec.CropSize = time.Second, 25, 32
+	return a
+}
+
 func TestPaperRefusesOtherWindows(t *testing.T) {
 	for says, change := range map[string]func(s *pipeline.Spec){
 		"a crop for each 640 samples": func(s *pipeline.Spec) { s.VideoFrames = 24 },
@@ -188,10 +195,10 @@ func TestPaperRefusesOtherWindows(t *testing.T) {
 		"multiple of 32":              func(s *pipeline.Spec) { s.CropSize = 100 },
 		"":                            func(*pipeline.Spec) {},
 	} {
-		recipe, spec := tinyPaper("multi")
-		change(&spec)
-		if err := recipe.testArch(spec).check(); says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
-			t.Errorf("%+v: %v, want an error that says %q", spec, err, says)
+		arch := tinyPaperArch("multi")
+		change(&arch.Spec)
+		if err := arch.check(); says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%+v: %v, want an error that says %q", arch.Spec, err, says)
 		}
 	}
 }
@@ -202,9 +209,8 @@ func TestPaperReadsTheLastValidStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	recipe, spec := tinyPaper("video")
-	spec.VideoFrames = 4
-	arch := recipe.testArch(spec)
+	arch := tinyPaperArch("video")
+	arch.Spec.VideoFrames = 4
 	exec, err := model.NewExec(backend, model.NewStore(), func(root *model.Scope, in []*graph.Node) *graph.Node {
 		o := &graphOps{scope: root.At("net"), graph: in[0].Graph(), seed: 3}
 		e, g := paperFuse(ops[*graph.Node](o), arch, in[0], in[1], nil, nil)
@@ -354,9 +360,8 @@ func TestGradientsOfPaperLayers(t *testing.T) {
 		return o.batchMatmul(x, o.param("w", normalInit(1), 2, 2, 5))
 	}))
 	t.Run("fusion", func(t *testing.T) {
-		recipe, spec := tinyPaper("multi")
-		spec.VideoFrames = 4
-		arch := recipe.testArch(spec)
+		arch := tinyPaperArch("multi")
+		arch.Spec.VideoFrames = 4
 		checkGradients(t, func(o *graphOps, in []*graph.Node) *graph.Node {
 			sound := o.concat(1, in[1], o.constant([]float32{1, 1, 0, 0, 1, 1, 1, 0}, 2, 4))
 			e, g := paperFuse(ops[*graph.Node](o), arch, in[0], o.constant([]float32{1, 0, 0, 0, 1, 1, 1, 1}, 2, 4), sound, o.constant([]float32{1, 0}, 2, 1))

@@ -67,26 +67,33 @@ const (
 // has voices that were recorded very softly, and no microphone's noise between them.
 const silenceDBFS = -70
 
-// Prepare cuts clips into windows of spec with the code that cuts live media, pipeline.Cut. A clip that cannot be read, that changes
+// PrepareOptions say how Prepare cuts clips.
+type PrepareOptions struct {
+	Spec pipeline.Spec // of the windows
+	// Finder makes a face finder for each worker that has something to cut; one that has a Close method is closed.
+	Finder func() (pipeline.FaceFinder, error)
+	// CacheDir keeps what was cut by the content of the clips' files, Spec and the version of the cutting code, and it is read
+	// from there whatever the files are called then. "" keeps nothing.
+	CacheDir string
+	Workers  int // clips that are cut at a time, at least one
+	// Progress, unless nil, is called from one goroutine at a time with the number of clips that are done.
+	Progress func(done, total int)
+}
+
+// Prepare cuts clips into windows with the code that cuts live media, pipeline.Cut. A clip that cannot be read, that changes
 // while it is read, or shows and says nothing, is skipped and named; too many that cannot be read are an error, as is any other
 // failure.
-//
-// finder makes a face finder for each of the workers (at least one) that has something to cut; one that has a Close method is
-// closed. What was cut is kept in cacheDir by the content of the clips' files, spec and the version of the cutting code, and is
-// read from there whatever the files are called then; "" keeps nothing. progress, unless nil, is called from one goroutine at a time
-// with the number of clips that are done.
-func Prepare(ctx context.Context, clips []Clip, spec pipeline.Spec, finder func() (pipeline.FaceFinder, error), cacheDir string,
-	workers int, progress func(done, total int),
-) (*Prepared, error) {
+func Prepare(ctx context.Context, clips []Clip, o PrepareOptions) (*Prepared, error) {
+	spec, progress := o.Spec, o.Progress
 	if progress == nil {
 		progress = func(int, int) {}
 	}
 	p := &Prepared{Spec: spec, Clips: clips, stamps: map[string]string{}}
 	c := &cutting{
-		clips: clips, spec: spec, finder: finder, progress: progress,
-		cache: openCuts(cacheDir, spec), book: openHashes(cacheDir), keys: make([]cutKey, len(clips)), errs: make([]error, len(clips)),
+		clips: clips, spec: spec, finder: o.Finder, progress: progress,
+		cache: openCuts(o.CacheDir, spec), book: openHashes(o.CacheDir), keys: make([]cutKey, len(clips)), errs: make([]error, len(clips)),
 	}
-	err := c.all(ctx, workers)
+	err := c.all(ctx, o.Workers)
 	// What was cut before a failure is not cut again.
 	p.CacheErr = errors.Join(c.cache.close(), c.book.save())
 	if err != nil {
@@ -94,7 +101,7 @@ func Prepare(ctx context.Context, clips []Clip, spec pipeline.Spec, finder func(
 	}
 	p.Cached = c.cached
 	for i := range clips {
-		for _, f := range clips[i].files() {
+		for _, f := range clips[i].Files() {
 			if f != "" {
 				p.stamps[f] = c.book.stamp(f)
 			}
@@ -145,6 +152,18 @@ func (p *Prepared) checkReadable() error {
 		}
 	}
 	return nil
+}
+
+// Only returns the part of p that belongs to a split.
+func (p *Prepared) Only(split string) *Prepared {
+	q := *p
+	q.Samples = nil
+	for _, s := range p.Samples {
+		if p.Clips[s.Clip].Split == split {
+			q.Samples = append(q.Samples, s)
+		}
+	}
+	return &q
 }
 
 // Changed names the files that are not what they were when Prepare read them. The samples are still those of then.

@@ -38,7 +38,7 @@ func BenchmarkPrepare(b *testing.B) {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		start := time.Now()
-		p, err := Prepare(b.Context(), some, DefaultSpec, finder, cache, runtime.GOMAXPROCS(0), nil)
+		p, err := Prepare(b.Context(), some, PrepareOptions{Spec: DefaultSpec, Finder: finder, CacheDir: cache, Workers: runtime.GOMAXPROCS(0)})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -24,7 +24,7 @@ import (
 func prepareWith(t *testing.T, cache string, clips []Clip, spec pipeline.Spec) (*Prepared, int64) {
 	t.Helper()
 	f := newFinder()
-	p, err := Prepare(t.Context(), clips, spec, f.make, cache, 2, nil)
+	p, err := Prepare(t.Context(), clips, PrepareOptions{Spec: spec, Finder: f.make, CacheDir: cache, Workers: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestPrepareByManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
-			p, err := Prepare(t.Context(), clips, testSpec, newFinder().make, cache, 2, nil)
+			p, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: newFinder().make, CacheDir: cache, Workers: 2})
 			if err != nil || p.CacheErr != nil || !sameSamples(want, p) {
 				t.Errorf("%v, %v", err, p.CacheErr)
 			}
@@ -189,7 +189,7 @@ func TestPrepareKilled(t *testing.T) {
 	if cache := os.Getenv("TANDEM_TEST_KILLED_CACHE"); cache != "" { // it is the one to be killed
 		smallPacks(t, 1)
 		for {
-			if _, err := Prepare(t.Context(), manyClips(t, 40), testSpec, newFinder().make, cache, 2, nil); err != nil {
+			if _, err := Prepare(t.Context(), manyClips(t, 40), PrepareOptions{Spec: testSpec, Finder: newFinder().make, CacheDir: cache, Workers: 2}); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range packs(t, cache) {
@@ -271,7 +271,7 @@ func TestPrepareOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache := t.TempDir()
-	p, err := Prepare(t.Context(), clips, testSpec, newFinder().make, cache, 2, nil)
+	p, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: newFinder().make, CacheDir: cache, Workers: 2})
 	if err != nil || !errors.Is(p.CacheErr, syscall.EFBIG) || !sameSamples(want, p) {
 		t.Fatalf("%v, cache: %v", err, p.CacheErr)
 	}
@@ -286,7 +286,7 @@ func TestPrepareWithoutItsFolder(t *testing.T) {
 	want, _ := prepareWith(t, "", clips, testSpec)
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "")
-	p, err := Prepare(t.Context(), clips, testSpec, newFinder().make, filepath.Join(file, "cache"), 2, nil)
+	p, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: newFinder().make, CacheDir: filepath.Join(file, "cache"), Workers: 2})
 	if err != nil || p.CacheErr == nil || !sameSamples(want, p) {
 		t.Errorf("%v, cache: %v", err, p.CacheErr)
 	}

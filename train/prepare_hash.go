@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,7 +40,7 @@ func keyOf(ctx context.Context, c *Clip, spec pipeline.Spec, book *hashBook) (cu
 	if c.row != nil {
 		fmt.Fprintf(h, "row %d %d\n", c.row.offset, c.row.length)
 	}
-	for _, path := range c.files() {
+	for _, path := range c.Files() {
 		if path == "" {
 			fmt.Fprintln(h)
 			continue
@@ -54,7 +55,7 @@ func keyOf(ctx context.Context, c *Clip, spec pipeline.Spec, book *hashBook) (cu
 }
 
 // files are the files of a clip's picture and sound, "" for none.
-func (c *Clip) files() [2]string {
+func (c *Clip) Files() [2]string {
 	if c.row != nil {
 		return [2]string{c.row.path, ""}
 	}
@@ -192,7 +193,7 @@ func (b *hashBook) save() error {
 	}
 	return atomicfile.Write(b.path, func(f *os.File) error {
 		w := bufio.NewWriter(f)
-		for _, path := range sortedKeys(lines) {
+		for _, path := range slices.Sorted(maps.Keys(lines)) {
 			fmt.Fprintln(w, lines[path]) // bufio keeps the first error for Flush
 		}
 		return w.Flush()

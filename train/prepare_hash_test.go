@@ -18,7 +18,7 @@ func TestPrepareRemembersHashes(t *testing.T) {
 	clips, cache := testClips(t), t.TempDir()
 	old := time.Now().Add(-time.Hour)
 	for _, c := range clips {
-		for _, f := range c.files() {
+		for _, f := range c.Files() {
 			if f != "" {
 				if err := os.Chtimes(f, old, old); err != nil {
 					t.Fatal(err)
@@ -80,14 +80,14 @@ func TestPrepareNoticesChanges(t *testing.T) {
 	writePNG(t, still, 64)
 	clips := []Clip{{Video: still, ID: "b", Dataset: "mine"}}
 	// Once is forgiven: it is read again.
-	p, err := Prepare(t.Context(), clips, testSpec, (&growingFinder{path: still, times: 1}).make, "", 1, nil)
+	p, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: (&growingFinder{path: still, times: 1}).make, Workers: 1})
 	if err != nil || len(p.Samples) != 1 {
 		t.Fatalf("%v, skipped %v", err, p.Skipped)
 	}
 	if c := p.Changed(); c != nil {
 		t.Errorf("changed: %v", c)
 	}
-	p2, err := Prepare(t.Context(), clips, testSpec, (&growingFinder{path: still, times: 99}).make, "", 1, nil)
+	p2, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: (&growingFinder{path: still, times: 99}).make, Workers: 1})
 	if err != nil || len(p2.Skipped) != 1 || !errors.Is(p2.Skipped[0].Err, ErrChanged) {
 		t.Fatalf("%v, skipped %v", err, p2.Skipped)
 	}

@@ -138,7 +138,7 @@ func TestDialogsAreCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := sizedFinder{newFinder(), new(image.Point)}
-		p, err := Prepare(t.Context(), clips, testSpec, f.make, t.TempDir(), 1, nil)
+		p, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: f.make, CacheDir: t.TempDir(), Workers: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

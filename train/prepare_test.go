@@ -42,8 +42,12 @@ func (f fixedFinder) FindFaces(_ context.Context, p *capture.Frame, _ int) ([]pi
 	if f.none || f.err != nil {
 		return nil, f.err
 	}
-	usual := relativeFace{at(.4, .4), at(.6, .4), at(.5, .5), at(.5, .6)}
-	return []pipeline.Face{usual.in(p)}, nil
+	point := func(x, y float64) pipeline.Point {
+		return pipeline.Point{X: x * float64(p.Width), Y: y * float64(p.Height)}
+	}
+	return []pipeline.Face{{
+		W: float64(p.Width), H: float64(p.Height), LeftEye: point(.4, .4), RightEye: point(.6, .4), Nose: point(.5, .5), Mouth: point(.5, .6), Score: 1,
+	}}, nil
 }
 
 func (f fixedFinder) make() (pipeline.FaceFinder, error) { return f, nil }
@@ -108,9 +112,9 @@ func TestFinderThatCannotBeMadeIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("no detector here")
-	_, err := Prepare(t.Context(), []Clip{{Audio: path, ID: "a.wav"}}, DefaultSpec, func() (pipeline.FaceFinder, error) {
+	_, err := Prepare(t.Context(), []Clip{{Audio: path, ID: "a.wav"}}, PrepareOptions{Spec: DefaultSpec, Finder: func() (pipeline.FaceFinder, error) {
 		return (*infer.BlazeFace)(nil), broken
-	}, "", 1, nil)
+	}, Workers: 1})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v, want the finder's error", err)
 	}
@@ -120,13 +124,13 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	clips := testClips(t)
 	calls, last := 0, 0
-	p, err := Prepare(t.Context(), clips, testSpec, newFinder().make, "", 2, func(done, total int) {
+	p, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: newFinder().make, Workers: 2, Progress: func(done, total int) {
 		calls++
 		if total != len(clips) || done < last {
 			t.Errorf("progress %d of %d after %d", done, total, last)
 		}
 		last = done
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +191,7 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 func TestPrepareOfAShortVoicePads(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "short.wav")
 	writeWAV(t, path, sine(300, 4000))
-	p, err := Prepare(t.Context(), []Clip{{Audio: path, ID: "short"}}, testSpec, newFinder().make, "", 1, nil)
+	p, err := Prepare(t.Context(), []Clip{{Audio: path, ID: "short"}}, PrepareOptions{Spec: testSpec, Finder: newFinder().make, Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +210,7 @@ func TestPrepareOfAVerySoftVoice(t *testing.T) {
 		soft[i] = int16(math.Round(float64(soft[i]) / 16384 * 22)) // -66 dBFS, silent for a live pipeline
 	}
 	writeWAV(t, path, soft)
-	p, err := Prepare(t.Context(), []Clip{{Audio: path, ID: "soft"}}, testSpec, newFinder().make, "", 1, nil)
+	p, err := Prepare(t.Context(), []Clip{{Audio: path, ID: "soft"}}, PrepareOptions{Spec: testSpec, Finder: newFinder().make, Workers: 1})
 	if err != nil || len(p.Samples) != 4 {
 		t.Fatalf("%v, %d samples", err, len(p.Samples))
 	}
@@ -220,19 +224,19 @@ func TestPrepareFailures(t *testing.T) {
 		"cannot be made": func() (pipeline.FaceFinder, error) { return nil, broken },
 		"fails":          fixedFinder{looks: new(atomic.Int64), err: broken}.make,
 	} {
-		if _, err := Prepare(t.Context(), clips, testSpec, finder, t.TempDir(), 2, nil); !errors.Is(err, broken) {
+		if _, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: finder, CacheDir: t.TempDir(), Workers: 2}); !errors.Is(err, broken) {
 			t.Errorf("finder %s: %v", name, err)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("stop")
 	cache := t.TempDir()
-	_, err := Prepare(ctx, clips, testSpec, newFinder().make, cache, 1, func(int, int) { cancel(stop) })
+	_, err := Prepare(ctx, clips, PrepareOptions{Spec: testSpec, Finder: newFinder().make, CacheDir: cache, Workers: 1, Progress: func(int, int) { cancel(stop) }})
 	if !errors.Is(err, stop) {
 		t.Errorf("cancelled: %v", err)
 	}
 	// What was done before is kept.
-	p, err := Prepare(t.Context(), clips, testSpec, newFinder().make, cache, 1, nil)
+	p, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: newFinder().make, CacheDir: cache, Workers: 1})
 	if err != nil || p.Cached == 0 {
 		t.Errorf("after a cancelled run: %v, %d from the cache", err, p.Cached)
 	}
@@ -250,11 +254,11 @@ func TestPrepareRefusesADataSetThatCannotBeRead(t *testing.T) {
 		}
 		clips = append(clips, Clip{Audio: path, ID: path, Dataset: "mine"})
 	}
-	_, err := Prepare(t.Context(), clips, testSpec, newFinder().make, "", 2, nil)
+	_, err := Prepare(t.Context(), clips, PrepareOptions{Spec: testSpec, Finder: newFinder().make, Workers: 2})
 	if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), "11 of the 40 of mine") || !strings.Contains(err.Error(), "00.wav") {
 		t.Errorf("11 unreadable clips: %v", err)
 	}
-	if p, err := Prepare(t.Context(), clips[1:], testSpec, newFinder().make, "", 2, nil); err != nil || len(p.Skipped) != 10 {
+	if p, err := Prepare(t.Context(), clips[1:], PrepareOptions{Spec: testSpec, Finder: newFinder().make, Workers: 2}); err != nil || len(p.Skipped) != 10 {
 		t.Errorf("10 unreadable clips: %v", err)
 	}
 }
@@ -387,7 +391,7 @@ func TestEveryVoiceOfRAVDESSIsHeard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Prepare(t.Context(), clips, DefaultSpec, newFinder().make, t.TempDir(), 2, nil)
+	p, err := Prepare(t.Context(), clips, PrepareOptions{Spec: DefaultSpec, Finder: newFinder().make, CacheDir: t.TempDir(), Workers: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

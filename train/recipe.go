@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -147,9 +148,9 @@ func (r Recipe) check() error {
 		{"modal", r.Modal, []string{"multi", "audio", "video"}},
 		{"optimizer", r.Optimizer, []string{"adamw", "adam", "muon"}},
 		{"schedule", r.Schedule, []string{"cosine", "step", "constant"}},
-		{"still_balance", r.StillBalance, sortedKeys(balances)},
-		{"voice_balance", r.VoiceBalance, sortedKeys(balances)},
-		{"stop_metric", r.StopMetric, sortedKeys(stopMetrics)},
+		{"still_balance", r.StillBalance, slices.Sorted(maps.Keys(balances))},
+		{"voice_balance", r.VoiceBalance, slices.Sorted(maps.Keys(balances))},
+		{"stop_metric", r.StopMetric, slices.Sorted(maps.Keys(stopMetrics))},
 	} {
 		if !slices.Contains(c.known, c.value) {
 			return fmt.Errorf("%s %q: known are %s", c.field, c.value, strings.Join(c.known, ", "))

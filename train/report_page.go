@@ -5,7 +5,9 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"tandem/train/plot"
@@ -85,7 +87,7 @@ func (r *Report) page() *reportView {
 		}
 		v.Off = v.Off || row.ECE > calibrated
 	}
-	for _, set := range sortedKeys(r.Details) {
+	for _, set := range slices.Sorted(maps.Keys(r.Details)) {
 		d := r.Details[set]
 		if d.Windows != nil {
 			v.Window = append(v.Window, r.tasks(set, "", *d.Windows)...)
@@ -97,9 +99,9 @@ func (r *Report) page() *reportView {
 			}
 		}
 		v.BySense = append(v.BySense, tables(set, "", parts)...)
-		for _, kind := range sortedKeys(d.Groups) {
+		for _, kind := range slices.Sorted(maps.Keys(d.Groups)) {
 			parts = nil
-			for _, name := range sortedKeys(d.Groups[kind]) {
+			for _, name := range slices.Sorted(maps.Keys(d.Groups[kind])) {
 				parts = append(parts, r.tasks(set, name, d.Groups[kind][name])...)
 			}
 			v.Groups = append(v.Groups, tables(set, kind, parts)...)
@@ -133,7 +135,7 @@ var conditionNames = map[Condition]string{
 // rows lists all tasks of all sets, and of all together at the end if there are several sets.
 func (r *Report) rows() []reportRow {
 	var rows []reportRow
-	for _, set := range sortedKeys(r.Sets) {
+	for _, set := range slices.Sorted(maps.Keys(r.Sets)) {
 		rows = append(rows, r.tasks(set, "", r.Sets[set])...)
 	}
 	if len(r.Sets) > 1 {

@@ -85,3 +85,10 @@ func TestReportIsTheContract(t *testing.T) {
 		}
 	}
 }
+
+func TestReportSaysHowItsDataIsDivided(t *testing.T) {
+	page, err := (&Report{SplitBy: ByAuthors, SharedSpeakers: []string{"anna (train, val)"}}).HTML()
+	if err != nil || !strings.Contains(string(page), "Divided by authors") || !strings.Contains(string(page), "1 speakers stand in several splits") {
+		t.Errorf("report: %v\n%s", err, page)
+	}
+}

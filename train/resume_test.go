@@ -31,6 +31,25 @@ func quickRun(dir string) (Options, *Prepared) {
 	return o, split(synthetic(DefaultSpec, 24, 8, 4))
 }
 
+// dataOf is prepared samples as a run takes them.
+func dataOf(t testing.TB, p *Prepared) *Data {
+	t.Helper()
+	data, err := NewData(t.Context(), p, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// trainOn runs train on prepared samples.
+func trainOn(ctx context.Context, train func(context.Context, *Data) (*Result, error), p *Prepared) (*Result, error) {
+	data, err := NewData(ctx, p, "")
+	if err != nil {
+		return nil, err
+	}
+	return train(ctx, data)
+}
+
 // outcome is what a run has made: its model without the time it was made, its log without times, and its last checkpoint's variables.
 func outcome(t *testing.T, o Options) (model []byte, log string, last *checkpoint) {
 	t.Helper()
@@ -87,14 +106,14 @@ func TestRunsOfOneSeedAreEqual(t *testing.T) {
 	a, data := quickRun(t.TempDir())
 	b, _ := quickRun(t.TempDir())
 	for _, o := range []Options{a, b} {
-		if _, err := o.train(context.Background(), data); err != nil {
+		if _, err := trainOn(context.Background(), o.train, data); err != nil {
 			t.Fatal(err)
 		}
 	}
 	sameOutcome(t, a, b)
 	other, _ := quickRun(t.TempDir())
 	other.Recipe.Seed++
-	if _, err := other.train(context.Background(), data); err != nil {
+	if _, err := trainOn(context.Background(), other.train, data); err != nil {
 		t.Fatal(err)
 	}
 	modelA, _, _ := outcome(t, a)
@@ -116,7 +135,7 @@ func TestHelperRun(t *testing.T) {
 	o.CheckpointSteps = 2
 	_, o.Resume = os.LookupEnv("TANDEM_TEST_RESUME")
 	o.Progress = func(p Progress) { fmt.Printf("step %d\n", p.Done) }
-	if _, err := o.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), o.train, data); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -126,7 +145,7 @@ func TestHelperRun(t *testing.T) {
 func TestResumesAfterKill(t *testing.T) {
 	needBackend(t)
 	whole, data := quickRun(t.TempDir())
-	if _, err := whole.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), whole.train, data); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
@@ -173,7 +192,7 @@ func TestResumesAfterKill(t *testing.T) {
 func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 	needBackend(t)
 	whole, data := quickRun(t.TempDir())
-	if _, err := whole.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), whole.train, data); err != nil {
 		t.Fatal(err)
 	}
 	o, _ := quickRun(t.TempDir())
@@ -184,17 +203,17 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 			cancel()
 		}
 	}
-	if _, err := o.train(ctx, data); !errors.Is(err, context.Canceled) {
+	if _, err := trainOn(ctx, o.train, data); !errors.Is(err, context.Canceled) {
 		t.Fatalf("interrupted run ended with %v", err)
 	}
 	o.Progress = func(Progress) {}
-	if _, err := o.train(t.Context(), data); !errors.Is(err, ErrRunExists) || !strings.Contains(err.Error(), "--resume") {
+	if _, err := trainOn(t.Context(), o.train, data); !errors.Is(err, ErrRunExists) || !strings.Contains(err.Error(), "--resume") {
 		t.Fatalf("a second run in the folder: %v, want ErrRunExists that names --resume", err)
 	}
 	o.Resume = true
 	log := ""
 	o.Log = func(s string) { log += s + "\n" }
-	r, err := o.train(t.Context(), data)
+	r, err := trainOn(t.Context(), o.train, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +223,7 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 	sameOutcome(t, whole, o)
 
 	// A resume without a step left counts the same parameters.
-	again, err := o.train(t.Context(), data)
+	again, err := trainOn(t.Context(), o.train, data)
 	if err != nil || again.Parameters != r.Parameters || again.Parameters == 0 {
 		t.Errorf("resumed without a step left: %v parameters, %v; want %d", again, err, r.Parameters)
 	}
@@ -222,7 +241,7 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 		changed, p := quickRun(t.TempDir())
 		changed.Run, changed.Resume = o.Run, true
 		c.change(&changed, p)
-		if _, err := changed.train(t.Context(), p); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+		if _, err := trainOn(t.Context(), changed.train, p); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %v that names %s", name, err, c.want, c.says)
 		}
 	}
@@ -232,7 +251,7 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 	if err := os.Remove(filepath.Join(o.Run, recipeFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.train(t.Context(), data); !errors.Is(err, ErrOtherNetwork) || !strings.Contains(err.Error(), "--run") {
+	if _, err := trainOn(t.Context(), other.train, data); !errors.Is(err, ErrOtherNetwork) || !strings.Contains(err.Error(), "--run") {
 		t.Errorf("a checkpoint of another network: %v, want ErrOtherNetwork", err)
 	}
 }
@@ -283,7 +302,7 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 			fill(t, filler)
 		}
 	}
-	_, err := o.train(t.Context(), data)
+	_, err := trainOn(t.Context(), o.train, data)
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "of step 2;") || !strings.Contains(err.Error(), "--resume") {
 		t.Fatalf("a full disk: %v, want that, the last good step, 2, and --resume", err)
 	}
@@ -295,11 +314,11 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Resume, o.Progress = true, func(Progress) {}
-	if _, err := o.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), o.train, data); err != nil {
 		t.Fatal(err)
 	}
 	whole, _ := quickRun(t.TempDir())
-	if _, err := whole.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), whole.train, data); err != nil {
 		t.Fatal(err)
 	}
 	sameOutcome(t, whole, o)
@@ -327,7 +346,7 @@ func TestDivergedRunKeepsItsCheckpoint(t *testing.T) {
 	o.CheckpointSteps = 2
 	// A step of 1e30 times the usual size ends in numbers that are none.
 	o.Recipe.LearningRate, o.Recipe.WarmupSteps = 1e30, 0
-	_, err := o.train(t.Context(), data)
+	_, err := trainOn(t.Context(), o.train, data)
 	if !errors.Is(err, errDiverged) || !strings.Contains(err.Error(), "learning_rate") {
 		t.Fatalf("got %v, want errDiverged that says what to do", err)
 	}
@@ -347,7 +366,7 @@ func interrupt(t *testing.T, o *Options, data *Prepared, step int) {
 			cancel()
 		}
 	}
-	if _, err := o.train(ctx, data); !errors.Is(err, context.Canceled) {
+	if _, err := trainOn(ctx, o.train, data); !errors.Is(err, context.Canceled) {
 		t.Fatalf("interrupted run ended with %v", err)
 	}
 	o.Resume, o.Progress = true, func(Progress) {}
@@ -360,7 +379,7 @@ func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
 	o.CheckpointSteps = 2
 	// The second epoch's steps are lost.
 	o.Recipe.Schedule, o.Recipe.DecayEpochs, o.Recipe.DecayFactor = "step", 1, 1e30
-	_, err := o.train(t.Context(), data)
+	_, err := trainOn(t.Context(), o.train, data)
 	if !errors.Is(err, errDiverged) || !strings.Contains(err.Error(), "epoch 2") {
 		t.Fatalf("got %v, want errDiverged in epoch 2", err)
 	}
@@ -385,7 +404,7 @@ func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
 func TestInterruptedWhileJudging(t *testing.T) {
 	needBackend(t)
 	whole, data := quickRun(t.TempDir())
-	if _, err := whole.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), whole.train, data); err != nil {
 		t.Fatal(err)
 	}
 	o, _ := quickRun(t.TempDir())
@@ -396,11 +415,11 @@ func TestInterruptedWhileJudging(t *testing.T) {
 			cancel()
 		}
 	}
-	if _, err := o.train(ctx, data); !errors.Is(err, context.Canceled) {
+	if _, err := trainOn(ctx, o.train, data); !errors.Is(err, context.Canceled) {
 		t.Fatalf("interrupted run ended with %v", err)
 	}
 	o.Resume, o.Progress = true, func(Progress) {}
-	if _, err := o.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), o.train, data); err != nil {
 		t.Fatal(err)
 	}
 	sameOutcome(t, whole, o)
@@ -412,7 +431,7 @@ func TestEarlyStop(t *testing.T) {
 	o, data := quickRun(t.TempDir())
 	o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.Patience, o.Recipe.StopMetric = 9, 2, 2, "emotion_uar"
 	o.Recipe.LearningRate, o.Recipe.WeightDecay = 1e-12, 0
-	r, err := o.train(t.Context(), data)
+	r, err := trainOn(t.Context(), o.train, data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"tandem/infer"
@@ -67,7 +69,8 @@ type run struct {
 	batches   *batcher
 	validator *validator
 	contract  infer.Contract
-	data      []dataSum
+	data      *Data
+	backend   string // the name of what computes the steps
 	network   string // see describeNetwork
 	saved     checkpoints
 	log       *epochLog
@@ -128,7 +131,7 @@ func (r *run) open() error {
 	if err := atomicfile.WriteBytes(filepath.Join(r.Run, recipeFile), append(recipe, '\n')); err != nil {
 		return fmt.Errorf("run folder: %w", err)
 	}
-	if err := r.describeRun(r.network, r.data, r.st); err != nil {
+	if err := r.describeRun(); err != nil {
 		return err
 	}
 	if r.log, err = openLog(filepath.Join(r.Run, logFile), r.st.Epoch); err != nil {
@@ -324,7 +327,7 @@ func (r *run) columns(st state, v *validation) []column {
 		{"waiting", round4(st.Sums.Waited / math.Max(st.Sums.Seconds, 1e-9))}, // share of the epoch's time, for batches
 		{"val_score", v.score},
 	}
-	for _, set := range sortedKeys(v.sets) {
+	for _, set := range slices.Sorted(maps.Keys(v.sets)) {
 		for _, t := range []struct {
 			name string
 			s    *Scores

@@ -126,28 +126,28 @@ func builtFrom() (g gitState, goVersion string) {
 }
 
 // describeRun writes run.json, or, in a run that goes on, refuses data that is not what it was begun with.
-func (o *Options) describeRun(network string, data []dataSum, st state) error {
+func (r *run) describeRun() error {
 	git, goVersion := builtFrom()
 	now := time.Now().UTC().Truncate(time.Second)
-	a := about{Version: 1, Begun: now, Tandem: o.Version, Git: git, Go: goVersion, Network: network, Backend: o.Backend, Data: data}
-	if o.Init != nil {
-		a.Init = &initName{o.Init.Name, o.Init.SHA256}
+	a := about{Version: 1, Begun: now, Tandem: r.Version, Git: git, Go: goVersion, Network: r.network, Backend: r.backend, Data: r.data.Fingerprints}
+	if r.Init != nil {
+		a.Init = &initName{r.Init.Name, r.Init.SHA256}
 	}
-	if st.Step > 0 {
-		old, err := o.readAbout()
+	if r.st.Step > 0 {
+		old, err := r.readAbout()
 		if err != nil {
 			return err
 		}
-		if err := sameData(old.Data, data); err != nil {
-			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run", o.Run, ErrRunOther, err)
+		if err := sameData(old.Data, r.data.Fingerprints); err != nil {
+			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run", r.Run, ErrRunOther, err)
 		}
-		if old.Backend != o.Backend {
-			o.Log(fmt.Sprintf("the run was begun with --backend %s: with %s it will not be what it would have been, bit for bit", old.Backend, o.Backend))
+		if old.Backend != r.backend {
+			r.Log(fmt.Sprintf("the run was begun with --backend %s: with %s it will not be what it would have been, bit for bit", old.Backend, r.backend))
 		}
 		a = old
-		a.Resumed = append(a.Resumed, resumed{At: now, Step: st.Step, Git: git})
+		a.Resumed = append(a.Resumed, resumed{At: now, Step: r.st.Step, Git: git})
 	}
-	return o.writeAbout(a)
+	return r.writeAbout(a)
 }
 
 func (o *Options) readAbout() (a about, err error) {

@@ -1,6 +1,10 @@
 package train
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // stopMetrics are what early stopping can look at, each so that more is better. All but nll and score are the mean over the
 // data sets that have the task.
@@ -28,7 +32,7 @@ func minusNLL(s *Scores) float64 { return -s.NLL }
 // mean is that of a measure over the data sets that have a task; 0 if none has.
 func (v *validation) mean(task func(SetReport) *Scores, measure func(*Scores) float64) float64 {
 	sum, n := 0.0, 0
-	for _, name := range sortedKeys(v.sets) {
+	for _, name := range slices.Sorted(maps.Keys(v.sets)) {
 		if s := task(v.sets[name]); s != nil {
 			sum += measure(s)
 			n++

@@ -3,6 +3,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,7 +42,22 @@ type Options struct {
 	Log func(line string)
 
 	write func(path string, b []byte) error // of checkpoints, in tests; nil: atomicfile.WriteBytes
-	sets  *Sets                             // what was loaded; nil for data made otherwise
+}
+
+// Data is what a run trains on and is validated by.
+type Data struct {
+	*Prepared
+	SplitBy      string    // how the clips were divided, as Sets has it
+	Fingerprints []dataSum // of each data set
+}
+
+// NewData fingerprints prepared samples, which reads each of their bytes once.
+func NewData(ctx context.Context, p *Prepared, splitBy string) (*Data, error) {
+	sums, err := sumData(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return &Data{Prepared: p, SplitBy: splitBy, Fingerprints: sums}, nil
 }
 
 // Progress is where a run is.
@@ -95,21 +111,20 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 }
 
 // prepare loads and cuts all data.
-func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
+func (o *Options) prepare(ctx context.Context) (*Data, error) {
 	sets, err := LoadSets(SetOptions{Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
-	o.sets = sets
 	clips := sets.Clips
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	p, err := Prepare(ctx, clips, o.Recipe.Arch.spec(), finder, o.Cache, workers, func(done, total int) {
+	p, err := Prepare(ctx, clips, PrepareOptions{Spec: o.Recipe.Arch.spec(), Finder: finder, CacheDir: o.Cache, Workers: workers, Progress: func(done, total int) {
 		o.Progress(Progress{Stage: "prepare", Done: done, Total: total})
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -124,26 +139,17 @@ func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
 		o.Log(fmt.Sprintf("the cache is not kept, so that the next run cuts all clips again: %v; choose a folder by --cache", p.CacheErr))
 	}
 	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached, len(p.Samples), len(p.Skipped)))
-	warnings, err := p.checkTasks(o.Recipe, o.Recipe.Labels())
+	warnings, err := checkTasks(p, o.Recipe, o.Recipe.Labels())
 	for _, w := range warnings {
 		o.Log(w)
 	}
-	return p, err
-}
-
-// only is the part of p that belongs to a split.
-func (p *Prepared) only(split string) *Prepared {
-	q := *p
-	q.Samples = nil
-	for _, s := range p.Samples {
-		if p.Clips[s.Clip].Split == split {
-			q.Samples = append(q.Samples, s)
-		}
+	if err != nil {
+		return nil, err
 	}
-	return &q
+	return NewData(ctx, p, sets.SplitBy)
 }
 
-func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
+func (o *Options) train(ctx context.Context, data *Data) (*Result, error) {
 	labels := o.Recipe.Labels()
 	arch := o.Recipe.Arch
 	arch.Spec, arch.Emotions, arch.Genders = data.Spec, len(labels.Emotions), len(labels.Genders)
@@ -154,18 +160,16 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	batches, err := newBatcher(o.Recipe, arch, data.only(SplitTrain))
+	batches, err := newBatcher(o.Recipe, arch, data.Only(SplitTrain))
 	if err != nil {
 		return nil, err
 	}
-	val := data.only(SplitVal)
+	val := data.Only(SplitVal)
 	if len(val.Samples) == 0 {
 		return nil, errors.New("training: the data has no validation split, which early stopping and calibration need; mark some clips val")
 	}
-	if o.Backend == "" {
-		o.Backend = DefaultBackend
-	}
-	backend, err := newBackend(o.Backend)
+	backendName := cmp.Or(o.Backend, DefaultBackend)
+	backend, err := newBackend(backendName)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +178,7 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 		return nil, err
 	}
 	r := &run{
-		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: sumData(data), network: describeNetwork(arch, labels),
+		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: data, backend: backendName, network: describeNetwork(arch, labels),
 		saved: checkpoints{dir: filepath.Join(o.Run, checkpointsDir), write: atomicfile.WriteBytes},
 	}
 	if o.write != nil {
@@ -184,7 +188,7 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 		return nil, err
 	}
 	defer r.steps.close() // a row that can't be written is missed at the next save, if there is one
-	r.contract = o.contract(r.data, labels, weighting)
+	r.contract = o.contract(data, labels, weighting)
 	for r.st.Epoch < o.Recipe.Epochs && !(o.Recipe.Patience > 0 && r.st.Epoch-r.st.Best >= o.Recipe.Patience) {
 		if err := r.epoch(ctx); err != nil {
 			return nil, r.ended(ctx, err)
@@ -199,19 +203,17 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 }
 
 // contract is what is known of the model before training.
-func (o *Options) contract(data []dataSum, labels pipeline.Labels, weighting Weighting) infer.Contract {
+func (o *Options) contract(data *Data, labels pipeline.Labels, weighting Weighting) infer.Contract {
 	c := infer.Contract{
 		Emotions: labels.Emotions, Genders: labels.Genders, SampleRate: 16000,
 		EmotionTemperature: 1, GenderTemperature: 1, TaskWeights: infer.TaskWeights{Emotion: 0.5, Gender: 0.5},
 		Weighting: weighting.Name(), Metrics: json.RawMessage("{}"),
 		Created: time.Now().UTC().Truncate(time.Second), TandemVersion: o.Version,
 	}
-	for _, d := range data {
-		set := infer.DataSet{Name: d.Name, Split: d.Split, Licence: d.Licence, SharedSpeakers: d.SharedSpeakers}
-		if o.sets != nil {
-			set.SplitBy = o.sets.SplitBy
-		}
-		c.Data = append(c.Data, set)
+	for _, d := range data.Fingerprints {
+		c.Data = append(c.Data, infer.DataSet{
+			Name: d.Name, Split: d.Split, SplitBy: data.SplitBy, Licence: d.Licence, SharedSpeakers: d.SharedSpeakers,
+		})
 	}
 	return c
 }

@@ -54,7 +54,7 @@ func benchTraining(b *testing.B, batch float64, clips int) {
 		}
 	}
 	for range b.N {
-		if _, err := o.train(b.Context(), data); err != nil {
+		if _, err := trainOn(b.Context(), o.train, data); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -220,7 +220,7 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 		tensors.FromFlatDataAndDimensions(draw, 2),
 	}
 	for _, d := range dropLayers(n.arch) {
-		in = append(in, tensors.FromFlatDataAndDimensions(b.drop[d.name], d.rows(b, n.arch), d.width))
+		in = append(in, tensors.FromFlatDataAndDimensions(b.drop[d.name], d.rows(b.counts(n.arch.Spec)), d.width))
 	}
 	return in
 }

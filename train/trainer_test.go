@@ -50,7 +50,7 @@ func TestTrainingLearnsAndExports(t *testing.T) {
 	o := Options{Recipe: tinyRecipe(), Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
 	o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.LearningRate = 3, 40, 0.004
 	o.Log, o.Progress = func(s string) { t.Log(s) }, func(Progress) {}
-	r, err := o.train(context.Background(), data)
+	r, err := trainOn(context.Background(), o.train, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := Options{Recipe: recipe, Version: "test"}
-			model, err := export(arch, net.weights(), o.contract(sumData(data), testLabels, softmaxWeighting{}))
+			model, err := export(arch, net.weights(), o.contract(dataOf(t, data), testLabels, softmaxWeighting{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -218,4 +218,19 @@ func number(t testing.TB, rows [][]string, row int, name string) float64 {
 		t.Fatal(err)
 	}
 	return x
+}
+
+func TestContractTellsOfSharedSpeakers(t *testing.T) {
+	clips := []Clip{
+		{ID: "a", Dataset: "m", Speaker: "anna", Split: SplitTrain, Emotion: 1}, {ID: "b", Dataset: "m", Speaker: "anna", Split: SplitVal, Emotion: 1},
+		{ID: "c", Dataset: "m", Speaker: "ben", Split: SplitTrain, Emotion: 2, Gender: 1},
+	}
+	data, err := NewData(t.Context(), &Prepared{Clips: clips}, ByClip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := (&Options{Recipe: DefaultRecipe()}).contract(data, DefaultLabels(), softmaxWeighting{})
+	if d := c.Data[0]; d.SharedSpeakers != 1 || d.SplitBy != ByClip {
+		t.Errorf("contract %+v", d)
+	}
 }

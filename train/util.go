@@ -1,11 +1,5 @@
 package train
 
-import (
-	"maps"
-	"math"
-	"slices"
-)
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+import "math"
 
 func round4(x float64) float64 { return math.Round(x*1e4) / 1e4 }

@@ -253,7 +253,7 @@ func TestCAGradShareIsTheMinimum(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if w := scalar(out[0]); !(w >= 0 && w <= 1) || f(w) > least+1e-4*(1+math.Abs(least)) {
+			if w := float64(tensors.ToScalar[float32](out[0])); !(w >= 0 && w <= 1) || f(w) > least+1e-4*(1+math.Abs(least)) {
 				t.Errorf("c %g, gradients %v: w = %g gives %g, the minimum is %g", c, v, w, f(w), least)
 			}
 		}
@@ -324,7 +324,8 @@ func TestGradientsOfJointLosses(t *testing.T) {
 		"static": staticWeighting{0.7, 0.3}, "uw": uwWeighting{},
 	} {
 		t.Run(name, func(t *testing.T) {
-			checkGradients(t, func(o *graphOps, in []*graph.Node) *graph.Node {
+			CheckGradients(t, func(net *model.Scope, in []*graph.Node) *graph.Node {
+				o := &graphOps{scope: net, graph: in[0].Graph(), seed: 3, wide: true}
 				target := o.constant([]float32{1, 0, 0, 0.1, 0.8, 0.1, 0, 0, 1}, 3, 3)
 				other := o.constant([]float32{1, 0, 0, 1, 0.5, 0.5}, 3, 2)
 				known := o.constant([]float32{1, 0, 2}, 3)
@@ -352,7 +353,7 @@ func TestEveryWeightingTrainsAndResumes(t *testing.T) {
 				return o, data
 			}
 			whole, data := short(t.TempDir())
-			if _, err := whole.train(t.Context(), data); err != nil {
+			if _, err := trainOn(t.Context(), whole.train, data); err != nil {
 				t.Fatal(err)
 			}
 			stopped, _ := short(t.TempDir())
@@ -362,11 +363,11 @@ func TestEveryWeightingTrainsAndResumes(t *testing.T) {
 					cancel()
 				}
 			}
-			if _, err := stopped.train(ctx, data); !errors.Is(err, context.Canceled) {
+			if _, err := trainOn(ctx, stopped.train, data); !errors.Is(err, context.Canceled) {
 				t.Fatalf("interrupted run ended with %v", err)
 			}
 			stopped.Resume, stopped.Progress = true, func(Progress) {}
-			if _, err := stopped.train(t.Context(), data); err != nil {
+			if _, err := trainOn(t.Context(), stopped.train, data); err != nil {
 				t.Fatal(err)
 			}
 			sameOutcome(t, whole, stopped)
