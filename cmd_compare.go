@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tandem/train"
+	"tandem/train/compare"
 )
 
 var compareCommand = &command{
@@ -55,7 +56,7 @@ func runCompare(ctx context.Context, c *console, o *options) error {
 	}
 	bar := newProgress(c)
 	defer bar.close()
-	options := train.CompareOptions{
+	options := compare.Options{
 		Options: train.Options{
 			Data: o.data, Recipe: recipe, Cache: cache, Workers: o.workers, Version: version(),
 			SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
@@ -71,7 +72,7 @@ func runCompare(ctx context.Context, c *console, o *options) error {
 	if err := options.Check(); err != nil {
 		return &usageError{err: err}
 	}
-	result, err := train.Compare(ctx, options)
+	result, err := compare.Run(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -111,7 +112,7 @@ func numbers(s string) ([]float64, error) {
 }
 
 // writeComparison prints a table a mode.
-func writeComparison(c *console, r *train.Comparison) error {
+func writeComparison(c *console, r *compare.Comparison) error {
 	var out bytes.Buffer
 	for _, modal := range r.Modes() {
 		w := newScoreTable(modal, "n", "joint NLL", "less best static", "emotion NLL", "UAR", "gender NLL", "UAR", "weights")
@@ -136,7 +137,7 @@ func writeComparison(c *console, r *train.Comparison) error {
 	if _, err := c.out.Write(out.Bytes()); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(r.Rows, func(row train.CompareRow) bool { return row.BestStatic }) {
+	if slices.ContainsFunc(r.Rows, func(row compare.Row) bool { return row.BestStatic }) {
 		c.say("the best static weighting was chosen on this same split, which flatters it")
 	}
 	return nil

@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"tandem/pipeline"
-	"tandem/train"
+	"tandem/train/audit"
+	"tandem/train/dataset"
+	"tandem/train/sample"
 )
 
 var dataCommand = &command{
@@ -41,7 +43,7 @@ func runData(ctx context.Context, c *console, o *options) error {
 		if len(o.args) > 0 {
 			return badUsage("--clear-cache goes without a data set: the cache is one for all")
 		}
-		n, size, err := train.ClearCache(dir)
+		n, size, err := sample.ClearCache(dir)
 		if err != nil {
 			return fmt.Errorf("cache: %w", err)
 		}
@@ -54,7 +56,7 @@ func runData(ctx context.Context, c *console, o *options) error {
 		if withPath && path == "" {
 			return badUsage("%q: want NAME or NAME=PATH", arg)
 		}
-		if _, _, err := train.ParseDataset(name); err != nil {
+		if _, _, err := dataset.Parse(name); err != nil {
 			return badUsage("%q: %w", arg, err)
 		}
 		if withPath {
@@ -74,21 +76,21 @@ func runData(ctx context.Context, c *console, o *options) error {
 
 // listDatasets names all that are known, and the cache.
 func listDatasets(c *console, o *options, dir string) error {
-	files, size, err := train.CacheSize(dir)
+	files, size, err := sample.CacheSize(dir)
 	if err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
 	if o.json {
-		sets := map[string]train.About{}
-		for _, name := range train.DatasetNames() {
-			sets[name], _ = train.AboutDataset(name)
+		sets := map[string]dataset.About{}
+		for _, name := range dataset.Names() {
+			sets[name], _ = dataset.AboutOf(name)
 		}
 		return writeJSON(c.out, map[string]any{"known": sets, "cache": map[string]any{"dir": dir, "files": files, "bytes": size}})
 	}
 	b := &bytes.Buffer{}
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	for _, name := range train.DatasetNames() {
-		about, _ := train.AboutDataset(name)
+	for _, name := range dataset.Names() {
+		about, _ := dataset.AboutOf(name)
 		fmt.Fprintf(w, "%s\t%s\n", name, about.Title)
 	}
 	w.Flush()
@@ -99,9 +101,9 @@ func listDatasets(c *console, o *options, dir string) error {
 
 // tellDatasets says what to get, from whom and under what terms.
 func tellDatasets(c *console, o *options) error {
-	known := map[string]train.About{}
+	known := map[string]dataset.About{}
 	for _, name := range o.args {
-		about, err := train.AboutDataset(name)
+		about, err := dataset.AboutOf(name)
 		if err != nil {
 			return err
 		}
@@ -125,20 +127,20 @@ func checkDatasets(ctx context.Context, c *console, o *options, dir string) erro
 	}
 	bar := newProgress(c)
 	defer bar.close()
-	labels, err := o.labels(o.args, train.DefaultLabels())
+	labels, err := o.labels(o.args, dataset.DefaultLabels())
 	if err != nil {
 		return err
 	}
-	check, err := train.CheckData(ctx, o.args, train.CheckOptions{
+	check, err := audit.Check(ctx, o.args, audit.Options{
 		Labels: labels, Quick: o.quick, CacheDir: dir, Workers: workers,
 		Progress: func(done, total int) { bar.set("files", "", done, total) },
 	})
 	bar.close()
-	if errors.Is(err, train.ErrEmptyDataset) || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, dataset.ErrEmpty) || errors.Is(err, fs.ErrNotExist) {
 		c.say("%v", err)
 		for _, arg := range o.args {
 			name, _, _ := strings.Cut(arg, "=")
-			if about, e := train.AboutDataset(name); e == nil && strings.Contains(err.Error(), "data set "+name+":") {
+			if about, e := dataset.AboutOf(name); e == nil && strings.Contains(err.Error(), "data set "+name+":") {
 				fmt.Fprint(c.err, about)
 			}
 		}
@@ -158,7 +160,7 @@ func checkDatasets(ctx context.Context, c *console, o *options, dir string) erro
 	return err
 }
 
-func writeCheck(out io.Writer, check *train.DataCheck, labels pipeline.Labels) error {
+func writeCheck(out io.Writer, check *audit.Report, labels pipeline.Labels) error {
 	b := &bytes.Buffer{}
 	for i, s := range check.Sets {
 		if i > 0 {
@@ -172,14 +174,14 @@ func writeCheck(out io.Writer, check *train.DataCheck, labels pipeline.Labels) e
 		leaks = append(leaks, strings.Join(l, " = "))
 	}
 	named(b, "the same content in several splits:", leaks)
-	if check.Doubles > 0 {
-		fmt.Fprintf(b, "%d clips have the content of another clip of their split\n", check.Doubles)
+	if check.Duplicates > 0 {
+		fmt.Fprintf(b, "%d clips have the content of another clip of their split\n", check.Duplicates)
 	}
 	_, err := out.Write(b.Bytes())
 	return err
 }
 
-func writeSet(b *bytes.Buffer, s *train.SetCheck, labels pipeline.Labels) {
+func writeSet(b *bytes.Buffer, s *audit.Set, labels pipeline.Labels) {
 	fmt.Fprintf(b, "%s: %s\n%d clips", s.Name, s.About.Title, s.Clips)
 	if s.About.Clips > 0 {
 		fmt.Fprintf(b, " (the whole release: %d)", s.About.Clips)
@@ -188,9 +190,9 @@ func writeSet(b *bytes.Buffer, s *train.SetCheck, labels pipeline.Labels) {
 		fmt.Fprintf(b, " in %d files, %s; %v of sound, %d pictures", s.Files, megabytes(s.Bytes), time.Duration(s.Sound*1e9).Round(time.Second), s.Pictures)
 	}
 	fmt.Fprintf(b, "; terms: %s\n", s.About.Terms)
-	countTable(b, s.Rows, "speakers", func(r train.SplitCount) int { return r.Speakers }, labels.Emotions, func(r train.SplitCount) map[string]int { return r.Emotions })
-	countTable(b, s.Rows, "", nil, labels.Genders, func(r train.SplitCount) map[string]int { return r.Genders })
-	countTable(b, s.Rows, "", nil, train.AgeBands, func(r train.SplitCount) map[string]int { return r.Ages })
+	countTable(b, s.Rows, "speakers", func(r audit.SplitCount) int { return r.Speakers }, labels.Emotions, func(r audit.SplitCount) map[string]int { return r.Emotions })
+	countTable(b, s.Rows, "", nil, labels.Genders, func(r audit.SplitCount) map[string]int { return r.Genders })
+	countTable(b, s.Rows, "", nil, dataset.AgeBands, func(r audit.SplitCount) map[string]int { return r.Ages })
 	races := map[string]bool{}
 	for _, r := range s.Rows {
 		for race := range r.Races {
@@ -198,7 +200,7 @@ func writeSet(b *bytes.Buffer, s *train.SetCheck, labels pipeline.Labels) {
 		}
 	}
 	delete(races, "")
-	countTable(b, s.Rows, "", nil, slices.Sorted(maps.Keys(races)), func(r train.SplitCount) map[string]int { return r.Races })
+	countTable(b, s.Rows, "", nil, slices.Sorted(maps.Keys(races)), func(r audit.SplitCount) map[string]int { return r.Races })
 	for _, n := range s.Notes {
 		fmt.Fprintln(b, n)
 	}
@@ -206,7 +208,7 @@ func writeSet(b *bytes.Buffer, s *train.SetCheck, labels pipeline.Labels) {
 		fmt.Fprintf(b, "%d clips are %q, which is not among the default model's labels\n", s.Unlabelled[label], label)
 	}
 	if s.Ignored > 0 {
-		fmt.Fprintf(b, "%d files are not of the set and are ignored, such as %s\n", s.Ignored, s.Ignored1)
+		fmt.Fprintf(b, "%d files are not of the set and are ignored, such as %s\n", s.Ignored, s.FirstIgnored)
 	}
 	named(b, "missing of the release:", s.Missing)
 	named(b, "cannot be read:", faults(s.Unreadable))
@@ -217,7 +219,7 @@ func writeSet(b *bytes.Buffer, s *train.SetCheck, labels pipeline.Labels) {
 }
 
 // countTable counts clips by label, a row a split; nothing where no label is known.
-func countTable(b *bytes.Buffer, rows []train.SplitCount, more string, number func(train.SplitCount) int, labels []string, of func(train.SplitCount) map[string]int) {
+func countTable(b *bytes.Buffer, rows []audit.SplitCount, more string, number func(audit.SplitCount) int, labels []string, of func(audit.SplitCount) map[string]int) {
 	known, unknown := false, false
 	for _, r := range rows {
 		unknown = unknown || of(r)[""] > 0 && (number != nil || of(r)[""] < r.Clips)
@@ -262,7 +264,7 @@ func countTable(b *bytes.Buffer, rows []train.SplitCount, more string, number fu
 	w.Flush()
 }
 
-func faults(list []train.Fault) []string {
+func faults(list []audit.Fault) []string {
 	var lines []string
 	for _, f := range list {
 		lines = append(lines, f.Path+": "+f.What)

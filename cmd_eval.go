@@ -8,7 +8,9 @@ import (
 
 	"tandem/infer"
 	"tandem/pipeline"
-	"tandem/train"
+	"tandem/train/dataset"
+	"tandem/train/eval"
+	"tandem/train/metrics"
 )
 
 var evalCommand = &command{
@@ -39,8 +41,8 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	if err != nil {
 		return err
 	}
-	sets, err := train.LoadSets(train.SetOptions{
-		Data: o.data, Labels: rec.Labels(), SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap || o.split == train.SplitAll,
+	sets, err := dataset.LoadSets(dataset.SetOptions{
+		Data: o.data, Labels: rec.Labels(), SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap || o.split == eval.SplitAll,
 		Log: func(line string) { c.log.Info(line) },
 	})
 	if err != nil {
@@ -56,10 +58,10 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	bar := newProgress(c)
 	defer bar.close()
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
-	report, err := train.Evaluate(ctx, rec, finder, sets.Clips, train.EvalOptions{
-		Split: o.split, Senses: train.Senses(o.senses), Model: m.sha256, Precision: o.precision, CacheDir: cache, Workers: workers, Parallel: threads,
+	report, err := eval.Evaluate(ctx, rec, finder, sets.Clips, eval.Options{
+		Split: o.split, Senses: eval.Senses(o.senses), Model: m.sha256, Precision: o.precision, CacheDir: cache, Workers: workers, Parallel: threads,
 		Temperatures: rec.Contract().Temperatures,
-		Bootstrap:    train.Bootstrap{Resamples: o.resamples, Seed: o.seed},
+		Bootstrap:    metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},
 		Progress:     func(stage string, done, total int) { bar.set(stage, "", done, total) },
 	})
 	if err != nil {

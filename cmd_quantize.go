@@ -9,6 +9,7 @@ import (
 	"tandem/infer"
 	"tandem/pipeline"
 	"tandem/train"
+	"tandem/train/dataset"
 )
 
 var quantizeCommand = &command{
@@ -36,7 +37,7 @@ func runQuantize(ctx context.Context, c *console, o *options) error {
 	if err != nil {
 		return err
 	}
-	sets, err := train.LoadSets(train.SetOptions{
+	sets, err := dataset.LoadSets(dataset.SetOptions{
 		Data: o.data, Labels: contract.Labels(), SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
 		Log: func(line string) { c.log.Info(line) },
 	})

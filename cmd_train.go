@@ -10,6 +10,9 @@ import (
 	"tandem/infer"
 	"tandem/pipeline"
 	"tandem/train"
+	"tandem/train/dataset"
+	"tandem/train/nn"
+	"tandem/train/weighting"
 )
 
 var trainCommand = &command{
@@ -40,7 +43,7 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 		if recipe, err = train.ReadRecipe(file); err != nil {
 			return err
 		}
-	} else if o.arch == train.KindPaper {
+	} else if o.arch == nn.KindPaper {
 		recipe = train.PaperRecipe()
 	}
 	if len(o.init) > 0 && (o.arch != "" || o.width != 0) {
@@ -50,7 +53,7 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 		return err
 	}
 	if o.weighting != "" {
-		if _, err := train.ParseWeighting(o.weighting); err != nil {
+		if _, err := weighting.Parse(o.weighting); err != nil {
 			return &usageError{err: err}
 		}
 		recipe.Weighting = o.weighting
@@ -113,15 +116,15 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 }
 
 // fineTune reads --init and sets what it, --emotions, --genders and --freeze say of the recipe.
-func (o *options) fineTune(recipe *train.Recipe) (begin *train.Init, err error) {
+func (o *options) fineTune(recipe *train.Recipe) (begin *nn.Pretrained, err error) {
 	if len(o.init) > 0 {
-		networks := make([]*train.Init, len(o.init))
+		networks := make([]*nn.Pretrained, len(o.init))
 		for i, name := range o.init {
 			if networks[i], err = readInit(name); err != nil {
 				return nil, err
 			}
 		}
-		if begin, err = train.Join(networks...); err != nil {
+		if begin, err = nn.Ensemble(networks...); err != nil {
 			return nil, err
 		}
 		recipe.Arch = begin.Sizes() // the recipe's sizes are of new networks
@@ -143,7 +146,7 @@ func (o *options) labels(data []string, others pipeline.Labels) (pipeline.Labels
 	var manifest pipeline.Labels
 	if o.emotions == "manifest" || o.genders == "manifest" {
 		var err error
-		if manifest, err = train.ManifestLabels(data); err != nil {
+		if manifest, err = dataset.ManifestLabels(data); err != nil {
 			return others, fmt.Errorf("labels: %w", err)
 		}
 	}
@@ -164,9 +167,9 @@ func (o *options) labels(data []string, others pipeline.Labels) (pipeline.Labels
 }
 
 // readInit reads the network of a model, a checkpoint, a run's folder, or the embedded model.
-func readInit(name string) (*train.Init, error) {
+func readInit(name string) (*nn.Pretrained, error) {
 	if name == "default" {
-		return train.ReadInit(name, infer.DefaultModel())
+		return train.ReadPretrained(name, infer.DefaultModel())
 	}
 	path := name
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
@@ -178,23 +181,23 @@ func readInit(name string) (*train.Init, error) {
 	if err != nil {
 		return nil, bare(path, err)
 	}
-	return train.ReadInit(path, b)
+	return train.ReadPretrained(path, b)
 }
 
 // chooseArch lets --arch and --width override a recipe's.
-func (o *options) chooseArch(a *train.Arch) error {
+func (o *options) chooseArch(a *nn.Arch) error {
 	switch o.arch {
 	case "":
-	case train.KindTandem, train.KindPaper:
+	case nn.KindTandem, nn.KindPaper:
 		a.Kind = o.arch
 	default:
-		return badUsage("--arch %q: known are %s and %s", o.arch, train.KindTandem, train.KindPaper)
+		return badUsage("--arch %q: known are %s and %s", o.arch, nn.KindTandem, nn.KindPaper)
 	}
 	switch {
 	case o.width == 0:
 	case o.width < 0 || o.width > 4:
 		return badUsage("--width %g: give more than 0, such as 0.25, and at most 4", o.width)
-	case a.Kind != train.KindPaper:
+	case a.Kind != nn.KindPaper:
 		return badUsage("--width is of the paper's network: give --arch paper too")
 	default:
 		a.Width = o.width

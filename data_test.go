@@ -7,7 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"tandem/train"
+	"tandem/train/audit"
+	"tandem/train/dataset"
 )
 
 // writeData writes files, by name, under a new folder.
@@ -30,7 +31,7 @@ func TestDataCommand(t *testing.T) {
 	ravdess := writeData(t, map[string]string{"Actor_02/03-01-03-01-01-01-02.wav": "not sound", "Actor_17/03-01-04-01-01-01-17.wav": "nor this"})
 	manifest := filepath.Join(writeData(t, map[string]string{
 		"a.wav": "x", "b.wav": "y",
-		"m.csv": strings.Join(train.ManifestColumns, ",") + "\n,a.wav,m,anna,f,happy,train\n,b.wav,m,anna,f,sad,val\n",
+		"m.csv": strings.Join(dataset.ManifestColumns, ",") + "\n,a.wav,m,anna,f,happy,train\n,b.wav,m,anna,f,sad,val\n",
 	}), "m.csv")
 	cache := t.TempDir()
 	for _, tt := range []struct {
@@ -68,7 +69,7 @@ func TestDataCommand(t *testing.T) {
 func TestDataCommandJSON(t *testing.T) {
 	dir := writeData(t, map[string]string{"03a01Fa.wav": "not sound"})
 	code, stdout, stderr := runTandem(t, "data", "--json", "--cache", t.TempDir(), "emodb="+dir)
-	var check train.DataCheck
+	var check audit.Report
 	if err := json.Unmarshal([]byte(stdout), &check); err != nil || code != 1 || stderr != "" {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, stdout, stderr)
 	}
@@ -77,7 +78,7 @@ func TestDataCommandJSON(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--json"}, {"--json", "utkface"}} {
 		code, stdout, _ = runTandem(t, append([]string{"data", "--cache", t.TempDir()}, args...)...)
-		var out struct{ Known map[string]train.About }
+		var out struct{ Known map[string]dataset.About }
 		if err := json.Unmarshal([]byte(stdout), &out); err != nil || code != 0 || out.Known["utkface"].Title != "UTKFace" {
 			t.Errorf("%v: exit %d, %v\n%s", args, code, err, stdout)
 		}

@@ -15,7 +15,8 @@ import (
 
 	"tandem/infer"
 	"tandem/pipeline"
-	"tandem/train"
+	"tandem/train/eval"
+	"tandem/train/metrics"
 )
 
 // docFiles are the pages that tell of the command line.
@@ -172,7 +173,7 @@ func TestCardHoldsToTheReport(t *testing.T) {
 		}
 		return string(b)
 	}
-	var report train.Report
+	var report eval.Report
 	if err := json.Unmarshal([]byte(read("infer/models/report.json")), &report); err != nil {
 		t.Fatal(err)
 	}
@@ -183,11 +184,11 @@ func TestCardHoldsToTheReport(t *testing.T) {
 	card := read("docs/model-card.md")
 	rows := 0
 	for set, s := range report.Sets {
-		for task, x := range map[string]*train.Scores{"emotion": s.Emotion, "gender": s.Gender} {
+		for task, x := range map[string]*metrics.Scores{"emotion": s.Emotion, "gender": s.Gender} {
 			if x == nil {
 				continue
 			}
-			with := func(value float64, interval train.Range) string {
+			with := func(value float64, interval metrics.Range) string {
 				return fmt.Sprintf("%.3f [%.3f, %.3f]", value, interval[0], interval[1])
 			}
 			want := fmt.Sprintf(": %s | %d | %s | %s | %.3f | %.3f |", task, x.N, with(x.Accuracy, x.Intervals.Accuracy), with(x.UAR, x.Intervals.UAR), x.F1, x.NLL)

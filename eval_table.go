@@ -7,11 +7,12 @@ import (
 	"slices"
 	"text/tabwriter"
 
-	"tandem/train"
+	"tandem/train/eval"
+	"tandem/train/metrics"
 )
 
 // writeScores prints a report as tables that fit into 100 columns.
-func writeScores(c *console, r *train.Report) error {
+func writeScores(c *console, r *eval.Report) error {
 	var out bytes.Buffer
 	w := newScoreTable("set", "task", "n", "accuracy", "UAR", "F1", "NLL", "ECE", "before")
 	for _, set := range slices.Sorted(maps.Keys(r.Sets)) {
@@ -23,7 +24,7 @@ func writeScores(c *console, r *train.Report) error {
 	w.appendTo(&out)
 	w = newScoreTable("by sense", "", "task", "n", "accuracy", "UAR", "ECE")
 	for _, set := range slices.Sorted(maps.Keys(r.Details)) {
-		for _, sense := range train.Conditions {
+		for _, sense := range eval.Conditions {
 			if s, ok := r.Details[set].Senses[sense]; ok && len(r.Details[set].Senses) > 1 {
 				w.part(set, string(sense), "emotion", s.Emotion)
 				w.part(set, string(sense), "gender", s.Gender)
@@ -79,12 +80,12 @@ func (w *scoreTable) row(cells ...string) {
 	w.rows++
 }
 
-func (w *scoreTable) wholes(set string, r train.SetReport) {
+func (w *scoreTable) wholes(set string, r eval.SetReport) {
 	w.whole(set, "emotion", r.Emotion)
 	w.whole(set, "gender", r.Gender)
 }
 
-func (w *scoreTable) whole(set, task string, s *train.Scores) {
+func (w *scoreTable) whole(set, task string, s *metrics.Scores) {
 	if s == nil {
 		return
 	}
@@ -96,14 +97,14 @@ func (w *scoreTable) whole(set, task string, s *train.Scores) {
 	w.row(set, task, fmt.Sprint(s.N), three(s.Accuracy)+accuracy, three(s.UAR)+uar, three(s.F1), three(s.NLL), three(s.ECE), before)
 }
 
-func (w *scoreTable) part(set, sense, task string, s *train.Scores) {
+func (w *scoreTable) part(set, sense, task string, s *metrics.Scores) {
 	if s != nil {
 		accuracy, uar := ranges(s)
 		w.row(set, sense, task, fmt.Sprint(s.N), three(s.Accuracy)+accuracy, three(s.UAR)+uar, three(s.ECE))
 	}
 }
 
-func (w *scoreTable) fusion(set, task string, f *train.Fusion) {
+func (w *scoreTable) fusion(set, task string, f *eval.Fusion) {
 	if f != nil {
 		w.row(set, string(f.Better), task, fmt.Sprint(f.N), gain(f.UAR), gain(f.NLL))
 	}
@@ -112,16 +113,16 @@ func (w *scoreTable) fusion(set, task string, f *train.Fusion) {
 func three(v float64) string { return fmt.Sprintf("%.3f", v) }
 
 // ranges are the intervals of accuracy and UAR as they follow the numbers.
-func ranges(s *train.Scores) (accuracy, uar string) {
+func ranges(s *metrics.Scores) (accuracy, uar string) {
 	if s.Intervals == nil {
 		return "", ""
 	}
 	return between(s.Intervals.Accuracy), between(s.Intervals.UAR)
 }
 
-func between(r train.Range) string { return fmt.Sprintf(" [%.3f, %.3f]", r[0], r[1]) }
+func between(r metrics.Range) string { return fmt.Sprintf(" [%.3f, %.3f]", r[0], r[1]) }
 
-func gain(d train.Difference) string {
+func gain(d eval.Difference) string {
 	if d.Interval == nil {
 		return fmt.Sprintf("%+.3f", d.Difference)
 	}

@@ -6,28 +6,29 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"tandem/train"
+	"tandem/train/eval"
+	"tandem/train/metrics"
 )
 
 func TestScoresFitInto100Columns(t *testing.T) {
-	before, r := 0.0421, train.Range{0.5456, 0.5801}
-	drawn := train.Drawn{By: "speaker", Units: 4, Resamples: 10}
-	s := &train.Scores{
+	before, r := 0.0421, metrics.Range{0.5456, 0.5801}
+	drawn := metrics.Drawn{By: "speaker", Units: 4, Resamples: 10}
+	s := &metrics.Scores{
 		N: 3400, Accuracy: 0.5628, UAR: 0.4632, F1: 0.4571, NLL: 1.1459, ECE: 0.0291, ECEBefore: &before,
-		Intervals: &train.Intervals{Accuracy: r, UAR: r, Drawn: drawn},
+		Intervals: &metrics.Intervals{Accuracy: r, UAR: r, Drawn: drawn},
 	}
-	plain := &train.Scores{N: 7, Accuracy: 1}
-	set := train.SetReport{Emotion: s, Gender: s}
-	d := train.Difference{Difference: 0.0683, Interval: &train.Range{-0.0417, 0.0923}}
-	report := &train.Report{
-		Sets: map[string]train.SetReport{"ravdess-warp": set, "grid": {Gender: plain}},
+	plain := &metrics.Scores{N: 7, Accuracy: 1}
+	set := eval.SetReport{Emotion: s, Gender: s}
+	d := eval.Difference{Difference: 0.0683, Interval: &metrics.Range{-0.0417, 0.0923}}
+	report := &eval.Report{
+		Sets: map[string]eval.SetReport{"ravdess-warp": set, "grid": {Gender: plain}},
 		All:  set,
-		Details: map[string]train.Detail{
+		Details: map[string]eval.Detail{
 			"ravdess-warp": {
-				Senses: map[train.Condition]train.SetReport{"both": set, train.AudioNoise: set},
-				Fusion: &train.FusionReport{Emotion: &train.Fusion{N: 240, Better: train.AudioOnly, Accuracy: d, UAR: d, NLL: d, Drawn: drawn}},
+				Senses: map[eval.Condition]eval.SetReport{"both": set, eval.AudioNoise: set},
+				Fusion: &eval.FusionReport{Emotion: &eval.Fusion{N: 240, Better: eval.AudioOnly, Accuracy: d, UAR: d, NLL: d, Drawn: drawn}},
 			},
-			"grid": {Senses: map[train.Condition]train.SetReport{"both": {Gender: plain}}},
+			"grid": {Senses: map[eval.Condition]eval.SetReport{"both": {Gender: plain}}},
 		},
 	}
 	var out bytes.Buffer

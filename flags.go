@@ -15,6 +15,10 @@ import (
 
 	"tandem/pipeline"
 	"tandem/train"
+	"tandem/train/dataset"
+	"tandem/train/eval"
+	"tandem/train/nn"
+	"tandem/train/weighting"
 	"tandem/webrtc"
 )
 
@@ -173,8 +177,8 @@ func (o *options) serveFlags(f *pflag.FlagSet) {
 }
 
 func (o *options) dataFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.data, "data", nil, "data set `NAME=PATH`, repeatable; NAME: "+strings.Join(train.DatasetNames(), ", ")+" (in TANDEM_DATA: separated by commas)")
-	f.StringVar(&o.splitBy, "split-by", train.BySpeaker, "`HOW` to divide the data: speaker (as the sets say), clip (at random), authors (as Chae et al. did), or K/k, the k-th of K folds by speaker")
+	f.StringArrayVar(&o.data, "data", nil, "data set `NAME=PATH`, repeatable; NAME: "+strings.Join(dataset.Names(), ", ")+" (in TANDEM_DATA: separated by commas)")
+	f.StringVar(&o.splitBy, "split-by", dataset.BySpeaker, "`HOW` to divide the data: speaker (as the sets say), clip (at random), authors (as Chae et al. did), or K/k, the k-th of K folds by speaker")
 	f.BoolVar(&o.allowOverlap, "allow-speaker-overlap", false, "take data whose splits share speakers; the model and its reports will tell")
 	o.cacheFlags(f)
 }
@@ -193,7 +197,7 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	o.dataFlags(f)
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
 	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
-	f.StringVar(&o.weighting, "weighting", "", "`HOW` the tasks' losses are weighted: "+strings.Join(train.Weightings, ", ")+" or static:EMOTION,GENDER (default: the recipe's)")
+	f.StringVar(&o.weighting, "weighting", "", "`HOW` the tasks' losses are weighted: "+strings.Join(weighting.Names, ", ")+" or static:EMOTION,GENDER (default: the recipe's)")
 	f.Float64Var(&o.weightFloor, "weight-floor", 0, "of softmax: no task's weight falls below `P` (default: the recipe's)")
 	f.Float64Var(&o.weightTemperature, "weight-temperature", 0, "of softmax: the weights are softmax(w/`T`) (default: the recipe's)")
 	f.Float64Var(&o.weightEntropy, "weight-entropy", 0, "of softmax: add `NATS` times the weights' negative entropy to the loss (default: the recipe's)")
@@ -206,7 +210,7 @@ func (o *options) trainFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.resume, "resume", false, "go on where the run in --run stopped, by its recipe unless --recipe is given")
 	f.StringArrayVar(&o.init, "init", nil, "begin with the network of a `MODEL` (ONNX), of a run's folder or checkpoint, or of default, the embedded model; repeatable: with several side by side")
 	o.labelFlags(f, "those of --init, else the recipe's")
-	f.StringVar(&o.freeze, "freeze", "", "`PARTS` that keep their parameters, separated by commas: "+strings.Join(train.Parts, ", "))
+	f.StringVar(&o.freeze, "freeze", "", "`PARTS` that keep their parameters, separated by commas: "+strings.Join(nn.Parts, ", "))
 	f.StringVar(&o.backend, "backend", train.DefaultBackend, "`WHAT` computes: onnx (ONNX Runtime), go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs; its plugin is yours to install)")
 	f.Float64Var(&o.ckptMins, "checkpoint-minutes", 10, "write a checkpoint every `MINUTES`, and after each epoch; 0: after each epoch only")
 	f.IntVar(&o.ckptSteps, "checkpoint-steps", 0, "write a checkpoint every `N` steps too")
@@ -223,7 +227,7 @@ func (o *options) quantizeFlags(f *pflag.FlagSet) {
 func (o *options) compareFlags(f *pflag.FlagSet) {
 	o.dataFlags(f)
 	f.StringVar(&o.out, "out", "compare", "`DIR` for the runs and the report; a comparison that is in it goes on")
-	f.StringVar(&o.weightings, "weightings", "softmax,softmax-prior", "`WEIGHTINGS` separated by commas, each as --weighting of train: "+strings.Join(train.Weightings, ", ")+" or static:EMOTION,GENDER")
+	f.StringVar(&o.weightings, "weightings", "softmax,softmax-prior", "`WEIGHTINGS` separated by commas, each as --weighting of train: "+strings.Join(weighting.Names, ", ")+" or static:EMOTION,GENDER")
 	f.StringVar(&o.staticGrid, "static-grid", "0.1,0.3,0.5,0.7,0.9", "`WEIGHTS` of emotion for static weightings, of which the best is what the others are held against; none for no grid")
 	f.StringVar(&o.modes, "modes", "multi", "`SENSES` to train, separated by commas: multi, audio, video")
 	f.IntVar(&o.seeds, "seeds", 3, "seeds `N` of each: the recipe's and those after it")
@@ -240,8 +244,8 @@ func (o *options) evalFlags(f *pflag.FlagSet) {
 	o.modelFlag(f)
 	o.precisionFlag(f)
 	o.dataFlags(f)
-	f.StringVar(&o.split, "split", train.SplitVal, "`SPLIT` to judge by: "+strings.Join(splits, ", "))
-	f.StringVar(&o.senses, "senses", string(train.BothSenses), "`SENSES` to judge by: "+strings.Join(senses, ", "))
+	f.StringVar(&o.split, "split", dataset.SplitVal, "`SPLIT` to judge by: "+strings.Join(splits, ", "))
+	f.StringVar(&o.senses, "senses", string(eval.BothSenses), "`SENSES` to judge by: "+strings.Join(senses, ", "))
 	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
 	f.IntVar(&o.resamples, "resamples", 1000, "resamples `N` of the bootstrap that gives the 95 % intervals; 0 for none")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of the bootstrap")
@@ -393,7 +397,7 @@ func (o *options) check(f *pflag.FlagSet) error {
 	case has("data") && len(o.data) == 0:
 		return errors.New("--data NAME=PATH is missing")
 	}
-	if err := train.CheckSplitBy(o.splitBy); err != nil {
+	if err := dataset.CheckSplitBy(o.splitBy); err != nil {
 		return fmt.Errorf("--split-by %w", err)
 	}
 	for _, d := range o.data {
@@ -401,7 +405,7 @@ func (o *options) check(f *pflag.FlagSet) error {
 		if !ok || path == "" {
 			return fmt.Errorf("--data %q: want NAME=PATH", d)
 		}
-		if _, _, err := train.ParseDataset(name); err != nil {
+		if _, _, err := dataset.Parse(name); err != nil {
 			return fmt.Errorf("--data %q: %w", d, err)
 		}
 	}
@@ -410,8 +414,8 @@ func (o *options) check(f *pflag.FlagSet) error {
 
 // The values of --split and --senses.
 var (
-	splits = []string{train.SplitTrain, train.SplitVal, train.SplitTest, train.SplitAll}
-	senses = []string{string(train.BothSenses), string(train.AudioOnly), string(train.VideoOnly)}
+	splits = []string{dataset.SplitTrain, dataset.SplitVal, dataset.SplitTest, eval.SplitAll}
+	senses = []string{string(eval.BothSenses), string(eval.AudioOnly), string(eval.VideoOnly)}
 )
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

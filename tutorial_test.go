@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"tandem/train"
+	"tandem/train/eval"
 )
 
 // The tutorial's commands are run as they stand on the page, one after the other; what they make works, in under two minutes.
@@ -64,7 +64,7 @@ func TestTutorial(t *testing.T) {
 		t.Errorf("the tutorial takes %v, and says that it takes a minute", took)
 	}
 
-	var report train.Report
+	var report eval.Report
 	b, err := os.ReadFile(filepath.Join(dir, "machines.report", "report.json"))
 	if err == nil {
 		err = json.Unmarshal(b, &report)

@@ -12,8 +12,8 @@ import (
 )
 
 func TestRunFolderTellsTheRun(t *testing.T) {
-	needBackend(t)
-	o, data := quickRun(t.TempDir())
+	NeedBackend(t)
+	o, data := QuickRun(t.TempDir())
 	report := filepath.Join(o.Run, "report.html")
 	whileItRuns := ""
 	o.Progress = func(p Progress) {
@@ -22,7 +22,7 @@ func TestRunFolderTellsTheRun(t *testing.T) {
 			whileItRuns = string(b)
 		}
 	}
-	if _, err := trainOn(t.Context(), o.train, data); err != nil {
+	if _, err := trainOn(t.Context(), o.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(whileItRuns, "Under way: epoch 1 of at most 2") {

@@ -8,30 +8,35 @@ import (
 
 	"tandem/infer"
 	"tandem/pipeline"
+	"tandem/train/dataset"
+	"tandem/train/eval"
+	"tandem/train/metrics"
+	"tandem/train/nn"
+	"tandem/train/sample"
 )
 
 // validation is what the exported model says of the validation split.
 type validation struct {
-	sets  map[string]SetReport
-	all   SetReport // the clips of all sets together
-	score float64   // mean over sets and tasks of (accuracy + UAR) / 2: what early stopping looks at
+	sets  map[string]eval.SetReport
+	all   eval.SetReport // the clips of all sets together
+	score float64        // mean over sets and tasks of (accuracy + UAR) / 2: what early stopping looks at
 }
 
 // validator runs exported networks on the validation split, through the runtime that will run them. A still, and a
 // voice without a face, go through a network of one frame: its answer is the same, since a face that does not
 // change brings no motion, at an eighth of the work.
 type validator struct {
-	arch   Arch
+	arch   nn.Arch
 	labels pipeline.Labels
-	data   *Prepared
+	data   *sample.Prepared
 	one    []int // samples that one frame tells
 	many   []int
 }
 
-func newValidator(arch Arch, labels pipeline.Labels, data *Prepared) *validator {
+func newValidator(arch nn.Arch, labels pipeline.Labels, data *sample.Prepared) *validator {
 	v := &validator{arch: arch, labels: labels, data: data}
 	for i, s := range data.Samples {
-		if arch.Kind != KindPaper && (s.Still || s.Video == nil) {
+		if arch.Kind != nn.KindPaper && (s.Still || s.Video == nil) {
 			v.one = append(v.one, i)
 		} else {
 			v.many = append(v.many, i)
@@ -40,18 +45,18 @@ func newValidator(arch Arch, labels pipeline.Labels, data *Prepared) *validator 
 	return v
 }
 
-func (v *validator) run(ctx context.Context, w weights, c infer.Contract) (*validation, error) {
+func (v *validator) run(ctx context.Context, w nn.Weights, c infer.Contract) (*validation, error) {
 	p := make([]pipeline.Prediction, len(v.data.Samples))
 	single := v.arch
 	single.Spec.VideoFrames = 1
 	for _, part := range []struct {
-		arch    Arch
+		arch    nn.Arch
 		samples []int
 	}{{single, v.one}, {v.arch, v.many}} {
 		if len(part.samples) == 0 {
 			continue
 		}
-		model, err := export(part.arch, w, c)
+		model, err := nn.Export(part.arch, w, c)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +69,7 @@ func (v *validator) run(ctx context.Context, w weights, c infer.Contract) (*vali
 
 // predict fills p for the samples, with one single-threaded session a core: small batches scale better so than by
 // splitting each layer.
-func (v *validator) predict(ctx context.Context, model []byte, arch Arch, samples []int, p []pipeline.Prediction) error {
+func (v *validator) predict(ctx context.Context, model []byte, arch nn.Arch, samples []int, p []pipeline.Prediction) error {
 	chunk := min(32, max(1, 256/arch.Spec.VideoFrames)) // windows of many frames take much memory
 	workers := runtime.GOMAXPROCS(0)
 	var wg sync.WaitGroup
@@ -88,7 +93,7 @@ func (v *validator) predict(ctx context.Context, model []byte, arch Arch, sample
 					ws[i] = v.data.Window(id)
 					t := arch.Spec.VideoFrames
 					ws[i].VideoMask = ws[i].VideoMask[:t]
-					ws[i].Video = ws[i].Video[:t*cropBytes(arch.Spec)]
+					ws[i].Video = ws[i].Video[:t*sample.CropBytes(arch.Spec)]
 				}
 				out, err := rec.Recognize(ctx, ws)
 				if err != nil {
@@ -118,34 +123,34 @@ func (v *validator) predictFile(ctx context.Context, model []byte) ([]pipeline.P
 
 // judge averages each clip's windows and scores each data set, as an evaluation does.
 func (v *validator) judge(p []pipeline.Prediction) *validation {
-	out := &validation{sets: map[string]SetReport{}}
-	sums := make([]clipSum, len(v.data.Clips))
+	out := &validation{sets: map[string]eval.SetReport{}}
+	sums := make([]eval.ClipSum, len(v.data.Clips))
 	for i, s := range v.data.Samples {
-		sums[s.Clip].add(p[i])
+		sums[s.Clip].Add(p[i])
 	}
 	n := 0
-	var all taskItems
-	for _, group := range byDataset(v.data.Clips) {
-		var items taskItems
+	var all eval.TaskItems
+	for _, group := range dataset.ByDataset(v.data.Clips) {
+		var items eval.TaskItems
 		for _, c := range group {
-			if sums[c].windows > 0 {
-				items.add(&v.data.Clips[c], &sums[c])
-				all.add(&v.data.Clips[c], &sums[c])
+			if sums[c].Windows > 0 {
+				items.Add(&v.data.Clips[c], &sums[c])
+				all.Add(&v.data.Clips[c], &sums[c])
 			}
 		}
-		set := items.report(v.labels)
-		if set == (SetReport{}) {
+		set := items.Report(v.labels)
+		if set == (eval.SetReport{}) {
 			continue
 		}
 		out.sets[v.data.Clips[group[0]].Dataset] = set
-		for _, s := range []*Scores{set.Emotion, set.Gender} {
+		for _, s := range []*metrics.Scores{set.Emotion, set.Gender} {
 			if s != nil {
 				out.score += (s.Accuracy + s.UAR) / 2
 				n++
 			}
 		}
 	}
-	out.all = all.report(v.labels)
+	out.all = all.Report(v.labels)
 	out.score /= math.Max(float64(n), 1)
 	return out
 }
