@@ -38,7 +38,7 @@ func freshModel(t testing.TB, arch nn.Arch, labels pipeline.Labels) []byte {
 func modelOf(t testing.TB, arch nn.Arch, w nn.Weights, labels pipeline.Labels) []byte {
 	t.Helper()
 	o := Options{Version: "test"}
-	b, err := nn.Export(arch, w, o.contract(nil, labels, weighting.Softmax{}))
+	b, err := nn.Export(arch, w, o.contract(&Data{}, labels, weighting.Softmax{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -217,7 +217,8 @@ func number(t testing.TB, rows [][]string, row int, name string) float64 {
 
 func TestContractTellsOfSharedSpeakers(t *testing.T) {
 	clips := []dataset.Clip{
-		{ID: "a", Dataset: "m", Speaker: "anna", Split: dataset.SplitTrain, Emotion: 1}, {ID: "b", Dataset: "m", Speaker: "anna", Split: dataset.SplitVal, Emotion: 1},
+		{ID: "a", Dataset: "m", Speaker: "anna", Split: dataset.SplitTrain, Emotion: 1},
+		{ID: "b", Dataset: "m", Speaker: "anna", Split: dataset.SplitVal, Emotion: 1},
 		{ID: "c", Dataset: "m", Speaker: "ben", Split: dataset.SplitTrain, Emotion: 2, Gender: 1},
 	}
 	data, err := NewData(t.Context(), &sample.Prepared{Clips: clips}, dataset.ByClip)

@@ -20,7 +20,7 @@ const windowSamples = 40960
 // usual is the default recipe's augmentation.
 var usual = func() Augment {
 	var recipe struct{ Augment Augment }
-	b, err := os.ReadFile("recipes/default.json")
+	b, err := os.ReadFile("../recipes/default.json")
 	if err == nil {
 		err = json.Unmarshal(b, &recipe)
 	}

@@ -11,7 +11,7 @@ import (
 
 // TestDatasetsPage holds docs/datasets.md to the code.
 func TestDatasetsPage(t *testing.T) {
-	data, err := os.ReadFile("../docs/datasets.md")
+	data, err := os.ReadFile("../../docs/datasets.md")
 	if err != nil {
 		t.Fatal(err)
 	}

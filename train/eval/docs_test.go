@@ -9,7 +9,7 @@ import (
 
 // Every field that a report can have, and every condition, stands in docs/report.md.
 func TestDocsHoldToTheReport(t *testing.T) {
-	b, err := os.ReadFile("../docs/report.md")
+	b, err := os.ReadFile("../../docs/report.md")
 	if err != nil {
 		t.Fatal(err)
 	}

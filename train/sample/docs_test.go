@@ -9,7 +9,7 @@ import (
 
 // TestDatasetsPageHasTheFaces holds the table of canonical faces in docs/datasets.md to the code.
 func TestDatasetsPageHasTheFaces(t *testing.T) {
-	data, err := os.ReadFile("../docs/datasets.md")
+	data, err := os.ReadFile("../../docs/datasets.md")
 	if err != nil {
 		t.Fatal(err)
 	}
