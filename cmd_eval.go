@@ -59,7 +59,7 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	defer bar.close()
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
 	report, err := eval.Evaluate(ctx, rec, finder, sets.Clips, eval.Options{
-		Split: o.split, Senses: eval.Senses(o.senses), Model: m.sha256, Precision: o.precision, CacheDir: cache, Workers: workers, Parallel: threads,
+		Split: o.split, Modalities: eval.Modalities(o.senses), Model: m.sha256, Precision: o.precision, CacheDir: cache, Workers: workers, Parallel: threads,
 		Temperatures: rec.Contract().Temperatures,
 		Bootstrap:    metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},
 		Progress:     func(stage string, done, total int) { bar.set(stage, "", done, total) },

@@ -25,7 +25,7 @@ func writeScores(c *console, r *eval.Report) error {
 	w = newScoreTable("by sense", "", "task", "n", "accuracy", "UAR", "ECE")
 	for _, set := range slices.Sorted(maps.Keys(r.Details)) {
 		for _, sense := range eval.Conditions {
-			if s, ok := r.Details[set].Senses[sense]; ok && len(r.Details[set].Senses) > 1 {
+			if s, ok := r.Details[set].Modalities[sense]; ok && len(r.Details[set].Modalities) > 1 {
 				w.part(set, string(sense), "emotion", s.Emotion)
 				w.part(set, string(sense), "gender", s.Gender)
 			}

@@ -25,10 +25,10 @@ func TestScoresFitInto100Columns(t *testing.T) {
 		All:  set,
 		Details: map[string]eval.Detail{
 			"ravdess-warp": {
-				Senses: map[eval.Condition]eval.SetReport{"both": set, eval.AudioNoise: set},
+				Modalities: map[eval.Condition]eval.SetReport{"both": set, eval.AudioNoise: set},
 				Fusion: &eval.FusionReport{Emotion: &eval.Fusion{N: 240, Better: eval.AudioOnly, Accuracy: d, UAR: d, NLL: d, Drawn: drawn}},
 			},
-			"grid": {Senses: map[eval.Condition]eval.SetReport{"both": {Gender: plain}}},
+			"grid": {Modalities: map[eval.Condition]eval.SetReport{"both": {Gender: plain}}},
 		},
 	}
 	var out bytes.Buffer

@@ -245,7 +245,7 @@ func (o *options) evalFlags(f *pflag.FlagSet) {
 	o.precisionFlag(f)
 	o.dataFlags(f)
 	f.StringVar(&o.split, "split", dataset.SplitVal, "`SPLIT` to judge by: "+strings.Join(splits, ", "))
-	f.StringVar(&o.senses, "senses", string(eval.BothSenses), "`SENSES` to judge by: "+strings.Join(senses, ", "))
+	f.StringVar(&o.senses, "senses", string(eval.Both), "`SENSES` to judge by: "+strings.Join(senses, ", "))
 	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
 	f.IntVar(&o.resamples, "resamples", 1000, "resamples `N` of the bootstrap that gives the 95 % intervals; 0 for none")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of the bootstrap")
@@ -415,7 +415,7 @@ func (o *options) check(f *pflag.FlagSet) error {
 // The values of --split and --senses.
 var (
 	splits = []string{dataset.SplitTrain, dataset.SplitVal, dataset.SplitTest, eval.SplitAll}
-	senses = []string{string(eval.BothSenses), string(eval.AudioOnly), string(eval.VideoOnly)}
+	senses = []string{string(eval.Both), string(eval.AudioOnly), string(eval.VideoOnly)}
 )
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -12,7 +12,7 @@ import (
 // Condition is what a model is given of a clip, by its name in reports.
 type Condition string
 
-// The conditions beside that of EvalOptions.Senses: one sense alone, or one corrupted and the other as it is.
+// The conditions beside that of EvalOptions.Modalities: one sense alone, or one corrupted and the other as it is.
 const (
 	// AudioNoise adds white noise as strong as the window's sound (0 dB).
 	AudioNoise Condition = "audio_noise"
@@ -26,7 +26,7 @@ const (
 )
 
 // Conditions are all of them, in the order in which reports have them.
-var Conditions = slices.Concat([]Condition{Condition(BothSenses), Condition(AudioOnly), Condition(VideoOnly)}, audioConditions, videoConditions)
+var Conditions = slices.Concat([]Condition{Condition(Both), Condition(AudioOnly), Condition(VideoOnly)}, audioConditions, videoConditions)
 
 // audioConditions and videoConditions need a clip with sound and with pictures.
 var (

@@ -13,14 +13,14 @@ import (
 	"tandem/train/sample"
 )
 
-// Senses is which senses a model is judged by.
-type Senses string
+// Modalities is which senses a model is judged by.
+type Modalities string
 
-// The choices of Senses. With one sense alone, clips that lack it do not count.
+// The choices of Modalities. With one sense alone, clips that lack it do not count.
 const (
-	BothSenses Senses = "both"
-	AudioOnly  Senses = "audio"
-	VideoOnly  Senses = "video"
+	Both      Modalities = "both"
+	AudioOnly Modalities = "audio"
+	VideoOnly Modalities = "video"
 )
 
 // SplitAll selects the clips of every split.
@@ -29,11 +29,11 @@ const SplitAll = "all"
 // Options say what is evaluated. The zero value judges the validation split by both senses, and by each alone and corrupted, without
 // intervals.
 type Options struct {
-	Split     string // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
-	Senses    Senses // "" is BothSenses
-	Plain     bool   // by the senses chosen and no others, nor corrupted
-	Model     string // SHA-256 of the model file in hex, for the report
-	Precision string // of the recogniser, for the report
+	Split      string     // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
+	Modalities Modalities // "" is Both
+	Plain      bool       // by the senses chosen and no others, nor corrupted
+	Model      string     // SHA-256 of the model file in hex, for the report
+	Precision  string     // of the recogniser, for the report
 	// Temperatures are those by which the recogniser has divided its logits, as infer.Contract's method tells them of a window with these
 	// senses; nil if that is not known.
 	Temperatures func(audio, video bool) (emotion, gender float64)
@@ -100,7 +100,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 	}
 
 	r := &Report{
-		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second), Model: o.Model, Precision: o.Precision, Split: o.Split, Senses: o.Senses,
+		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second), Model: o.Model, Precision: o.Precision, Split: o.Split, Modalities: o.Modalities,
 		Labels: ReportLabels(labels), Seed: o.Bootstrap.Seed, Sets: map[string]SetReport{}, Details: map[string]Detail{},
 	}
 	for _, s := range p.Skipped {
@@ -110,7 +110,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 		}
 	}
 	j := newScorer(p, said, o, labels)
-	main := Condition(o.Senses)
+	main := Condition(o.Modalities)
 	groups := dataset.ByDataset(p.Clips)
 	for i, group := range groups {
 		set := j.clips(main, group)
@@ -123,7 +123,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 		o.progress("intervals", i+1, len(groups)+1)
 	}
 	if r.Clips == 0 {
-		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s and has what the senses chosen (%s) need", len(p.Clips), o.Split, o.Senses)
+		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s and has what the senses chosen (%s) need", len(p.Clips), o.Split, o.Modalities)
 	}
 	r.All = j.clips(main, slices.Concat(groups...)).report(j, true)
 	o.progress("intervals", len(groups)+1, len(groups)+1)
@@ -136,14 +136,14 @@ func (o Options) filled() (Options, error) {
 	if o.Split == "" {
 		o.Split = dataset.SplitVal
 	}
-	if o.Senses == "" {
-		o.Senses = BothSenses
+	if o.Modalities == "" {
+		o.Modalities = Both
 	}
 	if !dataset.IsSplit(o.Split) && o.Split != SplitAll {
 		return o, fmt.Errorf("evaluate: split %q; allowed are train, val, test, all", o.Split)
 	}
-	if !slices.Contains([]Senses{BothSenses, AudioOnly, VideoOnly}, o.Senses) {
-		return o, fmt.Errorf("evaluate: senses %q; allowed are both, audio, video", o.Senses)
+	if !slices.Contains([]Modalities{Both, AudioOnly, VideoOnly}, o.Modalities) {
+		return o, fmt.Errorf("evaluate: senses %q; allowed are both, audio, video", o.Modalities)
 	}
 	return o, nil
 }

@@ -89,9 +89,9 @@ func TestEvaluateChoosesSplitAndSenses(t *testing.T) {
 		{Options{}, 2, 2, 2, 2},
 		{Options{Split: dataset.SplitTrain}, 1, 1, 0, 0},
 		{Options{Split: SplitAll}, 3, 3, 2, 2},
-		{Options{Split: SplitAll, Senses: AudioOnly}, 2, 2, 1, 2},
-		{Options{Split: SplitAll, Senses: VideoOnly}, 2, 2, 1, 2},
-		{Options{Senses: VideoOnly}, 1, 1, 1, 2},
+		{Options{Split: SplitAll, Modalities: AudioOnly}, 2, 2, 1, 2},
+		{Options{Split: SplitAll, Modalities: VideoOnly}, 2, 2, 1, 2},
+		{Options{Modalities: VideoOnly}, 1, 1, 1, 2},
 	} {
 		r, err := Evaluate(t.Context(), rec, traintest.NewFinder().Make, clips, tc.o)
 		if err != nil {
@@ -115,7 +115,7 @@ func TestEvaluateChoosesSplitAndSenses(t *testing.T) {
 		o    Options
 		says string
 	}{
-		{Options{Split: "dev"}, `split "dev"`}, {Options{Split: dataset.SplitTest}, "of the split test"}, {Options{Senses: "smell"}, `senses "smell"`},
+		{Options{Split: "dev"}, `split "dev"`}, {Options{Split: dataset.SplitTest}, "of the split test"}, {Options{Modalities: "smell"}, `senses "smell"`},
 	} {
 		if _, err := Evaluate(t.Context(), rec, traintest.NewFinder().Make, clips, tc.o); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%+v: %v", tc.o, err)
@@ -142,7 +142,7 @@ func TestEvaluateTellsDetails(t *testing.T) {
 	}
 	d := one.Details["mine"]
 	counts := map[Condition]int{}
-	for c, r := range d.Senses {
+	for c, r := range d.Modalities {
 		counts[c] = r.Gender.N
 	}
 	// Of the three clips that can be used two have sound, two have a face, and one has both.

@@ -9,7 +9,7 @@ import (
 // Fusion compares both senses with the better of the two, on the clips that have both.
 type Fusion struct {
 	N        int        `json:"n"`
-	Better   Senses     `json:"better"` // AudioOnly or VideoOnly: the one with the higher UAR
+	Better   Modalities `json:"better"` // AudioOnly or VideoOnly: the one with the higher UAR
 	Accuracy Difference `json:"accuracy"`
 	UAR      Difference `json:"uar"`
 	NLL      Difference `json:"nll"` // negative where both senses are better
@@ -31,12 +31,12 @@ type FusionReport struct {
 // fusion compares on the clips of a set; it is nil if none has both senses.
 func (j scorer) fusion(set []int) *FusionReport {
 	alone := []Condition{Condition(AudioOnly), Condition(VideoOnly)}
-	has := sensesOf(j.p)
+	has := modalitiesOf(j.p)
 	set = slices.DeleteFunc(slices.Clone(set), func(k int) bool { return !has[k].audio || !has[k].video || !j.o.takes(&j.p.Clips[k]) })
 	if len(set) == 0 {
 		return nil
 	}
-	both := j.clips(Condition(BothSenses), set)
+	both := j.clips(Condition(Both), set)
 	audio, video := j.clips(alone[0], set), j.clips(alone[1], set)
 	r := &FusionReport{
 		Emotion: compareFusion(j.o.Bootstrap, &both.now.emotion, &audio.now.emotion, &video.now.emotion, len(j.labels.Emotions)),

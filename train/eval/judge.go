@@ -111,21 +111,21 @@ func (j scorer) scores(now, before *answers, classes int, plots bool) *metrics.S
 
 // detail judges the clips of one data set by window, under all conditions, and by group.
 func (j scorer) detail(set []int) Detail {
-	main := Condition(j.o.Senses)
+	main := Condition(j.o.Modalities)
 	d := Detail{Groups: j.groups(main, set)}
 	if all := j.windows(main, set); all.n > j.clips(main, set).n { // else each clip is one window
 		r := all.report(j, false)
 		d.Windows = &r
 	}
-	if j.o.Senses != BothSenses || j.o.Plain {
+	if j.o.Modalities != Both || j.o.Plain {
 		return d
 	}
 	for _, c := range Conditions {
 		if r := j.clips(c, set).report(j, false); r != (SetReport{}) {
-			if d.Senses == nil {
-				d.Senses = map[Condition]SetReport{}
+			if d.Modalities == nil {
+				d.Modalities = map[Condition]SetReport{}
 			}
-			d.Senses[c] = r
+			d.Modalities[c] = r
 		}
 	}
 	d.Fusion = j.fusion(set)

@@ -95,7 +95,7 @@ func (r *Report) page() *reportView {
 		}
 		var parts []Row
 		for _, c := range Conditions {
-			if s, ok := d.Senses[c]; ok {
+			if s, ok := d.Modalities[c]; ok {
 				parts = append(parts, r.tasks(set, conditionNames[c], s)...)
 			}
 		}
@@ -124,13 +124,13 @@ const calibrated = 0.05 // the page's template has it too
 
 // conditionNames are what the page calls the conditions.
 var conditionNames = map[Condition]string{
-	Condition(BothSenses): "as it is",
-	Condition(AudioOnly):  "sound only",
-	Condition(VideoOnly):  "picture only",
-	AudioNoise:            "noise on the sound (0 dB)",
-	VideoBlack:            "picture black",
-	VideoBlur:             "picture blurred",
-	VideoNoise:            "noise on the picture",
+	Condition(Both):      "as it is",
+	Condition(AudioOnly): "sound only",
+	Condition(VideoOnly): "picture only",
+	AudioNoise:           "noise on the sound (0 dB)",
+	VideoBlack:           "picture black",
+	VideoBlur:            "picture blurred",
+	VideoNoise:           "noise on the picture",
 }
 
 // Rows lists all tasks of all sets, and of all together at the end if there are several sets.

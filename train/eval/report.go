@@ -28,13 +28,13 @@ type Report struct {
 	TrainedOnShared []string `json:"trained_on_shared,omitempty"`
 	CacheErr        error    `json:"-"` // Prepared's
 
-	Senses  Senses               `json:"senses"`
-	Labels  ReportLabels         `json:"labels"`
-	Clips   int                  `json:"clips"` // judged
-	Skipped []string             `json:"skipped,omitempty"`
-	Seed    uint64               `json:"seed"` // of the bootstrap
-	Sets    map[string]SetReport `json:"sets"`
-	All     SetReport            `json:"all"` // the clips of all sets together
+	Modalities Modalities           `json:"senses"`
+	Labels     ReportLabels         `json:"labels"`
+	Clips      int                  `json:"clips"` // judged
+	Skipped    []string             `json:"skipped,omitempty"`
+	Seed       uint64               `json:"seed"` // of the bootstrap
+	Sets       map[string]SetReport `json:"sets"`
+	All        SetReport            `json:"all"` // the clips of all sets together
 	// Details tells more of each set.
 	Details map[string]Detail `json:"details,omitempty"`
 	Speed   Speed             `json:"speed"`
@@ -44,9 +44,9 @@ type Report struct {
 type Detail struct {
 	// Windows judges each window by itself; nil where each clip is one.
 	Windows *SetReport `json:"windows,omitempty"`
-	// Senses judges by one sense, by both, and with one corrupted; each time the clips that have the senses in question.
-	Senses map[Condition]SetReport `json:"senses,omitempty"`
-	Fusion *FusionReport           `json:"fusion,omitempty"`
+	// Modalities judges by one sense, by both, and with one corrupted; each time the clips that have the senses in question.
+	Modalities map[Condition]SetReport `json:"senses,omitempty"`
+	Fusion     *FusionReport           `json:"fusion,omitempty"`
 	// Groups judges the clips of some people only: by kind of group ("age") and group ("18–29").
 	Groups map[string]map[string]SetReport `json:"groups,omitempty"`
 }

@@ -14,7 +14,7 @@ import (
 
 func TestReportIsTheContract(t *testing.T) {
 	r := &Report{
-		Version: reportVersion, Model: "abc", Split: dataset.SplitVal, Senses: BothSenses, Labels: ReportLabels{[]string{"neutral", "<b>"}, []string{"female", "male"}},
+		Version: reportVersion, Model: "abc", Split: dataset.SplitVal, Modalities: Both, Labels: ReportLabels{[]string{"neutral", "<b>"}, []string{"female", "male"}},
 		Clips: 3, Skipped: []string{"x.mp4: not a film"},
 		Sets: map[string]SetReport{},
 	}
@@ -29,10 +29,10 @@ func TestReportIsTheContract(t *testing.T) {
 	judged.Intervals = &metrics.Intervals{Accuracy: metrics.Range{0.1234, 0.9876}, ECEBefore: &metrics.Range{0, 1}, Drawn: drawn}
 	r.Sets["ravdess"] = SetReport{Emotion: &judged, Gender: &emotion}
 	r.Details = map[string]Detail{"ravdess": {
-		Windows: &SetReport{Emotion: &judged},
-		Senses:  map[Condition]SetReport{"both": {Emotion: &judged}, VideoBlack: {Emotion: &judged}},
-		Fusion:  &FusionReport{Emotion: &Fusion{N: 3, Better: AudioOnly, UAR: Difference{0.0777, &metrics.Range{-0.1, 0.2}}, Drawn: drawn}},
-		Groups:  map[string]map[string]SetReport{"age": {"18–29": {Gender: &judged}, "<60>": {Gender: &judged}}},
+		Windows:    &SetReport{Emotion: &judged},
+		Modalities: map[Condition]SetReport{"both": {Emotion: &judged}, VideoBlack: {Emotion: &judged}},
+		Fusion:     &FusionReport{Emotion: &Fusion{N: 3, Better: AudioOnly, UAR: Difference{0.0777, &metrics.Range{-0.1, 0.2}}, Drawn: drawn}},
+		Groups:     map[string]map[string]SetReport{"age": {"18–29": {Gender: &judged}, "<60>": {Gender: &judged}}},
 	}}
 	dir := filepath.Join(t.TempDir(), "new", "report")
 	if err := r.Write(dir); err != nil {
