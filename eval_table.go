@@ -122,7 +122,7 @@ func ranges(s *metrics.Scores) (accuracy, uar string) {
 
 func between(r metrics.Range) string { return fmt.Sprintf(" [%.3f, %.3f]", r[0], r[1]) }
 
-func gain(d eval.Difference) string {
+func gain(d metrics.Difference) string {
 	if d.Interval == nil {
 		return fmt.Sprintf("%+.3f", d.Difference)
 	}

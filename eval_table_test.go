@@ -19,14 +19,14 @@ func TestScoresFitInto100Columns(t *testing.T) {
 	}
 	plain := &metrics.Scores{N: 7, Accuracy: 1}
 	set := eval.SetReport{Emotion: s, Gender: s}
-	d := eval.Difference{Difference: 0.0683, Interval: &metrics.Range{-0.0417, 0.0923}}
+	d := metrics.Difference{Difference: 0.0683, Interval: &metrics.Range{-0.0417, 0.0923}}
 	report := &eval.Report{
 		Sets: map[string]eval.SetReport{"ravdess-warp": set, "grid": {Gender: plain}},
 		All:  set,
 		Details: map[string]eval.Detail{
 			"ravdess-warp": {
 				Modalities: map[eval.Condition]eval.SetReport{"both": set, eval.AudioNoise: set},
-				Fusion: &eval.FusionReport{Emotion: &eval.Fusion{N: 240, Better: eval.AudioOnly, Accuracy: d, UAR: d, NLL: d, Drawn: drawn}},
+				Fusion:     &eval.FusionReport{Emotion: &eval.Fusion{N: 240, Better: eval.AudioOnly, Accuracy: d, UAR: d, NLL: d, Drawn: drawn}},
 			},
 			"grid": {Modalities: map[eval.Condition]eval.SetReport{"both": {Gender: plain}}},
 		},

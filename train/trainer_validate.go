@@ -14,7 +14,7 @@ import (
 	"tandem/train/sample"
 )
 
-// validation is what the exported model says of the validation split.
+// validation holds the scores of the exported model on the validation split.
 type validation struct {
 	sets  map[string]eval.SetReport
 	all   eval.SetReport // the clips of all sets together
@@ -66,9 +66,15 @@ func (v *validator) run(ctx context.Context, w nn.Weights, c infer.Contract) (*v
 	return v.judge(p), nil
 }
 
-// predict fills p for the samples by one session that all cores share, each with calls of its own: small batches scale better so
-// than by splitting each layer.
-func (v *validator) predict(ctx context.Context, model []byte, arch nn.Arch, samples []int, p []pipeline.Prediction) error {
+// predict fills p for the samples by one session that all cores share, each with calls of its own: small batches scale
+// better so than by splitting each layer.
+func (v *validator) predict(
+	ctx context.Context,
+	model []byte,
+	arch nn.Arch,
+	samples []int,
+	p []pipeline.Prediction,
+) error {
 	rec, err := infer.NewRecognizer(model, infer.Options{Threads: 1})
 	if err != nil {
 		return err
@@ -87,7 +93,7 @@ func (v *validator) predict(ctx context.Context, model []byte, arch nn.Arch, sam
 	return err
 }
 
-// predictFile is what an exported model of all frames says of each sample.
+// predictFile returns the predictions of an exported model of all frames for each sample.
 func (v *validator) predictFile(ctx context.Context, model []byte) ([]pipeline.Prediction, error) {
 	p := make([]pipeline.Prediction, len(v.data.Samples))
 	return p, v.predict(ctx, model, v.arch, append(append([]int{}, v.one...), v.many...), p)

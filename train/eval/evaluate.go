@@ -1,3 +1,5 @@
+// Package eval judges a recogniser by labelled clips: by data set, modality, group of people and under corruptions,
+// with intervals by speaker, as report.json and a page. It fits the temperatures of calibration too.
 package eval
 
 import (
@@ -26,16 +28,16 @@ const (
 // SplitAll selects the clips of every split.
 const SplitAll = "all"
 
-// Options say what is evaluated. The zero value judges the validation split by both senses, and by each alone and corrupted, without
-// intervals.
+// Options say what is evaluated. The zero value judges the validation split by both senses, and by each alone and
+// corrupted, without intervals.
 type Options struct {
 	Split      string     // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
 	Modalities Modalities // "" is Both
 	Plain      bool       // by the senses chosen and no others, nor corrupted
 	Model      string     // SHA-256 of the model file in hex, for the report
 	Precision  string     // of the recogniser, for the report
-	// Temperatures are those by which the recogniser has divided its logits, as infer.Contract's method tells them of a window with these
-	// senses; nil if that is not known.
+	// Temperatures are those by which the recogniser has divided its logits, as infer.Contract's method tells them of a
+	// window with these senses; nil if that is not known.
 	Temperatures func(audio, video bool) (emotion, gender float64)
 	Bootstrap    metrics.Bootstrap
 	CacheDir     string // as Prepare's
@@ -51,8 +53,15 @@ func (o Options) progress(stage string, done, total int) {
 	}
 }
 
-// Evaluate cuts the clips of a split and judges a recogniser by them. The labels of clips must be indices into the recogniser's.
-func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipeline.FaceFinder, error), clips []dataset.Clip, o Options) (*Report, error) {
+// Evaluate cuts the clips of a split and judges a recogniser by them. The labels of clips must be indices into the
+// recogniser's.
+func Evaluate(
+	ctx context.Context,
+	rec pipeline.Recognizer,
+	finder func() (pipeline.FaceFinder, error),
+	clips []dataset.Clip,
+	o Options,
+) (*Report, error) {
 	o, err := o.filled()
 	if err != nil {
 		return nil, err
@@ -66,7 +75,17 @@ func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipel
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s", len(clips), o.Split)
 	}
-	p, err := sample.Prepare(ctx, chosen, sample.Options{Spec: rec.Spec(), Finder: finder, CacheDir: o.CacheDir, Workers: o.Workers, Progress: func(done, total int) { o.progress("clips", done, total) }})
+	p, err := sample.Prepare(
+		ctx,
+		chosen,
+		sample.Options{
+			Spec:     rec.Spec(),
+			Finder:   finder,
+			CacheDir: o.CacheDir,
+			Workers:  o.Workers,
+			Progress: func(done, total int) { o.progress("clips", done, total) },
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -77,20 +96,29 @@ func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipel
 	return r, err
 }
 
-// EvaluatePrepared is Evaluate on clips that are cut already, of which it takes those of the split. One clip is one item: the mean of
-// its windows' probabilities.
+// EvaluatePrepared is Evaluate on clips that are cut already, of which it takes those of the split. One clip is one
+// item: the mean of its windows' probabilities.
 func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o Options) (*Report, error) {
 	o, err := o.filled()
 	if err != nil {
 		return nil, err
 	}
 	if p.Spec != rec.Spec() {
-		return nil, fmt.Errorf("evaluate: the data was cut into windows of %+v, the model takes %+v", p.Spec, rec.Spec())
+		return nil, fmt.Errorf(
+			"evaluate: the data was cut into windows of %+v, the model takes %+v",
+			p.Spec,
+			rec.Spec(),
+		)
 	}
 	labels := rec.Labels()
 	for i := range p.Clips {
 		if c := &p.Clips[i]; c.Emotion >= len(labels.Emotions) || c.Gender >= len(labels.Genders) {
-			return nil, fmt.Errorf("evaluate: %s has a label that the model does not: its labels are %v and %v", c.Path(), labels.Emotions, labels.Genders)
+			return nil, fmt.Errorf(
+				"evaluate: %s has a label that the model does not: its labels are %v and %v",
+				c.Path(),
+				labels.Emotions,
+				labels.Genders,
+			)
 		}
 	}
 	began := time.Now()
@@ -100,8 +128,11 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 	}
 
 	r := &Report{
-		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second), Model: o.Model, Precision: o.Precision, Split: o.Split, Modalities: o.Modalities,
-		Labels: ReportLabels(labels), Seed: o.Bootstrap.Seed, Sets: map[string]SetReport{}, Details: map[string]Detail{},
+		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second),
+		Model: o.Model, Precision: o.Precision, Split: o.Split, Modalities: o.Modalities,
+		Labels: ReportLabels(
+			labels,
+		), Seed: o.Bootstrap.Seed, Sets: map[string]SetReport{}, Details: map[string]Detail{},
 	}
 	for _, s := range p.Skipped {
 		if c := &p.Clips[s.Clip]; o.takes(c) {
@@ -123,7 +154,12 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 		o.progress("intervals", i+1, len(groups)+1)
 	}
 	if r.Clips == 0 {
-		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s and has what the senses chosen (%s) need", len(p.Clips), o.Split, o.Modalities)
+		return nil, fmt.Errorf(
+			"evaluate: none of the %d clips is of the split %s and has what the senses chosen (%s) need",
+			len(p.Clips),
+			o.Split,
+			o.Modalities,
+		)
 	}
 	r.All = j.clips(main, slices.Concat(groups...)).report(j, true)
 	o.progress("intervals", len(groups)+1, len(groups)+1)

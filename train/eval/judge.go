@@ -34,8 +34,8 @@ type items struct {
 	now, before TaskItems
 }
 
-// clips are the clips of group, an index into those prepared, of which the condition leaves a window: the mean of their windows'
-// probabilities.
+// clips are the clips of group, an index into those prepared, of which the condition leaves a window: the mean of their
+// windows' probabilities.
 func (j scorer) clips(c Condition, group []int) items {
 	return j.gather(c, group, func(all *items, clip *dataset.Clip, now, before []pipeline.Prediction) {
 		var sum, was ClipSum
@@ -63,7 +63,11 @@ func (j scorer) windows(c Condition, group []int) items {
 	})
 }
 
-func (j scorer) gather(c Condition, group []int, visit func(all *items, clip *dataset.Clip, now, before []pipeline.Prediction)) items {
+func (j scorer) gather(
+	c Condition,
+	group []int,
+	visit func(all *items, clip *dataset.Clip, now, before []pipeline.Prediction),
+) items {
 	var all items
 	for _, k := range group {
 		var now, before []pipeline.Prediction
@@ -72,8 +76,11 @@ func (j scorer) gather(c Condition, group []int, visit func(all *items, clip *da
 				now = append(now, said)
 				if j.o.Temperatures != nil {
 					s := &j.p.Samples[i]
-					emotion, gender := j.o.Temperatures(s.Audio != nil && c != Condition(VideoOnly), s.Video != nil && c != Condition(AudioOnly))
-					said = metrics.Uncalibrate(said, emotion, gender)
+					emotion, gender := j.o.Temperatures(
+						s.Audio != nil && c != Condition(VideoOnly),
+						s.Video != nil && c != Condition(AudioOnly),
+					)
+					said = uncalibrate(said, emotion, gender)
 				}
 				before = append(before, said)
 			}
@@ -86,7 +93,8 @@ func (j scorer) gather(c Condition, group []int, visit func(all *items, clip *da
 	return all
 }
 
-// report scores the items by task and leaves one without labels out. Without plots, what only those need is left out too.
+// report scores the items by task and leaves one without labels out. Without plots, what only those need is left out
+// too.
 func (it items) report(j scorer, plots bool) SetReport {
 	return SetReport{
 		Emotion: j.scores(&it.now.emotion, &it.before.emotion, len(j.labels.Emotions), plots),

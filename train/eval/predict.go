@@ -16,8 +16,8 @@ import (
 // evalChunk is the number of samples that are recognised at a time, each under all conditions.
 const evalChunk = 8
 
-// predictions is what a recogniser says of samples under one condition; a prediction has no Emotion where the condition leaves nothing
-// to judge by.
+// predictions are the answers of a recogniser by condition and sample; one has no Emotion where the condition
+// leaves nothing to judge by.
 type predictions map[Condition][]pipeline.Prediction
 
 // modalities are those that a clip has, over all its windows.
@@ -64,10 +64,17 @@ type Chunks struct {
 	Parallel int // calls at a time, at least one
 }
 
-// RecognizeAll asks rec all questions of items 0 to Items-1, and returns how many windows that were. questions makes those
-// of one item; it is called from several goroutines. done, unless nil, is called from one goroutine at a time with the number
-// of items that are answered. RecognizeAll ends early, with ctx's cause, when ctx ends, and at rec's first error.
-func RecognizeAll(ctx context.Context, rec pipeline.Recognizer, c Chunks, questions func(item int) []Question, done func(items int)) (windows int, err error) {
+// RecognizeAll asks rec all questions of items 0 to Items-1, and returns how many windows that were. questions makes
+// those of one item; it is called from several goroutines. done, unless nil, is called from one goroutine at a time
+// with the number of items that are answered. RecognizeAll ends early, with ctx's cause, when ctx ends, and at rec's
+// first error.
+func RecognizeAll(
+	ctx context.Context,
+	rec pipeline.Recognizer,
+	c Chunks,
+	questions func(item int) []Question,
+	done func(items int),
+) (windows int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	starts := make(chan int)
@@ -107,7 +114,12 @@ func RecognizeAll(ctx context.Context, rec pipeline.Recognizer, c Chunks, questi
 }
 
 // recognizeChunk asks the questions of the items from from to before to in one call.
-func recognizeChunk(ctx context.Context, rec pipeline.Recognizer, from, to int, questions func(item int) []Question) (int, error) {
+func recognizeChunk(
+	ctx context.Context,
+	rec pipeline.Recognizer,
+	from, to int,
+	questions func(item int) []Question,
+) (int, error) {
 	var all []Question
 	for i := from; i < to; i++ {
 		all = append(all, questions(i)...)
@@ -126,8 +138,8 @@ func recognizeChunk(ctx context.Context, rec pipeline.Recognizer, from, to int, 
 	return len(all), nil
 }
 
-// predict recognises the samples of the clips that o takes under all conditions, and says how many windows it gave to the
-// network and in what time.
+// predict recognises the samples of the clips that o takes under all conditions, and says how many windows it gave to
+// the network and in what time.
 func predict(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o Options) (predictions, Speed, error) {
 	has := modalitiesOf(p)
 	chosen, kth := o.samples(p)
@@ -137,19 +149,26 @@ func predict(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o
 	}
 	black := new(pipeline.Memo) // all black crops are one
 	began := time.Now()
-	windows, err := RecognizeAll(ctx, rec, Chunks{Items: len(chosen), Size: evalChunk, Parallel: o.Parallel}, func(j int) []Question {
-		i := chosen[j]
-		clip := p.Samples[i].Clip
-		whole := p.Window(i)
-		shareFeatures(whole, p.Samples[i].Still)
-		var questions []Question
-		for _, c := range o.conditions(has[clip]) {
-			if w := applyCondition(c, whole, p.Spec, black, p.Clips[clip].ID, kth[j]); w.AudioPresent || w.VideoPresent() {
-				questions = append(questions, Question{w, &out[c][i]})
+	windows, err := RecognizeAll(
+		ctx,
+		rec,
+		Chunks{Items: len(chosen), Size: evalChunk, Parallel: o.Parallel},
+		func(j int) []Question {
+			i := chosen[j]
+			clip := p.Samples[i].Clip
+			whole := p.Window(i)
+			shareFeatures(whole, p.Samples[i].Still)
+			var questions []Question
+			for _, c := range o.conditions(has[clip]) {
+				if w := applyCondition(c, whole, p.Spec, black, p.Clips[clip].ID, kth[j]); w.AudioPresent ||
+					w.VideoPresent() {
+					questions = append(questions, Question{w, &out[c][i]})
+				}
 			}
-		}
-		return questions
-	}, func(done int) { o.progress("windows", done, len(chosen)) })
+			return questions
+		},
+		func(done int) { o.progress("windows", done, len(chosen)) },
+	)
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("evaluate: %w", err)
 	}
@@ -175,7 +194,8 @@ func (o Options) samples(p *sample.Prepared) (chosen, kth []int) {
 	return chosen, kth
 }
 
-// shareFeatures gives the window's crops memos, so that a recogniser need read each but once for all conditions; those of a still are one.
+// shareFeatures gives the window's crops memos, so that a recogniser need read each but once for all conditions; those
+// of a still are one.
 func shareFeatures(w *pipeline.Window, still bool) {
 	w.Memos = make([]*pipeline.Memo, len(w.VideoMask))
 	one := new(pipeline.Memo)
@@ -188,8 +208,15 @@ func shareFeatures(w *pipeline.Window, still bool) {
 	}
 }
 
-// applyCondition is what a condition leaves of a window, which it does not touch.
-func applyCondition(c Condition, whole *pipeline.Window, spec pipeline.Spec, black *pipeline.Memo, clip string, k int) *pipeline.Window {
+// applyCondition returns a copy of the window with what the condition leaves of it.
+func applyCondition(
+	c Condition,
+	whole *pipeline.Window,
+	spec pipeline.Spec,
+	black *pipeline.Memo,
+	clip string,
+	k int,
+) *pipeline.Window {
 	w := *whole
 	switch c {
 	case Condition(AudioOnly):
@@ -207,7 +234,11 @@ func applyCondition(c Condition, whole *pipeline.Window, spec pipeline.Spec, bla
 			}
 		}
 	case VideoBlur:
-		corruptFaces(&w, spec, func(crop []byte) { augment.Coarsen(crop, spec.CropSize, max(1, spec.CropSize/4), spec.Channels) })
+		corruptFaces(
+			&w,
+			spec,
+			func(crop []byte) { augment.Coarsen(crop, spec.CropSize, max(1, spec.CropSize/4), spec.Channels) },
+		)
 	case VideoNoise:
 		rng := corruption(clip, k)
 		corruptFaces(&w, spec, func(crop []byte) { augment.AddGrain(crop, grain, rng) })

@@ -13,7 +13,7 @@ import (
 // reportVersion is the version of report.json; consumers ignore fields that they do not know.
 const reportVersion = 1
 
-// Report is what tandem eval writes.
+// Report is the content of report.json, which tandem eval writes.
 type Report struct {
 	Version int       `json:"v"`
 	Created time.Time `json:"created"`
@@ -21,7 +21,8 @@ type Report struct {
 	// Precision is that of the network's convolutions: "fp32" or "int8".
 	Precision string `json:"precision,omitempty"`
 	Split     string `json:"split"`
-	// SplitBy is how the data was divided, if not as the sets say, and SharedSpeakers names who stands in several splits.
+	// SplitBy is how the data was divided, if not as the sets say, and SharedSpeakers names who stands in several
+	// splits.
 	SplitBy        string   `json:"split_by,omitempty"`
 	SharedSpeakers []string `json:"shared_speakers,omitempty"`
 	// TrainedOnShared names the sets of which the model says that speakers stood in several splits when it was trained.
@@ -44,14 +45,15 @@ type Report struct {
 type Detail struct {
 	// Windows judges each window by itself; nil where each clip is one.
 	Windows *SetReport `json:"windows,omitempty"`
-	// Modalities judges by one sense, by both, and with one corrupted; each time the clips that have the senses in question.
+	// Modalities judges by one sense, by both, and with one corrupted; each time the clips that have the senses in
+	// question.
 	Modalities map[Condition]SetReport `json:"senses,omitempty"`
 	Fusion     *FusionReport           `json:"fusion,omitempty"`
 	// Groups judges the clips of some people only: by kind of group ("age") and group ("18–29").
 	Groups map[string]map[string]SetReport `json:"groups,omitempty"`
 }
 
-// Speed is what an evaluation cost.
+// Speed is the cost of an evaluation.
 type Speed struct {
 	Windows int     `json:"windows"`            // recognised, under all conditions together
 	Seconds float64 `json:"seconds"`            // that took, in all
