@@ -1,14 +1,15 @@
-package main
+package cli
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+
+	"github.com/spf13/pflag"
 
 	"tandem/capture"
-	"tandem/capture/av"
+	"tandem/overlay"
 	"tandem/pipeline"
 )
 
@@ -25,35 +26,58 @@ docs/output.md describes them. All else goes to standard error.
   tandem analyze clip.mp4
   tandem analyze --format csv --no-gender *.wav > results.csv
   tandem analyze --annotate annotated.mp4 clip.mp4`,
-	flags: (*options).analyzeFlags,
-	run:   runAnalyze,
+	options: func() options { return &analyzeOptions{} },
 }
 
-func runAnalyze(ctx context.Context, c *console, o *options) error {
-	if o.annotate != "" {
-		if len(o.args) > 1 {
-			return badUsage("--annotate writes one video: give one INPUT, not %d", len(o.args))
-		}
-		if sameFile(o.annotate, o.args[0]) {
-			return badUsage("--annotate %s would overwrite the input", o.annotate)
-		}
+type analyzeOptions struct {
+	recognizeFlags
+	annotate string
+	realtime bool
+	timeout  float64 // seconds
+
+	inputs []string
+}
+
+func (o *analyzeOptions) bind(f *pflag.FlagSet) {
+	o.recognizeFlags.bind(f)
+	f.StringVar(&o.annotate, "annotate", "",
+		"write the input with boxes, labels and bars to a video `FILE` (.mp4, .webm, .mkv, …); one input only")
+	f.BoolVar(&o.realtime, "realtime", false,
+		"pace a file by the clock, as if it were live: what is too slow is dropped and counted")
+	f.Float64Var(&o.timeout, "timeout", 10, "longest wait for a URL or a FIFO in `SECONDS`")
+}
+
+func (o *analyzeOptions) check(f *pflag.FlagSet) error {
+	o.inputs = f.Args()
+	if err := o.recognizeFlags.check(); err != nil {
+		return err
 	}
+	switch {
+	case !(o.timeout > 0 && o.timeout <= 3600):
+		return fmt.Errorf("--timeout %v: give seconds above 0", o.timeout)
+	case o.annotate != "" && len(o.inputs) > 1:
+		return fmt.Errorf("--annotate writes one video: give one INPUT, not %d", len(o.inputs))
+	case o.annotate != "" && sameFile(o.annotate, o.inputs[0]):
+		return fmt.Errorf("--annotate %s would overwrite the input", o.annotate)
+	}
+	return nil
+}
+
+func (o *analyzeOptions) run(ctx context.Context, c *console) error {
 	if o.annotate != "" {
 		// What cannot be written is said now and not when all is analysed.
-		w, err := av.Create(o.annotate, av.WriterOptions{Width: plainWidth, Height: plainHeight, Audio: true})
-		if err != nil {
+		if err := overlay.CheckWritable(o.annotate); err != nil {
 			return err
 		}
-		w.Abort()
 	}
-	rec, err := openRecognition(o)
+	rec, err := openRecognition(o.model, o.inferOptions(o.threads))
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
-	a := &analysis{c: c, o: o, rec: rec, out: newReporter(c, o)}
+	a := &analysis{c: c, o: o, rec: rec, out: newReporter(c, o.format, o.raw)}
 	failed := false
-	for _, input := range o.args {
+	for _, input := range o.inputs {
 		err := a.input(ctx, input)
 		switch {
 		case err == nil:
@@ -72,21 +96,15 @@ func runAnalyze(ctx context.Context, c *console, o *options) error {
 	return nil
 }
 
-// sameFile tells whether two names are of one file.
-func sameFile(a, b string) bool {
-	x, errX := os.Stat(a)
-	y, errY := os.Stat(b)
-	return errX == nil && errY == nil && os.SameFile(x, y)
-}
-
-// analysis is what all inputs share.
+// analysis has what all inputs of a command line share.
 type analysis struct {
 	c   *console
-	o   *options
+	o   *analyzeOptions
 	rec *recognition
 	out *reporter
 }
 
+// open opens an input; with all, for every picture of it. An error names the input.
 func (a *analysis) open(ctx context.Context, input string, all bool) (capture.Source, error) {
 	o := capture.Options{Realtime: a.o.realtime, Timeout: seconds(a.o.timeout), Threads: a.o.threads}
 	if !all {
@@ -99,59 +117,83 @@ func (a *analysis) open(ctx context.Context, input string, all bool) (capture.So
 
 // input analyses one input.
 func (a *analysis) input(ctx context.Context, input string) error {
-	live := a.o.annotate != "" && a.o.realtime
-	src, err := a.open(ctx, input, live)
+	if a.o.annotate != "" {
+		return a.annotated(ctx, input)
+	}
+	src, err := a.open(ctx, input, false)
 	if err != nil {
-		return about(input, err)
+		return err
 	}
 	defer src.Close()
-	info := src.Info()
-	po := a.o.pipelineOptions()
-	po.Model = a.rec.model.sha256
-	known := &timeline{}
-	var writer *liveAnnotator
-	if a.o.annotate != "" {
-		po.OnFaces = known.faces
-		switch st, err := os.Stat(input); {
-		case info.Live:
-			writer = newLiveAnnotator(newAnnotator(a.o.annotate, info, known))
-			po.OnFrame = func(f *capture.Frame) { writer.put(capture.Media{Frame: f}) }
-			po.OnSamples = func(s *capture.Samples) { writer.put(capture.Media{Samples: s}) }
-		case err == nil && !st.Mode().IsRegular():
-			return badUsage("--annotate reads a file twice, which %s does not allow: add --realtime", input)
-		}
-	}
+	stats, err := a.recognize(ctx, src, a.pipelineOptions(), nil)
+	a.report(input, src, stats)
+	return withInput(input, err)
+}
 
-	a.out.begin(info)
-	stats, err := pipeline.Run(ctx, src, a.rec.finder, a.rec, po, func(e pipeline.Event) error {
-		if a.o.annotate != "" {
-			known.event(e)
-		}
-		return a.out.event(e)
-	})
-	a.out.end()
-	if writer != nil {
-		finished := writer.finish()
-		if writer.lost > 0 {
-			a.c.log.Warn("the annotated video lacks pictures for which there was no time", "frames", writer.lost)
-		}
-		if err == nil {
-			err = finished
-		}
+// annotated analyses one input and writes it with what is known drawn in. A file is read twice, since at each picture
+// what comes later helps; a live source is drawn on with what is known at the time.
+func (a *analysis) annotated(ctx context.Context, input string) error {
+	src, err := a.open(ctx, input, a.o.realtime)
+	if err != nil {
+		return err
 	}
+	defer src.Close()
+	if src.Info().Live {
+		return a.annotatedLive(ctx, input, src)
+	}
+	if st, err := os.Stat(input); err == nil && !st.Mode().IsRegular() {
+		return badUsage("--annotate reads a file twice, which %s does not allow: add --realtime", input)
+	}
+	annotator := overlay.NewAnnotator(a.o.annotate, src.Info())
+	po := a.pipelineOptions()
+	po.OnFaces = annotator.Faces
+	stats, err := a.recognize(ctx, src, po, annotator.Event)
 	a.report(input, src, stats)
 	if err != nil {
-		return about(input, err)
-	}
-	if a.o.annotate == "" || writer != nil {
-		return nil
+		return withInput(input, err)
 	}
 	again, err := a.open(ctx, input, true)
 	if err != nil {
-		return about(input, err)
+		return err
 	}
 	defer again.Close()
-	return newAnnotator(a.o.annotate, info, known).annotate(ctx, again, a.rec.Spec(), a.o.pipelineOptions())
+	return annotator.Annotate(ctx, again, a.rec.Spec(), a.o.pipelineOptions())
+}
+
+func (a *analysis) annotatedLive(ctx context.Context, input string, src capture.Source) error {
+	live := overlay.NewLiveAnnotator(a.o.annotate, src.Info())
+	po := a.pipelineOptions()
+	po.OnFaces, po.OnFrame, po.OnSamples = live.Faces, live.Frame, live.Samples
+	stats, err := a.recognize(ctx, src, po, live.Event)
+	lost, unwritten := live.Finish()
+	if lost > 0 {
+		a.c.log.Warn("the annotated video lacks pictures for which there was no time", "frames", lost)
+	}
+	if err == nil {
+		err = unwritten
+	}
+	a.report(input, src, stats)
+	return withInput(input, err)
+}
+
+func (a *analysis) pipelineOptions() pipeline.Options {
+	po := a.o.pipelineOptions()
+	po.Model = a.rec.model.sha256
+	return po
+}
+
+// recognize runs the pipeline over an opened input and writes the results. also, unless nil, gets each event too.
+func (a *analysis) recognize(
+	ctx context.Context, src capture.Source, po pipeline.Options, also func(pipeline.Event),
+) (pipeline.Stats, error) {
+	a.out.begin(src.Info())
+	defer a.out.end()
+	return pipeline.Run(ctx, src, a.rec.finder, a.rec, po, func(e pipeline.Event) error {
+		if also != nil {
+			also(e)
+		}
+		return a.out.event(e)
+	})
 }
 
 // report says how it went.
@@ -171,12 +213,4 @@ func (a *analysis) report(input string, src capture.Source, stats pipeline.Stats
 	if a.o.level <= 0 {
 		a.c.say("%s", summary(src.Info(), stats))
 	}
-}
-
-// about makes an error name the input.
-func about(input string, err error) error {
-	if strings.Contains(err.Error(), input) {
-		return err
-	}
-	return fmt.Errorf("%s: %w", input, err)
 }

@@ -1,18 +1,20 @@
-package main
+package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"tandem/pipeline"
 	"tandem/train"
@@ -28,52 +30,83 @@ the data or skip some of it. NAME alone tells what to get, from whom and under w
 all data sets that tandem knows are listed.
 
   tandem data ravdess=RAVDESS manifest=clips.csv`,
-	flags: (*options).checkFlags,
-	run:   runData,
+	options: func() options { return &dataOptions{} },
 }
 
-func runData(ctx context.Context, c *console, o *options) error {
+type dataOptions struct {
+	labelFlags
+	cacheFlags
+	logFlags
+	quick, json, clearCache bool
+
+	sets    []string // NAME or NAME=PATH
+	checked bool     // the sets have paths
+}
+
+func (o *dataOptions) bind(f *pflag.FlagSet) {
+	o.labelFlags.bind(f, "those of the default model")
+	f.BoolVar(&o.quick, "quick", false, "look at names and labels only; open no media file")
+	f.BoolVar(&o.json, "json", false, "print JSON, which names all that the text shortens")
+	f.BoolVar(&o.clearCache, "clear-cache", false, "remove all prepared samples from the cache")
+	o.cacheFlags.bind(f)
+	o.logFlags.bind(f)
+}
+
+func (o *dataOptions) check(f *pflag.FlagSet) error {
+	o.sets = f.Args()
+	if err := cmp.Or(o.logFlags.check(), o.cacheFlags.check()); err != nil {
+		return err
+	}
+	if o.clearCache && len(o.sets) > 0 {
+		return errors.New("--clear-cache goes without a data set: the cache is one for all")
+	}
+	paths := 0
+	for _, set := range o.sets {
+		name, path, withPath := strings.Cut(set, "=")
+		if withPath && path == "" {
+			return fmt.Errorf("%q: want NAME or NAME=PATH", set)
+		}
+		if _, _, err := train.ParseDataset(name); err != nil {
+			return fmt.Errorf("%q: %w", set, err)
+		}
+		if withPath {
+			paths++
+		}
+	}
+	if 0 < paths && paths < len(o.sets) {
+		return errors.New("some data sets have a path and some have none: ask for one or the other")
+	}
+	o.checked = paths > 0
+	return nil
+}
+
+func (o *dataOptions) run(ctx context.Context, c *console) error {
 	dir, err := o.cacheDir()
 	if err != nil {
 		return err
 	}
-	if o.clearCache {
-		if len(o.args) > 0 {
-			return badUsage("--clear-cache goes without a data set: the cache is one for all")
-		}
-		n, size, err := train.ClearCache(dir)
-		if err != nil {
-			return fmt.Errorf("cache: %w", err)
-		}
-		_, err = fmt.Fprintf(c.out, "cache %s: removed %d files, %s\n", dir, n, megabytes(size))
-		return err
-	}
-	var checked []string
-	for _, arg := range o.args {
-		name, path, withPath := strings.Cut(arg, "=")
-		if withPath && path == "" {
-			return badUsage("%q: want NAME or NAME=PATH", arg)
-		}
-		if _, _, err := train.ParseDataset(name); err != nil {
-			return badUsage("%q: %w", arg, err)
-		}
-		if withPath {
-			checked = append(checked, arg)
-		}
-	}
 	switch {
-	case len(o.args) == 0:
-		return listDatasets(c, o, dir)
-	case len(checked) == 0:
-		return tellDatasets(c, o)
-	case len(checked) < len(o.args):
-		return badUsage("some data sets have a path and some have none: ask for one or the other")
+	case o.clearCache:
+		return clearCache(c, dir)
+	case len(o.sets) == 0:
+		return o.list(c, dir)
+	case o.checked:
+		return o.audit(ctx, c, dir)
 	}
-	return checkDatasets(ctx, c, o, dir)
+	return o.describe(c)
 }
 
-// listDatasets names all that are known, and the cache.
-func listDatasets(c *console, o *options, dir string) error {
+func clearCache(c *console, dir string) error {
+	n, size, err := train.ClearCache(dir)
+	if err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	_, err = fmt.Fprintf(c.out, "cache %s: removed %d files, %s\n", dir, n, megabytes(size))
+	return err
+}
+
+// list names all data sets that are known, and the cache.
+func (o *dataOptions) list(c *console, dir string) error {
 	files, size, err := train.CacheSize(dir)
 	if err != nil {
 		return fmt.Errorf("cache: %w", err)
@@ -83,7 +116,8 @@ func listDatasets(c *console, o *options, dir string) error {
 		for _, name := range train.DatasetNames() {
 			sets[name], _ = train.AboutDataset(name)
 		}
-		return writeJSON(c.out, map[string]any{"known": sets, "cache": map[string]any{"dir": dir, "files": files, "bytes": size}})
+		cache := map[string]any{"dir": dir, "files": files, "bytes": size}
+		return writeJSON(c.out, map[string]any{"known": sets, "cache": cache})
 	}
 	b := &bytes.Buffer{}
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
@@ -92,15 +126,16 @@ func listDatasets(c *console, o *options, dir string) error {
 		fmt.Fprintf(w, "%s\t%s\n", name, about.Title)
 	}
 	w.Flush()
-	fmt.Fprintf(b, "\ntandem data NAME tells where to get one; tandem data NAME=PATH checks it.\ncache %s: %d files, %s\n", dir, files, megabytes(size))
+	fmt.Fprintf(b, "\ntandem data NAME tells where to get one; tandem data NAME=PATH checks it.\n")
+	fmt.Fprintf(b, "cache %s: %d files, %s\n", dir, files, megabytes(size))
 	_, err = c.out.Write(b.Bytes())
 	return err
 }
 
-// tellDatasets says what to get, from whom and under what terms.
-func tellDatasets(c *console, o *options) error {
+// describe says of the data sets what to get, from whom and under what terms.
+func (o *dataOptions) describe(c *console) error {
 	known := map[string]train.About{}
-	for _, name := range o.args {
+	for _, name := range o.sets {
 		about, err := train.AboutDataset(name)
 		if err != nil {
 			return err
@@ -118,31 +153,21 @@ func tellDatasets(c *console, o *options) error {
 	return nil
 }
 
-func checkDatasets(ctx context.Context, c *console, o *options, dir string) error {
-	workers := o.workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
+// audit counts and reads the data sets. It fails if training would refuse some of them or skip clips.
+func (o *dataOptions) audit(ctx context.Context, c *console, dir string) error {
 	bar := newProgress(c)
 	defer bar.close()
-	labels, err := o.labels(o.args, train.DefaultLabels())
+	labels, err := o.labels(o.sets, train.DefaultLabels())
 	if err != nil {
 		return err
 	}
-	check, err := train.CheckData(ctx, o.args, train.CheckOptions{
-		Labels: labels, Quick: o.quick, CacheDir: dir, Workers: workers,
+	check, err := train.CheckData(ctx, o.sets, train.CheckOptions{
+		Labels: labels, Quick: o.quick, CacheDir: dir, Workers: orCores(o.workers),
 		Progress: func(done, total int) { bar.set("files", "", done, total) },
 	})
 	bar.close()
 	if errors.Is(err, train.ErrEmptyDataset) || errors.Is(err, fs.ErrNotExist) {
-		c.say("%v", err)
-		for _, arg := range o.args {
-			name, _, _ := strings.Cut(arg, "=")
-			if about, e := train.AboutDataset(name); e == nil && strings.Contains(err.Error(), "data set "+name+":") {
-				fmt.Fprint(c.err, about)
-			}
-		}
-		return errReported
+		return sayMissing(c, err)
 	}
 	if err != nil {
 		return err
@@ -156,6 +181,18 @@ func checkDatasets(ctx context.Context, c *console, o *options, dir string) erro
 		return errReported
 	}
 	return err
+}
+
+// sayMissing says that a data set is not there and what to get.
+func sayMissing(c *console, err error) error {
+	c.say("%v", err)
+	var set *train.DatasetError
+	if errors.As(err, &set) {
+		if about, err := train.AboutDataset(set.Name); err == nil {
+			fmt.Fprint(c.err, about)
+		}
+	}
+	return errReported
 }
 
 func writeCheck(out io.Writer, check *train.DataCheck, labels pipeline.Labels) error {
@@ -185,20 +222,11 @@ func writeSet(b *bytes.Buffer, s *train.SetCheck, labels pipeline.Labels) {
 		fmt.Fprintf(b, " (the whole release: %d)", s.About.Clips)
 	}
 	if !s.Quick {
-		fmt.Fprintf(b, " in %d files, %s; %v of sound, %d pictures", s.Files, megabytes(s.Bytes), time.Duration(s.Sound*1e9).Round(time.Second), s.Pictures)
+		sound := time.Duration(s.Sound * 1e9).Round(time.Second)
+		fmt.Fprintf(b, " in %d files, %s; %v of sound, %d pictures", s.Files, megabytes(s.Bytes), sound, s.Pictures)
 	}
 	fmt.Fprintf(b, "; terms: %s\n", s.About.Terms)
-	countTable(b, s.Rows, "speakers", func(r train.SplitCount) int { return r.Speakers }, labels.Emotions, func(r train.SplitCount) map[string]int { return r.Emotions })
-	countTable(b, s.Rows, "", nil, labels.Genders, func(r train.SplitCount) map[string]int { return r.Genders })
-	countTable(b, s.Rows, "", nil, train.AgeBands, func(r train.SplitCount) map[string]int { return r.Ages })
-	races := map[string]bool{}
-	for _, r := range s.Rows {
-		for race := range r.Races {
-			races[race] = race != ""
-		}
-	}
-	delete(races, "")
-	countTable(b, s.Rows, "", nil, slices.Sorted(maps.Keys(races)), func(r train.SplitCount) map[string]int { return r.Races })
+	writeCounts(b, s.Rows, labels)
 	for _, n := range s.Notes {
 		fmt.Fprintln(b, n)
 	}
@@ -216,46 +244,70 @@ func writeSet(b *bytes.Buffer, s *train.SetCheck, labels pipeline.Labels) {
 	}
 }
 
-// countTable counts clips by label, a row a split; nothing where no label is known.
-func countTable(b *bytes.Buffer, rows []train.SplitCount, more string, number func(train.SplitCount) int, labels []string, of func(train.SplitCount) map[string]int) {
-	known, unknown := false, false
+// writeCounts writes a table of the clips of each split by emotion, and where known by gender, age and race.
+func writeCounts(b *bytes.Buffer, rows []train.SplitCount, labels pipeline.Labels) {
+	races := map[string]bool{}
 	for _, r := range rows {
-		unknown = unknown || of(r)[""] > 0 && (number != nil || of(r)[""] < r.Clips)
-		for _, l := range labels {
-			known = known || of(r)[l] > 0
+		for race := range r.Races {
+			races[race] = true
 		}
 	}
-	if !known && number == nil {
+	delete(races, "") // not known
+	countTable{labels.Emotions, func(r train.SplitCount) map[string]int { return r.Emotions }, true}.write(b, rows)
+	countTable{labels.Genders, func(r train.SplitCount) map[string]int { return r.Genders }, false}.write(b, rows)
+	countTable{train.AgeBands, func(r train.SplitCount) map[string]int { return r.Ages }, false}.write(b, rows)
+	ofRaces := func(r train.SplitCount) map[string]int { return r.Races }
+	countTable{slices.Sorted(maps.Keys(races)), ofRaces, false}.write(b, rows)
+}
+
+// countTable counts clips by label, a row a split.
+type countTable struct {
+	labels []string
+	counts func(train.SplitCount) map[string]int // by label; "" is not known
+	first  bool                                  // it is written even where no label is known, and has the speakers
+}
+
+// write writes the table, or nothing where no label is known.
+func (t countTable) write(b *bytes.Buffer, rows []train.SplitCount) {
+	known, unknown := false, false
+	for _, r := range rows {
+		n := t.counts(r)
+		unknown = unknown || n[""] > 0 && (t.first || n[""] < r.Clips)
+		known = known || slices.ContainsFunc(t.labels, func(l string) bool { return n[l] > 0 })
+	}
+	if !known && !t.first {
 		return
 	}
+	labels := t.labels
 	if !known {
-		labels = nil
+		labels, unknown = nil, false
 	}
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "set\tsplit\tclips\t")
-	if number != nil {
-		fmt.Fprintf(w, "%s\t", more)
+	if t.first {
+		fmt.Fprint(w, "speakers\t")
 	}
 	for _, l := range labels {
 		fmt.Fprintf(w, "%s\t", l)
 	}
-	if unknown && known {
+	if unknown {
 		fmt.Fprint(w, "not known\t")
 	}
 	fmt.Fprintln(w)
 	for _, r := range rows {
-		if number == nil && of(r)[""] == r.Clips {
+		n := t.counts(r)
+		if !t.first && n[""] == r.Clips {
 			continue
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t", r.Set, r.Split, r.Clips)
-		if number != nil {
-			fmt.Fprintf(w, "%d\t", number(r))
+		if t.first {
+			fmt.Fprintf(w, "%d\t", r.Speakers)
 		}
 		for _, l := range labels {
-			fmt.Fprintf(w, "%d\t", of(r)[l])
+			fmt.Fprintf(w, "%d\t", n[l])
 		}
-		if unknown && known {
-			fmt.Fprintf(w, "%d\t", of(r)[""])
+		if unknown {
+			fmt.Fprintf(w, "%d\t", n[""])
 		}
 		fmt.Fprintln(w)
 	}

@@ -1,11 +1,11 @@
-package main
+package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"text/tabwriter"
+
+	"github.com/spf13/pflag"
 
 	"tandem/capture"
 )
@@ -15,9 +15,20 @@ var devicesCommand = &command{
 	about: "List the cameras and microphones of this machine",
 	long: `The ID is what tandem live takes by --camera and --mic; a part of a microphone's name
 does as well. A star marks the default.`,
-	flags: (*options).devicesFlags,
-	run:   runDevices,
+	options: func() options { return &devicesOptions{} },
 }
+
+type devicesOptions struct {
+	logFlags
+	json bool
+}
+
+func (o *devicesOptions) bind(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	o.logFlags.bind(f)
+}
+
+func (o *devicesOptions) check(*pflag.FlagSet) error { return o.logFlags.check() }
 
 // deviceWire is a device in JSON.
 type deviceWire struct {
@@ -27,7 +38,7 @@ type deviceWire struct {
 	Default bool               `json:"default"`
 }
 
-func runDevices(_ context.Context, c *console, o *options) error {
+func (o *devicesOptions) run(_ context.Context, c *console) error {
 	devs, err := capture.Devices()
 	if err != nil {
 		c.log.Warn("not all devices could be asked for", "cause", err)
@@ -53,10 +64,4 @@ func runDevices(_ context.Context, c *console, o *options) error {
 		fmt.Fprintf(w, "%s\t%s\t%s%s\n", d.Kind, d.ID, d.Name, star)
 	}
 	return w.Flush()
-}
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

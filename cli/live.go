@@ -1,15 +1,15 @@
-package main
+package cli
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"os"
-	"sync"
-	"time"
+
+	"github.com/spf13/pflag"
 
 	"tandem/capture"
+	"tandem/overlay/window"
 	"tandem/pipeline"
 )
 
@@ -23,18 +23,49 @@ Without a camera or without a microphone it goes on with the other.
   tandem live
   tandem live --camera none --no-window
   tandem live --camera rtsp://host/stream --mic none --record-events events.jsonl`,
-	flags: (*options).liveFlags,
-	run:   runLive,
+	options: func() options { return &liveOptions{} },
 }
 
 // errQuit is why a run ended when the user closed the window.
 var errQuit = errors.New("the window was closed")
 
-func runLive(ctx context.Context, c *console, o *options) error {
-	if o.camera == "none" && o.mic == "none" {
-		return badUsage("with --camera none and --mic none there is nothing to capture")
+type liveOptions struct {
+	recognizeFlags
+	camera, mic  string
+	noWindow     bool
+	recordEvents string
+}
+
+func (o *liveOptions) bind(f *pflag.FlagSet) {
+	o.recognizeFlags.bind(f)
+	f.StringVar(&o.camera, "camera", "0", "`CAMERA`: its number, a device, FIFO or file, a URL, or none")
+	f.StringVar(&o.mic, "mic", "default", "`MICROPHONE`: its name or a part of it, default, or none")
+	f.BoolVar(&o.noWindow, "no-window", false, "open no window")
+	f.StringVar(&o.recordEvents, "record-events", "", "write the events to `FILE` too, as JSONL")
+}
+
+func (o *liveOptions) check(*pflag.FlagSet) error {
+	if err := o.recognizeFlags.check(); err != nil {
+		return err
 	}
-	rec, err := openRecognition(o)
+	if o.camera == "none" && o.mic == "none" {
+		return errors.New("with --camera none and --mic none there is nothing to capture")
+	}
+	return nil
+}
+
+// OpensWindow reports whether a command line, without the program's name, opens a window, for which Run must be called
+// on the process's first thread.
+func OpensWindow(args []string) bool {
+	if len(args) == 0 || args[0] != liveCommand.name {
+		return false
+	}
+	o, err := liveCommand.parse(args[1:])
+	return err == nil && !o.(*liveOptions).noWindow
+}
+
+func (o *liveOptions) run(ctx context.Context, c *console) error {
+	rec, err := openRecognition(o.model, o.inferOptions(o.threads))
 	if err != nil {
 		return err
 	}
@@ -44,7 +75,7 @@ func runLive(ctx context.Context, c *console, o *options) error {
 		return err
 	}
 	defer src.Close()
-	l := &liveRun{c: c, o: o, rec: rec, src: src, out: newReporter(c, o), known: &timeline{keep: stripTime + 5*time.Second}}
+	l := &liveRun{c: c, o: o, rec: rec, src: src, out: newReporter(c, o.format, o.raw)}
 	if o.recordEvents != "" {
 		f, err := os.Create(o.recordEvents)
 		if err != nil {
@@ -54,13 +85,13 @@ func runLive(ctx context.Context, c *console, o *options) error {
 		l.record = pipeline.NewJSONLWriter(f)
 	}
 	if !o.noWindow {
-		l.screen = newScreen(src.Info(), l.known)
+		l.screen = window.NewScreen(src.Info())
 	}
 	return l.run(ctx)
 }
 
 // openDevices opens camera and microphone. One that is not there is named and done without.
-func openDevices(c *console, o *options) (capture.Source, error) {
+func openDevices(c *console, o *liveOptions) (capture.Source, error) {
 	var sources []capture.Source
 	var faults []error
 	open := func(name string, open func(string) (capture.Source, error)) {
@@ -89,33 +120,15 @@ func openDevices(c *console, o *options) (capture.Source, error) {
 	return capture.Merge(sources...), nil
 }
 
-// oneLine puts joined errors side by side.
-func oneLine(err error) error {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		return err
-	}
-	var out error
-	for _, e := range joined.Unwrap() {
-		if out == nil {
-			out = e
-		} else {
-			out = fmt.Errorf("%w; %w", out, e)
-		}
-	}
-	return out
-}
-
 // liveRun is one run of tandem live.
 type liveRun struct {
 	c      *console
-	o      *options
+	o      *liveOptions
 	rec    *recognition
 	src    capture.Source
 	out    *reporter
-	known  *timeline
 	record pipeline.EventWriter // nil: none
-	screen *screen              // nil: none
+	screen *window.Screen       // nil: none
 	// onFrame, unless nil, sees each picture: tests measure latency by it.
 	onFrame func(*capture.Frame)
 }
@@ -126,10 +139,12 @@ func (l *liveRun) run(ctx context.Context) error {
 	defer cancel(nil)
 	po := l.o.pipelineOptions()
 	po.Model = l.rec.model.sha256
-	po.OnFaces = l.known.faces
+	if l.screen != nil {
+		po.OnFaces = l.screen.Faces
+	}
 	po.OnFrame = func(f *capture.Frame) {
 		if l.screen != nil {
-			l.screen.frame(f)
+			l.screen.Frame(f)
 		}
 		if l.onFrame != nil {
 			l.onFrame(f)
@@ -144,7 +159,7 @@ func (l *liveRun) run(ctx context.Context) error {
 		stats, err = pipeline.Run(ctx, l.src, l.rec.finder, l.rec, po, l.event)
 	}()
 	if l.screen != nil {
-		closed, err := l.screen.loop(done)
+		closed, err := l.screen.Loop(done)
 		if err != nil {
 			l.c.log.Warn("going on without a window", "cause", err)
 		}
@@ -164,109 +179,13 @@ func (l *liveRun) run(ctx context.Context) error {
 }
 
 func (l *liveRun) event(e pipeline.Event) error {
-	l.known.event(e)
+	if l.screen != nil {
+		l.screen.Event(e)
+	}
 	if l.record != nil {
 		if err := l.record.Write(e); err != nil {
 			return fmt.Errorf("%s: %w", l.o.recordEvents, err)
 		}
 	}
 	return l.out.event(e)
-}
-
-// screen shows a run in a window.
-type screen struct {
-	known *timeline
-	size  image.Point // of the picture, as shown
-	times int         // by how much small pictures are magnified
-	strip int         // height of the strip chart below
-	o     *overlay
-
-	mu     sync.Mutex
-	latest *capture.Frame
-	fresh  bool
-	since  time.Time // when it was opened
-}
-
-func newScreen(info capture.Info, known *timeline) *screen {
-	s := &screen{known: known, since: time.Now()}
-	w, h := info.Width, info.Height
-	if !info.HasVideo || w == 0 || h == 0 {
-		w, h = plainWidth, plainHeight
-	}
-	s.fit(w, h)
-	return s
-}
-
-// fit lays the window out for pictures of a size.
-func (s *screen) fit(w, h int) {
-	s.times = max(1, 480/max(min(w, h), 1))
-	s.size = image.Pt(w*s.times, h*s.times)
-	s.strip = max(s.size.Y/4, 90)
-	s.o = newOverlay(s.size.X, s.size.Y)
-}
-
-// frame takes a picture from the pipeline.
-func (s *screen) frame(f *capture.Frame) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.latest, s.fresh = f, true
-}
-
-// loop opens the window, which takes a while in which the pipeline is at work already, and shows pictures as they
-// come, until done is closed or the user closes the window.
-func (s *screen) loop(done <-chan struct{}) (closed bool, err error) {
-	win, err := openWindow("tandem", s.size.X, s.size.Y+s.strip)
-	if err != nil {
-		return false, err
-	}
-	defer win.close()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	var plain time.Time
-	for {
-		select {
-		case <-done:
-			return false, nil
-		case <-tick.C:
-		}
-		s.mu.Lock()
-		f, fresh := s.latest, s.fresh
-		s.fresh = false
-		s.mu.Unlock()
-		switch {
-		case fresh:
-			win.show(s.render(f.Pix, f.Width, f.Height, f.Time))
-		case f == nil && time.Since(plain) > 100*time.Millisecond:
-			plain = time.Now()
-			win.show(s.render(newCanvas(s.size.X/s.times, s.size.Y/s.times, rgb{40, 44, 52}).pix, s.size.X/s.times, s.size.Y/s.times, time.Since(s.since)))
-		}
-		if !win.poll() {
-			return true, nil
-		}
-	}
-}
-
-// render draws the window's contents.
-func (s *screen) render(pix []byte, w, h int, t time.Duration) *canvas {
-	if w*s.times != s.size.X || h*s.times != s.size.Y {
-		s.fit(w, h)
-	}
-	p := newCanvas(s.size.X, s.size.Y+s.strip, ink)
-	p.copyFrom(pix, w, h, 0, 0, s.times)
-	scene := s.known.at(t).times(float64(s.times))
-	s.o.draw(p, scene, t)
-	s.o.strip(p, image.Rect(0, s.size.Y, s.size.X, s.size.Y+s.strip), scene.emotions, s.known.since(t-stripTime, t), t)
-	return p
-}
-
-// times magnifies the boxes of a scene.
-func (s scene) times(k float64) scene {
-	for i, v := range s.subjects {
-		if v.box != nil {
-			b := *v.box
-			b.X, b.Y, b.W, b.H = k*b.X, k*b.Y, k*b.W, k*b.H
-			s.subjects[i].box = &b
-		}
-	}
-	return s
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/pflag"
+
 	"tandem/infer"
 )
 
@@ -18,14 +20,31 @@ var modelCommand = &command{
 	long: `FILE is an ONNX file that keeps tandem's contract; without it, it is the one of --model,
 or else the embedded one. The contract is checked in full: a file that breaks it is refused
 with the key or the tensor that is wrong.`,
-	flags: (*options).describeFlags,
-	run:   runModel,
+	options: func() options { return &modelOptions{} },
 }
 
-func runModel(_ context.Context, c *console, o *options) error {
+type modelOptions struct {
+	modelFlag
+	logFlags
+	json bool
+	file string // the argument
+}
+
+func (o *modelOptions) bind(f *pflag.FlagSet) {
+	o.modelFlag.bind(f)
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	o.logFlags.bind(f)
+}
+
+func (o *modelOptions) check(f *pflag.FlagSet) error {
+	o.file = f.Arg(0)
+	return o.logFlags.check()
+}
+
+func (o *modelOptions) run(_ context.Context, c *console) error {
 	path := o.model
-	if len(o.args) > 0 {
-		path = o.args[0]
+	if o.file != "" {
+		path = o.file
 	}
 	m, err := readModel(path)
 	if err != nil {
@@ -80,7 +99,7 @@ func shape(dims ...int) []string {
 	return s
 }
 
-// inputs are what the contract, which has been checked, says that they are.
+// inputs returns those that the contract, which has been checked, names.
 func inputs(c infer.Contract) []tensorWire {
 	pixels := "uint8"
 	if c.FloatVideo {
@@ -95,5 +114,8 @@ func inputs(c infer.Contract) []tensorWire {
 }
 
 func outputs(c infer.Contract) []tensorWire {
-	return []tensorWire{{"emotion", "float32", shape(len(c.Emotions))}, {"gender", "float32", shape(len(c.Genders))}}
+	return []tensorWire{
+		{"emotion", "float32", shape(len(c.Emotions))},
+		{"gender", "float32", shape(len(c.Genders))},
+	}
 }

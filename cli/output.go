@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -18,9 +18,10 @@ type reporter struct {
 	info   capture.Info
 }
 
-func newReporter(c *console, o *options) *reporter {
+// newReporter returns a reporter of a format, "" being the table on a terminal and else jsonl. raw is for csv: see
+// pipeline.NewCSVWriter.
+func newReporter(c *console, format string, raw bool) *reporter {
 	r := &reporter{c: c, bar: newProgress(c)}
-	format := o.format
 	if format == "" {
 		format = "jsonl"
 		if c.outTTY {
@@ -31,7 +32,7 @@ func newReporter(c *console, o *options) *reporter {
 	case "jsonl":
 		r.events = pipeline.NewJSONLWriter(c.out)
 	case "csv":
-		r.events = pipeline.NewCSVWriter(c.out, o.raw)
+		r.events = pipeline.NewCSVWriter(c.out, raw)
 	default:
 		r.table = newTable(c)
 	}

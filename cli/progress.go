@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"time"
@@ -28,7 +28,8 @@ func (p *progress) set(stage, text string, done, total int) {
 		p.stage, p.total = stage, total
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(p.c.err), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(stage != "train"), // which says so itself
+			progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetPredictTime(stage != "train"), // which says so itself
 			progressbar.OptionShowCount(), progressbar.OptionSetDescription(stage))
 	}
 	if text != "" {
@@ -44,6 +45,12 @@ func (p *progress) training(t train.Progress) {
 		text += ", " + t.Left.Round(time.Second).String() + " left"
 	}
 	p.set(t.Stage, text, t.Done, t.Total)
+}
+
+// log logs a line of a training above the bar.
+func (p *progress) log(line string) {
+	p.clear()
+	p.c.log.Info(line)
 }
 
 // clear takes the bar off the screen until it is next set, so that a line can be written.

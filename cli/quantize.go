@@ -1,13 +1,14 @@
-package main
+package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"runtime"
+
+	"github.com/spf13/pflag"
 
 	"tandem/infer"
-	"tandem/pipeline"
+	"tandem/internal/atomicfile"
 	"tandem/train"
 )
 
@@ -19,11 +20,28 @@ tensors take. This runs --model on clips of the data's training split, and write
 the ranges in its metadata; its weights stay as they are. Models of tandem train know theirs already.
 
   tandem quantize --model model.onnx --data manifest=clips.csv --out model.onnx`,
-	flags: (*options).quantizeFlags,
-	run:   runQuantize,
+	options: func() options { return &quantizeOptions{} },
 }
 
-func runQuantize(ctx context.Context, c *console, o *options) error {
+type quantizeOptions struct {
+	modelFlag
+	dataFlags
+	logFlags
+	out string
+}
+
+func (o *quantizeOptions) bind(f *pflag.FlagSet) {
+	o.modelFlag.bind(f)
+	o.dataFlags.bind(f)
+	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
+	o.logFlags.bind(f)
+}
+
+func (o *quantizeOptions) check(*pflag.FlagSet) error {
+	return cmp.Or(o.logFlags.check(), o.dataFlags.check())
+}
+
+func (o *quantizeOptions) run(ctx context.Context, c *console) error {
 	m, err := readModel(o.model)
 	if err != nil {
 		return err
@@ -43,18 +61,14 @@ func runQuantize(ctx context.Context, c *console, o *options) error {
 	if err != nil {
 		return err
 	}
-	workers := o.workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
 	bar := newProgress(c)
 	defer bar.close()
-	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
-	b, err := train.Quantize(ctx, m.bytes, sets.Clips, finder, cache, workers, func(done, total int) { bar.set("clips", "", done, total) })
+	b, err := train.Quantize(ctx, m.bytes, sets.Clips, newFaceFinder, cache, orCores(o.workers),
+		func(done, total int) { bar.set("clips", "", done, total) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
 	}
-	if err := os.WriteFile(o.out, b, 0o644); err != nil {
+	if err := atomicfile.WriteBytes(o.out, b); err != nil {
 		return bare(o.out, err)
 	}
 	bar.close()

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"crypto/sha256"
@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"tandem/infer"
+	"tandem/pipeline"
 )
 
 // modelFile is a model and where it came from.
@@ -53,36 +54,31 @@ func readLimited(path string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// bare makes "open x: no such file" read "x: no such file".
-func bare(path string, err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return fmt.Errorf("%s: %w", path, err)
+// newFaceFinder returns a face finder for one of several goroutines.
+func newFaceFinder() (pipeline.FaceFinder, error) {
+	return infer.NewFaceFinder(infer.Options{Threads: 1})
 }
 
-// recognition is what all inputs of a command share.
+// recognition has the networks that all inputs of a command share.
 type recognition struct {
 	*infer.Recognizer
 	finder *infer.BlazeFace
 	model  *modelFile
 }
 
-// openRecognition loads the model and the face detector.
-func openRecognition(o *options) (*recognition, error) {
-	m, err := readModel(o.model)
+// openRecognition loads a model, the embedded one if its path is "", and the face detector.
+func openRecognition(path string, o infer.Options) (*recognition, error) {
+	m, err := readModel(path)
 	if err != nil {
 		return nil, err
 	}
-	options := infer.Options{Threads: o.threads}
-	rec, err := infer.NewRecognizer(m.bytes, infer.Options{Threads: o.threads, Int8: o.precision == "int8"})
+	rec, err := infer.NewRecognizer(m.bytes, o)
 	if errors.Is(err, infer.ErrContract) {
 		return nil, fmt.Errorf("%s: %w", m.name, err)
 	} else if err != nil {
 		return nil, err
 	}
-	finder, err := infer.NewFaceFinder(options)
+	finder, err := infer.NewFaceFinder(infer.Options{Threads: o.Threads})
 	if err != nil {
 		rec.Close()
 		return nil, err

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tandem/capture"
+	"tandem/overlay"
 	"tandem/pipeline"
 )
 
@@ -54,7 +55,7 @@ func (t *table) event(e pipeline.Event) error {
 			return t.write(windowRow(e.Window))
 		}
 		t.latest[e.Window.Subject] = e.Window
-		maps.DeleteFunc(t.latest, func(_ int, w *pipeline.WindowEvent) bool { return e.Window.T-w.T > holdResult })
+		maps.DeleteFunc(t.latest, func(_ int, w *pipeline.WindowEvent) bool { return e.Window.T-w.T > overlay.HoldResult })
 		if now := time.Now(); now.Sub(t.drawn) >= redrawEvery {
 			t.drawn = now
 			return t.draw(e.Window.T)
@@ -177,7 +178,7 @@ func (t *table) position(at time.Duration) string {
 
 // subject is the block of one subject.
 func (t *table) subject(w *pipeline.WindowEvent, width int) []string {
-	head := fmt.Sprintf("subject %d  %s", w.Subject, sensesOf(w))
+	head := fmt.Sprintf("subject %d  %s", w.Subject, modalitiesOf(w))
 	if w.Latency != nil {
 		head += fmt.Sprintf("  %d ms", w.Latency.Milliseconds())
 	}
@@ -214,7 +215,7 @@ func barOf(part float64, n int) string {
 	return s + strings.Repeat(" ", n-len([]rune(s)))
 }
 
-func sensesOf(w *pipeline.WindowEvent) string {
+func modalitiesOf(w *pipeline.WindowEvent) string {
 	switch {
 	case w.Audio && w.Video:
 		return "voice and face"
@@ -234,7 +235,7 @@ func labelOf(s *pipeline.Scores) string {
 }
 
 func windowRow(w *pipeline.WindowEvent) string {
-	return fmt.Sprintf("%8.2f  %7d  %-17s  %-15s  %s\n", w.T.Seconds(), w.Subject, labelOf(w.Emotion), labelOf(w.Gender), sensesOf(w))
+	return fmt.Sprintf("%8.2f  %7d  %-17s  %-15s  %s\n", w.T.Seconds(), w.Subject, labelOf(w.Emotion), labelOf(w.Gender), modalitiesOf(w))
 }
 
 // summary sums a run up.

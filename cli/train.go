@@ -1,14 +1,16 @@
-package main
+package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"tandem/infer"
-	"tandem/pipeline"
 	"tandem/train"
 )
 
@@ -21,53 +23,169 @@ it. The run's folder gets the recipe, a log of each epoch (log.csv) and checkpoi
 was interrupted or killed goes on with --resume, bit for bit as if it had not been. See docs/training.md.
 
   tandem train --data ravdess=RAVDESS --data fer2013=fer2013.csv --out model.onnx`,
-	flags: (*options).trainFlags,
-	run:   runTrain,
+	options: func() options { return &trainOptions{} },
 }
 
-func runTrain(ctx context.Context, c *console, o *options) error {
-	run := o.run
+type trainOptions struct {
+	dataFlags
+	labelFlags
+	logFlags
+	out               string
+	recipe            string
+	weighting         string
+	weightFloor       float64
+	weightTemperature float64
+	weightEntropy     float64
+	arch              string
+	width             float64
+	modal             string
+	epochs            int
+	seed              uint64
+	runDir            string
+	resume            bool
+	init              []string
+	freeze            string
+	backend           string
+	checkpointSteps   int
+	checkpointMinutes float64
+	given             func(flag string) bool // reports whether a flag was set
+}
+
+func (o *trainOptions) bind(f *pflag.FlagSet) {
+	o.dataFlags.bind(f)
+	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
+	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
+	o.bindWeighting(f)
+	f.StringVar(&o.arch, "arch", "", "`NETWORK` to train: tandem, or paper, that of Chae et al. 2018, "+
+		"by its own recipe unless --recipe is given (default: the recipe's)")
+	f.Float64Var(&o.width, "width", 0,
+		"share `W` of the paper's network's channels, such as 0.25 (default: the recipe's)")
+	f.StringVar(&o.modal, "modal", "", "`SENSES` to train: multi, audio or video (default: the recipe's)")
+	f.IntVar(&o.epochs, "epochs", 0, "epochs at most, `N` (default: the recipe's)")
+	f.Uint64Var(&o.seed, "seed", 0, "seed `N` of all that is random (default: the recipe's)")
+	f.StringVar(&o.runDir, "run", "",
+		"`DIR` for the run's log and checkpoints (default: beside the model, NAME.run)")
+	f.BoolVar(&o.resume, "resume", false,
+		"go on where the run in --run stopped, by its recipe unless --recipe is given")
+	f.StringArrayVar(&o.init, "init", nil, "begin with the network of a `MODEL` (ONNX), of a run's folder or "+
+		"checkpoint, or of default, the embedded model; repeatable: with several side by side")
+	o.labelFlags.bind(f, "those of --init, else the recipe's")
+	f.StringVar(&o.freeze, "freeze", "",
+		"`PARTS` that keep their parameters, separated by commas: "+strings.Join(train.Parts, ", "))
+	f.StringVar(&o.backend, "backend", train.DefaultBackend, "`WHAT` computes: onnx (ONNX Runtime), "+
+		"go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs; its plugin is yours to install)")
+	f.Float64Var(&o.checkpointMinutes, "checkpoint-minutes", 10,
+		"write a checkpoint every `MINUTES`, and after each epoch; 0: after each epoch only")
+	f.IntVar(&o.checkpointSteps, "checkpoint-steps", 0, "write a checkpoint every `N` steps too")
+	o.logFlags.bind(f)
+}
+
+func (o *trainOptions) bindWeighting(f *pflag.FlagSet) {
+	f.StringVar(&o.weighting, "weighting", "", "`HOW` the tasks' losses are weighted: "+
+		strings.Join(train.Weightings, ", ")+" or static:EMOTION,GENDER (default: the recipe's)")
+	f.Float64Var(&o.weightFloor, "weight-floor", 0,
+		"of softmax: no task's weight falls below `P` (default: the recipe's)")
+	f.Float64Var(&o.weightTemperature, "weight-temperature", 0,
+		"of softmax: the weights are softmax(w/`T`) (default: the recipe's)")
+	f.Float64Var(&o.weightEntropy, "weight-entropy", 0,
+		"of softmax: add `NATS` times the weights' negative entropy to the loss (default: the recipe's)")
+}
+
+func (o *trainOptions) check(f *pflag.FlagSet) error {
+	o.given = f.Changed
+	if err := o.logFlags.check(); err != nil {
+		return err
+	}
+	switch {
+	case !(o.checkpointMinutes >= 0 && o.checkpointMinutes <= 7*24*60):
+		return fmt.Errorf("--checkpoint-minutes %v: give minutes, 0 for none within an epoch", o.checkpointMinutes)
+	case o.checkpointSteps < 0:
+		return fmt.Errorf("--checkpoint-steps %d: give 1 or more", o.checkpointSteps)
+	}
+	return cmp.Or(checkBackend(o.backend), checkEpochs(o.epochs), o.dataFlags.check())
+}
+
+// checkBackend checks the value of --backend.
+func checkBackend(name string) error {
+	if err := train.CheckBackend(name); err != nil {
+		return fmt.Errorf("--backend %w", err)
+	}
+	return nil
+}
+
+// checkEpochs checks the value of --epochs.
+func checkEpochs(n int) error {
+	if n < 0 {
+		return fmt.Errorf("--epochs %d: give 1 or more", n)
+	}
+	return nil
+}
+
+func (o *trainOptions) run(ctx context.Context, c *console) error {
+	run := o.runDir
 	if run == "" {
 		run = strings.TrimSuffix(o.out, filepath.Ext(o.out)) + ".run"
 	}
-	recipe := train.DefaultRecipe()
+	recipe, err := o.baseRecipe(run)
+	if err != nil {
+		return err
+	}
+	if err := o.override(&recipe); err != nil {
+		return err
+	}
+	begin, err := o.fineTune(&recipe)
+	if err != nil {
+		return err
+	}
+	cache, err := o.cacheDir()
+	if err != nil {
+		return err
+	}
+	bar := newProgress(c)
+	defer bar.close()
+	result, err := train.Run(ctx, train.Options{
+		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume,
+		Cache: cache, Workers: o.workers, Version: version(),
+		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
+		Init: begin, Backend: o.backend,
+		CheckpointSteps: o.checkpointSteps, CheckpointEvery: seconds(60 * o.checkpointMinutes),
+		Progress: bar.training, Log: bar.log,
+	})
+	if err != nil {
+		return err
+	}
+	bar.close()
+	_, err = fmt.Fprintf(c.out, "%s: %d parameters, %d bytes, from epoch %d; %d clips skipped\n",
+		o.out, result.Parameters, len(result.Model), result.Best, len(result.Skipped))
+	return err
+}
+
+// baseRecipe returns the recipe that the flags override: that of --recipe, of the run that goes on, of --arch, or the
+// default.
+func (o *trainOptions) baseRecipe(run string) (train.Recipe, error) {
 	file := o.recipe
 	if _, err := os.Stat(train.RecipeOf(run)); file == "" && o.resume && err == nil {
 		file = train.RecipeOf(run)
 	}
-	if file != "" {
-		var err error
-		if recipe, err = train.ReadRecipe(file); err != nil {
-			return err
-		}
-	} else if o.arch == train.KindPaper {
-		recipe = train.PaperRecipe()
+	switch {
+	case file != "":
+		return train.ReadRecipe(file)
+	case o.arch == train.KindPaper:
+		return train.PaperRecipe(), nil
 	}
+	return train.DefaultRecipe(), nil
+}
+
+// override sets what the flags say in a recipe, but for what fineTune sets.
+func (o *trainOptions) override(recipe *train.Recipe) error {
 	if len(o.init) > 0 && (o.arch != "" || o.width != 0) {
 		return badUsage("--init brings the network: leave out --arch and --width")
 	}
-	if err := o.chooseArch(&recipe.Arch); err != nil {
+	if err := o.overrideArch(&recipe.Arch); err != nil {
 		return err
 	}
-	if o.weighting != "" {
-		if _, err := train.ParseWeighting(o.weighting); err != nil {
-			return &usageError{err: err}
-		}
-		recipe.Weighting = o.weighting
-	}
-	for _, w := range []struct {
-		name  string
-		value float64
-		to    *float64
-	}{{"floor", o.weightFloor, &recipe.WeightFloor}, {"temperature", o.weightTemperature, &recipe.WeightTemperature}, {"entropy", o.weightEntropy, &recipe.WeightEntropy}} {
-		if o.weightSet[w.name] {
-			*w.to = w.value
-		}
-	}
-	if len(o.weightSet) > 0 {
-		if err := recipe.CheckWeighting(); err != nil {
-			return badUsage("--weight-floor, --weight-temperature, --weight-entropy: %v", err)
-		}
+	if err := o.overrideWeighting(recipe); err != nil {
+		return err
 	}
 	switch o.modal {
 	case "":
@@ -79,41 +197,66 @@ func runTrain(ctx context.Context, c *console, o *options) error {
 	if o.epochs > 0 {
 		recipe.Epochs = o.epochs
 	}
-	if o.seeded {
+	if o.given("seed") {
 		recipe.Seed = o.seed
 	}
-	begin, err := o.fineTune(&recipe)
-	if err != nil {
-		return err
-	}
-	cache, err := o.cacheDir()
-	if err != nil {
-		return err
-	}
-
-	bar := newProgress(c)
-	defer bar.close()
-	result, err := train.Run(ctx, train.Options{
-		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume, Cache: cache, Workers: o.workers, Version: version(),
-		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
-		Init: begin, Backend: o.backend, CheckpointSteps: o.ckptSteps, CheckpointEvery: seconds(60 * o.ckptMins),
-		Progress: bar.training,
-		Log: func(line string) {
-			bar.clear()
-			c.log.Info(line)
-		},
-	})
-	if err != nil {
-		return err
-	}
-	bar.close()
-	_, err = fmt.Fprintf(c.out, "%s: %d parameters, %d bytes, from epoch %d; %d clips skipped\n",
-		o.out, result.Parameters, len(result.Model), result.Best, len(result.Skipped))
-	return err
+	return nil
 }
 
-// fineTune reads --init and sets what it, --emotions, --genders and --freeze say of the recipe.
-func (o *options) fineTune(recipe *train.Recipe) (begin *train.Init, err error) {
+func (o *trainOptions) overrideWeighting(recipe *train.Recipe) error {
+	if o.weighting != "" {
+		if _, err := train.ParseWeighting(o.weighting); err != nil {
+			return &usageError{err: err}
+		}
+		recipe.Weighting = o.weighting
+	}
+	given := false
+	for _, w := range []struct {
+		flag  string
+		value float64
+		to    *float64
+	}{
+		{"weight-floor", o.weightFloor, &recipe.WeightFloor},
+		{"weight-temperature", o.weightTemperature, &recipe.WeightTemperature},
+		{"weight-entropy", o.weightEntropy, &recipe.WeightEntropy},
+	} {
+		if o.given(w.flag) {
+			*w.to = w.value
+			given = true
+		}
+	}
+	if given {
+		if err := recipe.CheckWeighting(); err != nil {
+			return badUsage("--weight-floor, --weight-temperature, --weight-entropy: %v", err)
+		}
+	}
+	return nil
+}
+
+// overrideArch lets --arch and --width override a recipe's.
+func (o *trainOptions) overrideArch(a *train.Arch) error {
+	switch o.arch {
+	case "":
+	case train.KindTandem, train.KindPaper:
+		a.Kind = o.arch
+	default:
+		return badUsage("--arch %q: known are %s and %s", o.arch, train.KindTandem, train.KindPaper)
+	}
+	switch {
+	case o.width == 0:
+	case o.width < 0 || o.width > 4:
+		return badUsage("--width %g: give more than 0, such as 0.25, and at most 4", o.width)
+	case a.Kind != train.KindPaper:
+		return badUsage("--width is of the paper's network: give --arch paper too")
+	default:
+		a.Width = o.width
+	}
+	return nil
+}
+
+// fineTune reads --init and sets what it, --emotions, --genders and --freeze say of the recipe. It returns nil where
+// nothing is to begin with.
+func (o *trainOptions) fineTune(recipe *train.Recipe) (begin *train.Init, err error) {
 	if len(o.init) > 0 {
 		networks := make([]*train.Init, len(o.init))
 		for i, name := range o.init {
@@ -138,31 +281,6 @@ func (o *options) fineTune(recipe *train.Recipe) (begin *train.Init, err error) 
 	return begin, nil
 }
 
-// labels are those that --emotions and --genders name, in place of others.
-func (o *options) labels(data []string, others pipeline.Labels) (pipeline.Labels, error) {
-	var manifest pipeline.Labels
-	if o.emotions == "manifest" || o.genders == "manifest" {
-		var err error
-		if manifest, err = train.ManifestLabels(data); err != nil {
-			return others, fmt.Errorf("labels: %w", err)
-		}
-	}
-	for _, l := range []struct {
-		value    string
-		manifest []string
-		to       *[]string
-	}{{o.emotions, manifest.Emotions, &others.Emotions}, {o.genders, manifest.Genders, &others.Genders}} {
-		switch l.value {
-		case "":
-		case "manifest":
-			*l.to = l.manifest
-		default:
-			*l.to = strings.Split(l.value, ",")
-		}
-	}
-	return others, nil
-}
-
 // readInit reads the network of a model, a checkpoint, a run's folder, or the embedded model.
 func readInit(name string) (*train.Init, error) {
 	if name == "default" {
@@ -179,37 +297,4 @@ func readInit(name string) (*train.Init, error) {
 		return nil, bare(path, err)
 	}
 	return train.ReadInit(path, b)
-}
-
-// chooseArch lets --arch and --width override a recipe's.
-func (o *options) chooseArch(a *train.Arch) error {
-	switch o.arch {
-	case "":
-	case train.KindTandem, train.KindPaper:
-		a.Kind = o.arch
-	default:
-		return badUsage("--arch %q: known are %s and %s", o.arch, train.KindTandem, train.KindPaper)
-	}
-	switch {
-	case o.width == 0:
-	case o.width < 0 || o.width > 4:
-		return badUsage("--width %g: give more than 0, such as 0.25, and at most 4", o.width)
-	case a.Kind != train.KindPaper:
-		return badUsage("--width is of the paper's network: give --arch paper too")
-	default:
-		a.Width = o.width
-	}
-	return nil
-}
-
-// cacheDir is where prepared samples are kept.
-func (o *options) cacheDir() (string, error) {
-	if o.cache != "" {
-		return o.cache, nil
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("no folder to keep prepared samples in (%w): give --cache DIR", err)
-	}
-	return filepath.Join(dir, "tandem"), nil
 }

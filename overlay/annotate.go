@@ -1,4 +1,4 @@
-package main
+package overlay
 
 import (
 	"context"
@@ -12,54 +12,72 @@ import (
 
 // The picture that stands in where there is only sound.
 const (
-	plainWidth  = 640
-	plainHeight = 360
+	PlainWidth  = 640
+	PlainHeight = 360
 	plainFPS    = 25
 )
 
-// annotator writes a video of its input with what is known drawn in. It is for one goroutine.
-type annotator struct {
-	path  string
-	info  capture.Info
-	known *timeline
-	o     *overlay
-	w     *av.Writer
-	next  time.Duration // of the next plain picture
-	err   error
+// NewPlain returns a picture of w by h pixels that stands in where there is none.
+func NewPlain(w, h int) *Canvas { return NewCanvas(w, h, RGB{40, 44, 52}) }
+
+// Annotator writes a video of its input with what its timeline knows drawn in. It is for one goroutine, but for the
+// timeline.
+type Annotator struct {
+	*Timeline
+	path string
+	info capture.Info
+	o    *Overlay
+	w    *av.Writer
+	next time.Duration // of the next plain picture
+	err  error
 }
 
-func newAnnotator(path string, info capture.Info, known *timeline) *annotator {
-	return &annotator{path: path, info: info, known: known}
+// NewAnnotator returns an annotator that writes the input described by info to path, once its timeline knows the whole
+// run. The timeline forgets nothing.
+func NewAnnotator(path string, info capture.Info) *Annotator {
+	return &Annotator{Timeline: NewTimeline(0), path: path, info: info}
+}
+
+// CheckWritable returns the error that writing an annotated video to path would begin with, if any. It leaves a file
+// that is there as it was.
+func CheckWritable(path string) error {
+	w, err := av.Create(path, av.WriterOptions{Width: PlainWidth, Height: PlainHeight, Audio: true})
+	if err != nil {
+		return err
+	}
+	w.Abort()
+	return nil
 }
 
 // open makes the file, when the size of the pictures is known.
-func (a *annotator) open(w, h int) {
+func (a *Annotator) open(w, h int) {
 	if a.w != nil || a.err != nil {
 		return
 	}
-	a.o = newOverlay(w, h)
+	a.o = New(w, h)
 	a.w, a.err = av.Create(a.path, av.WriterOptions{Width: w, Height: h, FPS: a.info.FPS, Audio: a.info.HasAudio})
 }
 
 // frame draws on a copy of a picture and writes it. Errors are kept for close.
-func (a *annotator) frame(f *capture.Frame) {
+func (a *Annotator) frame(f *capture.Frame) {
 	a.open(f.Width, f.Height)
 	if a.err != nil {
 		return
 	}
-	p := &canvas{append([]byte(nil), f.Pix...), f.Width, f.Height}
+	p := &Canvas{append([]byte(nil), f.Pix...), f.Width, f.Height}
 	if f.Width != a.o.w || f.Height != a.o.h {
-		a.o = newOverlay(f.Width, f.Height)
+		a.o = New(f.Width, f.Height)
 	}
-	a.o.draw(p, a.known.at(f.Time), f.Time)
-	a.err = a.w.WriteFrame(&av.Frame{Time: f.Time, Width: f.Width, Height: f.Height, Pix: p.pix})
+	a.o.Draw(p, a.At(f.Time), f.Time)
+	a.err = a.w.WriteFrame(&av.Frame{Time: f.Time, Width: f.Width, Height: f.Height, Pix: p.Pix})
 }
 
 // samples writes sound, and plain pictures along with it if there are no others.
-func (a *annotator) samples(s *capture.Samples) {
+func (a *Annotator) samples(s *capture.Samples) {
 	if !a.info.HasVideo {
 		for ; a.next < s.End() && a.err == nil; a.next += time.Second / plainFPS {
-			a.frame(&capture.Frame{Time: a.next, Width: plainWidth, Height: plainHeight, Pix: newCanvas(plainWidth, plainHeight, rgb{40, 44, 52}).pix})
+			p := NewPlain(PlainWidth, PlainHeight)
+			a.frame(&capture.Frame{Time: a.next, Width: p.W, Height: p.H, Pix: p.Pix})
 		}
 	}
 	if a.w == nil || a.err != nil {
@@ -69,7 +87,7 @@ func (a *annotator) samples(s *capture.Samples) {
 }
 
 // close finishes the file, or removes it if the run failed.
-func (a *annotator) close(failed bool) error {
+func (a *Annotator) close(failed bool) error {
 	switch {
 	case a.err != nil:
 	case a.w == nil:
@@ -84,9 +102,11 @@ func (a *annotator) close(failed bool) error {
 	return a.err
 }
 
-// annotate reads a source a second time, for which everything is known by now, and writes what it shows. The media
-// go through the pipeline's own clock, so that they fit the results.
-func (a *annotator) annotate(ctx context.Context, src capture.Source, spec pipeline.Spec, o pipeline.Options) error {
+// Annotate reads a source a second time, when the timeline knows all of it, and writes the file. The media go through
+// the pipeline's own clock, so that they fit the results.
+func (a *Annotator) Annotate(
+	ctx context.Context, src capture.Source, spec pipeline.Spec, o pipeline.Options,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	o.OnFrame = func(f *capture.Frame) { a.frame(f); cancelOn(a.err, cancel) }
@@ -104,17 +124,30 @@ func cancelOn(err error, cancel context.CancelCauseFunc) {
 	}
 }
 
-// liveAnnotator draws what is known at the time on media as they come, in a goroutine of its own: encoding must not
-// hold the pipeline up. What it has no time for is left out of the video and counted.
-type liveAnnotator struct {
-	*annotator
+const (
+	// liveQueue is how many items of media wait for the encoder.
+	liveQueue = 64
+	// liveKeep is how long a live annotator's timeline remembers. A stream may never end, so it must not remember
+	// everything. Drawn may still be the media that wait, which are some seconds of pictures and sound.
+	liveKeep = 30 * time.Second
+)
+
+// LiveAnnotator draws what is known at the time on media as they come, in a goroutine of its own: encoding must not
+// hold the pipeline up. What it has no time for is left out of the video and counted. Its timeline remembers only what
+// may still be drawn.
+type LiveAnnotator struct {
+	*Annotator
 	queue chan capture.Media
 	done  chan struct{}
-	lost  int // pictures
+	lost  int
 }
 
-func newLiveAnnotator(a *annotator) *liveAnnotator {
-	l := &liveAnnotator{annotator: a, queue: make(chan capture.Media, 64), done: make(chan struct{})}
+// NewLiveAnnotator starts an annotator of the live input described by info, which writes to path until Finish.
+func NewLiveAnnotator(path string, info capture.Info) *LiveAnnotator {
+	l := &LiveAnnotator{
+		Annotator: &Annotator{Timeline: NewTimeline(liveKeep), path: path, info: info},
+		queue:     make(chan capture.Media, liveQueue), done: make(chan struct{}),
+	}
 	go func() {
 		defer close(l.done)
 		for m := range l.queue {
@@ -128,18 +161,29 @@ func newLiveAnnotator(a *annotator) *liveAnnotator {
 	return l
 }
 
-func (l *liveAnnotator) put(m capture.Media) {
-	select {
-	case l.queue <- m:
-	default:
-		if m.Frame != nil {
-			l.lost++
-		}
+// Frame has a picture written if there is time. It does not wait.
+func (l *LiveAnnotator) Frame(f *capture.Frame) {
+	if !l.put(capture.Media{Frame: f}) {
+		l.lost++
 	}
 }
 
-func (l *liveAnnotator) finish() error {
+// Samples has sound written if there is time. It does not wait.
+func (l *LiveAnnotator) Samples(s *capture.Samples) { l.put(capture.Media{Samples: s}) }
+
+func (l *LiveAnnotator) put(m capture.Media) bool {
+	select {
+	case l.queue <- m:
+		return true
+	default:
+		return false
+	}
+}
+
+// Finish writes what waits and closes the file. It returns how many pictures there was no time for, and why the file
+// could not be written. No media may come after it.
+func (l *LiveAnnotator) Finish() (lost int, err error) {
 	close(l.queue)
 	<-l.done
-	return l.close(false)
+	return l.lost, l.close(false)
 }

@@ -1,4 +1,4 @@
-package main
+package overlay
 
 import (
 	"image"
@@ -11,32 +11,33 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// rgb is a colour.
-type rgb [3]uint8
+// RGB is a colour.
+type RGB [3]uint8
 
-// canvas is a picture that is drawn on: packed RGB, row-major, as in a capture.Frame. Whatever lies outside is cut
+// Canvas is a picture that is drawn on: packed RGB, row-major, as in a capture.Frame. Whatever lies outside is cut
 // off. Opacities are 0 to 1.
-type canvas struct {
-	pix  []byte
-	w, h int
+type Canvas struct {
+	Pix  []byte // 3*W*H bytes
+	W, H int    // in pixels
 }
 
-func newCanvas(w, h int, c rgb) *canvas {
-	p := &canvas{make([]byte, 3*w*h), w, h}
+// NewCanvas returns a canvas of w by h pixels, all of colour c.
+func NewCanvas(w, h int, c RGB) *Canvas {
+	p := &Canvas{make([]byte, 3*w*h), w, h}
 	p.fill(image.Rect(0, 0, w, h), c, 1)
 	return p
 }
 
 // blend mixes c over the pixel at x, y, which must be inside.
-func (p *canvas) blend(x, y int, c rgb, alpha uint32) {
-	at := p.pix[3*(y*p.w+x):][:3]
+func (p *Canvas) blend(x, y int, c RGB, alpha uint32) {
+	at := p.Pix[3*(y*p.W+x):][:3]
 	for i, v := range c {
 		at[i] = uint8((uint32(at[i])*(255-alpha) + uint32(v)*alpha + 127) / 255)
 	}
 }
 
-func (p *canvas) fill(r image.Rectangle, c rgb, opacity float64) {
-	r = r.Intersect(image.Rect(0, 0, p.w, p.h))
+func (p *Canvas) fill(r image.Rectangle, c RGB, opacity float64) {
+	r = r.Intersect(image.Rect(0, 0, p.W, p.H))
 	alpha := uint32(math.Round(255 * opacity))
 	for y := r.Min.Y; y < r.Max.Y; y++ {
 		for x := r.Min.X; x < r.Max.X; x++ {
@@ -46,7 +47,7 @@ func (p *canvas) fill(r image.Rectangle, c rgb, opacity float64) {
 }
 
 // outline draws the border of r, thick pixels wide, inside it.
-func (p *canvas) outline(r image.Rectangle, thick int, c rgb, opacity float64) {
+func (p *Canvas) outline(r image.Rectangle, thick int, c RGB, opacity float64) {
 	in := r.Inset(thick)
 	if in.Empty() {
 		p.fill(r, c, opacity)
@@ -64,7 +65,7 @@ func (p *canvas) outline(r image.Rectangle, thick int, c rgb, opacity float64) {
 
 // line draws a smooth line of a width. Each column or row of pixels, whichever the line is steeper against, is
 // covered by how much of each pixel lies within the width.
-func (p *canvas) line(x0, y0, x1, y1, width float64, c rgb) {
+func (p *Canvas) line(x0, y0, x1, y1, width float64, c RGB) {
 	steep := math.Abs(y1-y0) > math.Abs(x1-x0)
 	if steep {
 		x0, y0, x1, y1 = y0, x0, y1, x1
@@ -72,9 +73,9 @@ func (p *canvas) line(x0, y0, x1, y1, width float64, c rgb) {
 	if x0 > x1 {
 		x0, y0, x1, y1 = x1, y1, x0, y0
 	}
-	across, along := p.h, p.w
+	across, along := p.H, p.W
 	if steep {
-		across, along = p.w, p.h
+		across, along = p.W, p.H
 	}
 	slope := 0.0
 	if x1 > x0 {
@@ -98,16 +99,16 @@ func (p *canvas) line(x0, y0, x1, y1, width float64, c rgb) {
 	}
 }
 
-// copyFrom draws a picture at a place, magnified by a whole number.
-func (p *canvas) copyFrom(pix []byte, w, h, x0, y0, times int) {
-	for y := range min(h*times, p.h-y0) {
+// CopyFrom draws a picture of w by h pixels at the top left corner, magnified by the whole number times.
+func (p *Canvas) CopyFrom(pix []byte, w, h, times int) {
+	for y := range min(h*times, p.H) {
 		row := pix[3*w*(y/times):][:3*w]
-		out := p.pix[3*((y0+y)*p.w+x0):]
+		out := p.Pix[3*y*p.W:]
 		if times == 1 {
-			copy(out[:3*min(w, p.w-x0)], row)
+			copy(out[:3*min(w, p.W)], row)
 			continue
 		}
-		for x := range min(w*times, p.w-x0) {
+		for x := range min(w*times, p.W) {
 			copy(out[3*x:3*x+3], row[3*(x/times):])
 		}
 	}
@@ -142,7 +143,10 @@ func newTypeface(pixels float64) *typeface {
 		panic(err) // only for options out of range
 	}
 	m := f.Metrics()
-	return &typeface{face: f, glyphs: map[rune]*glyph{}, ascent: m.Ascent.Ceil(), height: m.Height.Ceil(), capital: m.CapHeight.Ceil()}
+	return &typeface{
+		face: f, glyphs: map[rune]*glyph{},
+		ascent: m.Ascent.Ceil(), height: m.Height.Ceil(), capital: m.CapHeight.Ceil(),
+	}
 }
 
 func (t *typeface) glyph(r rune) *glyph {
@@ -164,7 +168,7 @@ func (t *typeface) glyph(r rune) *glyph {
 	return g
 }
 
-// width is how far s reaches, in pixels.
+// width returns how far s reaches, in pixels.
 func (t *typeface) width(s string) int {
 	var w fixed.Int26_6
 	for _, r := range s {
@@ -174,14 +178,14 @@ func (t *typeface) width(s string) int {
 }
 
 // text writes s with its baseline's left end at x, y and returns where the pen is then.
-func (p *canvas) text(t *typeface, x, y int, s string, c rgb) int {
+func (p *Canvas) text(t *typeface, x, y int, s string, c RGB) int {
 	pen := fixed.I(x)
 	for _, r := range s {
 		g := t.glyph(r)
 		if g.mask != nil {
 			x0, y0 := pen.Round()+g.at.X, y+g.at.Y
-			for gy := max(-y0, 0); gy < min(g.mask.Rect.Dy(), p.h-y0); gy++ {
-				for gx := max(-x0, 0); gx < min(g.mask.Rect.Dx(), p.w-x0); gx++ {
+			for gy := max(-y0, 0); gy < min(g.mask.Rect.Dy(), p.H-y0); gy++ {
+				for gx := max(-x0, 0); gx < min(g.mask.Rect.Dx(), p.W-x0); gx++ {
 					if a := g.mask.Pix[g.mask.PixOffset(gx, gy)]; a > 0 {
 						p.blend(x0+gx, y0+gy, c, uint32(a))
 					}

@@ -1,4 +1,4 @@
-package main
+package overlay
 
 import (
 	"cmp"
@@ -10,17 +10,18 @@ import (
 	"tandem/pipeline"
 )
 
-// How long what was seen last still stands, where nothing newer is known.
 const (
-	holdBox    = 700 * time.Millisecond
-	holdResult = 1500 * time.Millisecond
-	// joinBoxes is the longest gap in which a face is taken to have moved evenly.
-	joinBoxes = time.Second
+	// HoldResult is how long a result stands where no newer one is known.
+	HoldResult = 1500 * time.Millisecond
+	// holdBox is the same for a face.
+	holdBox = 700 * time.Millisecond
+	// maxInterpolation is the longest gap between two detections in which a face is taken to have moved evenly.
+	maxInterpolation = time.Second
 )
 
-// timeline is what is known of a run by media time: faces and results. Any goroutine may use it.
-type timeline struct {
-	keep time.Duration // what is older than the newest by this is forgotten; 0: nothing
+// Timeline holds the faces and results of a run by media time. Any goroutine may use it.
+type Timeline struct {
+	keep time.Duration // what is older than the newest by more than this is forgotten; 0: nothing
 
 	mu       sync.Mutex
 	emotions []string
@@ -28,7 +29,11 @@ type timeline struct {
 	subjects map[int]*history
 }
 
-// history is of one subject, in order of time.
+// NewTimeline returns an empty timeline that forgets what is older than the newest by more than keep. With 0 it keeps
+// everything, which only a run that ends may do.
+func NewTimeline(keep time.Duration) *Timeline { return &Timeline{keep: keep} }
+
+// history has the faces and results of one subject, each in order of time.
 type history struct {
 	boxes   []boxAt
 	results []*pipeline.WindowEvent
@@ -39,21 +44,33 @@ type boxAt struct {
 	box pipeline.FaceBox
 }
 
-// scene is what a picture shows.
-type scene struct {
-	emotions, genders []string // all labels, in order
-	subjects          []subjectView
+// Scene holds all there is to draw on one picture.
+type Scene struct {
+	Emotions, Genders []string // all labels, in the model's order
+	Subjects          []SubjectView
 }
 
-// subjectView is one subject in a scene.
-type subjectView struct {
-	subject int
-	box     *pipeline.FaceBox     // nil: not to be seen
-	result  *pipeline.WindowEvent // nil: none yet
+// SubjectView is one subject in a scene.
+type SubjectView struct {
+	Subject int                   // its number in the events
+	Box     *pipeline.FaceBox     // nil: its face is not in the picture
+	Result  *pipeline.WindowEvent // nil: none yet
 }
 
-// event takes an event of the run.
-func (l *timeline) event(e pipeline.Event) {
+// Scaled magnifies the boxes of a scene by k, in place, and returns it.
+func (s Scene) Scaled(k float64) Scene {
+	for i, v := range s.Subjects {
+		if v.Box != nil {
+			b := *v.Box
+			b.X, b.Y, b.W, b.H = k*b.X, k*b.Y, k*b.W, k*b.H
+			s.Subjects[i].Box = &b
+		}
+	}
+	return s
+}
+
+// Event adds an event of the run. A start event empties the timeline.
+func (l *Timeline) Event(e pipeline.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -66,18 +83,19 @@ func (l *timeline) event(e pipeline.Event) {
 	}
 }
 
-// faces is for pipeline.Options.OnFaces.
-func (l *timeline) faces(t time.Duration, faces []pipeline.Tracked) {
+// Faces adds the faces found in the picture at t. It has the form of pipeline.Options.OnFaces.
+func (l *Timeline) Faces(t time.Duration, faces []pipeline.Tracked) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, f := range faces {
 		h := l.of(f.Subject)
-		h.boxes = append(h.boxes, boxAt{t, pipeline.FaceBox{X: f.Face.X, Y: f.Face.Y, W: f.Face.W, H: f.Face.H, Score: f.Face.Score}})
+		box := pipeline.FaceBox{X: f.Face.X, Y: f.Face.Y, W: f.Face.W, H: f.Face.H, Score: f.Face.Score}
+		h.boxes = append(h.boxes, boxAt{t, box})
 	}
 	l.forget(t)
 }
 
-func (l *timeline) of(subject int) *history {
+func (l *Timeline) of(subject int) *history {
 	h := l.subjects[subject]
 	if h == nil {
 		h = &history{}
@@ -86,51 +104,55 @@ func (l *timeline) of(subject int) *history {
 	return h
 }
 
-func (l *timeline) forget(now time.Duration) {
+// forget drops what is too old at the time now.
+func (l *Timeline) forget(now time.Duration) {
 	if l.keep == 0 {
 		return
 	}
 	for k, h := range l.subjects {
 		h.boxes = slices.DeleteFunc(h.boxes, func(b boxAt) bool { return b.t < now-l.keep })
-		h.results = slices.DeleteFunc(h.results, func(w *pipeline.WindowEvent) bool { return w.T < now-l.keep })
+		h.results = slices.DeleteFunc(h.results, func(w *pipeline.WindowEvent) bool {
+			return w.T < now-l.keep
+		})
 		if len(h.boxes)+len(h.results) == 0 {
 			delete(l.subjects, k)
 		}
 	}
 }
 
-// at is the scene at a time.
-func (l *timeline) at(t time.Duration) scene {
+// At returns the scene at the media time t.
+func (l *Timeline) At(t time.Duration) Scene {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := scene{emotions: l.emotions, genders: l.genders}
+	s := Scene{Emotions: l.emotions, Genders: l.genders}
 	for _, k := range slices.Sorted(maps.Keys(l.subjects)) {
 		h := l.subjects[k]
-		v := subjectView{subject: k, box: h.box(t), result: h.result(t)}
-		if v.box != nil || v.result != nil {
-			s.subjects = append(s.subjects, v)
+		v := SubjectView{Subject: k, Box: h.box(t), Result: h.result(t)}
+		if v.Box != nil || v.Result != nil {
+			s.Subjects = append(s.Subjects, v)
 		}
 	}
 	// The result of a subject that is gone says nothing where another has come.
-	if seen := slices.ContainsFunc(s.subjects, func(v subjectView) bool { return v.box != nil }); seen {
-		s.subjects = slices.DeleteFunc(s.subjects, func(v subjectView) bool { return v.box == nil })
-	} else if len(s.subjects) > 1 {
-		newest := slices.MaxFunc(s.subjects, func(a, b subjectView) int {
-			return cmp.Compare(a.result.T, b.result.T)
+	if seen := slices.ContainsFunc(s.Subjects, func(v SubjectView) bool { return v.Box != nil }); seen {
+		s.Subjects = slices.DeleteFunc(s.Subjects, func(v SubjectView) bool { return v.Box == nil })
+	} else if len(s.Subjects) > 1 {
+		newest := slices.MaxFunc(s.Subjects, func(a, b SubjectView) int {
+			return cmp.Compare(a.Result.T, b.Result.T)
 		})
-		s.subjects = []subjectView{newest}
+		s.Subjects = []SubjectView{newest}
 	}
 	return s
 }
 
-// box is where the face is at t, between two looks on the straight line from one to the other.
+// box returns where the face is at t, between two detections on the straight line from one to the other; nil if it is
+// not known.
 func (h *history) box(t time.Duration) *pipeline.FaceBox {
 	i, _ := slices.BinarySearchFunc(h.boxes, t+1, func(b boxAt, t time.Duration) int { return cmp.Compare(b.t, t) })
 	if i == 0 {
 		return nil
 	}
 	a := h.boxes[i-1]
-	if i < len(h.boxes) && h.boxes[i].t-a.t <= joinBoxes {
+	if i < len(h.boxes) && h.boxes[i].t-a.t <= maxInterpolation {
 		b := h.boxes[i]
 		f := float64(t-a.t) / float64(b.t-a.t)
 		mix := func(a, b float64) float64 { return a + f*(b-a) }
@@ -145,12 +167,12 @@ func (h *history) box(t time.Duration) *pipeline.FaceBox {
 	return &a.box
 }
 
-// result is the latest at t. Before the first there is the first, if t lies in its window: a clip that is hardly
-// longer than a window would show nothing else.
+// result returns the latest at t, or nil. Before the first it is the first, if t lies in its window: a clip that is
+// hardly longer than a window would show nothing else.
 func (h *history) result(t time.Duration) *pipeline.WindowEvent {
-	i, _ := slices.BinarySearchFunc(h.results, t+1, func(w *pipeline.WindowEvent, t time.Duration) int { return cmp.Compare(w.T, t) })
+	i := h.firstResult(t + 1)
 	switch {
-	case i > 0 && t-h.results[i-1].T <= holdResult:
+	case i > 0 && t-h.results[i-1].T <= HoldResult:
 		return h.results[i-1]
 	case i == 0 && len(h.results) > 0 && h.results[0].Start <= t:
 		return h.results[0]
@@ -158,18 +180,26 @@ func (h *history) result(t time.Duration) *pipeline.WindowEvent {
 	return nil
 }
 
-// since are the results from a time on of the subject that the scene at the end shows first; for the strip chart.
-func (l *timeline) since(t, end time.Duration) []*pipeline.WindowEvent {
-	s := l.at(end)
-	if len(s.subjects) == 0 {
+// firstResult returns the index of the first result at or after t.
+func (h *history) firstResult(t time.Duration) int {
+	i, _ := slices.BinarySearchFunc(h.results, t, func(w *pipeline.WindowEvent, t time.Duration) int {
+		return cmp.Compare(w.T, t)
+	})
+	return i
+}
+
+// Since returns the results from t on of the subject that the scene at end shows first, for the chart.
+func (l *Timeline) Since(t, end time.Duration) []*pipeline.WindowEvent {
+	s := l.At(end)
+	if len(s.Subjects) == 0 {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h := l.subjects[s.subjects[0].subject]
+	h := l.subjects[s.Subjects[0].Subject]
 	if h == nil {
 		return nil
 	}
-	i, _ := slices.BinarySearchFunc(h.results, t, func(w *pipeline.WindowEvent, t time.Duration) int { return cmp.Compare(w.T, t) })
+	i := h.firstResult(t)
 	return slices.Clone(h.results[i:])
 }

@@ -24,6 +24,17 @@ var (
 	ErrMissingColumn  = errors.New("missing column")
 )
 
+// DatasetError is an error of LoadData about one data set.
+type DatasetError struct {
+	Name string // as given to LoadData, options included
+	Err  error
+}
+
+func (e *DatasetError) Error() string { return fmt.Sprintf("data set %s: %v", e.Name, e.Err) }
+
+// Unwrap returns the cause.
+func (e *DatasetError) Unwrap() error { return e.Err }
+
 // Clip is one item of a data set: a voice, a face, or a talking face.
 type Clip struct {
 	// Video is a media file or an image and Audio a sound file; "" where there is none. A media file without an
@@ -132,14 +143,14 @@ func LoadData(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, er
 	}
 	path, err = filepath.Abs(path)
 	if err != nil {
-		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
+		return nil, LoadReport{}, &DatasetError{name, err}
 	}
 	l := &loading{labels: labels, options: options, report: LoadReport{Unlabelled: map[string]int{}}}
 	if _, err := os.Stat(path); err != nil {
-		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
+		return nil, LoadReport{}, &DatasetError{name, err}
 	}
 	if err := datasets[base].load(l, path); err != nil {
-		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
+		return nil, LoadReport{}, &DatasetError{name, err}
 	}
 	slices.SortStableFunc(l.clips, func(a, b Clip) int { return strings.Compare(a.ID, b.ID) })
 	l.report.Clips = len(l.clips)

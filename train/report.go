@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"tandem/internal/atomicfile"
 )
 
 // reportVersion is the version of report.json; consumers ignore fields that they do not know.
@@ -83,7 +85,7 @@ func (r *Report) Write(dir string) error {
 		return err
 	}
 	for name, b := range map[string][]byte{"report.json": append(data, '\n'), "report.html": page} {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, name), b); err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
 	}

@@ -1,6 +1,6 @@
 //go:build !nocamera
 
-package main
+package window
 
 import (
 	"errors"
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"gocv.io/x/gocv"
+
+	"tandem/overlay"
 )
 
 // window is a window on the screen. It belongs to the process's first thread.
@@ -73,12 +75,12 @@ func findDisplay() error {
 }
 
 // show puts a picture on the screen.
-func (win *window) show(p *canvas) {
-	win.bgr = append(win.bgr[:0], p.pix...)
+func (win *window) show(p *overlay.Canvas) {
+	win.bgr = append(win.bgr[:0], p.Pix...)
 	for i := 0; i+2 < len(win.bgr); i += 3 {
 		win.bgr[i], win.bgr[i+2] = win.bgr[i+2], win.bgr[i]
 	}
-	mat, err := gocv.NewMatFromBytes(p.h, p.w, gocv.MatTypeCV8UC3, win.bgr)
+	mat, err := gocv.NewMatFromBytes(p.H, p.W, gocv.MatTypeCV8UC3, win.bgr)
 	if err != nil {
 		return
 	}

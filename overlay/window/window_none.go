@@ -1,8 +1,12 @@
 //go:build nocamera
 
-package main
+package window
 
-import "errors"
+import (
+	"errors"
+
+	"tandem/overlay"
+)
 
 // window is none in a program that was built without OpenCV.
 type window struct{}
@@ -11,6 +15,6 @@ func openWindow(string, int, int) (*window, error) {
 	return nil, errors.New("built without window support")
 }
 
-func (*window) show(*canvas)      {}
-func (*window) poll() (open bool) { return false }
-func (*window) close()            {}
+func (*window) show(*overlay.Canvas) {}
+func (*window) poll() (open bool)    { return false }
+func (*window) close()               {}
