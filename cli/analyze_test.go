@@ -23,6 +23,7 @@ import (
 	"tandem/capture/av"
 	"tandem/capture/capturetest"
 	"tandem/infer/infertest"
+	"tandem/overlay"
 	"tandem/pipeline"
 )
 
@@ -252,7 +253,7 @@ func TestAnnotate(t *testing.T) {
 	if code, _, stderr := runTandem(t, "analyze", "--model", model, "--annotate", out, voice); code != 0 {
 		t.Fatalf("sound alone: exit code %d: %s", code, stderr)
 	}
-	if frames, samples := readAll(t, out); len(frames) < 70 || samples < 40000 || frames[0].Width != plainWidth {
+	if frames, samples := readAll(t, out); len(frames) < 70 || samples < 40000 || frames[0].Width != overlay.PlainWidth {
 		t.Errorf("sound alone: %d pictures, %d samples", len(frames), samples)
 	}
 

@@ -343,7 +343,7 @@ func runProcess(b *testing.B, model, input string) usage {
 		b.Fatal(err)
 	}
 	cmd := exec.CommandContext(b.Context(), exe, "analyze", "--model", model, input)
-	cmd.Env = append(os.Environ(), "TANDEM_TEST_PROCESS=1")
+	cmd.Env = append(os.Environ(), processVariable+"=1")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	began := time.Now()

@@ -3,18 +3,23 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
 	"tandem/infer"
@@ -22,14 +27,22 @@ import (
 	"tandem/pipeline"
 )
 
-// TestMain lets the test's own binary be tandem, for tests that need a process.
-func TestMain(m *testing.M) {
-	if os.Getenv("TANDEM_TEST_PROCESS") != "" {
-		os.Unsetenv("TANDEM_TEST_PROCESS")
-		main()
+// The test's own binary is tandem where this variable is set, for tests that need a process.
+const processVariable = "TANDEM_TEST_PROCESS"
+
+// As in main.go.
+func init() {
+	if os.Getenv(processVariable) != "" && OpensWindow(os.Args[1:]) {
+		runtime.LockOSThread()
 	}
-	// TANDEM_DATA names the tests' data; for the program it would be --data.
-	testData = os.Getenv("TANDEM_DATA")
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv(processVariable) != "" {
+		os.Unsetenv(processVariable)
+		os.Exit(Run(WithSignals(context.Background()), os.Args[1:], os.Stdout, os.Stderr))
+	}
+	// Nor is the tests' TANDEM_DATA, a folder, the program's, which is in the form of --data.
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "TANDEM_") && name != "TANDEM_ORT" {
 			os.Unsetenv(name)
@@ -38,15 +51,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-var testData string
-
-// needTraining skips a test that trains a network where that takes too long or can't be done, and returns where ONNX Runtime is.
-func needTraining(t *testing.T, programs ...string) (runtime string) {
+// needTraining skips a test that trains a network where that takes too long or can't be done, and returns where ONNX
+// Runtime is.
+func needTraining(t *testing.T, programs ...string) (library string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("skipped with -short: it trains a network")
 	}
-	runtime, err := infer.FindRuntime()
+	library, err := infer.FindRuntime()
 	if err != nil {
 		t.Skip("skipped: ", err)
 	}
@@ -55,7 +67,7 @@ func needTraining(t *testing.T, programs ...string) (runtime string) {
 			t.Skip("skipped: ", err)
 		}
 	}
-	return runtime
+	return library
 }
 
 // testModel writes a small model that keeps the contract. Tests that need to run it are skipped without ONNX Runtime.
@@ -89,7 +101,7 @@ func runTandem(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func runTandemContext(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = tandem(ctx, args, testConsole(&out, &errs))
+	code = run(ctx, args, testConsole(&out, &errs))
 	return code, out.String(), errs.String()
 }
 
@@ -108,7 +120,7 @@ func process(t *testing.T, env []string, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe, args...)
-	cmd.Env = append(append(os.Environ(), "TANDEM_TEST_PROCESS=1"), env...)
+	cmd.Env = append(append(os.Environ(), processVariable+"=1"), env...)
 	t.Cleanup(func() {
 		if cmd.Process != nil && cmd.ProcessState == nil {
 			cmd.Process.Kill()
@@ -118,75 +130,81 @@ func process(t *testing.T, env []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// commandLines are command lines and how they end. TEXT stands for a file that is no model, and DIR for its folder.
+var commandLines = []struct {
+	args   string
+	code   int
+	stdout string // what they contain
+	stderr string
+}{
+	{"", 2, "", "Usage: tandem COMMAND"},
+	{"--help", 0, "analyze", ""},
+	{"help", 0, "Exit codes", ""},
+	{"help live", 0, "Usage: tandem live", ""},
+	{"help nosuch", 2, "", `no command "nosuch"`},
+	{"--version", 0, "tandem ", ""},
+	{"nosuch", 2, "", `there is no command "nosuch"; see tandem --help`},
+	{"analyze --help", 0, "--annotate FILE", ""},
+	{"analyze", 2, "", "INPUT... is missing; see tandem analyze --help"},
+	{"analyze --nosuch x", 2, "", "unknown flag: --nosuch"},
+	{"analyze --format xml x", 2, "", `--format "xml": known are table, jsonl and csv`},
+	{"analyze --faces 0 x", 2, "", "--faces 0"},
+	{"analyze --faces many x", 2, "", "many"},
+	{"analyze --smooth -1 x", 2, "", "--smooth -1"},
+	{"analyze --smooth NaN x", 2, "", "--smooth NaN"},
+	{"analyze --silence 3 x", 2, "", "--silence 3"},
+	{"analyze --threads -1 x", 2, "", "--threads -1"},
+	{"analyze --timeout 0 x", 2, "", "--timeout 0"},
+	{"analyze --log-level loud x", 2, "", `--log-level "loud"`},
+	{"analyze --annotate a.mp4 x y", 2, "", "one INPUT"},
+	{"analyze --annotate TEXT TEXT", 2, "", "overwrite"},
+	{"analyze --annotate a.nosuch x", 1, "", "a.nosuch: cannot write"},
+	{"analyze --annotate nosuch/a.mp4 x", 1, "", "nosuch/a.mp4: cannot write: no such file"},
+	{"analyze --model nosuch.onnx x", 1, "", "nosuch.onnx: no such file or directory"},
+	{"analyze --model TEXT x", 1, "", "TEXT: model breaks tandem's contract"},
+	{"live extra", 2, "", `"extra" is one argument too many`},
+	{"live --camera none --mic none", 2, "", "nothing to capture"},
+	{"model nosuch.onnx", 1, "", "nosuch.onnx: no such file or directory"},
+	{"model TEXT", 1, "", "TEXT: model breaks"},
+	{"model a b", 2, "", `"b" is one argument too many`},
+	{"train", 2, "", "--data NAME=PATH is missing"},
+	{"train --data ravdess", 2, "", `--data "ravdess": want NAME=PATH`},
+	{"train --data nosuch=x", 2, "", `unknown data set "nosuch"`},
+	{"train --data manifest=x --split-by 2/1", 2, "", "--split-by \"2/1\": known are speaker, clip, authors"},
+	{"eval --data cremad:votes=x", 2, "", `unknown option "votes" of cremad: known are vote, vote-voice, vote-face`},
+	{"train --data ravdess=x --weighting nosuch", 2, "", "nosuch"},
+	{"train --data ravdess=x --weighting softmax --weight-floor 0.7", 2, "", "--weight-floor, --weight-temperature, --weight-entropy: weight_floor 0.7: want"},
+	{"train --data ravdess=x --weighting uw --weight-entropy 1", 2, "", "softmax alone"},
+	{"train --data ravdess=x --modal nosuch", 2, "", "nosuch"},
+	{"train --data ravdess=x --epochs -1", 2, "", "--epochs -1"},
+	{"train --data ravdess=x --freeze nose --out DIR/f.onnx", 1, "", "freeze \"nose\": want some of face, sound"},
+	{"train --data ravdess=x --init nosuch.onnx", 1, "", "nosuch.onnx: no such file"},
+	{"train --data ravdess=x --init DIR", 1, "", "holds no checkpoint"},
+	{"train --data ravdess=x --init cli_test.go", 1, "", "not a network to begin with"},
+	{"train --data ravdess=x --emotions manifest", 1, "", "there is no manifest=FILE among the data"},
+	{"train --data ravdess=x --emotions happy --out DIR/f.onnx", 1, "", "want 2 to 64 labels"},
+	{"train --data ravdess=x --backend cuda", 2, "", "--backend \"cuda\": known are"},
+	{"train --data ravdess=x --checkpoint-steps -1", 2, "", "--checkpoint-steps -1"},
+	{"train --data ravdess=x --checkpoint-minutes -1", 2, "", "--checkpoint-minutes -1"},
+	{"train --data ravdess=x --recipe nosuch.json", 1, "", "nosuch.json: no such file"},
+	{"train --data ravdess=nosuch --out DIR/m.onnx --cache DIR", 1, "", "nosuch: no such file"},
+	{"eval", 2, "", "--data NAME=PATH is missing"},
+	{"eval --data ravdess=x --split best", 2, "", `--split "best"`},
+	{"eval --data ravdess=x --senses taste", 2, "", `--senses "taste"`},
+}
+
 func TestCommandLine(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text.onnx")
 	os.WriteFile(text, []byte("not a model"), 0o644)
-	for _, tt := range []struct {
-		args   string
-		code   int
-		stdout string // what they contain
-		stderr string
-	}{
-		{"", 2, "", "Usage: tandem COMMAND"},
-		{"--help", 0, "analyze", ""},
-		{"help", 0, "Exit codes", ""},
-		{"help live", 0, "Usage: tandem live", ""},
-		{"help nosuch", 2, "", `no command "nosuch"`},
-		{"--version", 0, "tandem ", ""},
-		{"nosuch", 2, "", `there is no command "nosuch"; see tandem --help`},
-		{"analyze --help", 0, "--annotate FILE", ""},
-		{"analyze", 2, "", "INPUT... is missing; see tandem analyze --help"},
-		{"analyze --nosuch x", 2, "", "unknown flag: --nosuch"},
-		{"analyze --format xml x", 2, "", `--format "xml": known are table, jsonl and csv`},
-		{"analyze --faces 0 x", 2, "", "--faces 0"},
-		{"analyze --faces many x", 2, "", "many"},
-		{"analyze --smooth -1 x", 2, "", "--smooth -1"},
-		{"analyze --smooth NaN x", 2, "", "--smooth NaN"},
-		{"analyze --silence 3 x", 2, "", "--silence 3"},
-		{"analyze --threads -1 x", 2, "", "--threads -1"},
-		{"analyze --timeout 0 x", 2, "", "--timeout 0"},
-		{"analyze --log-level loud x", 2, "", `--log-level "loud"`},
-		{"analyze --annotate a.mp4 x y", 2, "", "one INPUT"},
-		{"analyze --annotate " + text + " " + text, 2, "", "overwrite"},
-		{"analyze --annotate a.nosuch x", 1, "", "a.nosuch: cannot write"},
-		{"analyze --annotate nosuch/a.mp4 x", 1, "", "nosuch/a.mp4: cannot write: no such file"},
-		{"analyze --model nosuch.onnx x", 1, "", "nosuch.onnx: no such file or directory"},
-		{"analyze --model " + text + " x", 1, "", text + ": model breaks tandem's contract"},
-		{"live extra", 2, "", `"extra" is one argument too many`},
-		{"live --camera none --mic none", 2, "", "nothing to capture"},
-		{"model nosuch.onnx", 1, "", "nosuch.onnx: no such file or directory"},
-		{"model " + text, 1, "", text + ": model breaks"},
-		{"model a b", 2, "", `"b" is one argument too many`},
-		{"train", 2, "", "--data NAME=PATH is missing"},
-		{"train --data ravdess", 2, "", `--data "ravdess": want NAME=PATH`},
-		{"train --data nosuch=x", 2, "", `unknown data set "nosuch"`},
-		{"train --data manifest=x --split-by 2/1", 2, "", "--split-by \"2/1\": known are speaker, clip, authors"},
-		{"eval --data cremad:votes=x", 2, "", `unknown option "votes" of cremad: known are vote, vote-voice, vote-face`},
-		{"train --data ravdess=x --weighting nosuch", 2, "", "nosuch"},
-		{"train --data ravdess=x --weighting softmax --weight-floor 0.7", 2, "", "--weight-floor, --weight-temperature, --weight-entropy: weight_floor 0.7: want"},
-		{"train --data ravdess=x --weighting uw --weight-entropy 1", 2, "", "softmax alone"},
-		{"train --data ravdess=x --modal nosuch", 2, "", "nosuch"},
-		{"train --data ravdess=x --epochs -1", 2, "", "--epochs -1"},
-		{"train --data ravdess=x --freeze nose --out " + dir + "/f.onnx", 1, "", "freeze \"nose\": want some of face, sound"},
-		{"train --data ravdess=x --init nosuch.onnx", 1, "", "nosuch.onnx: no such file"},
-		{"train --data ravdess=x --init " + dir, 1, "", "holds no checkpoint"},
-		{"train --data ravdess=x --init main_test.go", 1, "", "not a network to begin with"},
-		{"train --data ravdess=x --emotions manifest", 1, "", "there is no manifest=FILE among the data"},
-		{"train --data ravdess=x --emotions happy --out " + dir + "/f.onnx", 1, "", "want 2 to 64 labels"},
-		{"train --data ravdess=x --backend cuda", 2, "", "--backend \"cuda\": known are"},
-		{"train --data ravdess=x --checkpoint-steps -1", 2, "", "--checkpoint-steps -1"},
-		{"train --data ravdess=x --checkpoint-minutes -1", 2, "", "--checkpoint-minutes -1"},
-		{"train --data ravdess=x --recipe nosuch.json", 1, "", "nosuch.json: no such file"},
-		{"train --data ravdess=nosuch --out " + dir + "/m.onnx --cache " + dir, 1, "", "nosuch: no such file"},
-		{"eval", 2, "", "--data NAME=PATH is missing"},
-		{"eval --data ravdess=x --split best", 2, "", `--split "best"`},
-		{"eval --data ravdess=x --senses taste", 2, "", `--senses "taste"`},
-	} {
+	names := strings.NewReplacer("TEXT", text, "DIR", dir)
+	for _, tt := range commandLines {
 		t.Run(tt.args, func(t *testing.T) {
-			code, stdout, stderr := runTandem(t, strings.Fields(tt.args)...)
-			if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
-				t.Errorf("exit code %d, want %d\nstdout, want %q: %s\nstderr, want %q: %s", code, tt.code, tt.stdout, stdout, tt.stderr, stderr)
+			code, stdout, stderr := runTandem(t, strings.Fields(names.Replace(tt.args))...)
+			want := names.Replace(tt.stderr)
+			if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, want) {
+				t.Errorf("exit code %d, want %d\nstdout, want %q: %s\nstderr, want %q: %s",
+					code, tt.code, tt.stdout, stdout, want, stderr)
 			}
 			if code != 0 && stdout != "" {
 				t.Errorf("standard output has %q", stdout)
@@ -195,24 +213,116 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
+// parse reads a command line and the environment.
+func parse[O options](c *command, args ...string) (o O, err error) {
+	parsed, err := c.parse(args)
+	if err != nil {
+		return o, err
+	}
+	return parsed.(O), nil
+}
+
 func TestEnvironment(t *testing.T) {
 	t.Setenv("TANDEM_FACES", "3")
 	t.Setenv("TANDEM_NO_GENDER", "true")
 	t.Setenv("TANDEM_SMOOTH", "2.5")
-	o, err := analyzeCommand.parse([]string{"--smooth", "0", "x"})
+	o, err := parse[*analyzeOptions](analyzeCommand, "--smooth", "0", "x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if o.faces != 3 || !o.noGender || o.smooth != 0 {
-		t.Errorf("faces %d, no gender %v, smooth %v; want 3 and true from the environment, 0 from the command line", o.faces, o.noGender, o.smooth)
+		t.Errorf("faces %d, no gender %v, smooth %v; want 3 and true from the environment, 0 from the command line",
+			o.faces, o.noGender, o.smooth)
 	}
 	t.Setenv("TANDEM_FACES", "many")
 	if _, err := analyzeCommand.parse([]string{"x"}); err == nil || !strings.Contains(err.Error(), "TANDEM_FACES") {
 		t.Errorf("error %v, want it to name TANDEM_FACES", err)
 	}
 	t.Setenv("TANDEM_DATA", "ravdess=a,emodb=b")
-	if o, err = trainCommand.parse(nil); err != nil || len(o.data) != 2 {
+	if o, err := parse[*trainOptions](trainCommand); err != nil || len(o.data) != 2 {
 		t.Errorf("data %v, error %v; want two from the environment", o, err)
+	}
+}
+
+// sameMeaning are the usages that differ between commands and still mean one thing, by the start of each.
+var sameMeaning = map[string][]string{
+	"TANDEM_FACES":    {"follow up to `N` faces"},
+	"TANDEM_THREADS":  {"threads `N` for the network", "threads `N` for one batch through the network"},
+	"TANDEM_SEED":     {"seed `N` of all that is random", "first seed, `N`"},
+	"TANDEM_RECIPE":   {"recipe `FILE` (JSON"},
+	"TANDEM_EMOTIONS": {"`LABELS` to tell apart, separated by commas, or manifest"},
+	"TANDEM_BACKEND":  {"`WHAT` computes"},
+	"TANDEM_JSON":     {"print JSON"},
+}
+
+// A variable that is set for one command is read by the others too, so that it must mean the same to all.
+func TestEachVariableMeansOneThing(t *testing.T) {
+	usages := map[string]string{}
+	for _, c := range commands() {
+		c.flagSet(c.options()).VisitAll(func(f *pflag.Flag) {
+			name := envName(f)
+			known := slices.ContainsFunc(sameMeaning[name], func(start string) bool {
+				return strings.HasPrefix(f.Usage, start)
+			})
+			if usage, ok := usages[name]; ok && usage != f.Usage && !known {
+				t.Errorf("%s means to one command: %s\nand to %s: %s", name, usage, c.name, f.Usage)
+			}
+			if _, ok := usages[name]; !ok || !known {
+				usages[name] = f.Usage
+			}
+		})
+	}
+}
+
+// What eval calls seed and threads are other things than those of training and recognition.
+func TestEvalHasItsOwnVariables(t *testing.T) {
+	t.Setenv("TANDEM_SEED", "7")
+	t.Setenv("TANDEM_THREADS", "5")
+	t.Setenv("TANDEM_OUT", "model.onnx")
+	eval := func() *evalOptions {
+		o, err := parse[*evalOptions](evalCommand, "--data", "ravdess=x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	if o := eval(); o.seed != 1 || o.threads != 0 {
+		t.Errorf("eval has the seed %d and %d threads of others", o.seed, o.threads)
+	}
+	t.Setenv("TANDEM_EVAL_SEED", "3")
+	t.Setenv("TANDEM_EVAL_THREADS", "2")
+	if o := eval(); o.seed != 3 || o.threads != 2 {
+		t.Errorf("eval has the seed %d and %d threads, want 3 and 2", o.seed, o.threads)
+	}
+	if o, err := parse[*trainOptions](trainCommand, "--data", "ravdess=x"); err != nil || o.seed != 7 {
+		t.Errorf("train: %v, %v; want the seed 7", o, err)
+	}
+	if o, err := parse[*serveOptions](serveCommand); err != nil || o.threads != 5 {
+		t.Errorf("serve: %v, %v; want 5 threads", o, err)
+	}
+	if o, err := parse[*compareOptions](compareCommand, "--data", "ravdess=x"); err != nil || o.out != "compare" {
+		t.Errorf("compare: %v, %v; want its own folder and no model's file", o, err)
+	}
+}
+
+// Errors are told from one another by their types and not by what they say.
+func TestErrorsNameTheInputOnce(t *testing.T) {
+	cause := errors.New("spoilt clip.mp4.part")
+	odd := &pipeline.SourceError{Source: "clip.mp4", Err: errors.New("csv: clip.mp4 is odd")}
+	named := fmt.Errorf("emitting: %w", odd)
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{cause, "clip.mp4: spoilt clip.mp4.part"},
+		{named, "emitting: csv: clip.mp4 is odd"},
+	} {
+		if got := withInput("clip.mp4", tt.err); got.Error() != tt.want || !errors.Is(got, tt.err) {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+	if err := withInput("clip.mp4", nil); err != nil {
+		t.Errorf("%v of no error", err)
 	}
 }
 

@@ -92,3 +92,13 @@ func TestDataClearCache(t *testing.T) {
 		t.Errorf("exit %d, left %v\n%s", code, left, stdout)
 	}
 }
+
+// Of several data sets only the one that is not there is described, whatever the names of folders say.
+func TestDataDescribesWhatIsMissing(t *testing.T) {
+	dir := writeData(t, map[string]string{"data set emodb: old/README": "x", "emodb/03a01Fa.wav": "not sound"})
+	code, _, stderr := runTandem(t, "data", "--cache", t.TempDir(), "--quick",
+		"emodb="+filepath.Join(dir, "emodb"), "ravdess="+filepath.Join(dir, "data set emodb: old"))
+	if code != exitFailed || !strings.Contains(stderr, "Ryerson") || strings.Contains(stderr, "Berlin") {
+		t.Errorf("exit code %d, want RAVDESS described and not EmoDB: %s", code, stderr)
+	}
+}

@@ -18,28 +18,50 @@ import (
 	"tandem/train"
 )
 
-// docFiles are the pages that tell of the command line.
+// inRoot returns the path of a file of the project, whose root is the folder that holds go.mod.
+func inRoot(t *testing.T, path string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, path)
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			t.Fatal("no go.mod is in the folder of the tests or above it")
+		}
+		dir = parent
+	}
+}
+
+// docFiles returns the pages that describe the command line, by their paths from the root.
 func docFiles(t *testing.T) map[string]string {
 	t.Helper()
-	names, _ := filepath.Glob("docs/*.md")
+	names, _ := filepath.Glob(inRoot(t, "docs/*.md"))
 	pages := map[string]string{}
-	for _, name := range append(names, "README.md") {
-		if b, err := os.ReadFile(name); err == nil {
-			pages[name] = string(b)
+	for _, path := range append(names, inRoot(t, "README.md")) {
+		if b, err := os.ReadFile(path); err == nil {
+			name, _ := filepath.Rel(inRoot(t, "."), path)
+			pages[filepath.ToSlash(name)] = string(b)
 		}
 	}
 	return pages
 }
 
-// commandLines are the mentions of "tandem COMMAND" in code, to the end of the line.
+// commandMentions are the mentions of "tandem COMMAND" in code, to the end of the line.
 var (
-	commandLines = regexp.MustCompile("\\b(?:build/)?tandem ([a-z]+)\\b([^\n`]*)")
-	flagMention  = regexp.MustCompile("--[a-z][a-z-]*[a-z]")
-	envMention   = regexp.MustCompile(`\bTANDEM_[A-Z_]+\b`)
+	commandMentions = regexp.MustCompile("\\b(?:build/)?tandem ([a-z]+)\\b([^\n`]*)")
+	flagMention     = regexp.MustCompile("--[a-z][a-z-]*[a-z]")
+	envMention      = regexp.MustCompile(`\bTANDEM_[A-Z_]+\b`)
 )
 
 // foreignFlags belong to other programs that the docs name.
-var foreignFlags = map[string]bool{"--url": true, "--help": true, "--version": true, "--no-install-recommends": true, "--race": true, "--depth": true}
+var foreignFlags = map[string]bool{
+	"--url": true, "--help": true, "--version": true, "--no-install-recommends": true, "--race": true, "--depth": true,
+}
 
 // envOnly are variables that are no flags.
 var envOnly = map[string]bool{"TANDEM_ORT": true, "TANDEM_DATA": true, "TANDEM_LOG_LEVEL": true}
@@ -54,10 +76,10 @@ func TestDocsHoldToTheFlags(t *testing.T) {
 	all := map[string]bool{}
 	environment := map[string]bool{}
 	for _, c := range commands() {
-		flags[c.name] = c.flagSet(&options{})
+		flags[c.name] = c.flagSet(c.options())
 		flags[c.name].VisitAll(func(f *pflag.Flag) {
 			all["--"+f.Name] = true
-			environment[envName(f.Name)] = true
+			environment[envName(f)] = true
 		})
 	}
 	mentioned := map[string]bool{}
@@ -68,7 +90,7 @@ func TestDocsHoldToTheFlags(t *testing.T) {
 				t.Errorf("%s names %s, which no command has", name, f)
 			}
 		}
-		for _, m := range commandLines.FindAllStringSubmatch(page, -1) {
+		for _, m := range commandMentions.FindAllStringSubmatch(page, -1) {
 			set := flags[m[1]]
 			if set == nil {
 				continue // "tandem is", or a later command, whose flags the check above covers
@@ -166,7 +188,7 @@ func eventFields(t *testing.T) map[string]bool {
 // The embedded model, its report, its card and the README are of one model.
 func TestCardHoldsToTheReport(t *testing.T) {
 	read := func(path string) string {
-		b, err := os.ReadFile(path)
+		b, err := os.ReadFile(inRoot(t, path))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +212,8 @@ func TestCardHoldsToTheReport(t *testing.T) {
 			with := func(value float64, interval train.Range) string {
 				return fmt.Sprintf("%.3f [%.3f, %.3f]", value, interval[0], interval[1])
 			}
-			want := fmt.Sprintf(": %s | %d | %s | %s | %.3f | %.3f |", task, x.N, with(x.Accuracy, x.Intervals.Accuracy), with(x.UAR, x.Intervals.UAR), x.F1, x.NLL)
+			accuracy, uar := with(x.Accuracy, x.Intervals.Accuracy), with(x.UAR, x.Intervals.UAR)
+			want := fmt.Sprintf(": %s | %d | %s | %s | %.3f | %.3f |", task, x.N, accuracy, uar, x.F1, x.NLL)
 			if !strings.Contains(card, want) {
 				t.Errorf("%s: the card has no row %q", set, want)
 			}

@@ -24,6 +24,7 @@ import (
 	"tandem/capture"
 	"tandem/capture/av"
 	"tandem/capture/capturetest"
+	"tandem/overlay"
 	"tandem/pipeline"
 )
 
@@ -269,11 +270,11 @@ func TestLiveLatency(t *testing.T) {
 func flashDelays(t *testing.T, model string) []time.Duration {
 	t.Helper()
 	camera := newStandInCamera(t, 18*time.Second)
-	o, err := liveCommand.parse([]string{"--model", model, "--no-window", "--camera", camera.path, "--mic", "none"})
+	o, err := parse[*liveOptions](liveCommand, "--model", model, "--no-window", "--camera", camera.path, "--mic", "none")
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec, err := openRecognition(o)
+	rec, err := openRecognition(o.model, o.inferOptions(o.threads))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +300,7 @@ func flashDelays(t *testing.T, model string) []time.Duration {
 		}
 		return len(b), nil
 	})
-	l := &liveRun{c: c, o: o, rec: rec, src: src, out: newReporter(c, o), known: &timeline{keep: stripTime}}
+	l := &liveRun{c: c, o: o, rec: rec, src: src, out: newReporter(c, o.format, o.raw)}
 	l.onFrame = func(f *capture.Frame) {
 		flash := capture.FlashLevel(f) > 0.5
 		if flash && !flashing {
@@ -405,13 +406,14 @@ func looksRight(path string) error {
 	if err != nil {
 		return err
 	}
-	count := func(c rgb) (n, lowest int) {
+	count := func(c overlay.RGB) (n, lowest int) {
 		for y := range p.Bounds().Dy() {
 			for x := range p.Bounds().Dx() {
 				r, g, b, _ := p.At(x, y).RGBA()
 				d := 0
 				for i, v := range []uint32{r >> 8, g >> 8, b >> 8} {
-					d = max(d, abs(int(v)-int(c[i])))
+					off := int(v) - int(c[i])
+					d = max(d, off, -off)
 				}
 				if d < 25 {
 					n++
@@ -421,9 +423,9 @@ func looksRight(path string) error {
 		}
 		return n, lowest
 	}
-	fearful, _ := count(colorOf(4))
-	_, lowest := count(colorOf(6))
-	ground, _ := count(ink)
+	fearful, _ := count(overlay.ColorOf(4))
+	_, lowest := count(overlay.ColorOf(6))
+	ground, _ := count(overlay.Ink)
 	switch {
 	case ground < 20000:
 		return errors.New("there is no strip chart")

@@ -26,7 +26,7 @@ func TestAnalyzeByThePapersNetwork(t *testing.T) {
 			manifest += fmt.Sprintf(",%s,tones,%s,%s,%s,%s\n", name, part, []string{"female", "male"}[i%2], emotion, part)
 		}
 	}
-	recipe, err := os.ReadFile("train/recipes/paper.json")
+	recipe, err := os.ReadFile(inRoot(t, "train/recipes/paper.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

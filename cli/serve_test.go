@@ -36,6 +36,10 @@ func TestServeUsage(t *testing.T) {
 			t.Errorf("%s: code %d: %s", tt.args, code, stderr)
 		}
 	}
+	code, _, stderr := runTandem(t, "serve", "--ice-server", "turn:h")
+	if want := `tandem: --ice-server: "turn:" servers take`; code != exitUsage || !strings.HasPrefix(stderr, want) {
+		t.Errorf("code %d, want %q: %s", code, want, stderr)
+	}
 	for _, tt := range []struct{ args, want string }{
 		{"--tls-cert nosuch.pem --tls-key nosuch.key", "nosuch.pem"},
 		{"--addr 127.0.0.1:0 --model nosuch.onnx", "nosuch.onnx"},
@@ -90,7 +94,9 @@ func TestServe(t *testing.T) {
 		t.Fatalf("ffmpeg: %v %s", err, out)
 	}
 	publish := filepath.Join(t.TempDir(), "publish")
-	if out, err := exec.Command("go", "build", "-tags", "nocamera", "-o", publish, "./examples/publish").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-tags", "nocamera", "-o", publish, "./examples/publish")
+	build.Dir = inRoot(t, ".")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
 	for _, token := range []string{"", "secret"} {
@@ -103,7 +109,7 @@ func TestServe(t *testing.T) {
 		if err != nil || len(events) < 5 || events[0].Start == nil || events[len(events)-1].End == nil {
 			t.Errorf("publish printed %d events: %v", len(events), err)
 		}
-		curl := exec.CommandContext(t.Context(), "examples/curl.sh", url, clip)
+		curl := exec.CommandContext(t.Context(), inRoot(t, "examples/curl.sh"), url, clip)
 		curl.Env = append(os.Environ(), "TOKEN="+token)
 		if out, err := curl.CombinedOutput(); err != nil {
 			t.Errorf("curl.sh: %v\n%s", err, out)

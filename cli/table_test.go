@@ -11,16 +11,46 @@ import (
 	"tandem/pipeline"
 )
 
+var testStart = &pipeline.StartEvent{
+	Source:   "clip.mp4",
+	Emotions: []string{"neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"},
+	Genders:  []string{"female", "male"},
+}
+
+// testResult returns the result of a voice and a face at a time, happy with a probability.
+func testResult(at time.Duration, happy float64) *pipeline.WindowEvent {
+	w := &pipeline.WindowEvent{
+		T: at, Start: at - 2560*time.Millisecond, End: at, Audio: true, Video: true,
+		Emotion: &pipeline.Scores{Label: "happy"},
+		Gender: &pipeline.Scores{
+			Label: "female", P: pipeline.Classes{{Label: "female", P: 0.9}, {Label: "male", P: 0.1}},
+		},
+	}
+	for _, l := range testStart.Emotions {
+		p := (1 - happy) / 6
+		if l == "happy" {
+			p = happy
+		}
+		w.Emotion.P = append(w.Emotion.P, pipeline.Class{Label: l, P: p})
+	}
+	return w
+}
+
 func TestTableOnATerminal(t *testing.T) {
 	var out bytes.Buffer
 	c := testConsole(&out, &out)
 	c.outTTY = true
-	r := newReporter(c, &options{})
-	r.begin(capture.Info{Name: "clip.mp4", HasVideo: true, HasAudio: true, Width: 640, Height: 480, FPS: 25, Duration: 4 * time.Second})
+	r := newReporter(c, "", false)
+	r.begin(capture.Info{
+		Name: "clip.mp4", HasVideo: true, HasAudio: true, Width: 640, Height: 480, FPS: 25, Duration: 4 * time.Second,
+	})
+	result := testResult(2*time.Second, 0.5)
 	for _, e := range []pipeline.Event{
 		{Start: testStart},
-		{Window: testResult(0, 2*time.Second, 0.5)},
-		{End: &pipeline.EndEvent{Windows: 1, Summary: map[int]pipeline.Summary{0: {Emotion: testResult(0, 0, 0.5).Emotion, Gender: testResult(0, 0, 0.5).Gender}}}},
+		{Window: result},
+		{End: &pipeline.EndEvent{Windows: 1, Summary: map[int]pipeline.Summary{
+			0: {Emotion: result.Emotion, Gender: result.Gender},
+		}}},
 	} {
 		if err := r.event(e); err != nil {
 			t.Fatal(err)
@@ -28,7 +58,10 @@ func TestTableOnATerminal(t *testing.T) {
 	}
 	r.end()
 	screen := out.String()
-	for _, want := range []string{"clip.mp4: video 640×480 at 25/s and sound", "50 %", "subject 0  voice and face", "\x1b[1m  happy", "█ ", "\x1b[J", "subject 0: happy 0.50"} {
+	for _, want := range []string{
+		"clip.mp4: video 640×480 at 25/s and sound", "50 %", "subject 0  voice and face",
+		"\x1b[1m  happy", "█ ", "\x1b[J", "subject 0: happy 0.50",
+	} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("the screen lacks %q:\n%s", want, screen)
 		}

@@ -19,7 +19,7 @@ import (
 // The tutorial's commands are run as they stand on the page, one after the other; what they make works, in under two minutes.
 func TestTutorial(t *testing.T) {
 	lib := needTraining(t, "bash", "ffmpeg")
-	page, err := os.ReadFile("docs/tutorial-train.md")
+	page, err := os.ReadFile(inRoot(t, "docs/tutorial-train.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,10 +27,7 @@ func TestTutorial(t *testing.T) {
 	if len(blocks) < 5 {
 		t.Fatalf("the page has %d blocks of commands, want those of its five steps", len(blocks))
 	}
-	assets, err := filepath.Abs("assets")
-	if err != nil {
-		t.Fatal(err)
-	}
+	assets := inRoot(t, "assets")
 	dir, bin := t.TempDir(), t.TempDir()
 	// The face detector is looked for in the project, so this is one.
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module tandem\n"), 0o644), os.Symlink(assets, filepath.Join(dir, "assets"))); err != nil {
