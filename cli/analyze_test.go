@@ -68,81 +68,101 @@ func silentServer(t *testing.T) string {
 	return "http://" + l.Addr().String() + "/clip.mp4"
 }
 
+// inputFiles are files for a command to read, in a folder of their own.
+type inputFiles struct {
+	*testing.T
+	dir string
+}
+
+func newInputFiles(t *testing.T) inputFiles { return inputFiles{t, t.TempDir()} }
+
+func (in inputFiles) at(name string) string { return filepath.Join(in.dir, name) }
+
+func (in inputFiles) write(name string, b []byte) {
+	in.Helper()
+	if err := os.WriteFile(in.at(name), b, 0o644); err != nil {
+		in.Fatal(err)
+	}
+}
+
+// pattern writes the test pattern and returns the file's content.
+func (in inputFiles) pattern(name string, o capture.PatternOptions, w av.WriterOptions) []byte {
+	in.Helper()
+	capturetest.WritePattern(in.T, in.at(name), o, w)
+	b, err := os.ReadFile(in.at(name))
+	if err != nil {
+		in.Fatal(err)
+	}
+	return b
+}
+
+var (
+	shortPattern = capture.PatternOptions{Width: 160, Height: 120, Duration: 3 * time.Second}
+	onePicture   = capture.PatternOptions{Width: 160, Height: 120, Duration: 40 * time.Millisecond, NoAudio: true}
+)
+
+// badInputs are inputs of which some are files that writeBadInputs writes.
+var badInputs = []struct {
+	input  string
+	code   int
+	stderr string  // a part of the error
+	t      float64 // of the last window, to half a second, if there are some
+}{
+	{"nosuch.mp4", 1, "no such file or directory", 0},
+	{"empty.mp4", 1, "empty", 0},
+	{"text.mp4", 1, "text", 0},
+	{"random.mp4", 1, "", 0},
+	{"head.mp4", 1, "", 0},
+	{"cut.mp4", 0, "ended before its end", 2.56},
+	{"cut.mkv", 0, "", 2.56},
+	{"noface.mp4", 0, "", 3},
+	{"one.mp4", 0, "", 2.56},
+	{"1x1.png", 0, "", 2.56},
+	{"8k.png", 0, "", 2.56},
+	{"8khz.wav", 0, "", 3},
+	{"192khz.wav", 0, "", 3},
+	{"8channels.wav", 0, "", 3},
+	{"back.mpg", 0, "", 6},
+}
+
+func writeBadInputs(in inputFiles) {
+	in.write("empty.mp4", nil)
+	in.write("text.mp4", []byte(strings.Repeat("This is no video.\n", 100)))
+	in.write("random.mp4", bytes.Repeat([]byte{0x9b, 0x17, 0xe4, 0x02, 0xfd}, 4000))
+	whole := in.pattern("whole.mp4", shortPattern, av.WriterOptions{})
+	in.write("cut.mp4", whole[:len(whole)/2])
+	in.write("head.mp4", whole[:200])
+	whole = in.pattern("whole.mkv", shortPattern, av.WriterOptions{})
+	in.write("cut.mkv", whole[:len(whole)*2/3])
+	blank := shortPattern
+	blank.NoFace, blank.NoAudio = true, true
+	in.pattern("noface.mp4", blank, av.WriterOptions{})
+	in.pattern("one.mp4", onePicture, av.WriterOptions{})
+	writePNG(in.T, in.at("1x1.png"), 1, 1)
+	writePNG(in.T, in.at("8k.png"), 7680, 4320)
+	sound := shortPattern
+	sound.NoVideo = true
+	in.pattern("8khz.wav", sound, av.WriterOptions{SampleRate: 8000})
+	in.pattern("192khz.wav", sound, av.WriterOptions{SampleRate: 192000})
+	in.pattern("8channels.wav", sound, av.WriterOptions{SampleRate: 48000, Channels: 8})
+	// Two programme streams one after the other: their times go back in the middle.
+	whole = in.pattern("back.mpg", shortPattern, av.WriterOptions{})
+	in.write("back.mpg", append(whole, whole...))
+}
+
 // Every bad input gives one clear error that names it, or a clean result where that is right.
 func TestBadInputs(t *testing.T) {
 	model := testModel(t)
-	dir := t.TempDir()
-	at := func(name string) string { return filepath.Join(dir, name) }
-	write := func(name string, b []byte) {
-		if err := os.WriteFile(at(name), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	short := capture.PatternOptions{Width: 160, Height: 120, Duration: 3 * time.Second}
-	write("empty.mp4", nil)
-	write("text.mp4", []byte(strings.Repeat("This is no video.\n", 100)))
-	write("random.mp4", bytes.Repeat([]byte{0x9b, 0x17, 0xe4, 0x02, 0xfd}, 4000))
-	capturetest.WritePattern(t, at("whole.mp4"), short, av.WriterOptions{})
-	whole, err := os.ReadFile(at("whole.mp4"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("cut.mp4", whole[:len(whole)/2])
-	write("head.mp4", whole[:200])
-	capturetest.WritePattern(t, at("whole.mkv"), short, av.WriterOptions{})
-	if whole, err = os.ReadFile(at("whole.mkv")); err != nil {
-		t.Fatal(err)
-	}
-	write("cut.mkv", whole[:len(whole)*2/3])
-	blank := short
-	blank.NoFace, blank.NoAudio = true, true
-	capturetest.WritePattern(t, at("noface.mp4"), blank, av.WriterOptions{})
-	one := short
-	one.Duration, one.NoAudio = 40*time.Millisecond, true
-	capturetest.WritePattern(t, at("one.mp4"), one, av.WriterOptions{})
-	writePNG(t, at("1x1.png"), 1, 1)
-	writePNG(t, at("8k.png"), 7680, 4320)
-	sound := short
-	sound.NoVideo = true
-	capturetest.WritePattern(t, at("8khz.wav"), sound, av.WriterOptions{SampleRate: 8000})
-	capturetest.WritePattern(t, at("192khz.wav"), sound, av.WriterOptions{SampleRate: 192000})
-	capturetest.WritePattern(t, at("8channels.wav"), sound, av.WriterOptions{SampleRate: 48000, Channels: 8})
-	// Two programme streams one after the other: their times go back in the middle.
-	capturetest.WritePattern(t, at("back.mpg"), short, av.WriterOptions{})
-	if whole, err = os.ReadFile(at("back.mpg")); err != nil {
-		t.Fatal(err)
-	}
-	write("back.mpg", append(whole, whole...))
-
-	for _, tt := range []struct {
-		input  string
-		code   int
-		stderr string  // a part of the error
-		t      float64 // of the last window, to half a second, if there are some
-	}{
-		{"nosuch.mp4", 1, "no such file or directory", 0},
-		{"empty.mp4", 1, "empty", 0},
-		{"text.mp4", 1, "text", 0},
-		{"random.mp4", 1, "", 0},
-		{"head.mp4", 1, "", 0},
-		{"cut.mp4", 0, "ended before its end", 2.56},
-		{"cut.mkv", 0, "", 2.56},
-		{"noface.mp4", 0, "", 3},
-		{"one.mp4", 0, "", 2.56},
-		{"1x1.png", 0, "", 2.56},
-		{"8k.png", 0, "", 2.56},
-		{"8khz.wav", 0, "", 3},
-		{"192khz.wav", 0, "", 3},
-		{"8channels.wav", 0, "", 3},
-		{"back.mpg", 0, "", 6},
-	} {
+	in := newInputFiles(t)
+	writeBadInputs(in)
+	for _, tt := range badInputs {
 		t.Run(tt.input, func(t *testing.T) {
-			code, stdout, stderr := runTandem(t, "analyze", "--model", model, at(tt.input))
+			code, stdout, stderr := runTandem(t, "analyze", "--model", model, in.at(tt.input))
 			if code != tt.code || !strings.Contains(stderr, tt.stderr) {
 				t.Errorf("exit code %d, want %d; stderr, want %q:\n%s", code, tt.code, tt.stderr, stderr)
 			}
 			if code != 0 {
-				if n := strings.Count(stderr, "\n"); n != 1 || !strings.Contains(stderr, at(tt.input)) {
+				if n := strings.Count(stderr, "\n"); n != 1 || !strings.Contains(stderr, in.at(tt.input)) {
 					t.Errorf("%d lines of error, want one that names the file:\n%s", n, stderr)
 				}
 				return
@@ -156,16 +176,23 @@ func TestBadInputs(t *testing.T) {
 			}
 		})
 	}
+}
 
-	t.Run("a URL that hangs", func(t *testing.T) {
-		url := silentServer(t)
-		began := time.Now()
-		code, _, stderr := runTandem(t, "analyze", "--model", model, "--timeout", "1", url)
-		if code != 1 || !strings.Contains(stderr, url) || !strings.Contains(stderr, "timed out") || time.Since(began) > 5*time.Second {
-			t.Errorf("exit code %d after %v: %s", code, time.Since(began), stderr)
-		}
-	})
+func TestURLThatHangs(t *testing.T) {
+	model := testModel(t)
+	url := silentServer(t)
+	began := time.Now()
+	code, _, stderr := runTandem(t, "analyze", "--model", model, "--timeout", "1", url)
+	if code != 1 || !strings.Contains(stderr, url) || !strings.Contains(stderr, "timed out") ||
+		time.Since(began) > 5*time.Second {
+		t.Errorf("exit code %d after %v: %s", code, time.Since(began), stderr)
+	}
+}
 
+func TestBadModels(t *testing.T) {
+	testModel(t) // skips where nothing can run
+	in := newInputFiles(t)
+	in.pattern("one.mp4", onePicture, av.WriterOptions{})
 	for name, spoil := range map[string]struct {
 		how  func(*protos.ModelProto)
 		want string
@@ -187,32 +214,36 @@ func TestBadInputs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(name, b)
-			code, _, stderr := runTandem(t, "analyze", "--model", at(name), at("one.mp4"))
-			if code != 1 || !strings.Contains(stderr, at(name)) || !strings.Contains(stderr, spoil.want) {
+			in.write(name, b)
+			code, _, stderr := runTandem(t, "analyze", "--model", in.at(name), in.at("one.mp4"))
+			if code != 1 || !strings.Contains(stderr, in.at(name)) || !strings.Contains(stderr, spoil.want) {
 				t.Errorf("exit code %d, want 1 and %q: %s", code, spoil.want, stderr)
 			}
 		})
 	}
+}
 
-	const header = "video,audio,dataset,speaker,gender,emotion,split\n"
-	write("column.csv", []byte("video,audio\none.mp4,\n"))
-	write("missing.csv", []byte(header+"nosuch.mp4,,made,1,female,happy,val\n"))
-	write("label.csv", []byte(header+"one.mp4,,made,1,female,hungry,val\n"))
-	os.Mkdir(at("emptydir"), 0o755)
+func TestBadData(t *testing.T) {
+	model := testModel(t)
+	in := newInputFiles(t)
+	in.pattern("one.mp4", onePicture, av.WriterOptions{})
+	in.write("column.csv", []byte("video,audio\none.mp4,\n"))
+	in.write("missing.csv", []byte(manifestHeader+"nosuch.mp4,,made,1,female,happy,val\n"))
+	os.Mkdir(in.at("emptydir"), 0o755)
 	for _, tt := range []struct{ data, want string }{
-		{"manifest=" + at("column.csv"), "column"},
-		{"manifest=" + at("missing.csv"), "nosuch.mp4"},
-		{"ravdess=" + at("emptydir"), "emptydir"},
-		{"emodb=" + at("emptydir"), "emptydir"},
-		{"utkface=" + at("emptydir"), "emptydir"},
-		{"fer2013=" + at("emptydir"), "emptydir"},
+		{"manifest=" + in.at("column.csv"), "column"},
+		{"manifest=" + in.at("missing.csv"), "nosuch.mp4"},
+		{"ravdess=" + in.at("emptydir"), "emptydir"},
+		{"emodb=" + in.at("emptydir"), "emptydir"},
+		{"utkface=" + in.at("emptydir"), "emptydir"},
+		{"fer2013=" + in.at("emptydir"), "emptydir"},
 	} {
 		t.Run(filepath.Base(tt.data), func(t *testing.T) {
 			for _, args := range [][]string{
-				{"eval", "--model", model, "--cache", at("cache"), "--data", tt.data},
-				{"train", "--out", at("out.onnx"), "--run", at("run"), "--cache", at("cache"), "--data", tt.data},
+				{"eval", "--model", model},
+				{"train", "--out", in.at("out.onnx"), "--run", in.at("run")},
 			} {
+				args = append(args, "--cache", in.at("cache"), "--data", tt.data)
 				code, stdout, stderr := runTandem(t, args...)
 				if code != 1 || !strings.Contains(stderr, tt.want) || stdout != "" {
 					t.Errorf("%s: exit code %d, want 1 and %q: %s", args[0], code, tt.want, stderr)
@@ -228,7 +259,8 @@ func TestAnnotate(t *testing.T) {
 	model := testModel(t)
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.mp4"), filepath.Join(dir, "out.mp4")
-	capturetest.WritePattern(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 3 * time.Second}, av.WriterOptions{})
+	capturetest.WritePattern(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 3 * time.Second},
+		av.WriterOptions{})
 	_, plain, _ := runTandem(t, "analyze", "--model", model, in)
 	code, annotated, stderr := runTandem(t, "analyze", "--model", model, "--annotate", out, in)
 	if code != 0 || plain != annotated {
@@ -249,11 +281,13 @@ func TestAnnotate(t *testing.T) {
 	}
 
 	voice := filepath.Join(dir, "voice.wav")
-	capturetest.WritePattern(t, voice, capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second}, av.WriterOptions{})
+	capturetest.WritePattern(t, voice, capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second},
+		av.WriterOptions{})
 	if code, _, stderr := runTandem(t, "analyze", "--model", model, "--annotate", out, voice); code != 0 {
 		t.Fatalf("sound alone: exit code %d: %s", code, stderr)
 	}
-	if frames, samples := readAll(t, out); len(frames) < 70 || samples < 40000 || frames[0].Width != overlay.PlainWidth {
+	if frames, samples := readAll(t, out); len(frames) < 70 || samples < 40000 ||
+		frames[0].Width != overlay.PlainWidth {
 		t.Errorf("sound alone: %d pictures, %d samples", len(frames), samples)
 	}
 
@@ -303,9 +337,11 @@ func difference(f, g *capture.Frame, r image.Rectangle) float64 {
 func TestFileAndRealtimeAgree(t *testing.T) {
 	model := testModel(t)
 	in := filepath.Join(t.TempDir(), "in.mp4")
-	capturetest.WritePattern(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 4 * time.Second}, av.WriterOptions{})
+	capturetest.WritePattern(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 4 * time.Second},
+		av.WriterOptions{})
 	results := func(args ...string) [][]string {
-		code, stdout, stderr := runTandem(t, append([]string{"analyze", "--format", "csv", "--model", model}, append(args, in)...)...)
+		code, stdout, stderr := runTandem(t,
+			append([]string{"analyze", "--format", "csv", "--model", model}, append(args, in)...)...)
 		if code != 0 {
 			t.Fatal(stderr)
 		}

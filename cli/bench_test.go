@@ -40,7 +40,9 @@ const (
 func benchClip(b *testing.B, seconds int) string {
 	b.Helper()
 	return benchFile(b, fmt.Sprintf("%ds.webm", seconds), func(path string) error {
-		capturetest.WritePattern(b, path, capture.PatternOptions{FPS: 30, Move: true, Duration: time.Duration(seconds) * time.Second}, av.WriterOptions{SampleRate: 48000})
+		capturetest.WritePattern(b, path,
+			capture.PatternOptions{FPS: 30, Move: true, Duration: time.Duration(seconds) * time.Second},
+			av.WriterOptions{SampleRate: 48000})
 		return nil
 	})
 }
@@ -128,7 +130,9 @@ type meteredFinder struct {
 	meter
 }
 
-func (f *meteredFinder) FindFaces(ctx context.Context, frame *capture.Frame, limit int) (faces []pipeline.Face, err error) {
+func (f *meteredFinder) FindFaces(
+	ctx context.Context, frame *capture.Frame, limit int,
+) (faces []pipeline.Face, err error) {
 	f.measure(func() { faces, err = f.FaceFinder.FindFaces(ctx, frame, limit) })
 	return faces, err
 }
@@ -138,7 +142,9 @@ type meteredRecognizer struct {
 	meter
 }
 
-func (r *meteredRecognizer) Recognize(ctx context.Context, ws []*pipeline.Window) (ps []pipeline.Prediction, err error) {
+func (r *meteredRecognizer) Recognize(
+	ctx context.Context, ws []*pipeline.Window,
+) (ps []pipeline.Prediction, err error) {
 	r.measure(func() { ps, err = r.Recognizer.Recognize(ctx, ws) })
 	return ps, err
 }
@@ -251,7 +257,9 @@ type stages struct {
 }
 
 // analyze does what the subcommand does and returns the CPU time used, in all and, if wanted, by stage.
-func analyze(b *testing.B, path string, every time.Duration, finder pipeline.FaceFinder, rec pipeline.Recognizer, byStage bool) (time.Duration, stages) {
+func analyze(
+	b *testing.B, path string, every time.Duration, finder pipeline.FaceFinder, rec pipeline.Recognizer, byStage bool,
+) (time.Duration, stages) {
 	b.Helper()
 	runtime.GC()
 	before := cpuTime(ofProcess)
@@ -329,7 +337,7 @@ func BenchmarkLength(b *testing.B) {
 	s.report(b)
 }
 
-// usage is what a process has used. Memory is resident memory in megabytes (2^20 bytes).
+// usage has the resources that a process has used. Memory is resident memory in megabytes (2^20 bytes).
 type usage struct {
 	cpu, took         time.Duration
 	peak, early, late float64 // early and late: median in the second and in the last quarter of its life

@@ -70,6 +70,17 @@ func needTraining(t *testing.T, programs ...string) (library string) {
 	return library
 }
 
+// manifestHeader is the first line of a manifest.
+const manifestHeader = "video,audio,dataset,speaker,gender,emotion,split\n"
+
+// ffmpeg runs the program, which a test needs.
+func ffmpeg(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("ffmpeg", append([]string{"-v", "error"}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg: %v %s", err, out)
+	}
+}
+
 // testModel writes a small model that keeps the contract. Tests that need to run it are skipped without ONNX Runtime.
 func testModel(t *testing.T) string {
 	t.Helper()
@@ -173,7 +184,10 @@ var commandLines = []struct {
 	{"train --data manifest=x --split-by 2/1", 2, "", "--split-by \"2/1\": known are speaker, clip, authors"},
 	{"eval --data cremad:votes=x", 2, "", `unknown option "votes" of cremad: known are vote, vote-voice, vote-face`},
 	{"train --data ravdess=x --weighting nosuch", 2, "", "nosuch"},
-	{"train --data ravdess=x --weighting softmax --weight-floor 0.7", 2, "", "--weight-floor, --weight-temperature, --weight-entropy: weight_floor 0.7: want"},
+	{
+		"train --data ravdess=x --weighting softmax --weight-floor 0.7", 2, "",
+		"--weight-floor, --weight-temperature, --weight-entropy: weight_floor 0.7: want",
+	},
 	{"train --data ravdess=x --weighting uw --weight-entropy 1", 2, "", "softmax alone"},
 	{"train --data ravdess=x --modal nosuch", 2, "", "nosuch"},
 	{"train --data ravdess=x --epochs -1", 2, "", "--epochs -1"},
@@ -329,7 +343,9 @@ func TestErrorsNameTheInputOnce(t *testing.T) {
 func TestModel(t *testing.T) {
 	path := testModel(t)
 	code, stdout, stderr := runTandem(t, "model", path)
-	for _, want := range []string{"weighting", "softmax", "float32 [B, 40960]", "uint8 [B, 8, 16, 16, 3]", "female,male", "sha256"} {
+	for _, want := range []string{
+		"weighting", "softmax", "float32 [B, 40960]", "uint8 [B, 8, 16, 16, 3]", "female,male", "sha256",
+	} {
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("exit code %d, %s; standard output lacks %q:\n%s", code, stderr, want, stdout)
 		}
@@ -340,7 +356,7 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// machine is what may differ from machine to machine in what a network says.
+// machine matches the numbers of a network that may differ from machine to machine.
 var machine = regexp.MustCompile(`"[xywh]":[\d.]+|\d+\.\d{3,}|[0-9a-f]{64}`)
 
 var updateGolden = flag.Bool("update", false, "write the golden files")
@@ -373,7 +389,8 @@ func TestAnalyzeFormats(t *testing.T) {
 		{"pattern.txt", "--format table pattern:3s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			code, stdout, stderr := runTandem(t, append([]string{"analyze", "--model", model}, strings.Fields(tt.args)...)...)
+			code, stdout, stderr := runTandem(t,
+				append([]string{"analyze", "--model", model}, strings.Fields(tt.args)...)...)
 			if code != 0 || !strings.Contains(stderr, "real time") {
 				t.Fatalf("exit code %d: %s", code, stderr)
 			}

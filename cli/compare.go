@@ -68,10 +68,10 @@ func (o *compareOptions) bind(f *pflag.FlagSet) {
 
 func (o *compareOptions) check(f *pflag.FlagSet) error {
 	o.seedGiven = f.Changed("seed")
-	if err := cmp.Or(o.logFlags.check(), checkBackend(o.backend), checkEpochs(o.epochs), o.dataFlags.check()); err != nil {
+	err := cmp.Or(o.logFlags.check(), checkBackend(o.backend), checkEpochs(o.epochs), o.dataFlags.check())
+	if err != nil {
 		return err
 	}
-	var err error
 	if o.grid, err = numbers(o.staticGrid); err != nil {
 		return fmt.Errorf("--static-grid %q: want weights of emotion such as 0.3,0.5,0.7, or none", o.staticGrid)
 	}

@@ -27,7 +27,10 @@ func writeData(t *testing.T, files map[string]string) string {
 }
 
 func TestDataCommand(t *testing.T) {
-	ravdess := writeData(t, map[string]string{"Actor_02/03-01-03-01-01-01-02.wav": "not sound", "Actor_17/03-01-04-01-01-01-17.wav": "nor this"})
+	ravdess := writeData(t, map[string]string{
+		"Actor_02/03-01-03-01-01-01-02.wav": "not sound",
+		"Actor_17/03-01-04-01-01-01-17.wav": "nor this",
+	})
 	manifest := filepath.Join(writeData(t, map[string]string{
 		"a.wav": "x", "b.wav": "y",
 		"m.csv": strings.Join(train.ManifestColumns, ",") + "\n,a.wav,m,anna,f,happy,train\n,b.wav,m,anna,f,sad,val\n",
@@ -49,9 +52,14 @@ func TestDataCommand(t *testing.T) {
 		// Where the files are not, it says what to get.
 		{[]string{"emodb=" + ravdess}, 1, nil, "Technical University of Berlin"},
 		{[]string{"emodb=" + ravdess + "/none"}, 1, nil, "Technical University of Berlin"},
-		{[]string{"ravdess=" + ravdess}, 1, []string{"2 clips", "1440", "ravdess  train      1         1", "2 cannot be read:", "text file", "118 missing of the release"}, ""},
+		{[]string{"ravdess=" + ravdess}, 1, []string{
+			"2 clips", "1440", "ravdess  train      1         1",
+			"2 cannot be read:", "text file", "118 missing of the release",
+		}, ""},
 		{[]string{"--quick", "ravdess=" + ravdess}, 0, []string{"2 clips"}, ""},
-		{[]string{"--quick", "manifest=" + manifest}, 1, []string{"1 speakers in several splits", "anna (train, val)"}, ""},
+		{[]string{"--quick", "manifest=" + manifest}, 1, []string{
+			"1 speakers in several splits", "anna (train, val)",
+		}, ""},
 	} {
 		code, stdout, stderr := runTandem(t, append([]string{"data", "--cache", cache}, tt.args...)...)
 		if code != tt.code || !strings.Contains(stderr, tt.stderr) || tt.stderr == "" && stderr != "" {
@@ -72,13 +80,15 @@ func TestDataCommandJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &check); err != nil || code != 1 || stderr != "" {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, stdout, stderr)
 	}
-	if s := check.Sets[0]; s.Clips != 1 || len(s.Unreadable) != 1 || s.Rows[0].Emotions["happy"] != 1 || s.About.Terms == "" {
+	if s := check.Sets[0]; s.Clips != 1 || len(s.Unreadable) != 1 || s.Rows[0].Emotions["happy"] != 1 ||
+		s.About.Terms == "" {
 		t.Errorf("%+v", s)
 	}
 	for _, args := range [][]string{{"--json"}, {"--json", "utkface"}} {
 		code, stdout, _ = runTandem(t, append([]string{"data", "--cache", t.TempDir()}, args...)...)
 		var out struct{ Known map[string]train.About }
-		if err := json.Unmarshal([]byte(stdout), &out); err != nil || code != 0 || out.Known["utkface"].Title != "UTKFace" {
+		if err := json.Unmarshal([]byte(stdout), &out); err != nil || code != 0 ||
+			out.Known["utkface"].Title != "UTKFace" {
 			t.Errorf("%v: exit %d, %v\n%s", args, code, err, stdout)
 		}
 	}

@@ -19,8 +19,10 @@ func TestEvalTellsOfSharedSpeakers(t *testing.T) {
 	testModel(t) // skips where nothing can run
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	capturetest.WritePattern(t, at("voice.wav"), capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second}, av.WriterOptions{})
-	if err := os.WriteFile(at("m.csv"), []byte("video,audio,dataset,speaker,gender,emotion,split\n,voice.wav,made,1,female,happy,val\n"), 0o644); err != nil {
+	capturetest.WritePattern(t, at("voice.wav"), capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second},
+		av.WriterOptions{})
+	manifest := manifestHeader + ",voice.wav,made,1,female,happy,val\n"
+	if err := os.WriteFile(at("m.csv"), []byte(manifest), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, shared := range []int{0, 3} {
@@ -30,7 +32,8 @@ func TestEvalTellsOfSharedSpeakers(t *testing.T) {
 		if err := os.WriteFile(at("m.onnx"), infertest.Model(c), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		code, _, stderr := runTandem(t, "eval", "--model", at("m.onnx"), "--cache", at("cache"), "--data", "manifest="+at("m.csv"), "--report", at("report"))
+		code, _, stderr := runTandem(t, "eval", "--model", at("m.onnx"), "--cache", at("cache"),
+			"--data", "manifest="+at("m.csv"), "--report", at("report"))
 		if code != 0 {
 			t.Fatalf("exit code %d: %s", code, stderr)
 		}
@@ -43,8 +46,9 @@ func TestEvalTellsOfSharedSpeakers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for what, told := range map[string]bool{
-			"command": strings.Contains(stderr, "splits share speakers"), "report": strings.Contains(string(json), `"trained_on_shared"`),
-			"page": strings.Contains(string(page), "may have been trained on those"),
+			"command": strings.Contains(stderr, "splits share speakers"),
+			"report":  strings.Contains(string(json), `"trained_on_shared"`),
+			"page":    strings.Contains(string(page), "may have been trained on those"),
 		} {
 			if told != (shared > 0) {
 				t.Errorf("%d shared speakers: the %s tells: %v\n%s", shared, what, told, stderr)

@@ -87,7 +87,7 @@ type pipelineFlags struct {
 	silence  float64 // dB of full scale
 }
 
-// bind adds the flags; of is what faces are followed in, such as " a session".
+// bind adds the flags. of ends the help of --faces: "" or, as of sessions, " a session".
 func (p *pipelineFlags) bind(f *pflag.FlagSet, of string) {
 	f.IntVar(&p.faces, "faces", pipeline.DefaultFaces, "follow up to `N` faces"+of)
 	f.BoolVar(&p.noGender, "no-gender", false, "leave gender out of the results")

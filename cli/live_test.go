@@ -28,13 +28,14 @@ import (
 	"tandem/pipeline"
 )
 
-// standInMicrophone is a microphone without hardware: a private PulseAudio with a null sink whose monitor is the default
-// source. Its environment is the test's until the end.
+// standInMicrophone is a microphone without hardware: a private PulseAudio with a null sink whose monitor is the
+// default source. Its environment is the test's until the end.
 func standInMicrophone(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"pulseaudio", "pactl", "paplay"} {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("skipped: no stand-in microphone: %v (apt-get install pulseaudio pulseaudio-utils libasound2-plugins)", err)
+			const packages = "pulseaudio pulseaudio-utils libasound2-plugins"
+			t.Skipf("skipped: no stand-in microphone: %v (apt-get install %s)", err, packages)
 		}
 	}
 	dir, err := os.MkdirTemp("", "tandem") // short: a socket's path is limited
@@ -42,10 +43,13 @@ func standInMicrophone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	for k, v := range map[string]string{"HOME": dir, "XDG_RUNTIME_DIR": dir, "PULSE_RUNTIME_PATH": dir, "PULSE_SERVER": "unix:" + dir + "/native"} {
+	for k, v := range map[string]string{
+		"HOME": dir, "XDG_RUNTIME_DIR": dir, "PULSE_RUNTIME_PATH": dir, "PULSE_SERVER": "unix:" + dir + "/native",
+	} {
 		t.Setenv(k, v)
 	}
-	os.WriteFile(filepath.Join(dir, ".asoundrc"), []byte("pcm.!default { type pulse }\nctl.!default { type pulse }\n"), 0o644)
+	os.WriteFile(filepath.Join(dir, ".asoundrc"),
+		[]byte("pcm.!default { type pulse }\nctl.!default { type pulse }\n"), 0o644)
 	start(t, "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
 		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+dir+"/native",
 		"-L", "module-null-sink sink_name=vmic rate=48000 channels=1 channel_map=mono",
@@ -93,8 +97,8 @@ func newStandInCamera(t *testing.T, length time.Duration) *standInCamera {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		// The writer may wait for a reader that never came. A reader that comes and goes frees it; one that stayed would
-		// have it wait for ever with a full FIFO.
+		// The writer may wait for a reader that never came. A reader that comes and goes frees it; one that stayed
+		// would have it wait for ever with a full FIFO.
 		for {
 			if f, err := os.OpenFile(c.path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
 				f.Close()
@@ -175,7 +179,8 @@ func speak(t *testing.T, length time.Duration) {
 // needCamera skips in a build that has none.
 func needCamera(t *testing.T) {
 	t.Helper()
-	if _, err := capture.OpenCamera(filepath.Join(t.TempDir(), "nosuch")); err != nil && strings.Contains(err.Error(), "built without") {
+	if _, err := capture.OpenCamera(filepath.Join(t.TempDir(), "nosuch")); err != nil &&
+		strings.Contains(err.Error(), "built without") {
 		t.Skipf("skipped: %v", err)
 	}
 }
@@ -226,16 +231,20 @@ func TestLiveWithout(t *testing.T) {
 	model := testModel(t)
 	t.Setenv("HOME", t.TempDir())
 	camera := newStandInCamera(t, 5*time.Second)
-	code, stdout, stderr := runTandem(t, "live", "--model", model, "--no-window", "--camera", camera.path, "--mic", "no such microphone")
-	if code != 0 || !strings.Contains(stderr, "microphone no such microphone") || !strings.Contains(stderr, "going on with camera") {
+	code, stdout, stderr := runTandem(t, "live", "--model", model, "--no-window", "--camera", camera.path,
+		"--mic", "no such microphone")
+	if code != 0 || !strings.Contains(stderr, "microphone no such microphone") ||
+		!strings.Contains(stderr, "going on with camera") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 	events, err := pipeline.ReadAll(strings.NewReader(stdout))
 	if err != nil || len(events) < 3 {
 		t.Errorf("%v: %s", err, stdout)
 	}
-	code, stdout, stderr = runTandem(t, "live", "--model", model, "--no-window", "--camera", "nosuch", "--mic", "no such microphone")
-	if code != exitFailed || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "camera nosuch: no such file") {
+	code, stdout, stderr = runTandem(t, "live", "--model", model, "--no-window", "--camera", "nosuch",
+		"--mic", "no such microphone")
+	if code != exitFailed || stdout != "" || strings.Count(stderr, "\n") != 1 ||
+		!strings.Contains(stderr, "camera nosuch: no such file") {
 		t.Errorf("exit code %d, want one line of error: %s", code, stderr)
 	}
 }
@@ -270,7 +279,8 @@ func TestLiveLatency(t *testing.T) {
 func flashDelays(t *testing.T, model string) []time.Duration {
 	t.Helper()
 	camera := newStandInCamera(t, 18*time.Second)
-	o, err := parse[*liveOptions](liveCommand, "--model", model, "--no-window", "--camera", camera.path, "--mic", "none")
+	o, err := parse[*liveOptions](liveCommand, "--model", model, "--no-window", "--camera", camera.path,
+		"--mic", "none")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +373,8 @@ func TestLiveWindow(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	camera := newStandInCamera(t, 60*time.Second)
-	cmd := process(t, []string{"DISPLAY=" + display, "QT_QPA_PLATFORM=xcb"}, "live", "--model", model, "--camera", camera.path, "--mic", "none")
+	cmd := process(t, []string{"DISPLAY=" + display, "QT_QPA_PLATFORM=xcb"}, "live", "--model", model,
+		"--camera", camera.path, "--mic", "none")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
@@ -376,7 +387,8 @@ func TestLiveWindow(t *testing.T) {
 	var problem error
 	for range 20 { // it takes some seconds until there are results
 		time.Sleep(time.Second)
-		if out, err := exec.Command("import", "-display", display, "-window", "root", shot).CombinedOutput(); err != nil {
+		screenshot := exec.Command("import", "-display", display, "-window", "root", shot)
+		if out, err := screenshot.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 		if problem = looksRight(shot); problem == nil {
@@ -394,8 +406,8 @@ func TestLiveWindow(t *testing.T) {
 	}
 }
 
-// looksRight tells whether a screenshot has the colours of the parts of the window: of the test model's answer,
-// fearful, around the face, and below of the line that the strip chart draws last, over those of much the same value.
+// looksRight returns an error unless a screenshot has the colours of the parts of the window: of the test model's
+// answer, fearful, around the face, and below of the line that the chart draws last, over those of much the same value.
 func looksRight(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,30 +14,33 @@ import (
 func TestAnalyzeByThePapersNetwork(t *testing.T) {
 	needTraining(t, "ffmpeg")
 	dir := t.TempDir()
-	manifest := "video,audio,dataset,speaker,gender,emotion,split\n"
+	manifest := manifestHeader
 	for i, emotion := range []string{"neutral", "happy", "sad", "angry"} {
 		for k, part := range []string{"train", "val"} {
 			name := fmt.Sprintf("%s-%s.wav", emotion, part)
 			sine := fmt.Sprintf("sine=frequency=%d:sample_rate=16000:duration=2", 200+300*i+10*k)
-			if out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", sine, filepath.Join(dir, name)).CombinedOutput(); err != nil {
-				t.Fatalf("%v %s", err, out)
-			}
-			manifest += fmt.Sprintf(",%s,tones,%s,%s,%s,%s\n", name, part, []string{"female", "male"}[i%2], emotion, part)
+			ffmpeg(t, "-f", "lavfi", "-i", sine, filepath.Join(dir, name))
+			gender := []string{"female", "male"}[i%2]
+			manifest += fmt.Sprintf(",%s,tones,%s,%s,%s,%s\n", name, part, gender, emotion, part)
 		}
 	}
 	recipe, err := os.ReadFile(inRoot(t, "train/recipes/paper.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	quick := strings.NewReplacer(`"width": 1`, `"width": 0.1`, `"epochs": 100`, `"epochs": 1`, `"steps_per_epoch": 3000`, `"steps_per_epoch": 2`).Replace(string(recipe))
+	quick := strings.NewReplacer(
+		`"width": 1`, `"width": 0.1`, `"epochs": 100`, `"epochs": 1`, `"steps_per_epoch": 3000`, `"steps_per_epoch": 2`,
+	).Replace(string(recipe))
 	for name, content := range map[string]string{"manifest.csv": manifest, "recipe.json": quick} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	model := filepath.Join(dir, "paper.onnx")
-	if code, _, errs := runTandem(t, "train", "--data", "manifest="+filepath.Join(dir, "manifest.csv"), "--recipe", filepath.Join(dir, "recipe.json"),
-		"--modal", "audio", "--cache", filepath.Join(dir, "cache"), "--out", model); code != 0 {
+	code, _, errs := runTandem(t, "train", "--data", "manifest="+filepath.Join(dir, "manifest.csv"),
+		"--recipe", filepath.Join(dir, "recipe.json"), "--modal", "audio",
+		"--cache", filepath.Join(dir, "cache"), "--out", model)
+	if code != 0 {
 		t.Fatalf("train: exit code %d: %s", code, errs)
 	}
 	code, out, errs := runTandem(t, "analyze", "--model", model, "pattern:7s")
@@ -51,7 +53,8 @@ func TestAnalyzeByThePapersNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Start != nil && (e.Start.Window.Seconds() != 6 || strings.Join(e.Start.Emotions, " ") != "neutral happy sad angry") {
+		if e.Start != nil &&
+			(e.Start.Window.Seconds() != 6 || strings.Join(e.Start.Emotions, " ") != "neutral happy sad angry") {
 			t.Errorf("it starts with %+v", e.Start)
 		}
 		if e.Window == nil {

@@ -23,7 +23,7 @@ func TestQuantizeReplacesTheModelWhole(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	voice := capture.PatternOptions{NoVideo: true, Duration: 3 * time.Second}
 	capturetest.WritePattern(t, at("voice.wav"), voice, av.WriterOptions{})
-	manifest := "video,audio,dataset,speaker,gender,emotion,split\n,voice.wav,made,1,female,happy,train\n"
+	manifest := manifestHeader + ",voice.wav,made,1,female,happy,train\n"
 	former := []byte("the former model")
 	for name, content := range map[string][]byte{"m.csv": []byte(manifest), "model.onnx": former} {
 		if err := os.WriteFile(at(name), content, 0o644); err != nil {
@@ -33,7 +33,8 @@ func TestQuantizeReplacesTheModelWhole(t *testing.T) {
 	if err := os.Link(at("model.onnx"), at("second-name.onnx")); err != nil {
 		t.Skip("skipped: ", err)
 	}
-	code, _, stderr := runTandem(t, "quantize", "--data", "manifest="+at("m.csv"), "--cache", at("cache"), "--out", at("model.onnx"))
+	code, _, stderr := runTandem(t, "quantize", "--data", "manifest="+at("m.csv"), "--cache", at("cache"),
+		"--out", at("model.onnx"))
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}

@@ -93,7 +93,8 @@ func (w *scoreTable) whole(set, task string, s *train.Scores) {
 		before = three(*s.ECEBefore)
 	}
 	accuracy, uar := ranges(s)
-	w.row(set, task, fmt.Sprint(s.N), three(s.Accuracy)+accuracy, three(s.UAR)+uar, three(s.F1), three(s.NLL), three(s.ECE), before)
+	w.row(set, task, fmt.Sprint(s.N), three(s.Accuracy)+accuracy, three(s.UAR)+uar, three(s.F1), three(s.NLL),
+		three(s.ECE), before)
 }
 
 func (w *scoreTable) part(set, sense, task string, s *train.Scores) {

@@ -25,7 +25,9 @@ func TestScoresFitInto100Columns(t *testing.T) {
 		Details: map[string]train.Detail{
 			"ravdess-warp": {
 				Senses: map[train.Condition]train.SetReport{"both": set, train.AudioNoise: set},
-				Fusion: &train.FusionReport{Emotion: &train.Fusion{N: 240, Better: train.AudioOnly, Accuracy: d, UAR: d, NLL: d, Drawn: drawn}},
+				Fusion: &train.FusionReport{
+					Emotion: &train.Fusion{N: 240, Better: train.AudioOnly, Accuracy: d, UAR: d, NLL: d, Drawn: drawn},
+				},
 			},
 			"grid": {Senses: map[train.Condition]train.SetReport{"both": {Gender: plain}}},
 		},

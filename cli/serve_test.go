@@ -89,10 +89,8 @@ func TestServe(t *testing.T) {
 		t.Skip("builds the examples")
 	}
 	clip := filepath.Join(t.TempDir(), "clip.webm")
-	if out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=s=320x240:r=15:d=5", "-f", "lavfi", "-i", "sine=d=5",
-		"-c:v", "libvpx", "-deadline", "realtime", "-b:v", "500k", "-g", "30", "-c:a", "libopus", clip).CombinedOutput(); err != nil {
-		t.Fatalf("ffmpeg: %v %s", err, out)
-	}
+	ffmpeg(t, "-f", "lavfi", "-i", "testsrc=s=320x240:r=15:d=5", "-f", "lavfi", "-i", "sine=d=5",
+		"-c:v", "libvpx", "-deadline", "realtime", "-b:v", "500k", "-g", "30", "-c:a", "libopus", clip)
 	publish := filepath.Join(t.TempDir(), "publish")
 	build := exec.Command("go", "build", "-tags", "nocamera", "-o", publish, "./examples/publish")
 	build.Dir = inRoot(t, ".")

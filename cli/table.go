@@ -55,7 +55,9 @@ func (t *table) event(e pipeline.Event) error {
 			return t.write(windowRow(e.Window))
 		}
 		t.latest[e.Window.Subject] = e.Window
-		maps.DeleteFunc(t.latest, func(_ int, w *pipeline.WindowEvent) bool { return e.Window.T-w.T > overlay.HoldResult })
+		maps.DeleteFunc(t.latest, func(_ int, w *pipeline.WindowEvent) bool {
+			return e.Window.T-w.T > overlay.HoldResult
+		})
 		if now := time.Now(); now.Sub(t.drawn) >= redrawEvery {
 			t.drawn = now
 			return t.draw(e.Window.T)
@@ -168,7 +170,8 @@ func (t *table) position(at time.Duration) string {
 	speed := fmt.Sprintf("%.1f× real time", at.Seconds()/max(took, 1e-3))
 	if d := t.info.Duration; d > 0 {
 		part := min(at.Seconds()/d.Seconds(), 1)
-		return fmt.Sprintf("%s %3.0f %%  %.1f of %.1f s, %s", barOf(part, 20), 100*part, at.Seconds(), d.Seconds(), speed)
+		return fmt.Sprintf("%s %3.0f %%  %.1f of %.1f s, %s",
+			barOf(part, 20), 100*part, at.Seconds(), d.Seconds(), speed)
 	}
 	if t.info.Live {
 		return fmt.Sprintf("%.1f s", at.Seconds())
@@ -235,7 +238,8 @@ func labelOf(s *pipeline.Scores) string {
 }
 
 func windowRow(w *pipeline.WindowEvent) string {
-	return fmt.Sprintf("%8.2f  %7d  %-17s  %-15s  %s\n", w.T.Seconds(), w.Subject, labelOf(w.Emotion), labelOf(w.Gender), modalitiesOf(w))
+	return fmt.Sprintf("%8.2f  %7d  %-17s  %-15s  %s\n",
+		w.T.Seconds(), w.Subject, labelOf(w.Emotion), labelOf(w.Gender), modalitiesOf(w))
 }
 
 // summary sums a run up.

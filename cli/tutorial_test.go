@@ -16,7 +16,8 @@ import (
 	"tandem/train"
 )
 
-// The tutorial's commands are run as they stand on the page, one after the other; what they make works, in under two minutes.
+// The tutorial's commands are run as they stand on the page, one after the other; what they make works, in under two
+// minutes.
 func TestTutorial(t *testing.T) {
 	lib := needTraining(t, "bash", "ffmpeg")
 	page, err := os.ReadFile(inRoot(t, "docs/tutorial-train.md"))
@@ -30,11 +31,14 @@ func TestTutorial(t *testing.T) {
 	assets := inRoot(t, "assets")
 	dir, bin := t.TempDir(), t.TempDir()
 	// The face detector is looked for in the project, so this is one.
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module tandem\n"), 0o644), os.Symlink(assets, filepath.Join(dir, "assets"))); err != nil {
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module tandem\n"), 0o644),
+		os.Symlink(assets, filepath.Join(dir, "assets")),
+	); err != nil {
 		t.Fatal(err)
 	}
 	// This test's own binary is tandem.
-	self := fmt.Sprintf("#!/bin/sh\nTANDEM_TEST_PROCESS=1 exec '%s' \"$@\"\n", os.Args[0])
+	self := fmt.Sprintf("#!/bin/sh\n%s=1 exec '%s' \"$@\"\n", processVariable, os.Args[0])
 	if err := os.WriteFile(filepath.Join(bin, "tandem"), []byte(self), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +49,8 @@ func TestTutorial(t *testing.T) {
 	for _, b := range blocks {
 		cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", b[1])
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "TANDEM_ORT="+lib, "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "TANDEM_ORT="+lib,
+			"XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 		var errs strings.Builder
 		cmd.Stderr = &errs
 		out, err := cmd.Output()

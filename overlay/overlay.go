@@ -1,5 +1,5 @@
-// Package overlay draws the faces and results of a run onto its pictures, as boxes, labels, bars and a chart of the last
-// seconds, and writes such pictures to a video.
+// Package overlay draws the faces and results of a run onto its pictures, as boxes, labels, bars and a chart of the
+// last seconds, and writes such pictures to a video.
 package overlay
 
 import (
@@ -39,8 +39,8 @@ func New(w, h int) *Overlay {
 	return &Overlay{w: w, h: h, t: newTypeface(size), em: int(size)}
 }
 
-// Draw draws a scene of the media time t: boxes with their subjects' numbers and labels, and for each subject a panel of
-// bars where there is room.
+// Draw draws a scene of the media time t: boxes with their subjects' numbers and labels, and for each subject a panel
+// of bars where there is room.
 func (o *Overlay) Draw(p *Canvas, s Scene, t time.Duration) {
 	var taken []image.Rectangle
 	for _, v := range s.Subjects {

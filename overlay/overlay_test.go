@@ -23,7 +23,10 @@ func testResult(subject int, at time.Duration, happy float64) *pipeline.WindowEv
 	w := &pipeline.WindowEvent{
 		T: at, Start: at - 2560*time.Millisecond, End: at, Subject: subject, Audio: true, Video: true,
 		Emotion: &pipeline.Scores{Label: "happy"},
-		Gender:  &pipeline.Scores{Label: "female", P: pipeline.Classes{{Label: "female", P: 0.9}, {Label: "male", P: 0.1}}},
+		Gender: &pipeline.Scores{
+			Label: "female",
+			P:     pipeline.Classes{{Label: "female", P: 0.9}, {Label: "male", P: 0.1}},
+		},
 	}
 	for _, l := range testStart.Emotions {
 		p := (1 - happy) / 6
@@ -77,7 +80,11 @@ func TestTimelineJoinsBoxes(t *testing.T) {
 }
 
 func TestTimelineChoosesResults(t *testing.T) {
-	l := testTimeline(testResult(0, 2560*time.Millisecond, 0.5), testResult(0, 2810*time.Millisecond, 0.7), testResult(1, 9*time.Second, 0.9))
+	l := testTimeline(
+		testResult(0, 2560*time.Millisecond, 0.5),
+		testResult(0, 2810*time.Millisecond, 0.7),
+		testResult(1, 9*time.Second, 0.9),
+	)
 	for _, tt := range []struct {
 		at    time.Duration
 		happy float64 // 0: none
@@ -108,7 +115,7 @@ func (l *Timeline) size() int {
 	return n
 }
 
-// A live stream may never end: what an hour of it leaves in memory is what a minute leaves.
+// A live stream may never end: an hour of it leaves no more in memory than a minute.
 func TestLiveAnnotatorForgets(t *testing.T) {
 	l := NewLiveAnnotator(filepath.Join(t.TempDir(), "never.mp4"), capture.Info{Live: true, HasVideo: true})
 	defer l.Finish()
@@ -185,7 +192,8 @@ func TestOverlayOutsideThePicture(t *testing.T) {
 			for s := range rng.IntN(6) {
 				l.Event(pipeline.Event{Window: testResult(s, 0, rng.Float64())})
 				w := math.Exp(rng.NormFloat64() * 4)
-				l.Faces(0, []pipeline.Tracked{{Subject: s, Face: pipeline.Face{X: rng.NormFloat64() * 500, Y: rng.NormFloat64() * 500, W: w, H: w}}})
+				face := pipeline.Face{X: rng.NormFloat64() * 500, Y: rng.NormFloat64() * 500, W: w, H: w}
+				l.Faces(0, []pipeline.Tracked{{Subject: s, Face: face}})
 			}
 			p := NewCanvas(size.X, size.Y, white)
 			o := New(size.X, size.Y)

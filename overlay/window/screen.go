@@ -14,8 +14,8 @@ import (
 // behind the newest result.
 const chartMargin = 5 * time.Second
 
-// Screen shows the pictures of a run, with what its timeline knows drawn in, and the chart below. Any goroutine may call
-// Frame; Loop belongs to the process's first thread, since window toolkits ask for that.
+// Screen shows the pictures of a run, with what its timeline knows drawn in, and the chart below. Any goroutine may
+// call Frame; Loop belongs to the process's first thread, since window toolkits ask for that.
 type Screen struct {
 	*overlay.Timeline
 	size  image.Point // of the picture, as shown
