@@ -3,9 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -13,13 +11,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
 	"tandem/infer"
@@ -227,135 +222,6 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// parse reads a command line and the environment.
-func parse[O options](c *command, args ...string) (o O, err error) {
-	parsed, err := c.parse(args)
-	if err != nil {
-		return o, err
-	}
-	return parsed.(O), nil
-}
-
-func TestEnvironment(t *testing.T) {
-	t.Setenv("TANDEM_FACES", "3")
-	t.Setenv("TANDEM_NO_GENDER", "true")
-	t.Setenv("TANDEM_SMOOTH", "2.5")
-	o, err := parse[*analyzeOptions](analyzeCommand, "--smooth", "0", "x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o.faces != 3 || !o.noGender || o.smooth != 0 {
-		t.Errorf("faces %d, no gender %v, smooth %v; want 3 and true from the environment, 0 from the command line",
-			o.faces, o.noGender, o.smooth)
-	}
-	t.Setenv("TANDEM_FACES", "many")
-	if _, err := analyzeCommand.parse([]string{"x"}); err == nil || !strings.Contains(err.Error(), "TANDEM_FACES") {
-		t.Errorf("error %v, want it to name TANDEM_FACES", err)
-	}
-	t.Setenv("TANDEM_DATA", "ravdess=a,emodb=b")
-	if o, err := parse[*trainOptions](trainCommand); err != nil || len(o.data) != 2 {
-		t.Errorf("data %v, error %v; want two from the environment", o, err)
-	}
-}
-
-// sameMeaning are the usages that differ between commands and still mean one thing, by the start of each.
-var sameMeaning = map[string][]string{
-	"TANDEM_FACES":    {"follow up to `N` faces"},
-	"TANDEM_THREADS":  {"threads `N` for the network", "threads `N` for one batch through the network"},
-	"TANDEM_SEED":     {"seed `N` of all that is random", "first seed, `N`"},
-	"TANDEM_RECIPE":   {"recipe `FILE` (JSON"},
-	"TANDEM_EMOTIONS": {"`LABELS` to tell apart, separated by commas, or manifest"},
-	"TANDEM_BACKEND":  {"`WHAT` computes"},
-	"TANDEM_JSON":     {"print JSON"},
-}
-
-// A variable that is set for one command is read by the others too, so that it must mean the same to all.
-func TestEachVariableMeansOneThing(t *testing.T) {
-	usages := map[string]string{}
-	for _, c := range commands() {
-		c.flagSet(c.options()).VisitAll(func(f *pflag.Flag) {
-			name := envName(f)
-			known := slices.ContainsFunc(sameMeaning[name], func(start string) bool {
-				return strings.HasPrefix(f.Usage, start)
-			})
-			if usage, ok := usages[name]; ok && usage != f.Usage && !known {
-				t.Errorf("%s means to one command: %s\nand to %s: %s", name, usage, c.name, f.Usage)
-			}
-			if _, ok := usages[name]; !ok || !known {
-				usages[name] = f.Usage
-			}
-		})
-	}
-}
-
-// What eval calls seed and threads are other things than those of training and recognition.
-func TestEvalHasItsOwnVariables(t *testing.T) {
-	t.Setenv("TANDEM_SEED", "7")
-	t.Setenv("TANDEM_THREADS", "5")
-	t.Setenv("TANDEM_OUT", "model.onnx")
-	eval := func() *evalOptions {
-		o, err := parse[*evalOptions](evalCommand, "--data", "ravdess=x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return o
-	}
-	if o := eval(); o.seed != 1 || o.threads != 0 {
-		t.Errorf("eval has the seed %d and %d threads of others", o.seed, o.threads)
-	}
-	t.Setenv("TANDEM_EVAL_SEED", "3")
-	t.Setenv("TANDEM_EVAL_THREADS", "2")
-	if o := eval(); o.seed != 3 || o.threads != 2 {
-		t.Errorf("eval has the seed %d and %d threads, want 3 and 2", o.seed, o.threads)
-	}
-	if o, err := parse[*trainOptions](trainCommand, "--data", "ravdess=x"); err != nil || o.seed != 7 {
-		t.Errorf("train: %v, %v; want the seed 7", o, err)
-	}
-	if o, err := parse[*serveOptions](serveCommand); err != nil || o.threads != 5 {
-		t.Errorf("serve: %v, %v; want 5 threads", o, err)
-	}
-	if o, err := parse[*compareOptions](compareCommand, "--data", "ravdess=x"); err != nil || o.out != "compare" {
-		t.Errorf("compare: %v, %v; want its own folder and no model's file", o, err)
-	}
-}
-
-// Errors are told from one another by their types and not by what they say.
-func TestErrorsNameTheInputOnce(t *testing.T) {
-	cause := errors.New("spoilt clip.mp4.part")
-	odd := &pipeline.SourceError{Source: "clip.mp4", Err: errors.New("csv: clip.mp4 is odd")}
-	named := fmt.Errorf("emitting: %w", odd)
-	for _, tt := range []struct {
-		err  error
-		want string
-	}{
-		{cause, "clip.mp4: spoilt clip.mp4.part"},
-		{named, "emitting: csv: clip.mp4 is odd"},
-	} {
-		if got := withInput("clip.mp4", tt.err); got.Error() != tt.want || !errors.Is(got, tt.err) {
-			t.Errorf("%q, want %q", got, tt.want)
-		}
-	}
-	if err := withInput("clip.mp4", nil); err != nil {
-		t.Errorf("%v of no error", err)
-	}
-}
-
-func TestModel(t *testing.T) {
-	path := testModel(t)
-	code, stdout, stderr := runTandem(t, "model", path)
-	for _, want := range []string{
-		"weighting", "softmax", "float32 [B, 40960]", "uint8 [B, 8, 16, 16, 3]", "female,male", "sha256",
-	} {
-		if code != 0 || !strings.Contains(stdout, want) {
-			t.Errorf("exit code %d, %s; standard output lacks %q:\n%s", code, stderr, want, stdout)
-		}
-	}
-	code, stdout, _ = runTandem(t, "model", "--json", "--model", path)
-	if code != 0 || !strings.Contains(stdout, `"tandem.crop_size": "16"`) {
-		t.Errorf("exit code %d, JSON:\n%s", code, stdout)
-	}
-}
-
 // machine matches the numbers of a network that may differ from machine to machine.
 var machine = regexp.MustCompile(`"[xywh]":[\d.]+|\d+\.\d{3,}|[0-9a-f]{64}`)
 
@@ -408,93 +274,5 @@ func TestAnalyzeGoesOnAfterAnInputThatFails(t *testing.T) {
 	events, err := pipeline.ReadAll(strings.NewReader(stdout))
 	if err != nil || len(events) < 3 || events[0].Start.Source != "pattern:" || events[len(events)-1].End == nil {
 		t.Errorf("%v; events %s", err, stdout)
-	}
-}
-
-// An interrupt ends a run in well under a second, with its end event written.
-func TestInterrupt(t *testing.T) {
-	model := testModel(t)
-	cmd := process(t, nil, "analyze", "--model", model, "--realtime", "pattern:60s")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	first := make([]byte, 1)
-	if _, err := io.ReadFull(out, first); err != nil {
-		t.Fatalf("%v: %s", err, stderr.String())
-	}
-	cmd.Process.Signal(os.Interrupt)
-	asked := time.Now()
-	rest, err := io.ReadAll(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d: %s", code, exitInterrupted, stderr.String())
-	}
-	if took := time.Since(asked); took > 2*time.Second {
-		t.Errorf("it took %v to end", took)
-	}
-	events, err := pipeline.ReadAll(bytes.NewReader(append(first, rest...)))
-	if err != nil || len(events) < 2 || events[len(events)-1].End == nil {
-		t.Errorf("%v; no end event in %s%s", err, first, rest)
-	}
-}
-
-// A reader that goes away, as head does, is no failure.
-func TestBrokenPipe(t *testing.T) {
-	model := testModel(t)
-	cmd := process(t, nil, "analyze", "--model", model, "pattern:20s")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	io.ReadFull(out, make([]byte, 10))
-	out.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("%v: %s", err, stderr.String())
-	}
-}
-
-// A second signal ends it at once, whatever it does; here it waits for the writer of a FIFO.
-func TestSecondInterrupt(t *testing.T) {
-	model := testModel(t)
-	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Skip(err)
-	}
-	cmd := process(t, nil, "analyze", "--model", model, "--timeout", "60", fifo)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { cmd.Wait(); close(done) }()
-	deadline := time.After(10 * time.Second)
-	for {
-		select {
-		case <-done:
-			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-				// Before the handler is there the signal ends the process as it does any.
-				if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() {
-					t.Errorf("exit code %d, want %d", code, exitInterrupted)
-				}
-			}
-			return
-		case <-time.After(300 * time.Millisecond):
-			cmd.Process.Signal(os.Interrupt)
-		case <-deadline:
-			t.Fatal("it does not end")
-		}
 	}
 }

@@ -23,10 +23,10 @@ func writeScores(c *console, r *train.Report) error {
 	w.appendTo(&out)
 	w = newScoreTable("by sense", "", "task", "n", "accuracy", "UAR", "ECE")
 	for _, set := range slices.Sorted(maps.Keys(r.Details)) {
-		for _, sense := range train.Conditions {
-			if s, ok := r.Details[set].Senses[sense]; ok && len(r.Details[set].Senses) > 1 {
-				w.part(set, string(sense), "emotion", s.Emotion)
-				w.part(set, string(sense), "gender", s.Gender)
+		for _, condition := range train.Conditions {
+			if s, ok := r.Details[set].Senses[condition]; ok && len(r.Details[set].Senses) > 1 {
+				w.part(set, string(condition), "emotion", s.Emotion)
+				w.part(set, string(condition), "gender", s.Gender)
 			}
 		}
 	}
@@ -97,10 +97,10 @@ func (w *scoreTable) whole(set, task string, s *train.Scores) {
 		three(s.ECE), before)
 }
 
-func (w *scoreTable) part(set, sense, task string, s *train.Scores) {
+func (w *scoreTable) part(set, condition, task string, s *train.Scores) {
 	if s != nil {
 		accuracy, uar := ranges(s)
-		w.row(set, sense, task, fmt.Sprint(s.N), three(s.Accuracy)+accuracy, three(s.UAR)+uar, three(s.ECE))
+		w.row(set, condition, task, fmt.Sprint(s.N), three(s.Accuracy)+accuracy, three(s.UAR)+uar, three(s.ECE))
 	}
 }
 

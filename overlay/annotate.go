@@ -136,25 +136,27 @@ const (
 // hold the pipeline up. What it has no time for is left out of the video and counted. Its timeline remembers only what
 // may still be drawn.
 type LiveAnnotator struct {
-	*Annotator
-	queue chan capture.Media
-	done  chan struct{}
-	lost  int
+	*Timeline
+	writer *Annotator // belongs to the goroutine until done
+	queue  chan capture.Media
+	done   chan struct{}
+	lost   int
 }
 
 // NewLiveAnnotator starts an annotator of the live input described by info, which writes to path until Finish.
 func NewLiveAnnotator(path string, info capture.Info) *LiveAnnotator {
+	known := NewTimeline(liveKeep)
 	l := &LiveAnnotator{
-		Annotator: &Annotator{Timeline: NewTimeline(liveKeep), path: path, info: info},
-		queue:     make(chan capture.Media, liveQueue), done: make(chan struct{}),
+		Timeline: known, writer: &Annotator{Timeline: known, path: path, info: info},
+		queue: make(chan capture.Media, liveQueue), done: make(chan struct{}),
 	}
 	go func() {
 		defer close(l.done)
 		for m := range l.queue {
 			if m.Frame != nil {
-				l.frame(m.Frame)
+				l.writer.frame(m.Frame)
 			} else {
-				l.samples(m.Samples)
+				l.writer.samples(m.Samples)
 			}
 		}
 	}()
@@ -185,5 +187,5 @@ func (l *LiveAnnotator) put(m capture.Media) bool {
 func (l *LiveAnnotator) Finish() (lost int, err error) {
 	close(l.queue)
 	<-l.done
-	return l.lost, l.close(false)
+	return l.lost, l.writer.close(false)
 }
