@@ -19,7 +19,7 @@ type ICEServer struct {
 // password may have %-escapes. The port may be left out.
 func ParseICEServer(s string) (ICEServer, error) {
 	fail := func(why string) (ICEServer, error) {
-		return ICEServer{}, fmt.Errorf("ICE server: %s; want stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT?transport=udp", why)
+		return ICEServer{}, fmt.Errorf("%s; want stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT?transport=udp", why)
 	}
 	scheme, rest, _ := strings.Cut(s, ":")
 	var out ICEServer
