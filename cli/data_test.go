@@ -34,7 +34,8 @@ func TestDataCommand(t *testing.T) {
 	})
 	manifest := filepath.Join(writeData(t, map[string]string{
 		"a.wav": "x", "b.wav": "y",
-		"m.csv": strings.Join(dataset.ManifestColumns, ",") + "\n,a.wav,m,anna,f,happy,train\n,b.wav,m,anna,f,sad,val\n",
+		"m.csv": strings.Join(dataset.ManifestColumns, ",") +
+			"\n,a.wav,m,anna,f,happy,train\n,b.wav,m,anna,f,sad,val\n",
 	}), "m.csv")
 	cache := t.TempDir()
 	for _, tt := range []struct {
