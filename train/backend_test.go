@@ -11,13 +11,13 @@ import (
 
 // The pure Go backend trains the same network: after an epoch it stands where ONNX Runtime's stands, but for rounding.
 func TestGoBackendTrainsAlike(t *testing.T) {
-	needBackend(t)
+	NeedBackend(t)
 	losses := map[string]float64{}
 	for _, name := range []string{"onnx", "go"} {
-		o, data := quickRun(t.TempDir())
+		o, data := QuickRun(t.TempDir())
 		o.Backend = name
 		o.Recipe.Epochs, o.Recipe.StepsPerEpoch = 1, 4
-		if _, err := o.train(t.Context(), data); err != nil {
+		if _, err := trainOn(t.Context(), o.Train, data); err != nil {
 			t.Fatal(err)
 		}
 		rows := readLog(t, filepath.Join(o.Run, "log.csv"))

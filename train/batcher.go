@@ -6,15 +6,19 @@ import (
 	"math/rand/v2"
 
 	"tandem/pipeline"
+	"tandem/train/augment"
+	"tandem/train/nn"
+	"tandem/train/sample"
+	"tandem/train/weighting"
 )
 
 // batcher makes the batch of any step. What a batch holds depends on the recipe's seed and the step alone, so a
 // resumed run sees what the first would have.
 type batcher struct {
 	recipe Recipe
-	arch   Arch
-	data   *Prepared
-	drops  []dropLayer
+	arch   nn.Arch
+	data   *sample.Prepared
+	drops  []nn.DropoutLayer
 
 	stills  [2]deck // samples that show an emotion, and the others
 	voices  [][]int // windows of each clip, as samples
@@ -75,8 +79,8 @@ func (c chooser) draw(rng *rand.Rand) int {
 	return lo
 }
 
-func newBatcher(recipe Recipe, arch Arch, data *Prepared) (*batcher, error) {
-	b := &batcher{recipe: recipe, arch: arch, data: data, drops: dropLayers(arch)}
+func newBatcher(recipe Recipe, arch nn.Arch, data *sample.Prepared) (*batcher, error) {
+	b := &batcher{recipe: recipe, arch: arch, data: data, drops: nn.DropoutLayers(arch)}
 	b.stills[0].seed, b.stills[1].seed = recipe.Seed^0xe307, recipe.Seed^0x6e4d
 	byClip := map[int][]int{}
 	var clips []int
@@ -175,7 +179,7 @@ func (b *batcher) still(step, i int, rng *rand.Rand) int {
 func (b *batcher) batch(step int) *batch {
 	rng := rand.New(rand.NewPCG(b.recipe.Seed, uint64(step)))
 	s, r := b.arch.Spec, b.recipe
-	out := &batch{lr: float32(r.rate(step / r.Accumulate)), draw: draws(r.Seed, step)}
+	out := &batch{lr: float32(r.rate(step / r.Accumulate)), draw: weighting.Draws(r.Seed, step)}
 	size := s.CropSize * s.CropSize * s.Channels
 	row := func(clip int, pick []int, hear int, weight float64, emotion, gender bool) {
 		c := b.data.Clips[clip]
@@ -197,19 +201,19 @@ func (b *batcher) batch(step int) *batch {
 		}
 		out.paths = append(out.paths, path)
 	}
-	crops := func(sample Sample, n int) int {
+	crops := func(sample sample.Sample, n int) int {
 		at := len(out.crops)
 		out.crops = append(out.crops, make([]byte, n*size)...)
-		r.Augment.Face.apply(out.crops[at:], sample.Video, n, s.CropSize, s.Channels, rng)
+		r.Augment.Face.Apply(out.crops[at:], sample.Video, n, s.CropSize, s.Channels, rng)
 		return at / size
 	}
-	sound := func(sample Sample) int {
+	sound := func(sample sample.Sample) int {
 		if sample.Audio == nil || r.Modal == "video" {
 			return -1
 		}
 		at := len(out.sounds)
 		out.sounds = append(out.sounds, make([]float32, s.AudioSamples())...)
-		r.Augment.Sound.apply(out.sounds[at:], sample.Audio, rng)
+		r.Augment.Sound.Apply(out.sounds[at:], sample.Audio, rng)
 		return at / s.AudioSamples()
 	}
 
@@ -271,13 +275,13 @@ func (b *batcher) batch(step int) *batch {
 	out.samples = r.Stills + r.Voices + r.Talking
 	out.drop = map[string][]float32{}
 	for _, d := range b.drops {
-		keep := make([]float32, d.rows(out, b.arch)*d.width)
+		keep := make([]float32, d.Rows(out.counts(s))*d.Width)
 		for i := range keep {
 			if rng.Float64() >= r.Dropout {
 				keep[i] = float32(1 / (1 - r.Dropout))
 			}
 		}
-		out.drop[d.name] = keep
+		out.drop[d.Name] = keep
 	}
 	return out
 }
@@ -287,18 +291,21 @@ func (b *batcher) batch(step int) *batch {
 func (b *batcher) mix(rng *rand.Rand, out *batch, heard []int) map[int]bool {
 	r := b.recipe
 	var rows, at []int
-	size := cropBytes(b.arch.Spec)
+	size := sample.CropBytes(b.arch.Spec)
 	for i := range r.Stills {
 		rows, at = append(rows, i), append(at, i*size)
 	}
-	mixed := mixup(rng, r, out, rows, at, out.crops, size, blendPixels)
+	m := augment.Mixup{Share: r.MixupShare, Alpha: r.MixupAlpha}
+	emotion, gender := augment.Targets{P: out.emotion, Weight: out.emotionWeight}, augment.Targets{P: out.gender, Weight: out.genderWeight}
+	mixed := augment.Blend(rng, m, augment.MixupItems[byte]{Rows: rows, At: at, Values: out.crops, Size: size, Blend: augment.BlendPixels}, emotion, gender)
 	rows, at = nil, nil
 	for i, h := range heard {
 		if h >= 0 {
 			rows, at = append(rows, r.Stills+i), append(at, h*b.arch.Spec.AudioSamples())
 		}
 	}
-	for row := range mixup(rng, r, out, rows, at, out.sounds, b.arch.Spec.AudioSamples(), blendSamples) {
+	sounds := augment.MixupItems[float32]{Rows: rows, At: at, Values: out.sounds, Size: b.arch.Spec.AudioSamples(), Blend: augment.BlendSamples}
+	for row := range augment.Blend(rng, m, sounds, emotion, gender) {
 		mixed[row] = true
 	}
 	return mixed
@@ -378,32 +385,12 @@ func target(label, classes int, smoothing float64) ([]float32, float32) {
 	return t, 1
 }
 
-// dropLayer is a dropout layer: its width, and its rows in a batch.
-type dropLayer struct {
-	name  string
-	width int
-	rows  func(b *batch, a Arch) int
-}
-
-func dropLayers(a Arch) []dropLayer {
-	if a.Kind == KindPaper {
-		return []dropLayer{{"fuse", a.scaled(paperHidden, 8), func(b *batch, a Arch) int { return len(b.pick) }}}
-	}
-	side := a.Spec.CropSize / 16
-	var layers []dropLayer
-	for k := range a.FaceNets {
-		layers = append(layers, dropLayer{faceNet(k), side * side * a.FaceWidths[3], func(b *batch, a Arch) int { return b.faces(a.Spec) }})
-	}
-	return append(layers,
-		dropLayer{"fuse", a.FuseDim, func(b *batch, a Arch) int { return len(b.pick) }},
-		dropLayer{"sound", a.MelBands / 8 * a.SoundWidths[2], func(b *batch, a Arch) int {
-			return b.voices(a.Spec) * (a.Spec.AudioSamples() / soundHop / 8)
-		}},
-	)
-}
-
 func (b *batch) faces(s pipeline.Spec) int {
 	return len(b.crops) / (s.CropSize * s.CropSize * s.Channels)
+}
+
+func (b *batch) counts(s pipeline.Spec) nn.BatchCounts {
+	return nn.BatchCounts{Rows: len(b.pick), Faces: b.faces(s), Sounds: b.voices(s)}
 }
 
 func (b *batch) voices(s pipeline.Spec) int { return len(b.sounds) / s.AudioSamples() }

@@ -3,6 +3,11 @@ package train
 import (
 	"math/rand/v2"
 	"testing"
+
+	"tandem/train/nn"
+	"tandem/train/sample"
+	"tandem/train/sample/sampletest"
+	"tandem/train/traintest"
 )
 
 func TestChooserBalancesClasses(t *testing.T) {
@@ -21,7 +26,7 @@ func TestChooserBalancesClasses(t *testing.T) {
 			drawn[i] = true
 			rare += classes[i]
 		}
-		near64(t, balance+": share of the rare class", float64(rare)/n, want, 0.015)
+		traintest.Near(t, balance+": share of the rare class", float64(rare)/n, want, 0.015)
 		if len(drawn) != 100 {
 			t.Errorf("%s: %d of 100 items are ever drawn", balance, len(drawn))
 		}
@@ -30,7 +35,7 @@ func TestChooserBalancesClasses(t *testing.T) {
 
 func TestStillsAreBalancedOrDealt(t *testing.T) {
 	// Thirty stills of one emotion and two of another; none has a gender label or sound.
-	data := synthetic(DefaultSpec, 32, 0, 0)
+	data := sampletest.Synthetic(nn.DefaultSpec, 32, 0, 0)
 	for i := range data.Clips {
 		data.Clips[i].Emotion = 0
 		if i >= 30 {
@@ -41,7 +46,7 @@ func TestStillsAreBalancedOrDealt(t *testing.T) {
 		recipe := tinyRecipe()
 		recipe.StillBalance, recipe.Stills = balance, 16
 		arch := recipe.Arch
-		arch.Spec, arch.Emotions, arch.Genders = DefaultSpec, 7, 2
+		arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, 7, 2
 		b, err := newBatcher(recipe, arch, data)
 		if err != nil {
 			t.Fatal(err)
@@ -55,7 +60,7 @@ func TestStillsAreBalancedOrDealt(t *testing.T) {
 				}
 			}
 		}
-		near64(t, balance+": share of the rare emotion", float64(rare)/float64(all), want, 0.06)
+		traintest.Near(t, balance+": share of the rare emotion", float64(rare)/float64(all), want, 0.06)
 	}
 }
 
@@ -64,13 +69,13 @@ func TestBlankFaces(t *testing.T) {
 	recipe := tinyRecipe()
 	recipe.Stills, recipe.Voices, recipe.Talking, recipe.Pairs = 2, 0, 6, 0
 	recipe.SenseDropout, recipe.FrameDropout, recipe.FaceBlank = 0, 0, 0.5
-	arch := recipe.testArch(DefaultSpec)
-	b, err := newBatcher(recipe, arch, synthetic(DefaultSpec, 4, 0, 12))
+	arch := recipe.testArch(nn.DefaultSpec)
+	b, err := newBatcher(recipe, arch, sampletest.Synthetic(nn.DefaultSpec, 4, 0, 12))
 	if err != nil {
 		t.Fatal(err)
 	}
 	blank, all := 0, 0
-	size := cropBytes(DefaultSpec)
+	size := sample.CropBytes(nn.DefaultSpec)
 	for step := range 60 {
 		in := b.batch(step)
 		for r := 2; r < len(in.pick); r++ {
@@ -97,5 +102,5 @@ func TestBlankFaces(t *testing.T) {
 			}
 		}
 	}
-	near64(t, "share of blank faces", float64(blank)/float64(all), 0.5, 0.1)
+	traintest.Near(t, "share of blank faces", float64(blank)/float64(all), 0.5, 0.1)
 }

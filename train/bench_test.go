@@ -15,29 +15,28 @@ import (
 	"testing"
 	"time"
 
-	onnx "github.com/gomlx/compute-onnx/support/protos"
-	ort "github.com/yalue/onnxruntime_go"
-
-	"tandem/infer"
+	"tandem/train/nn"
+	"tandem/train/sample/sampletest"
+	"tandem/train/weighting"
 )
 
 // benchNetwork is the default network with fresh weights, and a batch of the default recipe.
 func benchNetwork(b *testing.B) (*network, *batch) {
-	return benchNetworkOf(b, DefaultRecipe(), softmaxWeighting{})
+	return benchNetworkOf(b, DefaultRecipe(), weighting.Softmax{})
 }
 
-func benchNetworkOf(b *testing.B, recipe Recipe, w Weighting) (*network, *batch) {
+func benchNetworkOf(b *testing.B, recipe Recipe, w weighting.Method) (*network, *batch) {
 	b.Helper()
 	backend, err := openBackend()
 	if err != nil {
 		b.Skip(err)
 	}
-	arch := recipe.testArch(DefaultSpec)
+	arch := recipe.testArch(nn.DefaultSpec)
 	n, err := newNetwork(arch, w, recipe, backend)
 	if err != nil {
 		b.Fatal(err)
 	}
-	batches, err := newBatcher(recipe, arch, synthetic(arch.Spec, 200, 20, 10))
+	batches, err := newBatcher(recipe, arch, sampletest.Synthetic(arch.Spec, 200, 20, 10))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -51,7 +50,7 @@ func BenchmarkStep(b *testing.B) {
 	for b.Loop() {
 		step(b, n, in)
 	}
-	b.ReportMetric(float64(n.weights().parameters()), "parameters")
+	b.ReportMetric(float64(n.weights().Parameters()), "parameters")
 }
 
 func step(b *testing.B, n *network, in *batch) time.Duration {
@@ -81,7 +80,7 @@ func BenchmarkStepBesidePyTorch(b *testing.B) {
 	// PyTorch has no Muon: the same optimizer on both sides.
 	recipe := DefaultRecipe()
 	recipe.Optimizer, recipe.EMA = "adamw", 0
-	n, in := benchNetworkOf(b, recipe, softmaxWeighting{})
+	n, in := benchNetworkOf(b, recipe, weighting.Softmax{})
 	step(b, n, in)
 	cores := runtime.GOMAXPROCS(0)
 	var here []float64
@@ -126,7 +125,7 @@ func findPyTorch() (string, error) {
 }
 
 // stepInPyTorch returns the milliseconds of each step.
-func stepInPyTorch(b *testing.B, python string, steps, threads int, arch Arch, in *batch) ([]float64, error) {
+func stepInPyTorch(b *testing.B, python string, steps, threads int, arch nn.Arch, in *batch) ([]float64, error) {
 	sizes, err := json.Marshal(arch)
 	if err != nil {
 		return nil, err
@@ -157,87 +156,4 @@ func stepInPyTorch(b *testing.B, python string, steps, threads int, arch Arch, i
 		return nil, fmt.Errorf("bench_torch.py: %d times of %d steps: %s", len(ms), steps, stderr.String())
 	}
 	return ms, nil
-}
-
-// BenchmarkEncode is the embedded model's encoders' share of a window's inference, on one thread: one face crop, of which a
-// window has VideoFrames, and one window of sound.
-func BenchmarkEncode(b *testing.B) {
-	if err := infer.Init(); err != nil {
-		b.Skip(err)
-	}
-	in, err := ReadInit("embedded", infer.DefaultModel())
-	if err != nil {
-		b.Fatal(err)
-	}
-	a, s := in.Arch, in.Arch.Spec
-	b.Run("face", func(b *testing.B) {
-		o := newOnnxOps(in.params)
-		dims := []int{s.CropSize, s.CropSize, s.Channels}
-		out := faceEncoders(o, a, onnxValue{name: "in", dims: append([]int{-1}, dims...)})
-		crop, err := ort.NewTensor(ort.NewShape(1, int64(dims[0]), int64(dims[1]), int64(dims[2])), textured(s.CropSize, s.Channels))
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer crop.Destroy()
-		runEncoder(b, o, out, onnx.TensorProto_UINT8, dims, a.faceFeatures(), crop)
-	})
-	b.Run("sound", func(b *testing.B) {
-		o := newOnnxOps(in.params)
-		dims := []int{s.AudioSamples()}
-		out := soundEncoder(o, a, onnxValue{name: "in", dims: []int{-1, dims[0]}})
-		data := make([]float32, dims[0])
-		for i := range data {
-			data[i] = float32(i%160)/800 - 0.1
-		}
-		sound, err := ort.NewTensor(ort.NewShape(1, int64(dims[0])), data)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer sound.Destroy()
-		runEncoder(b, o, out, onnx.TensorProto_FLOAT, dims, a.SoundDim, sound)
-	})
-}
-
-// textured is a crop that is not all alike.
-func textured(size, channels int) []byte {
-	crop := make([]byte, size*size*channels)
-	for i := range crop {
-		crop[i] = byte(i * i % 251)
-	}
-	return crop
-}
-
-// runEncoder times a graph with the one input "in", which has dims behind its batch of one, and the output out.
-func runEncoder(b *testing.B, o *onnxOps, out onnxValue, inType onnx.TensorProto_DataType, dims []int, width int, in ort.Value) {
-	b.Helper()
-	o.rename(out, "out")
-	file, err := o.model(
-		[]*onnx.ValueInfoProto{valueInfo("in", inType, dims...)},
-		[]*onnx.ValueInfoProto{valueInfo("out", onnx.TensorProto_FLOAT, width)}, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	so, err := ort.NewSessionOptions()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer so.Destroy()
-	if err := errors.Join(so.SetIntraOpNumThreads(1), so.SetInterOpNumThreads(1)); err != nil {
-		b.Fatal(err)
-	}
-	session, err := ort.NewDynamicAdvancedSessionWithONNXData(file, []string{"in"}, []string{"out"}, so)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer session.Destroy()
-	res, err := ort.NewEmptyTensor[float32](ort.NewShape(1, int64(width)))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer res.Destroy()
-	for b.Loop() {
-		if err := session.Run([]ort.Value{in}, []ort.Value{res}); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

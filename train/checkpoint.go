@@ -64,7 +64,7 @@ func (c *checkpoint) capture(store *model.Store) error {
 		}
 		// What is not finite must not replace the last good checkpoint.
 		if !finite(e.shape.DType, e.data) {
-			return fmt.Errorf("%w: it reached the variable %s", errDiverged, v.Path())
+			return fmt.Errorf("%w: it reached the variable %s", ErrDiverged, v.Path())
 		}
 		c.vars = append(c.vars, e)
 	}

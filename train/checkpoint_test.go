@@ -10,10 +10,10 @@ import (
 	"syscall"
 	"testing"
 
-	"tandem/internal/atomicfile"
-
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
+
+	"tandem/internal/atomicfile"
 )
 
 func smallStore(t testing.TB, x float32) *model.Store {
@@ -83,7 +83,7 @@ func TestCheckpointKeepsEveryBit(t *testing.T) {
 func TestCheckpointRefusesWhatIsNotFinite(t *testing.T) {
 	for _, x := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		c := &checkpoint{}
-		if err := c.capture(smallStore(t, float32(x))); !errors.Is(err, errDiverged) || !strings.Contains(err.Error(), "/net/z/w") {
+		if err := c.capture(smallStore(t, float32(x))); !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "/net/z/w") {
 			t.Errorf("a variable of %v: %v, want errDiverged with its name", x, err)
 		}
 	}

@@ -16,34 +16,38 @@ import (
 
 	"tandem/infer"
 	"tandem/pipeline"
+	"tandem/train/nn"
+	"tandem/train/sample/sampletest"
+	"tandem/train/traintest"
+	"tandem/train/weighting"
 )
 
 // freshModel is a model of new weights, for what needs no training.
-func freshModel(t testing.TB, arch Arch, labels pipeline.Labels) []byte {
+func freshModel(t testing.TB, arch nn.Arch, labels pipeline.Labels) []byte {
 	t.Helper()
-	arch.Spec, arch.Emotions, arch.Genders = DefaultSpec, len(labels.Emotions), len(labels.Genders)
-	l := layoutOf(arch)
-	w := weights{}
-	for _, name := range l.names {
-		w[name] = weight{l.shapes[name], l.inits[name].values(name, 5, l.shapes[name])}
+	arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, len(labels.Emotions), len(labels.Genders)
+	l := nn.LayoutOf(arch)
+	w := nn.Weights{}
+	for _, name := range l.Names {
+		w[name] = nn.Weight{Dims: l.Shapes[name], Data: l.Inits[name].Values(name, 5, l.Shapes[name])}
 	}
 	return modelOf(t, arch, w, labels)
 }
 
 // modelOf is the exported file of a network.
-func modelOf(t testing.TB, arch Arch, w weights, labels pipeline.Labels) []byte {
+func modelOf(t testing.TB, arch nn.Arch, w nn.Weights, labels pipeline.Labels) []byte {
 	t.Helper()
 	o := Options{Version: "test"}
-	b, err := export(arch, w, o.contract(nil, labels, softmaxWeighting{}))
+	b, err := nn.Export(arch, w, o.contract(&Data{}, labels, weighting.Softmax{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
-func mustInit(t *testing.T, name string, model []byte) *Init {
+func mustInit(t *testing.T, name string, model []byte) *nn.Pretrained {
 	t.Helper()
-	in, err := ReadInit(name, model)
+	in, err := ReadPretrained(name, model)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +72,7 @@ func recognize(t *testing.T, model []byte, ws []*pipeline.Window) []pipeline.Pre
 // says is what a model says of some windows of every kind.
 func says(t *testing.T, model []byte) (all []float32) {
 	t.Helper()
-	data := synthetic(DefaultSpec, 3, 3, 3)
+	data := sampletest.Synthetic(nn.DefaultSpec, 3, 3, 3)
 	var ws []*pipeline.Window
 	for i := range data.Samples {
 		ws = append(ws, data.Window(i))
@@ -80,7 +84,7 @@ func says(t *testing.T, model []byte) (all []float32) {
 }
 
 // again is the model that a network which begins with in exports before any step.
-func again(t *testing.T, in *Init, labels pipeline.Labels) []byte {
+func again(t *testing.T, in *nn.Pretrained, labels pipeline.Labels) []byte {
 	t.Helper()
 	backend, err := openBackend()
 	if err != nil {
@@ -89,8 +93,8 @@ func again(t *testing.T, in *Init, labels pipeline.Labels) []byte {
 	recipe := DefaultRecipe()
 	recipe.Arch = in.Sizes()
 	arch := recipe.Arch
-	arch.Spec, arch.Emotions, arch.Genders = DefaultSpec, len(labels.Emotions), len(labels.Genders)
-	n, err := newNetwork(arch, softmaxWeighting{}, recipe, backend)
+	arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, len(labels.Emotions), len(labels.Genders)
+	n, err := newNetwork(arch, weighting.Softmax{}, recipe, backend)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,17 +124,17 @@ func withoutTemperatures(t *testing.T, b []byte) []byte {
 	}
 	c.EmotionTemperature, c.GenderTemperature = 1, 1
 	c.EmotionAlone, c.GenderAlone = infer.SenseTemperatures{}, infer.SenseTemperatures{}
-	if b, err = withContract(b, c); err != nil {
+	if b, err = nn.WithContract(b, c); err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
 func TestInitFromAModelAnswersAsTheModel(t *testing.T) {
-	needBackend(t)
-	for name, model := range map[string][]byte{"tiny": freshModel(t, tinyRecipe().Arch, testLabels), "embedded": infer.DefaultModel()} {
+	NeedBackend(t)
+	for name, model := range map[string][]byte{"tiny": freshModel(t, tinyRecipe().Arch, sampletest.Labels), "embedded": infer.DefaultModel()} {
 		in := mustInit(t, name, model)
-		if want := map[string]Arch{"tiny": tinyRecipe().Arch, "embedded": DefaultRecipe().Arch}[name]; name == "tiny" && !reflect.DeepEqual(in.Sizes(), want) {
+		if want := map[string]nn.Arch{"tiny": tinyRecipe().Arch, "embedded": DefaultRecipe().Arch}[name]; name == "tiny" && !reflect.DeepEqual(in.Sizes(), want) {
 			t.Errorf("%s: sizes %+v, want %+v", name, in.Sizes(), want)
 		}
 		d := worst(says(t, withoutTemperatures(t, model)), says(t, again(t, in, in.Labels)))
@@ -142,23 +146,23 @@ func TestInitFromAModelAnswersAsTheModel(t *testing.T) {
 }
 
 func TestInitTakesOverTheLabelsThatBothKnow(t *testing.T) {
-	needBackend(t)
-	in := mustInit(t, "tiny", freshModel(t, tinyRecipe().Arch, testLabels))
+	NeedBackend(t)
+	in := mustInit(t, "tiny", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
 	labels := pipeline.Labels{Emotions: []string{"bored", "sad", "happy"}, Genders: []string{"male", "female"}}
-	was, is := says(t, again(t, in, testLabels)), says(t, again(t, in, labels))
+	was, is := says(t, again(t, in, sampletest.Labels)), says(t, again(t, in, labels))
 	for i := range len(was) / 9 {
 		w, s := was[9*i:9*i+9], is[5*i:5*i+5]
 		// The odds of two labels depend on their outputs alone; genders are the same two in another order.
-		near64(t, "odds of sad and happy", float64(s[1]/s[2]), float64(w[2]/w[1]), 1e-4)
-		near64(t, "probability of male", float64(s[3]), float64(w[8]), 1e-5)
+		traintest.Near(t, "odds of sad and happy", float64(s[1]/s[2]), float64(w[2]/w[1]), 1e-4)
+		traintest.Near(t, "probability of male", float64(s[3]), float64(w[8]), 1e-5)
 	}
 }
 
 func TestFineTuning(t *testing.T) {
-	needBackend(t)
-	first, data := quickRun(t.TempDir())
+	NeedBackend(t)
+	first, data := QuickRun(t.TempDir())
 	first.Recipe.EMA = 0.9
-	if _, err := first.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), first.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	model, err := os.ReadFile(first.Out)
@@ -180,13 +184,13 @@ func TestFineTuning(t *testing.T) {
 	}
 
 	// Fine-tuned with other labels, and with all frozen but the temporal part and the emotion's outputs.
-	tuned, data := quickRun(t.TempDir())
+	tuned, data := QuickRun(t.TempDir())
 	tuned.Init = fromCheckpoint
 	tuned.Recipe.Emotions = []string{"neutral", "happy", "sad", "angry", "fearful", "disgusted", "bored"}
 	tuned.Recipe.Freeze = []string{"face", "sound", "fusion", "gender"}
 	log := ""
 	tuned.Log = func(s string) { log += s + "\n" }
-	if _, err := tuned.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), tuned.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(log, "emotion: the outputs of bored are new, those of neutral,") {
@@ -203,12 +207,12 @@ func TestFineTuning(t *testing.T) {
 		t.Errorf("labels %v", after.Labels)
 	}
 	moved := map[string]int{}
-	for name, w := range after.params {
-		same := slices.Equal(w.data, fromCheckpoint.params[name].data)
+	for name, w := range after.Params {
+		same := slices.Equal(w.Data, fromCheckpoint.Params[name].Data)
 		if !same {
-			moved[partOf(name)]++
+			moved[nn.PartOf(name)]++
 		}
-		if frozen := slices.Contains(tuned.Recipe.Freeze, partOf(name)); frozen && !same {
+		if frozen := slices.Contains(tuned.Recipe.Freeze, nn.PartOf(name)); frozen && !same {
 			t.Errorf("%s is frozen and changed", name)
 		}
 	}
@@ -220,31 +224,31 @@ func TestFineTuning(t *testing.T) {
 	}
 
 	// It resumes as any other run, without the model; but not where there is no checkpoint to resume from.
-	resumed, data := quickRun(t.TempDir())
+	resumed, data := QuickRun(t.TempDir())
 	resumed.Init, resumed.Recipe = tuned.Init, tuned.Recipe
 	interrupt(t, &resumed, data, 8)
 	resumed.Init = nil
-	if _, err := resumed.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), resumed.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	sameOutcome(t, tuned, resumed)
 	if err := os.RemoveAll(filepath.Join(resumed.Run, checkpointsDir)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := resumed.train(t.Context(), data); err == nil || !strings.Contains(err.Error(), "--init") {
+	if _, err := trainOn(t.Context(), resumed.Train, data); err == nil || !strings.Contains(err.Error(), "--init") {
 		t.Errorf("resumed without a checkpoint and without --init: %v", err)
 	}
 	// A network of other sizes.
 	resumed.Init, resumed.Resume = fromCheckpoint, false
 	resumed.Run = t.TempDir()
 	resumed.Recipe.Arch.FuseDim += 8
-	if _, err := resumed.train(t.Context(), data); !errors.Is(err, ErrInit) || !strings.Contains(err.Error(), "fuse/w") {
+	if _, err := trainOn(t.Context(), resumed.Train, data); !errors.Is(err, nn.ErrPretrained) || !strings.Contains(err.Error(), "fuse/w") {
 		t.Errorf("other sizes: %v, want ErrInit", err)
 	}
 }
 
 func TestReadInitRefusesWhatIsNoNetwork(t *testing.T) {
-	good := freshModel(t, tinyRecipe().Arch, testLabels)
+	good := freshModel(t, tinyRecipe().Arch, sampletest.Labels)
 	change := func(f func(g *onnx.GraphProto)) []byte {
 		var m onnx.ModelProto
 		if err := proto.Unmarshal(good, &m); err != nil {
@@ -278,7 +282,7 @@ func TestReadInitRefusesWhatIsNoNetwork(t *testing.T) {
 		"numbers missing": {named("fuse/w", func(p *onnx.TensorProto) { p.RawData = p.RawData[4:] }), "fuse/w"},
 		"no numbers":      {named("face/0/folded", func(p *onnx.TensorProto) { p.Dims, p.RawData = []int64{1 << 40, 0, 3, 3}, nil }), "face/0"},
 	} {
-		if _, err := ReadInit("m.onnx", c.file); !errors.Is(err, ErrInit) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "m.onnx") {
+		if _, err := ReadPretrained("m.onnx", c.file); !errors.Is(err, nn.ErrPretrained) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "m.onnx") {
 			t.Errorf("%s: %v, want ErrInit that names %q", name, err, c.says)
 		}
 	}
@@ -287,7 +291,7 @@ func TestReadInitRefusesWhatIsNoNetwork(t *testing.T) {
 func FuzzReadInit(f *testing.F) {
 	a := tinyRecipe().Arch
 	a.FaceWidths, a.FaceDim, a.SoundWidths, a.SoundDim, a.FuseDim, a.MelBands = []int{1, 1, 1, 1}, 1, []int{1, 1, 1}, 1, 1, 8
-	b := freshModel(f, a, testLabels)
+	b := freshModel(f, a, sampletest.Labels)
 	// Most of a model is the Fourier basis, which says nothing of the network.
 	var m onnx.ModelProto
 	if err := proto.Unmarshal(b, &m); err != nil {
@@ -305,29 +309,29 @@ func FuzzReadInit(f *testing.F) {
 	f.Add(small)
 	f.Add(bytes.Clone(small[:len(small)/3]))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in, err := ReadInit("fuzz", b)
+		in, err := ReadPretrained("fuzz", b)
 		if err != nil {
-			if !errors.Is(err, ErrInit) {
+			if !errors.Is(err, nn.ErrPretrained) {
 				t.Errorf("%v does not wrap ErrInit", err)
 			}
 			return
 		}
-		if err := in.check(); err != nil {
+		if err := in.Check(); err != nil {
 			t.Errorf("what was read is no network: %v", err)
 		}
 	})
 }
 
 // otherFaces is a model as freshModel makes them, with the sound encoder of in and all else of another seed.
-func otherFaces(t *testing.T, in *Init, seed uint64) []byte {
+func otherFaces(t *testing.T, in *nn.Pretrained, seed uint64) []byte {
 	t.Helper()
-	l := layoutOf(in.Arch)
-	w := weights{}
-	for _, name := range l.names {
-		if w[name] = in.params[name]; partOf(name) != "sound" {
-			w[name] = weight{l.shapes[name], l.inits[name].values(name, seed, l.shapes[name])}
-			for i := range w[name].data { // heads and biases too are to say something
-				w[name].data[i] += float32(math.Sin(float64(uint64(i)*seed))) * 0.05
+	l := nn.LayoutOf(in.Arch)
+	w := nn.Weights{}
+	for _, name := range l.Names {
+		if w[name] = in.Params[name]; nn.PartOf(name) != "sound" {
+			w[name] = nn.Weight{Dims: l.Shapes[name], Data: l.Inits[name].Values(name, seed, l.Shapes[name])}
+			for i := range w[name].Data { // heads and biases too are to say something
+				w[name].Data[i] += float32(math.Sin(float64(uint64(i)*seed))) * 0.05
 			}
 		}
 	}
@@ -337,24 +341,24 @@ func otherFaces(t *testing.T, in *Init, seed uint64) []byte {
 // TestJoinedNetworksAnswerAsTheirMean: the logits of a still, of a voice, and of both are the means of the members', each counting by
 // its face encoders, also when one of them is a joined network itself.
 func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
-	needBackend(t)
-	a := mustInit(t, "a", freshModel(t, tinyRecipe().Arch, testLabels))
+	NeedBackend(t)
+	a := mustInit(t, "a", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
 	b := mustInit(t, "b", otherFaces(t, a, 7))
 	c := mustInit(t, "c", otherFaces(t, a, 8))
-	ab, err := Join(a, b)
+	ab, err := nn.Ensemble(a, b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if ab.Arch.FaceNets != 2 || ab.Arch.FuseDim != 2*a.Arch.FuseDim || ab.Name != "a + b" {
 		t.Errorf("joined: %d face encoders, fuse_dim %d, name %q", ab.Arch.FaceNets, ab.Arch.FuseDim, ab.Name)
 	}
-	two := again(t, ab, testLabels)
+	two := again(t, ab, sampletest.Labels)
 	joined := mustInit(t, "two", two) // through a file, whose tensors tell the number of face encoders
-	three, err := Join(joined, c)
+	three, err := nn.Ensemble(joined, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := DefaultSpec
+	spec := nn.DefaultSpec
 	var ws []*pipeline.Window
 	for k, present := range [][2]bool{{true, true}, {true, false}, {false, true}} {
 		w := &pipeline.Window{
@@ -383,13 +387,13 @@ func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
 		}
 		return all
 	}
-	la, lb, lc := logits(again(t, a, testLabels)), logits(again(t, b, testLabels)), logits(again(t, c, testLabels))
-	l2, l3 := logits(two), logits(again(t, three, testLabels))
+	la, lb, lc := logits(again(t, a, sampletest.Labels)), logits(again(t, b, sampletest.Labels)), logits(again(t, c, sampletest.Labels))
+	l2, l3 := logits(two), logits(again(t, three, sampletest.Labels))
 	apart := 0.0
 	for i := range la {
 		for k := range la[i] {
-			near64(t, "two", l2[i][k], (la[i][k]+lb[i][k])/2, 1e-4)
-			near64(t, "three", l3[i][k], (la[i][k]+lb[i][k]+lc[i][k])/3, 1e-4)
+			traintest.Near(t, "two", l2[i][k], (la[i][k]+lb[i][k])/2, 1e-4)
+			traintest.Near(t, "three", l3[i][k], (la[i][k]+lb[i][k]+lc[i][k])/3, 1e-4)
 			apart = max(apart, math.Abs(la[i][k]-lb[i][k]))
 		}
 	}
@@ -401,16 +405,16 @@ func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
 // TestTrainingGoesOnFromJoinedNetworks: one is trained from the other with the sound frozen, then both are joined and what follows the
 // encoders is fitted.
 func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
-	needBackend(t)
-	run := func(in *Init, freeze ...string) (Options, *Init) {
+	NeedBackend(t)
+	run := func(in *nn.Pretrained, freeze ...string) (Options, *nn.Pretrained) {
 		t.Helper()
-		o, data := quickRun(t.TempDir())
+		o, data := QuickRun(t.TempDir())
 		o.Init, o.Recipe.Freeze = in, freeze
 		if in != nil {
 			o.Recipe.Arch = in.Sizes()
 			o.Recipe.Seed = 2
 		}
-		if _, err := o.train(t.Context(), data); err != nil {
+		if _, err := trainOn(t.Context(), o.Train, data); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(o.Out)
@@ -421,7 +425,7 @@ func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
 	}
 	_, one := run(nil)
 	_, two := run(one, "sound")
-	both, err := Join(one, two)
+	both, err := nn.Ensemble(one, two)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -433,43 +437,43 @@ func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
 		t.Errorf("run.json does not tell what it began with: %+v, %v", a.Init, err)
 	}
 	moved := map[string]int{}
-	for _, name := range layoutOf(fitted.Arch).names {
+	for _, name := range nn.LayoutOf(fitted.Arch).Names {
 		// Convolutions go through the file, which costs them some rounding.
-		if worst(fitted.params[name].data, both.params[name].data) > 1e-5 {
-			moved[partOf(name)]++
+		if worst(fitted.Params[name].Data, both.Params[name].Data) > 1e-5 {
+			moved[nn.PartOf(name)]++
 		}
 	}
 	if moved["face"]+moved["sound"] > 0 || moved["temporal"] == 0 || moved["fusion"] == 0 || moved["emotion"] == 0 {
 		t.Errorf("parameters that changed, by part: %v; want none of face and sound, which are frozen, and some of the others", moved)
 	}
-	if worst(both.params["face/0/w"].data, both.params["face2/0/w"].data) < 1e-4 {
+	if worst(both.Params["face/0/w"].Data, both.Params["face2/0/w"].Data) < 1e-4 {
 		t.Error("both face encoders are the same")
 	}
 }
 
 func TestJoinRefusesNetworksThatDontFit(t *testing.T) {
-	a := mustInit(t, "a", freshModel(t, tinyRecipe().Arch, testLabels))
+	a := mustInit(t, "a", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
 	wide := tinyRecipe().Arch
 	wide.FaceWidths = []int{8, 12, 16, 24}
 	deaf := mustInit(t, "other sound", otherFaces(t, a, 7))
-	deaf.params["sound/out/w"] = weight{deaf.params["sound/out/w"].dims, slices.Clone(deaf.params["sound/out/w"].data)}
-	deaf.params["sound/out/w"].data[3] += 1
-	many := make([]*Init, maxFaceNets+1)
+	deaf.Params["sound/out/w"] = nn.Weight{Dims: deaf.Params["sound/out/w"].Dims, Data: slices.Clone(deaf.Params["sound/out/w"].Data)}
+	deaf.Params["sound/out/w"].Data[3] += 1
+	many := make([]*nn.Pretrained, nn.MaxFaceNets+1)
 	for i := range many {
 		many[i] = a
 	}
-	for says, ins := range map[string][]*Init{
-		"sizes":                    {a, mustInit(t, "wide", freshModel(t, wide, testLabels))},
-		"labels":                   {a, mustInit(t, "labels", freshModel(t, tinyRecipe().Arch, pipeline.Labels{Emotions: []string{"bored", "sad"}, Genders: testLabels.Genders}))},
+	for says, ins := range map[string][]*nn.Pretrained{
+		"sizes":                    {a, mustInit(t, "wide", freshModel(t, wide, sampletest.Labels))},
+		"labels":                   {a, mustInit(t, "labels", freshModel(t, tinyRecipe().Arch, pipeline.Labels{Emotions: []string{"bored", "sad"}, Genders: sampletest.Labels.Genders}))},
 		"--freeze sound":           {a, deaf},
 		"face_nets 9: want 1 to 8": many,
 		"none is given":            nil,
 	} {
-		if _, err := Join(ins...); !errors.Is(err, ErrInit) || !strings.Contains(err.Error(), says) {
+		if _, err := nn.Ensemble(ins...); !errors.Is(err, nn.ErrPretrained) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want ErrInit that says %q", err, says)
 		}
 	}
-	if one, err := Join(a); one != a || err != nil {
+	if one, err := nn.Ensemble(a); one != a || err != nil {
 		t.Errorf("one network alone: %v, %v", one, err)
 	}
 }

@@ -6,6 +6,9 @@ import (
 
 	"tandem/infer"
 	"tandem/pipeline"
+	"tandem/train/dataset"
+	"tandem/train/nn"
+	"tandem/train/sample"
 )
 
 // int8Windows is how many windows tell the ranges of a model's tensors.
@@ -13,7 +16,7 @@ const int8Windows = 512
 
 // WithInt8Ranges gives a model what it needs to run in 8 bits: the ranges that its tensors take on samples of p, which are to be of the
 // training split. Silent sides of windows count too, as they will be met.
-func WithInt8Ranges(ctx context.Context, model []byte, p *Prepared) ([]byte, error) {
+func WithInt8Ranges(ctx context.Context, model []byte, p *sample.Prepared) ([]byte, error) {
 	contract, err := infer.LoadModel(model)
 	if err != nil {
 		return nil, err
@@ -29,22 +32,22 @@ func WithInt8Ranges(ctx context.Context, model []byte, p *Prepared) ([]byte, err
 	if contract.Int8Ranges, err = infer.FindInt8Ranges(ctx, model, ws); err != nil {
 		return nil, err
 	}
-	return withContract(model, contract)
+	return nn.WithContract(model, contract)
 }
 
 // Quantize is WithInt8Ranges on some clips of the training split, cut for the purpose.
-func Quantize(ctx context.Context, model []byte, clips []Clip, finder func() (pipeline.FaceFinder, error), cacheDir string, workers int,
+func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, finder func() (pipeline.FaceFinder, error), cacheDir string, workers int,
 	progress func(done, total int),
 ) ([]byte, error) {
 	contract, err := infer.LoadModel(model)
 	if err != nil {
 		return nil, err
 	}
-	var chosen []Clip
-	for _, group := range byDataset(clips) { // the same number of each set, however large it is
-		var of []Clip
+	var chosen []dataset.Clip
+	for _, group := range dataset.ByDataset(clips) { // the same number of each set, however large it is
+		var of []dataset.Clip
 		for _, i := range group {
-			if clips[i].Split == SplitTrain {
+			if clips[i].Split == dataset.SplitTrain {
 				of = append(of, clips[i])
 			}
 		}
@@ -54,9 +57,9 @@ func Quantize(ctx context.Context, model []byte, clips []Clip, finder func() (pi
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("quantize: none of the %d clips is of the split %s, by which ranges are found", len(clips), SplitTrain)
+		return nil, fmt.Errorf("quantize: none of the %d clips is of the split %s, by which ranges are found", len(clips), dataset.SplitTrain)
 	}
-	p, err := Prepare(ctx, chosen, contract.Spec(), finder, cacheDir, workers, progress)
+	p, err := sample.Prepare(ctx, chosen, sample.Options{Spec: contract.Spec(), Finder: finder, CacheDir: cacheDir, Workers: workers, Progress: progress})
 	if err != nil {
 		return nil, err
 	}

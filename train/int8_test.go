@@ -5,12 +5,15 @@ import (
 	"testing"
 
 	"tandem/infer"
+	"tandem/train/dataset"
+	"tandem/train/dataset/datasettest"
+	"tandem/train/traintest"
 )
 
 func TestQuantize(t *testing.T) {
-	needBackend(t)
-	clips := testClips(t)
-	model, err := Quantize(t.Context(), infer.DefaultModel(), clips, newFinder().make, "", 1, nil)
+	NeedBackend(t)
+	clips := datasettest.Clips(t)
+	model, err := Quantize(t.Context(), infer.DefaultModel(), clips, traintest.NewFinder().Make, "", 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,9 +34,9 @@ func TestQuantize(t *testing.T) {
 	}
 	rec.Close()
 	for i := range clips {
-		clips[i].Split = SplitVal
+		clips[i].Split = dataset.SplitVal
 	}
-	if _, err := Quantize(t.Context(), model, clips, newFinder().make, "", 1, nil); err == nil || !strings.Contains(err.Error(), "of the split train") {
+	if _, err := Quantize(t.Context(), model, clips, traintest.NewFinder().Make, "", 1, nil); err == nil || !strings.Contains(err.Error(), "of the split train") {
 		t.Errorf("without clips to train on: %v", err)
 	}
 }

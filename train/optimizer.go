@@ -1,20 +1,12 @@
 package train
 
 import (
-	"strings"
-
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
-)
 
-// The scopes of what training keeps beside the network ("net") and the weighting ("loss").
-const (
-	emaScope        = "ema"         // averages of the network's parameters
-	accumulateScope = "accumulated" // gradients of the batches of a step so far
+	"tandem/train/optim"
 )
 
 // update ends a step: the gradients of network and weighting, of all its batches, change their parameters. It returns
@@ -23,7 +15,7 @@ func (n *network) update(root *model.Scope, netGrads, lossGrads []*graph.Node, l
 	g, r := lr.Graph(), n.recipe
 	net, loss := root.At("net"), root.At("loss")
 	netGrads, lossGrads = n.accumulated(net, netGrads, true), n.accumulated(loss, lossGrads, true)
-	norm := graph.Sqrt(graph.AddScalar(sumSquares(netGrads), 1e-12))
+	norm := graph.Sqrt(graph.AddScalar(optim.SumSquares(netGrads), 1e-12))
 	if r.Clip > 0 {
 		scale := graph.MinScalar(graph.MulScalar(graph.Reciprocal(norm), r.Clip), 1)
 		for i := range netGrads {
@@ -34,7 +26,7 @@ func (n *network) update(root *model.Scope, netGrads, lossGrads []*graph.Node, l
 	if r.Optimizer == "adam" && decay > 0 {
 		// Adam's decay is an L2 penalty: a part of the gradient, and so of its moments. AdamW's is beside them (Loshchilov
 		// and Hutter 2019).
-		for i, w := range trainable(net, g) {
+		for i, w := range optim.Trainable(net, g) {
 			netGrads[i] = graph.Add(netGrads[i], graph.MulScalar(w, decay))
 		}
 		decay = 0
@@ -48,35 +40,25 @@ func (n *network) update(root *model.Scope, netGrads, lossGrads []*graph.Node, l
 		v.SetTrainable(false)
 	}
 	// The task weights are a scope of their own: neither weight decay nor clipping may touch the paper's loss.
-	adam(net, netGrads, lr, decay)
+	optim.Adam(net, netGrads, lr, decay)
 	for _, v := range mine {
 		v.SetTrainable(true)
 	}
-	adam(loss, lossGrads, lr, 0)
+	optim.Adam(loss, lossGrads, lr, 0)
 	if r.EMA > 0 {
 		n.average(root, g)
 	}
 	return norm
 }
 
-func adam(scope *model.Scope, grads []*graph.Node, lr *graph.Node, decay float64) {
-	if len(grads) == 0 {
-		return
-	}
-	optimizer.LearningRateVar(scope, lr.DType(), 0).SetNodeValue(lr)
-	optimizer.Adam().WeightDecay(decay).Epsilon(1e-7).Done().(interface {
-		UpdateGraphWithGradients(*model.Scope, []*graph.Node, dtypes.DType)
-	}).UpdateGraphWithGradients(scope, grads, lr.DType())
-}
-
 // average moves the averages of the parameters towards them: a <- d a + (1-d) w. The decay d rises with the number t of steps before,
 // as t/(t+9), so that the averages begin at the first weights and soon forget them.
 func (n *network) average(root *model.Scope, g *graph.Graph) {
-	t := optimizer.IncrementCounter(root.At(emaScope), g, "steps", dtypes.Float32)
+	t := optimizer.IncrementCounter(root.At(optim.EMAScope), g, "steps", dtypes.Float32)
 	decay := graph.MinScalar(graph.Div(graph.AddScalar(t, -1), graph.AddScalar(t, 8)), n.recipe.EMA)
-	for _, v := range trainableVars(root.At("net"), g) {
+	for _, v := range optim.TrainableVars(root.At("net"), g) {
 		value := v.NodeValue(g)
-		a := root.At(emaScope).VariableWithValue(flatName(v.Path()), zeros(v.Shape())).SetTrainable(false)
+		a := root.At(optim.EMAScope).VariableWithValue(optim.FlatName(v.Path()), optim.Zeros(v.Shape())).SetTrainable(false)
 		now := a.NodeValue(g)
 		a.SetNodeValue(graph.Add(now, graph.Mul(graph.OneMinus(decay), graph.Sub(value, now))))
 	}
@@ -87,7 +69,7 @@ func (n *network) averaged(v *model.Variable) *model.Variable {
 	if n.recipe.EMA == 0 {
 		return nil
 	}
-	return n.store.GetVariable("/" + emaScope + "/" + flatName(v.Path()))
+	return n.store.GetVariable("/" + optim.EMAScope + "/" + optim.FlatName(v.Path()))
 }
 
 // accumulated are the mean gradients of the batches of a step; the last of them clears the sums.
@@ -96,8 +78,8 @@ func (n *network) accumulated(scope *model.Scope, grads []*graph.Node, last bool
 		return grads
 	}
 	out := make([]*graph.Node, len(grads))
-	for i, v := range trainableVars(scope, grads[0].Graph()) {
-		sum := n.store.RootScope().At(accumulateScope).VariableWithValue(flatName(v.Path()), zeros(v.Shape())).SetTrainable(false)
+	for i, v := range optim.TrainableVars(scope, grads[0].Graph()) {
+		sum := n.store.RootScope().At(optim.AccumulateScope).VariableWithValue(optim.FlatName(v.Path()), optim.Zeros(v.Shape())).SetTrainable(false)
 		out[i] = graph.Add(sum.NodeValue(grads[i].Graph()), graph.MulScalar(grads[i], 1/float64(n.recipe.Accumulate)))
 		if last {
 			sum.SetNodeValue(graph.ZerosLike(out[i]))
@@ -107,8 +89,3 @@ func (n *network) accumulated(scope *model.Scope, grads []*graph.Node, last bool
 	}
 	return out
 }
-
-// flatName is a variable's path as one name.
-func flatName(path string) string { return strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", ".") }
-
-func zeros(s shapes.Shape) *tensors.Tensor { return tensors.FromShape(s) }

@@ -6,26 +6,16 @@ import (
 
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
-)
 
-// What Muon keeps beside the network, and its constants (Jordan et al. 2024, "Muon: an optimizer for hidden layers").
-const (
-	muonScope    = "muon" // momenta
-	muonMomentum = 0.95
-	muonSteps    = 5 // of Newton-Schulz
-	// muonScale brings an orthogonal update to the root mean square of Adam's, so that one learning rate and one decay serve
-	// both (Liu et al. 2025, "Muon is scalable for LLM training", section 2.2).
-	muonScale = 0.2
+	"tandem/train/nn"
+	"tandem/train/optim"
 )
-
-// muonCoefficients of Newton-Schulz's quintic: it brings singular values between 0 and 1 to about 1, fast, not exactly.
-var muonCoefficients = [3]float64{3.4445, -4.7750, 2.0315}
 
 // ofMuon is whether Muon moves a parameter: the weights of hidden layers, which are matrices. Gains, biases, the filter bank and
 // the output layers are Adam's.
 func ofMuon(v *model.Variable) bool {
 	d := v.Shape().Dimensions
-	return strings.HasSuffix(v.Path(), "/w") && len(d) == 2 && min(d[0], d[1]) >= 2 && !ofHead(v)
+	return strings.HasSuffix(v.Path(), "/w") && len(d) == 2 && min(d[0], d[1]) >= 2 && !nn.IsHead(v)
 }
 
 // muon moves the parameters that are its own and returns the gradients of the others. Each step is along the orthogonal matrix
@@ -33,19 +23,19 @@ func ofMuon(v *model.Variable) bool {
 // would drown the rest.
 func (n *network) muon(root *model.Scope, grads []*graph.Node, lr *graph.Node) (rest []*graph.Node, mine []*model.Variable) {
 	g := lr.Graph()
-	for i, v := range trainableVars(root.At("net"), g) {
+	for i, v := range optim.TrainableVars(root.At("net"), g) {
 		grad := grads[i]
 		if !ofMuon(v) {
 			rest = append(rest, grad)
 			continue
 		}
 		mine = append(mine, v)
-		m := root.At(muonScope).VariableWithValue(flatName(v.Path()), zeros(v.Shape())).SetTrainable(false)
-		momentum := graph.Add(graph.MulScalar(m.NodeValue(g), muonMomentum), grad)
+		m := root.At(optim.MuonScope).VariableWithValue(optim.FlatName(v.Path()), optim.Zeros(v.Shape())).SetTrainable(false)
+		momentum := graph.Add(graph.MulScalar(m.NodeValue(g), optim.MuonMomentum), grad)
 		m.SetNodeValue(momentum)
-		update := orthogonal(graph.Add(grad, graph.MulScalar(momentum, muonMomentum))) // Nesterov's look ahead
+		update := optim.Orthogonal(graph.Add(grad, graph.MulScalar(momentum, optim.MuonMomentum))) // Nesterov's look ahead
 		d := v.Shape().Dimensions
-		update = graph.MulScalar(update, muonScale*math.Sqrt(float64(max(d[0], d[1]))))
+		update = graph.MulScalar(update, optim.MuonScale*math.Sqrt(float64(max(d[0], d[1]))))
 		w := v.NodeValue(g)
 		if n.recipe.WeightDecay > 0 {
 			update = graph.Add(update, graph.MulScalar(w, n.recipe.WeightDecay))
@@ -53,25 +43,4 @@ func (n *network) muon(root *model.Scope, grads []*graph.Node, lr *graph.Node) (
 		v.SetNodeValue(graph.Sub(w, graph.Mul(update, lr)))
 	}
 	return rest, mine
-}
-
-// orthogonal is about the orthogonal matrix nearest to x, by Newton and Schulz's iteration.
-func orthogonal(x *graph.Node) *graph.Node {
-	d := x.Shape().Dimensions
-	tall := d[0] > d[1]
-	if tall {
-		x = graph.Transpose(x, 0, 1)
-	}
-	norm := graph.Sqrt(graph.AddScalar(graph.ReduceAllSum(graph.Square(x)), 1e-14))
-	x = graph.Mul(x, graph.Reciprocal(norm))
-	a, b, c := muonCoefficients[0], muonCoefficients[1], muonCoefficients[2]
-	for range muonSteps {
-		square := graph.Dot(x, graph.Transpose(x, 0, 1)).Product()
-		poly := graph.Add(graph.MulScalar(square, b), graph.MulScalar(graph.Dot(square, square).Product(), c))
-		x = graph.Add(graph.MulScalar(x, a), graph.Dot(poly, x).Product())
-	}
-	if tall {
-		x = graph.Transpose(x, 0, 1)
-	}
-	return x
 }

@@ -9,6 +9,12 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
+
+	"tandem/train/nn"
+	"tandem/train/optim"
+	"tandem/train/sample/sampletest"
+	"tandem/train/traintest"
+	"tandem/train/weighting"
 )
 
 // minimise takes steps by the recipe's optimizer down a loss of parameters that it makes under /net.
@@ -23,7 +29,7 @@ func minimise(t *testing.T, r Recipe, steps int, loss func(net *model.Scope, g *
 		g := in[0].Graph()
 		n.store.SetTraining(g, true)
 		down := loss(root.At("net"), g)
-		return []*graph.Node{n.update(root, graph.Gradient(down, trainable(root.At("net"), g)...), nil, in[0])}
+		return []*graph.Node{n.update(root, graph.Gradient(down, optim.Trainable(root.At("net"), g)...), nil, in[0])}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +55,7 @@ func quadratic(t *testing.T, r Recipe, start, c []float32, steps int) (w, averag
 	n := minimise(t, r, steps, func(net *model.Scope, g *graph.Graph) *graph.Node {
 		return halfSquares(net, g, "w", start, c, len(start))
 	})
-	weights := n.weights()["w"].data
+	weights := n.weights()["w"].Data
 	return tensors.MustCopyFlatData[float32](n.store.GetVariable("/net/w").MustValue()), weights
 }
 
@@ -103,12 +109,12 @@ func TestOptimizersAreThoseOfTheirPapers(t *testing.T) {
 			w, average := quadratic(t, r, start, c, 12)
 			wantW, wantAverage := reference(r, start, c, 12)
 			for i := range w {
-				near64(t, "parameter", float64(w[i]), wantW[i], 1e-5)
+				traintest.Near(t, "parameter", float64(w[i]), wantW[i], 1e-5)
 				want := wantW[i]
 				if r.EMA > 0 {
 					want = wantAverage[i]
 				}
-				near64(t, "what is exported", float64(average[i]), want, 1e-5)
+				traintest.Near(t, "what is exported", float64(average[i]), want, 1e-5)
 			}
 		})
 	}
@@ -116,22 +122,22 @@ func TestOptimizersAreThoseOfTheirPapers(t *testing.T) {
 
 // A step of one batch given twice is a step of that batch; of two batches it is neither's.
 func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
-	needBackend(t)
+	NeedBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := func(accumulate int, which ...int) weights {
+	after := func(accumulate int, which ...int) nn.Weights {
 		t.Helper()
 		recipe := tinyRecipe()
 		recipe.Accumulate = accumulate
 		arch := recipe.Arch
-		arch.Spec, arch.Emotions, arch.Genders = DefaultSpec, 7, 2
-		n, err := newNetwork(arch, priorWeighting{}, recipe, backend)
+		arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, 7, 2
+		n, err := newNetwork(arch, weighting.SoftmaxPrior{}, recipe, backend)
 		if err != nil {
 			t.Fatal(err)
 		}
-		batches, err := newBatcher(recipe, arch, synthetic(DefaultSpec, 12, 6, 6))
+		batches, err := newBatcher(recipe, arch, sampletest.Synthetic(nn.DefaultSpec, 12, 6, 6))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,11 +154,11 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 		}
 		return n.weights()
 	}
-	distance := func(a, b weights) float64 {
+	distance := func(a, b nn.Weights) float64 {
 		worst := 0.0
 		for name := range a {
-			for i := range a[name].data {
-				worst = max(worst, math.Abs(float64(a[name].data[i]-b[name].data[i])))
+			for i := range a[name].Data {
+				worst = max(worst, math.Abs(float64(a[name].Data[i]-b[name].Data[i])))
 			}
 		}
 		return worst
@@ -172,15 +178,15 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 }
 
 func TestEMAIsJudgedExportedAndResumed(t *testing.T) {
-	needBackend(t)
-	whole, data := quickRun(t.TempDir())
+	NeedBackend(t)
+	whole, data := QuickRun(t.TempDir())
 	whole.Recipe.EMA, whole.Recipe.Accumulate = 0.9, 2
-	if _, err := whole.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	plain, _ := quickRun(t.TempDir())
+	plain, _ := QuickRun(t.TempDir())
 	plain.Recipe.EMA, plain.Recipe.Accumulate = 0, 2
-	if _, err := plain.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), plain.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	a, _, _ := outcome(t, whole)
@@ -188,10 +194,10 @@ func TestEMAIsJudgedExportedAndResumed(t *testing.T) {
 	if slices.Equal(a, b) {
 		t.Error("the average is not what is exported")
 	}
-	resumed, _ := quickRun(t.TempDir())
+	resumed, _ := QuickRun(t.TempDir())
 	resumed.Recipe = whole.Recipe
 	interrupt(t, &resumed, data, 8)
-	if _, err := resumed.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), resumed.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	sameOutcome(t, whole, resumed)

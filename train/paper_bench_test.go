@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tandem/train/nn"
+	"tandem/train/weighting"
 )
 
 // BenchmarkPaperStep is a step of one utterance of 6 s, by width and mode: docs/paper.md has what it took. Memory is the process's
@@ -20,12 +23,12 @@ func BenchmarkPaperStep(b *testing.B) {
 				}
 				recipe := PaperRecipe()
 				recipe.Arch.Width, recipe.Modal = width, senses
-				arch := recipe.testArch(PaperSpec)
-				n, err := newNetwork(arch, softmaxWeighting{}, recipe, backend)
+				arch := recipe.testArch(nn.PaperSpec)
+				n, err := newNetwork(arch, weighting.Softmax{}, recipe, backend)
 				if err != nil {
 					b.Fatal(err)
 				}
-				batches, err := newBatcher(recipe, arch, paperData(PaperSpec, 4))
+				batches, err := newBatcher(recipe, arch, paperData(nn.PaperSpec, 4))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -35,7 +38,7 @@ func BenchmarkPaperStep(b *testing.B) {
 					step(b, n, in)
 				}
 				b.ReportMetric((first - b.Elapsed()/time.Duration(b.N)).Seconds(), "s-compile")
-				b.ReportMetric(float64(n.weights().parameters()), "parameters")
+				b.ReportMetric(float64(n.weights().Parameters()), "parameters")
 				if kb := peakMemory(); kb > 0 {
 					b.ReportMetric(float64(kb)/1024, "peak-MB")
 				}

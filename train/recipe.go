@@ -7,9 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
+
+	"tandem/pipeline"
+	"tandem/train/augment"
+	"tandem/train/dataset"
+	"tandem/train/nn"
+	"tandem/train/weighting"
 )
 
 // Recipe is everything that decides a training run, but for the data.
@@ -21,8 +28,8 @@ type Recipe struct {
 	WeightTemperature float64 `json:"weight_temperature"`
 	WeightEntropy     float64 `json:"weight_entropy"`
 
-	Modal string `json:"modal"` // multi, audio or video: which senses are trained
-	Arch  Arch   `json:"arch"`
+	Modal string  `json:"modal"` // multi, audio or video: which senses are trained
+	Arch  nn.Arch `json:"arch"`
 	// Emotions and Genders are the labels that the network tells apart, in the order of its outputs.
 	Emotions []string `json:"emotions"`
 	Genders  []string `json:"genders"`
@@ -76,7 +83,7 @@ type Recipe struct {
 	// EMA is the decay a step of a moving average of the weights, which is then what is judged and exported; 0: none.
 	EMA float64 `json:"ema"`
 
-	Augment Augment `json:"augment"`
+	Augment augment.Augment `json:"augment"`
 }
 
 //go:embed recipes/default.json
@@ -132,10 +139,10 @@ func (r *Recipe) read(b []byte) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more behind the recipe")
 	}
-	return r.check()
+	return r.Check()
 }
 
-func (r Recipe) check() error {
+func (r Recipe) Check() error {
 	if _, err := r.weighting(); err != nil {
 		return err
 	}
@@ -143,13 +150,13 @@ func (r Recipe) check() error {
 		field, value string
 		known        []string
 	}{
-		{"arch.kind", r.Arch.Kind, []string{KindTandem, KindPaper}},
+		{"arch.kind", r.Arch.Kind, []string{nn.KindTandem, nn.KindPaper}},
 		{"modal", r.Modal, []string{"multi", "audio", "video"}},
 		{"optimizer", r.Optimizer, []string{"adamw", "adam", "muon"}},
 		{"schedule", r.Schedule, []string{"cosine", "step", "constant"}},
-		{"still_balance", r.StillBalance, sortedKeys(balances)},
-		{"voice_balance", r.VoiceBalance, sortedKeys(balances)},
-		{"stop_metric", r.StopMetric, sortedKeys(stopMetrics)},
+		{"still_balance", r.StillBalance, slices.Sorted(maps.Keys(balances))},
+		{"voice_balance", r.VoiceBalance, slices.Sorted(maps.Keys(balances))},
+		{"stop_metric", r.StopMetric, slices.Sorted(maps.Keys(stopMetrics))},
 	} {
 		if !slices.Contains(c.known, c.value) {
 			return fmt.Errorf("%s %q: known are %s", c.field, c.value, strings.Join(c.known, ", "))
@@ -179,5 +186,38 @@ func (r Recipe) check() error {
 	case !(r.EMA >= 0 && r.EMA < 1):
 		return fmt.Errorf("ema %g: want a decay from 0 to below 1, such as 0.999", r.EMA)
 	}
-	return errors.Join(checkLabels("emotion", r.Emotions), checkLabels("gender", r.Genders), checkFreeze(r.Freeze), r.Augment.Sound.check(), r.Augment.Face.check())
+	return errors.Join(dataset.CheckLabels("emotion", r.Emotions), dataset.CheckLabels("gender", r.Genders), nn.CheckFreeze(r.Freeze), r.Augment.Sound.Check(), r.Augment.Face.Check())
+}
+
+// Labels are what the network tells apart.
+func (r Recipe) Labels() pipeline.Labels {
+	return pipeline.Labels{Emotions: r.Emotions, Genders: r.Genders}
+}
+
+// weighting is the recipe's weighting with its options.
+func (r Recipe) weighting() (weighting.Method, error) {
+	w, err := weighting.Parse(r.Weighting)
+	if err != nil {
+		return nil, err
+	}
+	floor, temperature, entropy := r.WeightFloor, r.WeightTemperature, r.WeightEntropy
+	switch _, ok := w.(weighting.Softmax); {
+	case !(floor >= 0 && floor < 0.5):
+		return nil, fmt.Errorf("weight_floor %g: want 0 or more and, of two tasks, less than 0.5", floor)
+	case !(temperature > 0 && temperature <= 1e6):
+		return nil, fmt.Errorf("weight_temperature %g: want a number above 0; 1 is the paper's", temperature)
+	case !(entropy >= 0 && entropy <= 1e6):
+		return nil, fmt.Errorf("weight_entropy %g: want nats, 0 or more; 0 is the paper's", entropy)
+	case ok:
+		return weighting.Softmax{Floor: floor, Temperature: temperature, Entropy: entropy}, nil
+	case floor != 0 || temperature != 1 || entropy != 0:
+		return nil, fmt.Errorf("weight_floor, weight_temperature and weight_entropy are of --weighting softmax alone, not of %s: leave them out", r.Weighting)
+	}
+	return w, nil
+}
+
+// CheckWeighting refuses options of the weighting that are out of range or of another one.
+func (r Recipe) CheckWeighting() error {
+	_, err := r.weighting()
+	return err
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"tandem/train/weighting"
 )
 
 // recipeFields are the fields of a recipe by their paths in its JSON, with their values.
@@ -123,4 +125,28 @@ func FuzzParseRecipe(f *testing.F) {
 			t.Fatalf("written and read again, %+v is %+v, %v", r, back, err)
 		}
 	})
+}
+
+func TestWeightOptions(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"weighting":"softmax","weight_floor":0.1,"weight_temperature":2,"weight_entropy":0.5}`: "",
+		`{"weighting":"softmax","weight_floor":0.5}`:                                             "weight_floor",
+		`{"weighting":"softmax","weight_temperature":0}`:                                         "weight_temperature",
+		`{"weighting":"softmax","weight_entropy":-1}`:                                            "weight_entropy",
+		`{"weighting":"uw","weight_floor":0.1}`:                                                  "softmax alone",
+	} {
+		r, err := ParseRecipe([]byte(in))
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want an error about %s", in, err, want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", in, err)
+		}
+		if w, err := r.weighting(); err != nil || w != (weighting.Softmax{Floor: 0.1, Temperature: 2, Entropy: 0.5}) || w.Name() != "softmax floor=0.1 temperature=2 entropy=0.5" {
+			t.Errorf("%s: %v, %v", in, w, err)
+		}
+	}
 }

@@ -21,14 +21,36 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tandem/infer"
+	"tandem/train/nn"
+	"tandem/train/sample"
+	"tandem/train/sample/sampletest"
 )
 
-// quickRun are the options of a run of two epochs of six steps, and its data.
-func quickRun(dir string) (Options, *Prepared) {
+// QuickRun are the options of a run of two epochs of six steps, and its data.
+func QuickRun(dir string) (Options, *sample.Prepared) {
 	o := Options{Recipe: tinyRecipe(), Out: filepath.Join(dir, "m.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
 	o.Recipe.StepsPerEpoch = 6
 	o.Log, o.Progress = func(string) {}, func(Progress) {}
-	return o, split(synthetic(DefaultSpec, 24, 8, 4))
+	return o, sampletest.Split(sampletest.Synthetic(nn.DefaultSpec, 24, 8, 4))
+}
+
+// dataOf is prepared samples as a run takes them.
+func dataOf(t testing.TB, p *sample.Prepared) *Data {
+	t.Helper()
+	data, err := NewData(t.Context(), p, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// trainOn runs train on prepared samples.
+func trainOn(ctx context.Context, train func(context.Context, *Data) (*Result, error), p *sample.Prepared) (*Result, error) {
+	data, err := NewData(ctx, p, "")
+	if err != nil {
+		return nil, err
+	}
+	return train(ctx, data)
 }
 
 // outcome is what a run has made: its model without the time it was made, its log without times, and its last checkpoint's variables.
@@ -43,7 +65,7 @@ func outcome(t *testing.T, o Options) (model []byte, log string, last *checkpoin
 		t.Fatal(err)
 	}
 	c.Created = time.Unix(0, 0)
-	if model, err = withContract(b, c); err != nil {
+	if model, err = nn.WithContract(b, c); err != nil {
 		t.Fatal(err)
 	}
 	rows := readLog(t, filepath.Join(o.Run, "log.csv"))
@@ -83,18 +105,18 @@ func sameOutcome(t *testing.T, a, b Options) {
 }
 
 func TestRunsOfOneSeedAreEqual(t *testing.T) {
-	needBackend(t)
-	a, data := quickRun(t.TempDir())
-	b, _ := quickRun(t.TempDir())
+	NeedBackend(t)
+	a, data := QuickRun(t.TempDir())
+	b, _ := QuickRun(t.TempDir())
 	for _, o := range []Options{a, b} {
-		if _, err := o.train(context.Background(), data); err != nil {
+		if _, err := trainOn(context.Background(), o.Train, data); err != nil {
 			t.Fatal(err)
 		}
 	}
 	sameOutcome(t, a, b)
-	other, _ := quickRun(t.TempDir())
+	other, _ := QuickRun(t.TempDir())
 	other.Recipe.Seed++
-	if _, err := other.train(context.Background(), data); err != nil {
+	if _, err := trainOn(context.Background(), other.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	modelA, _, _ := outcome(t, a)
@@ -112,11 +134,11 @@ func TestHelperRun(t *testing.T) {
 	if dir == "" {
 		t.Skip("for TestResumesAfterKill only")
 	}
-	o, data := quickRun(dir)
+	o, data := QuickRun(dir)
 	o.CheckpointSteps = 2
 	_, o.Resume = os.LookupEnv("TANDEM_TEST_RESUME")
 	o.Progress = func(p Progress) { fmt.Printf("step %d\n", p.Done) }
-	if _, err := o.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), o.Train, data); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -124,13 +146,13 @@ func TestHelperRun(t *testing.T) {
 // A run is killed in the middle of its first epoch and again in the middle of its second, each time between two checkpoints, and
 // goes on in another process; what comes out is, bit for bit, what an undisturbed run gives.
 func TestResumesAfterKill(t *testing.T) {
-	needBackend(t)
-	whole, data := quickRun(t.TempDir())
-	if _, err := whole.train(t.Context(), data); err != nil {
+	NeedBackend(t)
+	whole, data := QuickRun(t.TempDir())
+	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	killed, _ := quickRun(dir)
+	killed, _ := QuickRun(dir)
 	helper := func(killAt int, resume bool) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestHelperRun$", "-test.v")
@@ -171,12 +193,12 @@ func TestResumesAfterKill(t *testing.T) {
 }
 
 func TestInterruptedRunSavesWhereItIs(t *testing.T) {
-	needBackend(t)
-	whole, data := quickRun(t.TempDir())
-	if _, err := whole.train(t.Context(), data); err != nil {
+	NeedBackend(t)
+	whole, data := QuickRun(t.TempDir())
+	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	o, _ := quickRun(t.TempDir())
+	o, _ := QuickRun(t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o.Progress = func(p Progress) {
@@ -184,17 +206,17 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 			cancel()
 		}
 	}
-	if _, err := o.train(ctx, data); !errors.Is(err, context.Canceled) {
+	if _, err := trainOn(ctx, o.Train, data); !errors.Is(err, context.Canceled) {
 		t.Fatalf("interrupted run ended with %v", err)
 	}
 	o.Progress = func(Progress) {}
-	if _, err := o.train(t.Context(), data); !errors.Is(err, ErrRunExists) || !strings.Contains(err.Error(), "--resume") {
+	if _, err := trainOn(t.Context(), o.Train, data); !errors.Is(err, ErrRunExists) || !strings.Contains(err.Error(), "--resume") {
 		t.Fatalf("a second run in the folder: %v, want ErrRunExists that names --resume", err)
 	}
 	o.Resume = true
 	log := ""
 	o.Log = func(s string) { log += s + "\n" }
-	r, err := o.train(t.Context(), data)
+	r, err := trainOn(t.Context(), o.Train, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,25 +226,25 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 	sameOutcome(t, whole, o)
 
 	// A resume without a step left counts the same parameters.
-	again, err := o.train(t.Context(), data)
+	again, err := trainOn(t.Context(), o.Train, data)
 	if err != nil || again.Parameters != r.Parameters || again.Parameters == 0 {
 		t.Errorf("resumed without a step left: %v parameters, %v; want %d", again, err, r.Parameters)
 	}
 
 	// What the folder holds is defended.
 	for name, c := range map[string]struct {
-		change func(o *Options, data *Prepared)
+		change func(o *Options, data *sample.Prepared)
 		want   error
 		says   string
 	}{
-		"another recipe": {func(o *Options, _ *Prepared) { o.Recipe.LearningRate *= 2 }, ErrRunOther, "recipe"},
-		"another label":  {func(_ *Options, p *Prepared) { p.Clips[3].Emotion = (p.Clips[3].Emotion + 1) % 7 }, ErrRunOther, "synthetic"},
-		"a clip less":    {func(_ *Options, p *Prepared) { p.Samples = p.Samples[:len(p.Samples)-1] }, ErrRunOther, "windows"},
+		"another recipe": {func(o *Options, _ *sample.Prepared) { o.Recipe.LearningRate *= 2 }, ErrRunOther, "recipe"},
+		"another label":  {func(_ *Options, p *sample.Prepared) { p.Clips[3].Emotion = (p.Clips[3].Emotion + 1) % 7 }, ErrRunOther, "synthetic"},
+		"a clip less":    {func(_ *Options, p *sample.Prepared) { p.Samples = p.Samples[:len(p.Samples)-1] }, ErrRunOther, "windows"},
 	} {
-		changed, p := quickRun(t.TempDir())
+		changed, p := QuickRun(t.TempDir())
 		changed.Run, changed.Resume = o.Run, true
 		c.change(&changed, p)
-		if _, err := changed.train(t.Context(), p); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+		if _, err := trainOn(t.Context(), changed.Train, p); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %v that names %s", name, err, c.want, c.says)
 		}
 	}
@@ -232,14 +254,14 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 	if err := os.Remove(filepath.Join(o.Run, recipeFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.train(t.Context(), data); !errors.Is(err, ErrOtherNetwork) || !strings.Contains(err.Error(), "--run") {
+	if _, err := trainOn(t.Context(), other.Train, data); !errors.Is(err, ErrOtherNetwork) || !strings.Contains(err.Error(), "--run") {
 		t.Errorf("a checkpoint of another network: %v, want ErrOtherNetwork", err)
 	}
 }
 
 func TestRunFolderIsLocked(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	unlock, err := lockRun(dir)
+	unlock, err := LockRun(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +270,7 @@ func TestRunFolderIsLocked(t *testing.T) {
 		t.Errorf("a second run in the folder: %v, want ErrRunInUse with the process", err)
 	}
 	unlock()
-	if unlock, err = lockRun(dir); err != nil {
+	if unlock, err = LockRun(dir); err != nil {
 		t.Fatalf("after the first has ended: %v", err)
 	}
 	unlock()
@@ -256,7 +278,7 @@ func TestRunFolderIsLocked(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "lock"), []byte("999999\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if unlock, err = lockRun(dir); err != nil {
+	if unlock, err = LockRun(dir); err != nil {
 		t.Errorf("a lock file of a dead process: %v", err)
 	} else {
 		unlock()
@@ -265,7 +287,7 @@ func TestRunFolderIsLocked(t *testing.T) {
 
 // A real disk that is full: a small file system in memory, where the test may mount one.
 func TestRunSurvivesAFullDisk(t *testing.T) {
-	needBackend(t)
+	NeedBackend(t)
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
 		t.Skip("no file system can be mounted here: ", err)
@@ -275,7 +297,7 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	o, data := quickRun(dir)
+	o, data := QuickRun(dir)
 	o.CheckpointSteps = 2
 	filler := filepath.Join(dir, "filler")
 	o.Progress = func(p Progress) {
@@ -283,7 +305,7 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 			fill(t, filler)
 		}
 	}
-	_, err := o.train(t.Context(), data)
+	_, err := trainOn(t.Context(), o.Train, data)
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "of step 2;") || !strings.Contains(err.Error(), "--resume") {
 		t.Fatalf("a full disk: %v, want that, the last good step, 2, and --resume", err)
 	}
@@ -295,11 +317,11 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Resume, o.Progress = true, func(Progress) {}
-	if _, err := o.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), o.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	whole, _ := quickRun(t.TempDir())
-	if _, err := whole.train(t.Context(), data); err != nil {
+	whole, _ := QuickRun(t.TempDir())
+	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	sameOutcome(t, whole, o)
@@ -322,13 +344,13 @@ func fill(t *testing.T, path string) {
 }
 
 func TestDivergedRunKeepsItsCheckpoint(t *testing.T) {
-	needBackend(t)
-	o, data := quickRun(t.TempDir())
+	NeedBackend(t)
+	o, data := QuickRun(t.TempDir())
 	o.CheckpointSteps = 2
 	// A step of 1e30 times the usual size ends in numbers that are none.
 	o.Recipe.LearningRate, o.Recipe.WarmupSteps = 1e30, 0
-	_, err := o.train(t.Context(), data)
-	if !errors.Is(err, errDiverged) || !strings.Contains(err.Error(), "learning_rate") {
+	_, err := trainOn(t.Context(), o.Train, data)
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "learning_rate") {
 		t.Fatalf("got %v, want errDiverged that says what to do", err)
 	}
 	t.Log(err)
@@ -338,7 +360,7 @@ func TestDivergedRunKeepsItsCheckpoint(t *testing.T) {
 }
 
 // interrupt runs o up to a step and sets it to resume.
-func interrupt(t *testing.T, o *Options, data *Prepared, step int) {
+func interrupt(t *testing.T, o *Options, data *sample.Prepared, step int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -347,7 +369,7 @@ func interrupt(t *testing.T, o *Options, data *Prepared, step int) {
 			cancel()
 		}
 	}
-	if _, err := o.train(ctx, data); !errors.Is(err, context.Canceled) {
+	if _, err := trainOn(ctx, o.Train, data); !errors.Is(err, context.Canceled) {
 		t.Fatalf("interrupted run ended with %v", err)
 	}
 	o.Resume, o.Progress = true, func(Progress) {}
@@ -355,13 +377,13 @@ func interrupt(t *testing.T, o *Options, data *Prepared, step int) {
 
 // What was learned before a run diverged is kept: the last good checkpoint can be resumed, and begun with.
 func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
-	needBackend(t)
-	o, data := quickRun(t.TempDir())
+	NeedBackend(t)
+	o, data := QuickRun(t.TempDir())
 	o.CheckpointSteps = 2
 	// The second epoch's steps are lost.
 	o.Recipe.Schedule, o.Recipe.DecayEpochs, o.Recipe.DecayFactor = "step", 1, 1e30
-	_, err := o.train(t.Context(), data)
-	if !errors.Is(err, errDiverged) || !strings.Contains(err.Error(), "epoch 2") {
+	_, err := trainOn(t.Context(), o.Train, data)
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "epoch 2") {
 		t.Fatalf("got %v, want errDiverged in epoch 2", err)
 	}
 	t.Log(err)
@@ -373,7 +395,7 @@ func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
 		if v.shape.DType != dtypes.Float32 {
 			continue
 		}
-		for _, x := range floatsOf(v.data) {
+		for _, x := range nn.FloatsOf(v.data) {
 			if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
 				t.Fatalf("%s has %v in the checkpoint", v.path, x)
 			}
@@ -383,12 +405,12 @@ func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
 
 // An interruption while the network is judged costs neither the epoch nor its row in the log.
 func TestInterruptedWhileJudging(t *testing.T) {
-	needBackend(t)
-	whole, data := quickRun(t.TempDir())
-	if _, err := whole.train(t.Context(), data); err != nil {
+	NeedBackend(t)
+	whole, data := QuickRun(t.TempDir())
+	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	o, _ := quickRun(t.TempDir())
+	o, _ := QuickRun(t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o.Progress = func(p Progress) {
@@ -396,11 +418,11 @@ func TestInterruptedWhileJudging(t *testing.T) {
 			cancel()
 		}
 	}
-	if _, err := o.train(ctx, data); !errors.Is(err, context.Canceled) {
+	if _, err := trainOn(ctx, o.Train, data); !errors.Is(err, context.Canceled) {
 		t.Fatalf("interrupted run ended with %v", err)
 	}
 	o.Resume, o.Progress = true, func(Progress) {}
-	if _, err := o.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), o.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	sameOutcome(t, whole, o)
@@ -408,11 +430,11 @@ func TestInterruptedWhileJudging(t *testing.T) {
 
 // With a learning rate too small to change anything the first epoch stays the best, and patience ends the run.
 func TestEarlyStop(t *testing.T) {
-	needBackend(t)
-	o, data := quickRun(t.TempDir())
+	NeedBackend(t)
+	o, data := QuickRun(t.TempDir())
 	o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.Patience, o.Recipe.StopMetric = 9, 2, 2, "emotion_uar"
 	o.Recipe.LearningRate, o.Recipe.WeightDecay = 1e-12, 0
-	r, err := o.train(t.Context(), data)
+	r, err := trainOn(t.Context(), o.Train, data)
 	if err != nil {
 		t.Fatal(err)
 	}

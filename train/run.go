@@ -5,14 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"tandem/infer"
 	"tandem/internal/atomicfile"
 	"tandem/pipeline"
+	"tandem/train/eval"
+	"tandem/train/metrics"
+	"tandem/train/nn"
 )
 
 // state is where a run is. It stands in each checkpoint, with the variables.
@@ -45,7 +50,7 @@ type epochSums struct {
 	Seconds  float64    `json:"seconds"` // of all that the epoch took so far
 }
 
-func (s *epochSums) add(r stepResult) {
+func (s *epochSums) Add(r stepResult) {
 	s.Steps++
 	s.Joint += r.Joint
 	s.Emotion += r.Emotion
@@ -67,11 +72,12 @@ type run struct {
 	batches   *batcher
 	validator *validator
 	contract  infer.Contract
-	data      []dataSum
+	data      *Data
+	backend   string // the name of what computes the steps
 	network   string // see describeNetwork
 	saved     checkpoints
 	log       *epochLog
-	steps     *stepLog
+	steps     *StepLog
 	st        state
 	lastSaved time.Time
 	clock     time.Time // when st.Seconds was last brought up to date
@@ -80,14 +86,14 @@ type run struct {
 
 // networkName is what describeNetwork writes.
 type networkName struct {
-	Arch   Arch            `json:"arch"`
+	Arch   nn.Arch         `json:"arch"`
 	Spec   pipeline.Spec   `json:"windows"`
 	Labels pipeline.Labels `json:"labels"`
 	Senses string          `json:"senses,omitempty"` // of the paper's network
 }
 
 // describeNetwork names the network that variables belong to.
-func describeNetwork(a Arch, labels pipeline.Labels) string {
+func describeNetwork(a nn.Arch, labels pipeline.Labels) string {
 	b, err := json.Marshal(networkName{a, a.Spec, labels, a.Senses})
 	if err != nil {
 		panic(err) // plain fields
@@ -100,7 +106,7 @@ func (r *run) open() error {
 	if err := os.MkdirAll(r.Run, 0o755); err != nil {
 		return fmt.Errorf("run folder: %w", err)
 	}
-	if err := r.checkFolder(); err != nil {
+	if err := r.CheckFolder(); err != nil {
 		return err
 	}
 	r.saved.sweep()
@@ -128,13 +134,13 @@ func (r *run) open() error {
 	if err := atomicfile.WriteBytes(filepath.Join(r.Run, recipeFile), append(recipe, '\n')); err != nil {
 		return fmt.Errorf("run folder: %w", err)
 	}
-	if err := r.describeRun(r.network, r.data, r.st); err != nil {
+	if err := r.describeRun(); err != nil {
 		return err
 	}
 	if r.log, err = openLog(filepath.Join(r.Run, logFile), r.st.Epoch); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
-	if r.steps, err = openSteps(filepath.Join(r.Run, stepsFile), r.st.Step); err != nil {
+	if r.steps, err = openSteps(filepath.Join(r.Run, StepsFile), r.st.Step); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
 	r.clock, r.lastSaved = time.Now(), time.Now()
@@ -180,7 +186,7 @@ func (r *run) epoch(ctx context.Context) error {
 	if r.Recipe.Patience == 0 || next.Best == 0 || score > next.BestScore {
 		next.Best, next.BestScore = next.Epoch, score
 		r.contract.TaskWeights = infer.TaskWeights{Emotion: mean.Weights[0], Gender: mean.Weights[1]}
-		b, err := export(r.net.arch, w, r.contract)
+		b, err := nn.Export(r.net.arch, w, r.contract)
 		if err == nil {
 			err = atomicfile.WriteBytes(filepath.Join(r.Run, bestFile), b)
 		}
@@ -190,7 +196,7 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	r.tick()
 	next.Seconds, next.Sums.Seconds = r.st.Seconds, r.st.Sums.Seconds
-	if err := r.log.add(r.columns(next, v)); err != nil {
+	if err := r.log.Add(r.columns(next, v)); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
 	next.Sums = epochSums{}
@@ -239,12 +245,12 @@ func (r *run) trainSteps(ctx context.Context) error {
 			return fmt.Errorf("epoch %d, step %d: %w", r.st.Epoch+1, r.st.Step+1, err)
 		}
 		r.st.Step++
-		r.st.Sums.add(result)
+		r.st.Sums.Add(result)
 		row := []float64{
 			float64(r.st.Step), r.Recipe.rate(r.st.Step - 1), result.Joint, result.Emotion, result.Gender,
 			result.Weights[0], result.Weights[1], result.GradNorm,
 		}
-		if err := r.steps.add(row); err != nil {
+		if err := r.steps.Add(row); err != nil {
 			return fmt.Errorf("run: %w", err)
 		}
 		r.tick()
@@ -300,7 +306,7 @@ func (r *run) ended(ctx context.Context, err error) error {
 	if steps := r.saved.steps(); len(steps) > 0 {
 		good = fmt.Sprintf("the last good checkpoint is of step %d", steps[len(steps)-1])
 	}
-	if errors.Is(err, errDiverged) {
+	if errors.Is(err, ErrDiverged) {
 		return fmt.Errorf("%w (%s; look at these clips, or lower the recipe's learning_rate)", err, good)
 	}
 	return fmt.Errorf("%w (%s; when the cause is gone, --resume goes on from there)", err, good)
@@ -324,10 +330,10 @@ func (r *run) columns(st state, v *validation) []column {
 		{"waiting", round4(st.Sums.Waited / math.Max(st.Sums.Seconds, 1e-9))}, // share of the epoch's time, for batches
 		{"val_score", v.score},
 	}
-	for _, set := range sortedKeys(v.sets) {
+	for _, set := range slices.Sorted(maps.Keys(v.sets)) {
 		for _, t := range []struct {
 			name string
-			s    *Scores
+			s    *metrics.Scores
 		}{{"emotion", v.sets[set].Emotion}, {"gender", v.sets[set].Gender}} {
 			if t.s != nil {
 				at := "val_" + set + "_" + t.name
@@ -361,23 +367,23 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	before := r.validator.judge(p).all
-	calibrate(&contract, r.validator.data, p)
+	eval.Calibrate(&contract, r.validator.data, p)
 	// Temperatures change a clip's mean over its windows, and so, now and then, its label.
-	v := r.validator.judge(withTemperatures(contract, r.validator.data, p))
-	metrics := map[string]map[string]map[string]float64{}
+	v := r.validator.judge(eval.WithTemperatures(contract, r.validator.data, p))
+	scores := map[string]map[string]map[string]float64{}
 	for set, s := range v.sets {
-		metrics[set] = map[string]map[string]float64{}
-		for task, t := range map[string]*Scores{"emotion": s.Emotion, "gender": s.Gender} {
+		scores[set] = map[string]map[string]float64{}
+		for task, t := range map[string]*metrics.Scores{"emotion": s.Emotion, "gender": s.Gender} {
 			if t != nil {
-				metrics[set][task] = map[string]float64{"accuracy": round4(t.Accuracy), "uar": round4(t.UAR), "f1": round4(t.F1)}
+				scores[set][task] = map[string]float64{"accuracy": round4(t.Accuracy), "uar": round4(t.UAR), "f1": round4(t.F1)}
 			}
 		}
 	}
-	if contract.Metrics, err = json.Marshal(metrics); err != nil {
+	if contract.Metrics, err = json.Marshal(scores); err != nil {
 		return nil, err
 	}
 	contract.Created = time.Now().UTC().Truncate(time.Second)
-	b, err := withContract(best, contract)
+	b, err := nn.WithContract(best, contract)
 	if err != nil {
 		return nil, err
 	}
@@ -395,5 +401,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	r.reported(&judged{
 		what: fmt.Sprintf("epoch %d, which is kept, calibrated", r.st.Best), labels: contract.Labels(), sets: v.sets, all: v.all, before: &before,
 	}, true)
-	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().parameters()}, nil
+	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().Parameters()}, nil
 }
+
+func round4(x float64) float64 { return math.Round(x*1e4) / 1e4 }

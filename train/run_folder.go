@@ -13,9 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"tandem/internal/atomicfile"
-
 	"github.com/gofrs/flock"
+
+	"tandem/internal/atomicfile"
+	"tandem/train/sample"
 )
 
 // Errors of a run's folder; errors.Is finds them.
@@ -25,9 +26,9 @@ var (
 	ErrRunOther  = errors.New("not the run that was begun")
 )
 
-// lockRun makes a run's folder and keeps others out of it until unlock is called. The lock is the kernel's (flock), which
+// LockRun makes a run's folder and keeps others out of it until unlock is called. The lock is the kernel's (flock), which
 // ends with the process that holds it, however that dies: no lock is ever stale. The file names the process for people.
-func lockRun(dir string) (unlock func(), err error) {
+func LockRun(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
@@ -47,8 +48,8 @@ func lockRun(dir string) (unlock func(), err error) {
 	return func() { _ = l.Unlock() }, nil // closing the file is all there is to it
 }
 
-// checkFolder refuses a folder that holds a run which is not to be resumed, or one of another recipe.
-func (o *Options) checkFolder() error {
+// CheckFolder refuses a folder that holds a run which is not to be resumed, or one of another recipe.
+func (o *Options) CheckFolder() error {
 	file := filepath.Join(o.Run, recipeFile)
 	old, err := ReadRecipe(file)
 	switch {
@@ -69,7 +70,7 @@ const (
 	recipeFile = "recipe.json"
 	aboutFile  = "run.json"
 	logFile    = "log.csv"
-	stepsFile  = "steps.csv"
+	StepsFile  = "steps.csv"
 	bestFile   = "best.onnx"
 )
 
@@ -78,16 +79,16 @@ func RecipeOf(run string) string { return filepath.Join(run, recipeFile) }
 
 // about is run.json: where a run comes from.
 type about struct {
-	Version int       `json:"v"`
-	Begun   time.Time `json:"begun"`
-	Tandem  string    `json:"tandem_version"`
-	Git     gitState  `json:"git"`
-	Go      string    `json:"go"`
-	Network string    `json:"network"` // as in the checkpoints
-	Backend string    `json:"backend"`
-	Data    []dataSum `json:"data"`
-	Init    *initName `json:"init,omitempty"`
-	Resumed []resumed `json:"resumed,omitempty"`
+	Version int                  `json:"v"`
+	Begun   time.Time            `json:"begun"`
+	Tandem  string               `json:"tandem_version"`
+	Git     GitState             `json:"git"`
+	Go      string               `json:"go"`
+	Network string               `json:"network"` // as in the checkpoints
+	Backend string               `json:"backend"`
+	Data    []sample.Fingerprint `json:"data"`
+	Init    *initName            `json:"init,omitempty"`
+	Resumed []resumed            `json:"resumed,omitempty"`
 }
 
 // initName names the network that a run began with.
@@ -100,16 +101,16 @@ type initName struct {
 type resumed struct {
 	At   time.Time `json:"at"`
 	Step int       `json:"step"`
-	Git  gitState  `json:"git"`
+	Git  GitState  `json:"git"`
 }
 
-// gitState is the commit that the binary was built from, "" where it was built outside of a repository.
-type gitState struct {
+// GitState is the commit that the binary was built from, "" where it was built outside of a repository.
+type GitState struct {
 	Revision string `json:"revision,omitempty"`
 	Modified bool   `json:"modified,omitempty"`
 }
 
-func builtFrom() (g gitState, goVersion string) {
+func BuiltFrom() (g GitState, goVersion string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return g, ""
@@ -126,28 +127,28 @@ func builtFrom() (g gitState, goVersion string) {
 }
 
 // describeRun writes run.json, or, in a run that goes on, refuses data that is not what it was begun with.
-func (o *Options) describeRun(network string, data []dataSum, st state) error {
-	git, goVersion := builtFrom()
+func (r *run) describeRun() error {
+	git, goVersion := BuiltFrom()
 	now := time.Now().UTC().Truncate(time.Second)
-	a := about{Version: 1, Begun: now, Tandem: o.Version, Git: git, Go: goVersion, Network: network, Backend: o.Backend, Data: data}
-	if o.Init != nil {
-		a.Init = &initName{o.Init.Name, o.Init.SHA256}
+	a := about{Version: 1, Begun: now, Tandem: r.Version, Git: git, Go: goVersion, Network: r.network, Backend: r.backend, Data: r.data.Fingerprints}
+	if r.Init != nil {
+		a.Init = &initName{r.Init.Name, r.Init.SHA256}
 	}
-	if st.Step > 0 {
-		old, err := o.readAbout()
+	if r.st.Step > 0 {
+		old, err := r.readAbout()
 		if err != nil {
 			return err
 		}
-		if err := sameData(old.Data, data); err != nil {
-			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run", o.Run, ErrRunOther, err)
+		if err := sample.SameData(old.Data, r.data.Fingerprints); err != nil {
+			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run", r.Run, ErrRunOther, err)
 		}
-		if old.Backend != o.Backend {
-			o.Log(fmt.Sprintf("the run was begun with --backend %s: with %s it will not be what it would have been, bit for bit", old.Backend, o.Backend))
+		if old.Backend != r.backend {
+			r.Log(fmt.Sprintf("the run was begun with --backend %s: with %s it will not be what it would have been, bit for bit", old.Backend, r.backend))
 		}
 		a = old
-		a.Resumed = append(a.Resumed, resumed{At: now, Step: st.Step, Git: git})
+		a.Resumed = append(a.Resumed, resumed{At: now, Step: r.st.Step, Git: git})
 	}
-	return o.writeAbout(a)
+	return r.writeAbout(a)
 }
 
 func (o *Options) readAbout() (a about, err error) {

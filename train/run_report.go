@@ -15,6 +15,8 @@ import (
 
 	"tandem/internal/atomicfile"
 	"tandem/pipeline"
+	"tandem/train/eval"
+	"tandem/train/metrics"
 	"tandem/train/plot"
 )
 
@@ -22,9 +24,9 @@ import (
 type judged struct {
 	what   string // "epoch 3", "the kept epoch, 3, calibrated"
 	labels pipeline.Labels
-	sets   map[string]SetReport
-	all    SetReport
-	before *SetReport // all before calibration; nil: not calibrated
+	sets   map[string]eval.SetReport
+	all    eval.SetReport
+	before *eval.SetReport // all before calibration; nil: not calibrated
 }
 
 //go:embed run_report.html
@@ -81,7 +83,7 @@ func (r *run) writeReport(j *judged, done bool) error {
 		Spent    time.Duration
 		Done     bool
 		Judged   string
-		Rows     []reportRow
+		Rows     []eval.Row
 		Judging  [][]chart
 		Training []chart
 		Epoch    [][]string
@@ -89,7 +91,7 @@ func (r *run) writeReport(j *judged, done bool) error {
 	}{
 		Name: filepath.Base(r.Run), Now: time.Now().UTC(), About: a, State: r.st, Epochs: r.Recipe.Epochs, Done: done,
 		Spent: time.Duration(r.st.Seconds * float64(time.Second)).Round(time.Second), Judged: j.what,
-		Rows:    (&Report{Labels: ReportLabels(j.labels), Sets: j.sets, All: j.all}).rows(),
+		Rows:    (&eval.Report{Labels: eval.ReportLabels(j.labels), Sets: j.sets, All: j.all}).Rows(),
 		Judging: judging, Training: training, Epoch: r.log.summary(), Recipe: string(recipe),
 	}); err != nil {
 		return err
@@ -103,7 +105,7 @@ type charts struct {
 	err error
 }
 
-func (c *charts) add(name string, svg []byte, err error) {
+func (c *charts) Add(name string, svg []byte, err error) {
 	if err != nil && c.err == nil {
 		c.err = fmt.Errorf("chart %s: %w", name, err)
 	}
@@ -114,12 +116,12 @@ func (c *charts) add(name string, svg []byte, err error) {
 func (r *run) trainingCharts() ([]chart, error) {
 	var c charts
 	steps := func(column, name string) plot.Series {
-		x, y := r.steps.series(column)
+		x, y := r.steps.Series(column)
 		return plot.Series{Name: name, X: x, Y: y}
 	}
 	lines := func(name, title, x, y string, series ...plot.Series) {
 		svg, err := plot.Lines(title, x, y, series)
-		c.add(name, svg, err)
+		c.Add(name, svg, err)
 	}
 	// The weighted loss falls when weight moves to the smaller one; the sum tells whether anything is learned.
 	sum, gender := steps("emotion", "their sum"), steps("gender", "")
@@ -154,28 +156,28 @@ func (j *judged) charts() (groups [][]chart, err error) {
 	for _, t := range []struct {
 		name   string
 		labels []string
-		s      *Scores
-		before func(SetReport) *Scores
+		s      *metrics.Scores
+		before func(eval.SetReport) *metrics.Scores
 	}{
-		{"emotion", j.labels.Emotions, j.all.Emotion, func(s SetReport) *Scores { return s.Emotion }},
-		{"gender", j.labels.Genders, j.all.Gender, func(s SetReport) *Scores { return s.Gender }},
+		{"emotion", j.labels.Emotions, j.all.Emotion, func(s eval.SetReport) *metrics.Scores { return s.Emotion }},
+		{"gender", j.labels.Genders, j.all.Gender, func(s eval.SetReport) *metrics.Scores { return s.Gender }},
 	} {
 		if t.s == nil {
 			continue
 		}
 		var c charts
 		svg, err := plot.Confusion("Confusion, "+t.name, t.labels, t.s.Confusion)
-		c.add("confusion-"+t.name, svg, err)
+		c.Add("confusion-"+t.name, svg, err)
 		title := "Calibration, " + t.name
 		if j.before != nil {
 			if before := t.before(*j.before); before != nil {
 				svg, err := plot.Reliability(fmt.Sprintf("%s, before: ECE %.3f", title, before.ECE), bins(before))
-				c.add("calibration-"+t.name+"-before", svg, err)
+				c.Add("calibration-"+t.name+"-before", svg, err)
 			}
 			title += ", after"
 		}
 		svg, err = plot.Reliability(fmt.Sprintf("%s: ECE %.3f", title, t.s.ECE), bins(t.s))
-		c.add("calibration-"+t.name, svg, err)
+		c.Add("calibration-"+t.name, svg, err)
 		if c.err != nil {
 			return nil, c.err
 		}
@@ -184,7 +186,7 @@ func (j *judged) charts() (groups [][]chart, err error) {
 	return groups, nil
 }
 
-func bins(s *Scores) []plot.Bin {
+func bins(s *metrics.Scores) []plot.Bin {
 	out := make([]plot.Bin, len(s.Bins))
 	for i, b := range s.Bins {
 		out[i] = plot.Bin{Confidence: b.Confidence, Accuracy: b.Accuracy, N: b.N}

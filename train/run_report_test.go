@@ -12,8 +12,8 @@ import (
 )
 
 func TestRunFolderTellsTheRun(t *testing.T) {
-	needBackend(t)
-	o, data := quickRun(t.TempDir())
+	NeedBackend(t)
+	o, data := QuickRun(t.TempDir())
 	report := filepath.Join(o.Run, "report.html")
 	whileItRuns := ""
 	o.Progress = func(p Progress) {
@@ -22,7 +22,7 @@ func TestRunFolderTellsTheRun(t *testing.T) {
 			whileItRuns = string(b)
 		}
 	}
-	if _, err := o.train(t.Context(), data); err != nil {
+	if _, err := trainOn(t.Context(), o.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(whileItRuns, "Under way: epoch 1 of at most 2") {
@@ -33,7 +33,7 @@ func TestRunFolderTellsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(b)
-	sum := sumData(data)[0]
+	sum := dataOf(t, data).Fingerprints[0]
 	for _, want := range []string{"Finished: epoch 2", sum.SHA256[:12], "synthetic", "&#34;label_smoothing&#34;", "<title>run: a training run of tandem</title>"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the report lacks %q", want)

@@ -1,6 +1,8 @@
 package train
 
-import "math"
+import (
+	"math"
+)
 
 // rate is the learning rate at a step: a linear rise over the warm-up, then what the schedule says.
 func (r Recipe) rate(step int) float64 {

@@ -17,26 +17,26 @@ import (
 // stepColumns are those of steps.csv.
 var stepColumns = []string{"step", "learning_rate", "joint", "emotion", "gender", "weight_emotion", "weight_gender", "gradient_norm"}
 
-// stepLog is a run's log of every step.
-type stepLog struct {
+// StepLog is a run's log of every step.
+type StepLog struct {
 	file *os.File
 	w    *bufio.Writer
-	rows [][]float64 // all of them, for the charts
+	Rows [][]float64 // all of them, for the charts
 }
 
 // openSteps opens the log, keeping the rows up to a step: what was written after the checkpoint that a run resumes from is
 // written again.
-func openSteps(path string, step int) (*stepLog, error) {
-	l := &stepLog{}
+func openSteps(path string, step int) (*StepLog, error) {
+	l := &StepLog{}
 	if step > 0 {
 		var err error
-		if l.rows, err = readSteps(path, step); err != nil {
+		if l.Rows, err = ReadSteps(path, step); err != nil {
 			return nil, err
 		}
 	}
 	var head strings.Builder
 	head.WriteString(strings.Join(stepColumns, ",") + "\n")
-	for _, r := range l.rows {
+	for _, r := range l.Rows {
 		head.WriteString(stepRow(r))
 	}
 	if err := atomicfile.WriteBytes(path, []byte(head.String())); err != nil {
@@ -50,8 +50,8 @@ func openSteps(path string, step int) (*stepLog, error) {
 	return l, nil
 }
 
-// readSteps reads the rows up to a step. A row that a kill has cut off ends the file.
-func readSteps(path string, step int) ([][]float64, error) {
+// ReadSteps reads the rows up to a step. A row that a kill has cut off ends the file.
+func ReadSteps(path string, step int) ([][]float64, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -101,26 +101,26 @@ func stepRow(row []float64) string {
 	return strings.Join(cells, ",") + "\n"
 }
 
-func (l *stepLog) add(row []float64) error {
-	l.rows = append(l.rows, row)
+func (l *StepLog) Add(row []float64) error {
+	l.Rows = append(l.Rows, row)
 	_, err := l.w.WriteString(stepRow(row))
 	return err
 }
 
 // close writes what is held back.
-func (l *stepLog) close() error { return errors.Join(l.w.Flush(), l.file.Close()) }
+func (l *StepLog) close() error { return errors.Join(l.w.Flush(), l.file.Close()) }
 
-// series is a column by step, in means of so many rows that a chart has some hundreds of points.
-func (l *stepLog) series(column string) (x, y []float64) {
+// Series is a column by step, in means of so many rows that a chart has some hundreds of points.
+func (l *StepLog) Series(column string) (x, y []float64) {
 	at := 0
 	for i, c := range stepColumns {
 		if c == column {
 			at = i
 		}
 	}
-	each := max(1, len(l.rows)/300)
-	for i := 0; i < len(l.rows); i += each {
-		part := l.rows[i:min(i+each, len(l.rows))]
+	each := max(1, len(l.Rows)/300)
+	for i := 0; i < len(l.Rows); i += each {
+		part := l.Rows[i:min(i+each, len(l.Rows))]
 		sum := 0.0
 		for _, r := range part {
 			sum += r[at]

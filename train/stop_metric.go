@@ -1,6 +1,13 @@
 package train
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+
+	"tandem/train/eval"
+	"tandem/train/metrics"
+)
 
 // stopMetrics are what early stopping can look at, each so that more is better. All but nll and score are the mean over the
 // data sets that have the task.
@@ -17,18 +24,18 @@ var stopMetrics = map[string]func(v *validation) float64{
 	"gender_nll":       func(v *validation) float64 { return v.mean(genderOf, minusNLL) },
 }
 
-func emotionOf(s SetReport) *Scores { return s.Emotion }
-func genderOf(s SetReport) *Scores  { return s.Gender }
+func emotionOf(s eval.SetReport) *metrics.Scores { return s.Emotion }
+func genderOf(s eval.SetReport) *metrics.Scores  { return s.Gender }
 
-func accuracy(s *Scores) float64 { return s.Accuracy }
-func uar(s *Scores) float64      { return s.UAR }
-func f1(s *Scores) float64       { return s.F1 }
-func minusNLL(s *Scores) float64 { return -s.NLL }
+func accuracy(s *metrics.Scores) float64 { return s.Accuracy }
+func uar(s *metrics.Scores) float64      { return s.UAR }
+func f1(s *metrics.Scores) float64       { return s.F1 }
+func minusNLL(s *metrics.Scores) float64 { return -s.NLL }
 
 // mean is that of a measure over the data sets that have a task; 0 if none has.
-func (v *validation) mean(task func(SetReport) *Scores, measure func(*Scores) float64) float64 {
+func (v *validation) mean(task func(eval.SetReport) *metrics.Scores, measure func(*metrics.Scores) float64) float64 {
 	sum, n := 0.0, 0
-	for _, name := range sortedKeys(v.sets) {
+	for _, name := range slices.Sorted(maps.Keys(v.sets)) {
 		if s := task(v.sets[name]); s != nil {
 			sum += measure(s)
 			n++

@@ -3,29 +3,37 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"tandem/infer"
 	"tandem/internal/atomicfile"
 	"tandem/pipeline"
+	"tandem/train/dataset"
+	"tandem/train/nn"
+	"tandem/train/sample"
+	"tandem/train/weighting"
 )
 
 // Options are what `tandem train` lets a user choose.
 type Options struct {
 	Data    []string // NAME=PATH, see LoadData
 	Recipe  Recipe
-	Out     string // the model file that is written
-	Run     string // the folder of the run: recipe, log, checkpoints
-	Resume  bool   // go on where the run in Run stopped; without it, Run must not hold one
-	Cache   string // folder for cut windows; "" keeps none
-	Workers int    // that cut windows; 0: one a core
-	Init    *Init  // a network to begin with; nil: a new one
+	Out     string         // the model file that is written
+	Run     string         // the folder of the run: recipe, log, checkpoints
+	Resume  bool           // go on where the run in Run stopped; without it, Run must not hold one
+	Cache   string         // folder for cut windows; "" keeps none
+	Workers int            // that cut windows; 0: one a core
+	Init    *nn.Pretrained // a network to begin with; nil: a new one
 	// SplitBy and AllowSpeakerOverlap are as in SetOptions.
 	SplitBy             string
 	AllowSpeakerOverlap bool
@@ -41,7 +49,22 @@ type Options struct {
 	Log func(line string)
 
 	write func(path string, b []byte) error // of checkpoints, in tests; nil: atomicfile.WriteBytes
-	sets  *Sets                             // what was loaded; nil for data made otherwise
+}
+
+// Data is what a run trains on and is validated by.
+type Data struct {
+	*sample.Prepared
+	SplitBy      string               // how the clips were divided, as Sets has it
+	Fingerprints []sample.Fingerprint // of each data set
+}
+
+// NewData fingerprints prepared samples, which reads each of their bytes once.
+func NewData(ctx context.Context, p *sample.Prepared, splitBy string) (*Data, error) {
+	sums, err := sample.Fingerprints(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return &Data{Prepared: p, SplitBy: splitBy, Fingerprints: sums}, nil
 }
 
 // Progress is where a run is.
@@ -59,13 +82,13 @@ type Result struct {
 	Contract   infer.Contract
 	Best       int // the epoch, from 1, whose weights were kept: the last, or with early stopping the best
 	Parameters int
-	Skipped    []SkippedClip
+	Skipped    []sample.Skipped
 }
 
 // Run trains a network, writes it to o.Out, and returns it. It ends early, without a model but with the
 // checkpoint of where it was, when ctx ends.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	if err := o.Recipe.check(); err != nil {
+	if err := o.Recipe.Check(); err != nil {
 		return nil, fmt.Errorf("recipe: %w", err)
 	}
 	if o.Log == nil {
@@ -74,19 +97,19 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
-	unlock, err := lockRun(o.Run)
+	unlock, err := LockRun(o.Run)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if err := o.checkFolder(); err != nil {
+	if err := o.CheckFolder(); err != nil {
 		return nil, err
 	}
-	data, err := o.prepare(ctx)
+	data, err := o.Prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
-	result, err := o.train(ctx, data)
+	result, err := o.Train(ctx, data)
 	// What was trained on is in the cache; but who trains again by the same command would not get the same.
 	for _, path := range data.Changed() {
 		o.Log(fmt.Sprintf("the data changed during the run: %s", path))
@@ -94,22 +117,21 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return result, err
 }
 
-// prepare loads and cuts all data.
-func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
-	sets, err := LoadSets(SetOptions{Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
+// Prepare loads and cuts all data.
+func (o *Options) Prepare(ctx context.Context) (*Data, error) {
+	sets, err := dataset.LoadSets(dataset.SetOptions{Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
-	o.sets = sets
 	clips := sets.Clips
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	p, err := Prepare(ctx, clips, o.Recipe.Arch.spec(), finder, o.Cache, workers, func(done, total int) {
+	p, err := sample.Prepare(ctx, clips, sample.Options{Spec: o.Recipe.Arch.WindowSpec(), Finder: finder, CacheDir: o.Cache, Workers: workers, Progress: func(done, total int) {
 		o.Progress(Progress{Stage: "prepare", Done: done, Total: total})
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -124,48 +146,37 @@ func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
 		o.Log(fmt.Sprintf("the cache is not kept, so that the next run cuts all clips again: %v; choose a folder by --cache", p.CacheErr))
 	}
 	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached, len(p.Samples), len(p.Skipped)))
-	warnings, err := p.checkTasks(o.Recipe, o.Recipe.Labels())
+	warnings, err := CheckTasks(p, o.Recipe, o.Recipe.Labels())
 	for _, w := range warnings {
 		o.Log(w)
 	}
-	return p, err
-}
-
-// only is the part of p that belongs to a split.
-func (p *Prepared) only(split string) *Prepared {
-	q := *p
-	q.Samples = nil
-	for _, s := range p.Samples {
-		if p.Clips[s.Clip].Split == split {
-			q.Samples = append(q.Samples, s)
-		}
+	if err != nil {
+		return nil, err
 	}
-	return &q
+	return NewData(ctx, p, sets.SplitBy)
 }
 
-func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
+func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 	labels := o.Recipe.Labels()
 	arch := o.Recipe.Arch
 	arch.Spec, arch.Emotions, arch.Genders = data.Spec, len(labels.Emotions), len(labels.Genders)
-	if arch.Kind == KindPaper {
+	if arch.Kind == nn.KindPaper {
 		arch.Senses = o.Recipe.Modal
 	}
 	weighting, err := o.Recipe.weighting()
 	if err != nil {
 		return nil, err
 	}
-	batches, err := newBatcher(o.Recipe, arch, data.only(SplitTrain))
+	batches, err := newBatcher(o.Recipe, arch, data.Only(dataset.SplitTrain))
 	if err != nil {
 		return nil, err
 	}
-	val := data.only(SplitVal)
+	val := data.Only(dataset.SplitVal)
 	if len(val.Samples) == 0 {
 		return nil, errors.New("training: the data has no validation split, which early stopping and calibration need; mark some clips val")
 	}
-	if o.Backend == "" {
-		o.Backend = DefaultBackend
-	}
-	backend, err := newBackend(o.Backend)
+	backendName := cmp.Or(o.Backend, DefaultBackend)
+	backend, err := newBackend(backendName)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +185,7 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 		return nil, err
 	}
 	r := &run{
-		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: sumData(data), network: describeNetwork(arch, labels),
+		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: data, backend: backendName, network: describeNetwork(arch, labels),
 		saved: checkpoints{dir: filepath.Join(o.Run, checkpointsDir), write: atomicfile.WriteBytes},
 	}
 	if o.write != nil {
@@ -184,7 +195,7 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 		return nil, err
 	}
 	defer r.steps.close() // a row that can't be written is missed at the next save, if there is one
-	r.contract = o.contract(r.data, labels, weighting)
+	r.contract = o.contract(data, labels, weighting)
 	for r.st.Epoch < o.Recipe.Epochs && !(o.Recipe.Patience > 0 && r.st.Epoch-r.st.Best >= o.Recipe.Patience) {
 		if err := r.epoch(ctx); err != nil {
 			return nil, r.ended(ctx, err)
@@ -199,19 +210,70 @@ func (o *Options) train(ctx context.Context, data *Prepared) (*Result, error) {
 }
 
 // contract is what is known of the model before training.
-func (o *Options) contract(data []dataSum, labels pipeline.Labels, weighting Weighting) infer.Contract {
+func (o *Options) contract(data *Data, labels pipeline.Labels, weighting weighting.Method) infer.Contract {
 	c := infer.Contract{
 		Emotions: labels.Emotions, Genders: labels.Genders, SampleRate: 16000,
 		EmotionTemperature: 1, GenderTemperature: 1, TaskWeights: infer.TaskWeights{Emotion: 0.5, Gender: 0.5},
 		Weighting: weighting.Name(), Metrics: json.RawMessage("{}"),
 		Created: time.Now().UTC().Truncate(time.Second), TandemVersion: o.Version,
 	}
-	for _, d := range data {
-		set := infer.DataSet{Name: d.Name, Split: d.Split, Licence: d.Licence, SharedSpeakers: d.SharedSpeakers}
-		if o.sets != nil {
-			set.SplitBy = o.sets.SplitBy
-		}
-		c.Data = append(c.Data, set)
+	for _, d := range data.Fingerprints {
+		c.Data = append(c.Data, infer.DataSet{
+			Name: d.Name, Split: d.Split, SplitBy: data.SplitBy, Licence: d.Licence, SharedSpeakers: d.SharedSpeakers,
+		})
 	}
 	return c
+}
+
+// CheckTasks refuses to train a task that the training split cannot teach, unless it has no weight, and warns of what lacks.
+func CheckTasks(p *sample.Prepared, recipe Recipe, labels pipeline.Labels) (warnings []string, err error) {
+	for i, task := range []struct {
+		name, alone string // alone is the weighting that trains the other one alone
+		labels      []string
+		of          func(c *dataset.Clip) int
+	}{
+		{"emotion", "static:0,1", labels.Emotions, func(c *dataset.Clip) int { return c.Emotion }},
+		{"gender", "static:1,0", labels.Genders, func(c *dataset.Clip) int { return c.Gender }},
+	} {
+		if hasNoWeight(recipe.Weighting, i) {
+			continue
+		}
+		count := map[string][]int{dataset.SplitTrain: make([]int, len(task.labels)), dataset.SplitVal: make([]int, len(task.labels))}
+		for _, s := range p.Samples {
+			c := &p.Clips[s.Clip]
+			seen := recipe.Modal != "audio" && s.Video != nil || recipe.Modal != "video" && s.Audio != nil
+			if k := task.of(c); seen && k >= 0 && count[c.Split] != nil {
+				count[c.Split][k]++
+			}
+		}
+		var missing []string
+		for k, n := range count[dataset.SplitTrain] {
+			if n == 0 {
+				missing = append(missing, task.labels[k])
+			}
+		}
+		switch {
+		case len(missing) == len(task.labels):
+			return nil, fmt.Errorf("no clip of the training split has a known %s and a sense that is trained: label some, or train the other task alone by --weighting %s", task.name, task.alone)
+		case len(missing) == len(task.labels)-1:
+			return nil, fmt.Errorf("of %s the training split knows but one label; the others are not there: %s. Add clips of them, or train the other task alone by --weighting %s",
+				task.name, strings.Join(missing, ", "), task.alone)
+		case len(missing) > 0:
+			warnings = append(warnings, fmt.Sprintf("no clip of the training split is %s: the model will not learn that", strings.Join(missing, " or ")))
+		}
+		if !slices.ContainsFunc(count[dataset.SplitVal], func(n int) bool { return n > 0 }) {
+			warnings = append(warnings, fmt.Sprintf("no clip of the validation split has a known %s: it is neither measured nor calibrated", task.name))
+		}
+	}
+	return warnings, nil
+}
+
+// hasNoWeight tells whether a weighting, as static:1,0, leaves a task out: emotion is 0, gender 1.
+func hasNoWeight(weighting string, task int) bool {
+	weights := strings.Split(strings.TrimPrefix(weighting, "static:"), ",")
+	if len(weights) != 2 {
+		return false
+	}
+	w, err := strconv.ParseFloat(weights[task], 64)
+	return err == nil && w == 0
 }

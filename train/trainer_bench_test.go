@@ -6,6 +6,10 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"tandem/train/dataset"
+	"tandem/train/nn"
+	"tandem/train/sample/sampletest"
 )
 
 // BenchmarkTraining is the default recipe as `tandem train` runs it, the loader with all augmentation included, on made-up clips:
@@ -36,10 +40,10 @@ func benchTraining(b *testing.B, batch float64, clips int) {
 		*n = int(float64(*n) * batch)
 	}
 	// As in the data of the default model: one clip in twenty speaks, half of those with a face.
-	data := synthetic(DefaultSpec, clips*19/20, clips/40, clips/40)
+	data := sampletest.Synthetic(nn.DefaultSpec, clips*19/20, clips/40, clips/40)
 	for i := range data.Clips {
 		if i%50 == 0 { // few, so that judging them takes little of an epoch
-			data.Clips[i].Split = SplitVal
+			data.Clips[i].Split = dataset.SplitVal
 		}
 	}
 	// The first epoch compiles the graph. In the second each step but the first, which waits for the first batch, counts.
@@ -54,7 +58,7 @@ func benchTraining(b *testing.B, batch float64, clips int) {
 		}
 	}
 	for range b.N {
-		if _, err := o.train(b.Context(), data); err != nil {
+		if _, err := trainOn(b.Context(), o.Train, data); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -15,12 +15,15 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 
 	"tandem/pipeline"
+	"tandem/train/nn"
+	"tandem/train/optim"
+	"tandem/train/weighting"
 )
 
 // network is the trained state: the variables, the optimizer's moments, and the compiled step.
 type network struct {
-	arch      Arch
-	weighting Weighting
+	arch      nn.Arch
+	weighting weighting.Method
 	recipe    Recipe
 	backend   compute.Backend
 	store     *model.Store
@@ -28,8 +31,8 @@ type network struct {
 	gather    *model.Exec // of a step's batches but the last: their gradients are added up
 }
 
-func newNetwork(arch Arch, weighting Weighting, recipe Recipe, backend compute.Backend) (*network, error) {
-	if err := arch.check(); err != nil {
+func newNetwork(arch nn.Arch, weighting weighting.Method, recipe Recipe, backend compute.Backend) (*network, error) {
+	if err := arch.Check(); err != nil {
 		return nil, err
 	}
 	n := &network{arch: arch, weighting: weighting, recipe: recipe, backend: backend, store: model.NewStore()}
@@ -76,91 +79,59 @@ func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*g
 	n.store.SetTraining(g, true)
 	crops, sounds, pick, hear, emotion, gender, ew, gw, lr, draw := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7], in[8], in[9]
 	drop := map[string]*graph.Node{}
-	for i, d := range dropLayers(n.arch) {
-		drop[d.name] = in[10+i]
+	for i, d := range nn.DropoutLayers(n.arch) {
+		drop[d.Name] = in[10+i]
 	}
-	o := &graphOps{scope: root.At("net"), graph: g, seed: n.recipe.Seed, drop: drop}
+	o := &nn.GraphOps{Scope: root.At("net"), Graph: g, Seed: n.recipe.Seed, Drop: drop}
 	run := func() []*graph.Node {
 		logits := n.forward(o, crops, sounds, pick, hear)
-		return []*graph.Node{crossEntropy(logits[0], emotion, ew), crossEntropy(logits[1], gender, gw)}
+		return []*graph.Node{weighting.CrossEntropy(logits[0], emotion, ew), weighting.CrossEntropy(logits[1], gender, gw)}
 	}
 	losses := run()
 	n.freeze(root.At("net"))
-	netVars := trainable(root.At("net"), g)
-	tasks := &taskLosses{
-		graphOps: &graphOps{scope: root.At("loss"), graph: g}, losses: losses, classes: []int{n.arch.Emotions, n.arch.Genders},
-		draw: draw, batches: n.recipe.StepsPerEpoch * n.recipe.Accumulate,
-		gradients: func(loss *graph.Node) []*graph.Node { return graph.Gradient(loss, netVars...) },
-		shared:    sharedOf(root.At("net"), g),
+	netVars := optim.Trainable(root.At("net"), g)
+	tasks := &weighting.TaskLosses{
+		GraphOps: &nn.GraphOps{Scope: root.At("loss"), Graph: g}, Losses: losses, Classes: []int{n.arch.Emotions, n.arch.Genders},
+		Draw: draw, Batches: n.recipe.StepsPerEpoch * n.recipe.Accumulate,
+		Gradients: func(loss *graph.Node) []*graph.Node { return graph.Gradient(loss, netVars...) },
+		Shared:    sharedOf(root.At("net"), g),
 	}
-	joint := n.weighting.joint(tasks)
-	follow, follows := n.weighting.(follower)
+	joint := n.weighting.Joint(tasks)
+	follow, follows := n.weighting.(weighting.Follower)
 
-	netGrads, lossGrads := joint.grads, []*graph.Node(nil)
+	netGrads, lossGrads := joint.Grads, []*graph.Node(nil)
 	if netGrads == nil {
-		lossVars := trainable(root.At("loss"), g)
+		lossVars := optim.Trainable(root.At("loss"), g)
 		if follows { // it moves them itself
 			lossVars = nil
 		}
-		grads := graph.Gradient(joint.loss, append(slices.Clone(netVars), lossVars...)...)
+		grads := graph.Gradient(joint.Loss, append(slices.Clone(netVars), lossVars...)...)
 		netGrads, lossGrads = grads[:len(netVars)], grads[len(netVars):]
 	}
 	var norm *graph.Node
 	if last {
 		norm = n.update(root, netGrads, lossGrads, lr)
 		if follows {
-			follow.follow(tasks, joint, run) // the variables have their new values now
+			follow.Follow(tasks, joint, run) // the variables have their new values now
 		}
 	} else {
-		norm = graph.Sqrt(sumSquares(n.accumulated(root.At("net"), netGrads, false)))
+		norm = graph.Sqrt(optim.SumSquares(n.accumulated(root.At("net"), netGrads, false)))
 		n.accumulated(root.At("loss"), lossGrads, false)
 	}
-	return []*graph.Node{joint.loss, losses[0], losses[1], joint.weights, norm}
-}
-
-// trainableVars are a scope's trainable parameters that the graph uses, in the order in which their gradients are.
-func trainableVars(scope *model.Scope, g *graph.Graph) (vars []*model.Variable) {
-	for v := range scope.IterVariables() {
-		if v.Trainable && v.InUseByGraph(g) {
-			vars = append(vars, v)
-		}
-	}
-	return vars
-}
-
-// trainable are the values of trainableVars.
-func trainable(scope *model.Scope, g *graph.Graph) (values []*graph.Node) {
-	for _, v := range trainableVars(scope, g) {
-		values = append(values, v.NodeValue(g))
-	}
-	return values
+	return []*graph.Node{joint.Loss, losses[0], losses[1], joint.Weights, norm}
 }
 
 // sharedOf tells which of the trainable parameters both tasks have: all but the heads.
 func sharedOf(net *model.Scope, g *graph.Graph) (is []bool) {
-	for _, v := range trainableVars(net, g) {
-		is = append(is, !ofHead(v))
+	for _, v := range optim.TrainableVars(net, g) {
+		is = append(is, !nn.IsHead(v))
 	}
 	return is
 }
 
-// ofHead is whether a parameter of the network belongs to the output layers of one task.
-func ofHead(v *model.Variable) bool {
-	part := partOf(strings.TrimPrefix(v.Path(), "/net/"))
-	return part == "emotion" || part == "gender"
-}
-
-func sumSquares(xs []*graph.Node) *graph.Node {
-	sum := graph.ReduceAllSum(graph.Square(xs[0]))
-	for _, x := range xs[1:] {
-		sum = graph.Add(sum, graph.ReduceAllSum(graph.Square(x)))
-	}
-	return sum
-}
-
 // forward encodes faces and sounds and reads the rows from them. pick is [R, T] and hear [R, 1], indices as floats
 // (-1: not there); they become one-hot products, whose gradient is again a product.
-func (n *network) forward(o *graphOps, crops, sounds, pick, hear *graph.Node) []*graph.Node {
+func (n *network) forward(o *nn.GraphOps, crops, sounds, pick, hear *graph.Node) []*graph.Node {
 	g := crops.Graph()
 	rows, t := pick.Shape().Dimensions[0], pick.Shape().Dimensions[1]
 	// choose gives a product that takes rows by their index, and which of the indices there are.
@@ -173,17 +144,17 @@ func (n *network) forward(o *graphOps, crops, sounds, pick, hear *graph.Node) []
 	seeing, videoMask := choose(pick, crops.Shape().Dimensions[0])
 	hearing, audioMask := choose(hear, sounds.Shape().Dimensions[0])
 	var faces, heard *graph.Node
-	if n.arch.sees() {
-		if o.drop != nil {
-			o.seen = used(seeing)
+	if n.arch.Sees() {
+		if o.Drop != nil {
+			o.Seen = nn.Used(seeing)
 		}
-		faces = graph.Dot(seeing, encodeFaces(o, n.arch, crops)).Product()
-		faces = graph.Reshape(faces, rows, t, n.arch.faceFeatures())
+		faces = graph.Dot(seeing, nn.EncodeFaces(o, n.arch, crops)).Product()
+		faces = graph.Reshape(faces, rows, t, n.arch.FaceFeatures())
 	}
-	if n.arch.hears() {
-		heard = graph.Dot(hearing, encodeSound(o, n.arch, sounds)).Product()
+	if n.arch.Hears() {
+		heard = graph.Dot(hearing, nn.EncodeSound(o, n.arch, sounds)).Product()
 	}
-	emotion, gender := fuseSenses(o, n.arch, faces, videoMask, heard, audioMask)
+	emotion, gender := nn.FuseSenses(o, n.arch, faces, videoMask, heard, audioMask)
 	return []*graph.Node{emotion, gender}
 }
 
@@ -219,14 +190,14 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 		tensors.FromScalar(b.lr),
 		tensors.FromFlatDataAndDimensions(draw, 2),
 	}
-	for _, d := range dropLayers(n.arch) {
-		in = append(in, tensors.FromFlatDataAndDimensions(b.drop[d.name], d.rows(b, n.arch), d.width))
+	for _, d := range nn.DropoutLayers(n.arch) {
+		in = append(in, tensors.FromFlatDataAndDimensions(b.drop[d.Name], d.Rows(b.counts(n.arch.Spec)), d.Width))
 	}
 	return in
 }
 
-// errDiverged is a loss that is not a number.
-var errDiverged = errors.New("the loss is not a number")
+// ErrDiverged is a loss that is not a number.
+var ErrDiverged = errors.New("the loss is not a number")
 
 // train runs a step of one batch.
 func (n *network) train(b *batch) (stepResult, error) { return n.run(n.step, b) }
@@ -243,7 +214,7 @@ func (n *network) trainAll(batches []*batch) (mean stepResult, err error) {
 		if err != nil {
 			return r, err
 		}
-		sums.add(r)
+		sums.Add(r)
 		mean.GradNorm = r.GradNorm // the last one's is that of all
 	}
 	norm := mean.GradNorm
@@ -277,7 +248,7 @@ func (n *network) run(exec *model.Exec, b *batch) (r stepResult, err error) {
 		t.FinalizeAll()
 	}
 	if math.IsNaN(r.Joint+r.GradNorm) || math.IsInf(r.Joint+r.GradNorm, 0) {
-		return r, fmt.Errorf("%w; the batch holds %s", errDiverged, strings.Join(slices.Compact(slices.Sorted(slices.Values(b.paths))), ", "))
+		return r, fmt.Errorf("%w; the batch holds %s", ErrDiverged, strings.Join(slices.Compact(slices.Sorted(slices.Values(b.paths))), ", "))
 	}
 	return r, nil
 }
@@ -285,10 +256,10 @@ func (n *network) run(exec *model.Exec, b *batch) (r stepResult, err error) {
 func scalar(t *tensors.Tensor) float64 { return float64(tensors.ToScalar[float32](t)) }
 
 // weights copies the network's parameters, or their averages where there are any.
-func (n *network) weights() weights {
-	w := weights{}
+func (n *network) weights() nn.Weights {
+	w := nn.Weights{}
 	for v := range n.store.RootScope().At("net").IterVariables() {
-		if ofOptimizer(v.Path()) {
+		if optim.IsOptimizerState(v.Path()) {
 			continue
 		}
 		now := v
@@ -296,7 +267,7 @@ func (n *network) weights() weights {
 			now = a
 		}
 		value := now.MustValue()
-		w[v.Path()[len("/net/"):]] = weight{dims: value.Shape().Dimensions, data: tensors.MustCopyFlatData[float32](value)}
+		w[v.Path()[len("/net/"):]] = nn.Weight{Dims: value.Shape().Dimensions, Data: tensors.MustCopyFlatData[float32](value)}
 	}
 	return w
 }
@@ -323,7 +294,7 @@ func (n *network) logits(ws []*pipeline.Window) ([][]float32, error) {
 		}
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
-		o := &graphOps{scope: root.At("net"), graph: in[0].Graph(), seed: n.recipe.Seed}
+		o := &nn.GraphOps{Scope: root.At("net"), Graph: in[0].Graph(), Seed: n.recipe.Seed}
 		return []*graph.Node{graph.Concatenate(n.forward(o, in[0], in[1], in[2], in[3]), 1)}
 	})
 	if err != nil {
@@ -344,4 +315,16 @@ func (n *network) logits(ws []*pipeline.Window) ([][]float32, error) {
 		rows[i] = flat[i*len(flat)/len(ws) : (i+1)*len(flat)/len(ws)]
 	}
 	return rows, nil
+}
+
+// freeze keeps the optimizer from the parameters of the recipe's frozen parts.
+func (n *network) freeze(net *model.Scope) {
+	if len(n.recipe.Freeze) == 0 {
+		return
+	}
+	for v := range net.IterVariables() {
+		if !optim.IsOptimizerState(v.Path()) && slices.Contains(n.recipe.Freeze, nn.PartOf(strings.TrimPrefix(v.Path(), "/net/"))) {
+			v.SetTrainable(false)
+		}
+	}
 }

@@ -7,12 +7,18 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"tandem/infer"
 	"tandem/pipeline"
+	"tandem/train/dataset"
+	"tandem/train/nn"
+	"tandem/train/sample"
+	"tandem/train/sample/sampletest"
+	"tandem/train/weighting"
 )
 
 // tinyRecipe is the default's shape in small, so that a test takes seconds.
@@ -25,32 +31,21 @@ func tinyRecipe() Recipe {
 	return r
 }
 
-func needBackend(t testing.TB) {
+func NeedBackend(t testing.TB) {
 	t.Helper()
 	if _, err := openBackend(); err != nil {
 		t.Skip("no ONNX Runtime here: ", err)
 	}
 }
 
-// split marks every fourth clip as validation.
-func split(p *Prepared) *Prepared {
-	for i := range p.Clips {
-		p.Clips[i].Split = SplitTrain
-		if i%4 == 0 {
-			p.Clips[i].Split = SplitVal
-		}
-	}
-	return p
-}
-
 func TestTrainingLearnsAndExports(t *testing.T) {
-	needBackend(t)
-	data := split(synthetic(DefaultSpec, 60, 24, 12))
+	NeedBackend(t)
+	data := sampletest.Split(sampletest.Synthetic(nn.DefaultSpec, 60, 24, 12))
 	dir := t.TempDir()
 	o := Options{Recipe: tinyRecipe(), Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
 	o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.LearningRate = 3, 40, 0.004
 	o.Log, o.Progress = func(s string) { t.Log(s) }, func(Progress) {}
-	r, err := o.train(context.Background(), data)
+	r, err := trainOn(context.Background(), o.Train, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +70,7 @@ func TestTrainingLearnsAndExports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Spec() != DefaultSpec || c.Weighting != "softmax-prior" || r.Best < 1 {
+	if c.Spec() != nn.DefaultSpec || c.Weighting != "softmax-prior" || r.Best < 1 {
 		t.Errorf("contract %+v, best epoch %d", c, r.Best)
 	}
 	rec, err := infer.NewRecognizer(b, infer.Options{Int8: true})
@@ -86,7 +81,7 @@ func TestTrainingLearnsAndExports(t *testing.T) {
 }
 
 func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
-	needBackend(t)
+	NeedBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
@@ -97,12 +92,12 @@ func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			recipe.EMA = 0 // the averages would be exported, the graph has the parameters
 			arch := recipe.Arch
-			arch.Spec, arch.Emotions, arch.Genders = DefaultSpec, 7, 2
-			net, err := newNetwork(arch, softmaxWeighting{}, recipe, backend)
+			arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, 7, 2
+			net, err := newNetwork(arch, weighting.Softmax{}, recipe, backend)
 			if err != nil {
 				t.Fatal(err)
 			}
-			data := synthetic(DefaultSpec, 12, 6, 6)
+			data := sampletest.Synthetic(nn.DefaultSpec, 12, 6, 6)
 			batches, err := newBatcher(recipe, arch, data)
 			if err != nil {
 				t.Fatal(err)
@@ -127,7 +122,7 @@ func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := Options{Recipe: recipe, Version: "test"}
-			model, err := export(arch, net.weights(), o.contract(sumData(data), testLabels, softmaxWeighting{}))
+			model, err := nn.Export(arch, net.weights(), o.contract(dataOf(t, data), sampletest.Labels, weighting.Softmax{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,26 +157,26 @@ func softmax(x []float32) []float32 {
 }
 
 func TestNaNStopsAndNamesTheBatch(t *testing.T) {
-	needBackend(t)
+	NeedBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
 	}
 	recipe := tinyRecipe()
 	arch := recipe.Arch
-	arch.Spec, arch.Emotions, arch.Genders = DefaultSpec, 7, 2
-	net, err := newNetwork(arch, softmaxWeighting{}, recipe, backend)
+	arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, 7, 2
+	net, err := newNetwork(arch, weighting.Softmax{}, recipe, backend)
 	if err != nil {
 		t.Fatal(err)
 	}
-	batches, err := newBatcher(recipe, arch, synthetic(DefaultSpec, 12, 6, 6))
+	batches, err := newBatcher(recipe, arch, sampletest.Synthetic(nn.DefaultSpec, 12, 6, 6))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := batches.batch(0)
 	b.sounds[5] = float32(math.NaN())
 	b.paths[0] = "culprit.jpg"
-	if _, err := net.train(b); !errors.Is(err, errDiverged) || !strings.Contains(err.Error(), "culprit.jpg") {
+	if _, err := net.train(b); !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "culprit.jpg") {
 		t.Errorf("got %v, want errDiverged with the batch's files", err)
 	}
 }
@@ -218,4 +213,77 @@ func number(t testing.TB, rows [][]string, row int, name string) float64 {
 		t.Fatal(err)
 	}
 	return x
+}
+
+func TestContractTellsOfSharedSpeakers(t *testing.T) {
+	clips := []dataset.Clip{
+		{ID: "a", Dataset: "m", Speaker: "anna", Split: dataset.SplitTrain, Emotion: 1},
+		{ID: "b", Dataset: "m", Speaker: "anna", Split: dataset.SplitVal, Emotion: 1},
+		{ID: "c", Dataset: "m", Speaker: "ben", Split: dataset.SplitTrain, Emotion: 2, Gender: 1},
+	}
+	data, err := NewData(t.Context(), &sample.Prepared{Clips: clips}, dataset.ByClip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := (&Options{Recipe: DefaultRecipe()}).contract(data, dataset.DefaultLabels(), weighting.Softmax{})
+	if d := c.Data[0]; d.SharedSpeakers != 1 || d.SplitBy != dataset.ByClip {
+		t.Errorf("contract %+v", d)
+	}
+}
+
+// TestTasksThatCannotBeTaught: what training lacks is an error or a warning, and which.
+func TestTasksThatCannotBeTaught(t *testing.T) {
+	labels := dataset.DefaultLabels()
+	clip := func(emotion, gender int, split string) dataset.Clip {
+		return dataset.Clip{Emotion: emotion, Gender: gender, Split: split}
+	}
+	all := func(split string) (clips []dataset.Clip) {
+		for e := range labels.Emotions {
+			clips = append(clips, clip(e, e%2, split))
+		}
+		return clips
+	}
+	without := func(clips []dataset.Clip, emotion, gender bool) []dataset.Clip {
+		clips = slices.Clone(clips)
+		for i := range clips {
+			if emotion {
+				clips[i].Emotion = -1
+			}
+			if gender {
+				clips[i].Gender = -1
+			}
+		}
+		return clips
+	}
+	whole := slices.Concat(all(dataset.SplitTrain), all(dataset.SplitVal))
+	for name, tc := range map[string]struct {
+		clips      []dataset.Clip
+		weighting  string
+		modal      string
+		err, warns string
+	}{
+		"all there":        {whole, "softmax", "multi", "", ""},
+		"no emotion":       {without(whole, true, false), "softmax", "multi", "no clip of the training split has a known emotion", ""},
+		"no gender":        {without(whole, false, true), "softmax", "multi", "--weighting static:1,0", ""},
+		"emotion alone":    {without(whole, false, true), "static:1,0", "multi", "", ""},
+		"emotion with all": {without(whole, false, true), "static:2,0.0", "multi", "", ""},
+		"both given":       {without(whole, false, true), "static:1,0.5", "multi", "known gender", ""},
+		"one gender":       {append([]dataset.Clip{clip(0, 0, dataset.SplitTrain)}, without(whole, false, true)...), "softmax", "multi", "the others are not there: male", ""},
+		"no surprise":      {slices.Concat(all(dataset.SplitTrain)[:6], all(dataset.SplitVal)), "softmax", "multi", "", "surprised"},
+		"no validation":    {slices.Concat(all(dataset.SplitTrain), without(all(dataset.SplitVal), true, false)), "softmax", "multi", "", "no clip of the validation split has a known emotion"},
+		"another sense":    {whole, "softmax", "video", "a sense that is trained", ""},
+		"only in training": {all(dataset.SplitVal), "softmax", "multi", "training split", ""},
+	} {
+		p := &sample.Prepared{Clips: tc.clips}
+		for i := range tc.clips {
+			p.Samples = append(p.Samples, sample.Sample{Clip: i, Audio: make([]int16, 1)})
+		}
+		warnings, err := CheckTasks(p, Recipe{Weighting: tc.weighting, Modal: tc.modal}, labels)
+		if (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if got := strings.Join(warnings, "\n"); !strings.Contains(got, tc.warns) || tc.warns == "" && got != "" {
+			t.Errorf("%s: warnings %q", name, got)
+		}
+	}
 }

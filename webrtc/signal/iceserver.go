@@ -19,8 +19,7 @@ type ICEServer struct {
 // password may have %-escapes. The port may be left out. Its errors do not repeat the password.
 func ParseICEServer(s string) (ICEServer, error) {
 	fail := func(why string) (ICEServer, error) {
-		const want = "want stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT?transport=udp"
-		return ICEServer{}, fmt.Errorf("ICE server: %s; %s", why, want)
+		return ICEServer{}, fmt.Errorf("%s; want stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT?transport=udp", why)
 	}
 	scheme, rest, _ := strings.Cut(s, ":")
 	var out ICEServer

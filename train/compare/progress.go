@@ -1,0 +1,59 @@
+package compare
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"tandem/train"
+)
+
+// overall adds up the progress of all cells.
+type overall struct {
+	report func(train.Progress)
+	cells  int
+	each   int // steps
+	began  time.Time
+
+	mu    sync.Mutex
+	done  map[cell]int // steps, of the cells that were begun
+	begin map[cell]int // of these, those that this process did not make
+}
+
+// skip counts a cell that is finished already.
+func (a *overall) skip(c cell) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at(c, a.each, a.each)
+	a.report(train.Progress{Stage: "train", Done: a.Sum(a.done), Total: a.cells * a.each, Text: c.String()})
+}
+
+// set takes a cell's progress for that of all.
+func (a *overall) set(c cell, p train.Progress) {
+	if p.Stage != "train" {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at(c, p.Done, p.Done-1)
+	done, total := a.Sum(a.done), a.cells*a.each
+	q := train.Progress{Stage: "train", Done: done, Total: total, Text: fmt.Sprintf("%d/%d %s, %s", len(a.done), a.cells, c, p.Text)}
+	if made := done - a.Sum(a.begin); made > 0 {
+		q.Left = time.Since(a.began) / time.Duration(made) * time.Duration(total-done)
+	}
+	a.report(q)
+}
+
+func (a *overall) at(c cell, done, before int) {
+	if _, ok := a.done[c]; !ok {
+		a.begin[c] = before
+	}
+	a.done[c] = done
+}
+
+func (a *overall) Sum(of map[cell]int) (n int) {
+	for _, v := range of {
+		n += v
+	}
+	return n
+}

@@ -1,0 +1,160 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// ferEmotions are the emotion codes 0 to 6 of fer2013.csv.
+var ferEmotions = [...]string{"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"}
+
+// ferUsages are the splits of fer2013.csv by its Usage column.
+var ferUsages = map[string]string{"Training": SplitTrain, "PublicTest": SplitVal, "PrivateTest": SplitTest}
+
+// FERSize is the side of a FER2013 picture in pixels.
+const FERSize = 48
+
+// loadFER2013 reads folders SPLIT/EMOTION/*.jpg, or the original csv with the columns emotion, pixels, Usage (the file, or a folder
+// that holds fer2013.csv).
+func loadFER2013(l *loading, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return loadFERCSV(l, path)
+	}
+	if csv := filepath.Join(path, "fer2013.csv"); fileExists(csv) == nil {
+		return loadFERCSV(l, csv)
+	}
+	err = walkMedia(path, []string{".jpg", ".jpeg", ".png"}, func(file, id string) error {
+		parts := strings.Split(id, "/")
+		if len(parts) < 4 {
+			l.ignore(file)
+			return nil
+		}
+		split := parts[len(parts)-3]
+		if split == "validation" {
+			split = SplitVal
+		}
+		if !IsSplit(split) {
+			l.ignore(file)
+			return nil
+		}
+		emotion, err := l.emotion(parts[len(parts)-2])
+		if err != nil {
+			return fmt.Errorf("%s: %w", filepath.Dir(file), err)
+		}
+		l.clips = append(l.clips, Clip{Video: file, ID: id, Dataset: "fer2013", Emotion: emotion, Gender: -1, Split: split, Age: -1})
+		return nil
+	})
+	if err == nil && len(l.clips) == 0 {
+		return nothingFound(path, "FER2013 pictures (train/angry/1.jpg, or fer2013.csv)")
+	}
+	return err
+}
+
+// CSVPixels is where the pixels of one row lie in a csv file.
+type CSVPixels struct {
+	path   string
+	Offset int64
+	Length int
+}
+
+func loadFERCSV(l *loading, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return scanFERCSV(l, f, path)
+}
+
+// scanFERCSV notes labels and where each row's pixels lie, without decoding them.
+func scanFERCSV(l *loading, r io.Reader, path string) error {
+	in := bufio.NewReaderSize(r, 1<<16)
+	var offset int64
+	for row := 1; ; row++ {
+		line, err := in.ReadBytes('\n')
+		if len(line) == 0 && errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		start := offset
+		offset += int64(len(line))
+		text := strings.TrimRight(string(line), "\r\n")
+		if row == 1 {
+			if want := "emotion,pixels,Usage"; strings.TrimPrefix(text, "\ufeff") != want {
+				return fmt.Errorf("%s: %w: the first line must be %s", path, ErrMissingColumn, want)
+			}
+			continue
+		}
+		if text == "" {
+			continue
+		}
+		fields := strings.Split(text, ",")
+		if len(fields) != 3 {
+			return fmt.Errorf("%s: row %d: %d fields instead of emotion,pixels,Usage", path, row, len(fields))
+		}
+		code, err := strconv.Atoi(fields[0])
+		if err != nil || code < 0 || code >= len(ferEmotions) {
+			return fmt.Errorf("%s: row %d: %w: emotion %q; allowed are 0 to %d", path, row, ErrUnknownLabel, fields[0], len(ferEmotions)-1)
+		}
+		split, ok := ferUsages[fields[2]]
+		if !ok {
+			return fmt.Errorf("%s: row %d: Usage %q; allowed are Training, PublicTest, PrivateTest", path, row, fields[2])
+		}
+		emotion, err := l.emotion(ferEmotions[code])
+		if err != nil {
+			return fmt.Errorf("%s: row %d: %w", path, row, err)
+		}
+		l.clips = append(l.clips, Clip{
+			Video: fmt.Sprintf("%s#%d", path, row), ID: fmt.Sprintf("%s#%06d", filepath.Base(path), row), Dataset: "fer2013",
+			Emotion: emotion, Gender: -1, Split: split, Age: -1,
+			Row: &CSVPixels{path: path, Offset: start + int64(len(fields[0])) + 1, Length: len(fields[1])},
+		})
+	}
+	if len(l.clips) == 0 {
+		return nothingFound(path, "rows of pixels")
+	}
+	return nil
+}
+
+// Decode reads the row's grey pixels, ferSize*ferSize of them.
+func (p *CSVPixels) Decode() ([]byte, error) {
+	f, err := os.Open(p.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text := make([]byte, p.Length)
+	if _, err := f.ReadAt(text, p.Offset); err != nil {
+		return nil, err
+	}
+	return parsePixels(text)
+}
+
+func parsePixels(text []byte) ([]byte, error) {
+	fields := bytes.Fields(bytes.Trim(text, `"`))
+	if len(fields) != FERSize*FERSize {
+		return nil, fmt.Errorf("%d pixels instead of %d", len(fields), FERSize*FERSize)
+	}
+	grey := make([]byte, len(fields))
+	for i, f := range fields {
+		v, err := strconv.ParseUint(string(f), 10, 8)
+		if err != nil {
+			return nil, fmt.Errorf("pixel %d: %q is not in 0 to 255", i, f)
+		}
+		grey[i] = byte(v)
+	}
+	return grey, nil
+}

@@ -1,0 +1,217 @@
+package dataset
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ManifestColumns are the columns that the first line of a manifest names, in any order, and MoreManifestColumns those that it may
+// name besides; others are ignored.
+var (
+	ManifestColumns     = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
+	MoreManifestColumns = []string{"age", "race", "start", "end"}
+)
+
+func loadManifest(l *loading, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return err
+	} else if info.IsDir() {
+		return fmt.Errorf("%s: a folder; a manifest is a csv file", path)
+	}
+	return l.readManifest(f, path, fileExists)
+}
+
+// readManifest reads the manifest at path from r; exists returns the error that opening a media file would.
+func (l *loading) readManifest(r io.Reader, path string, exists func(string) error) error {
+	fail := func(line int, err error) error { return fmt.Errorf("%s: line %d: %w", path, line, err) }
+	base, fallback := filepath.Dir(path), strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	seen := map[string]int{}
+	err := eachManifestRow(r, path, ManifestColumns, func(line int, col map[string]string) error {
+		c := Clip{Dataset: col["dataset"], Speaker: col["speaker"], Split: col["split"], Age: -1}
+		for _, m := range []struct {
+			path *string
+			name string
+		}{{&c.Video, col["video"]}, {&c.Audio, col["audio"]}} {
+			if m.name == "" {
+				continue
+			}
+			*m.path = resolve(base, m.name)
+			if err := exists(*m.path); err != nil {
+				return fail(line, err)
+			}
+		}
+		if c.Path() == "" {
+			return fail(line, errors.New("neither video nor audio"))
+		}
+		c.ID = strings.TrimPrefix(col["video"]+"|"+col["audio"], "|")
+		c.ID = filepath.ToSlash(strings.TrimSuffix(c.ID, "|"))
+		source := c.ID // whose parts belong together
+		if err := c.manifestPart(col["start"], col["end"]); err != nil {
+			return fail(line, err)
+		}
+		if first, ok := seen[c.ID]; ok {
+			return fail(line, fmt.Errorf("%s is also on line %d", c.ID, first))
+		}
+		seen[c.ID] = line
+		var err error
+		if c.Emotion, err = l.emotion(col["emotion"]); err != nil {
+			return fail(line, err)
+		}
+		if c.Gender, err = l.gender(col["gender"]); err != nil {
+			return fail(line, err)
+		}
+		if c.Dataset == "" {
+			c.Dataset = fallback
+		}
+		switch {
+		case IsSplit(c.Split):
+		case c.Split != "":
+			return fail(line, fmt.Errorf("split %q; allowed are train, val, test", c.Split))
+		case c.Speaker != "":
+			c.Split = hashSplit(c.Speaker)
+		default:
+			c.Split = hashSplit(source)
+		}
+		if c.Dataset == "utkface" {
+			if age, _, race, ok := utkName(c.Video); ok {
+				c.Age, c.Race = age, race
+			}
+		}
+		if col["race"] != "" {
+			c.Race = strings.ToLower(col["race"])
+		}
+		if col["age"] != "" {
+			if c.Age, err = strconv.Atoi(col["age"]); err != nil || c.Age < 0 || c.Age > 130 {
+				return fail(line, fmt.Errorf("age %q; give whole years", col["age"]))
+			}
+		}
+		l.clips = append(l.clips, c)
+		return nil
+	})
+	if err == nil && len(l.clips) == 0 {
+		return nothingFound(path, "rows")
+	}
+	return err
+}
+
+// manifestPart reads the columns start and end, in seconds, and tells the part in the clip's ID.
+func (c *Clip) manifestPart(start, end string) error {
+	if start == "" && end == "" {
+		return nil
+	}
+	for _, m := range []struct {
+		name, text string
+		at         *time.Duration
+	}{{"start", start, &c.Start}, {"end", end, &c.End}} {
+		if m.text == "" {
+			continue
+		}
+		v, err := strconv.ParseFloat(m.text, 64)
+		if err != nil || !(v >= 0 && v < 1e6) {
+			return fmt.Errorf("%s %q; give seconds from 0 on", m.name, m.text)
+		}
+		*m.at = time.Duration(math.Round(v*1e6)) * time.Microsecond
+	}
+	if end != "" && c.End <= c.Start {
+		return fmt.Errorf("the part from %q to %q has no length", start, end)
+	}
+	c.ID += "#" + start + "-" + end
+	return nil
+}
+
+// eachManifestRow calls visit with the trimmed values of each row, by column, and its line; columns are those that must be there.
+func eachManifestRow(r io.Reader, path string, columns []string, visit func(line int, col map[string]string) error) error {
+	in := csv.NewReader(r)
+	in.ReuseRecord = true
+	header, err := in.Read()
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: %w: the file is empty; its first line must name %s", path, ErrMissingColumn, strings.Join(columns, ","))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	header = slices.Clone(header)
+	header[0] = strings.TrimPrefix(header[0], "\ufeff")
+	at := map[string]int{}
+	for i, h := range slices.Backward(header) { // the first of a name counts
+		at[strings.TrimSpace(h)] = i
+	}
+	for _, c := range columns {
+		if _, ok := at[c]; !ok {
+			return fmt.Errorf("%s: %w %q; the first line must name %s", path, ErrMissingColumn, c, strings.Join(columns, ","))
+		}
+	}
+	col := map[string]string{}
+	for {
+		record, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		for c, i := range at {
+			col[c] = strings.TrimSpace(record[i])
+		}
+		line, _ := in.FieldPos(0)
+		if err := visit(line, col); err != nil {
+			return err
+		}
+	}
+}
+
+// splitsBeside reads which split the manifest.csv in a folder or beside it gives each picture, by resolved path. A file of that
+// name that is no manifest gives none.
+func splitsBeside(root string) map[string]string {
+	for _, dir := range []string{root, filepath.Dir(root)} {
+		f, err := os.Open(filepath.Join(dir, "manifest.csv"))
+		if err != nil {
+			continue
+		}
+		splits := map[string]string{}
+		err = eachManifestRow(f, f.Name(), []string{"video", "split"}, func(_ int, col map[string]string) error {
+			if col["video"] != "" && IsSplit(col["split"]) {
+				splits[resolve(dir, col["video"])] = col["split"]
+			}
+			return nil
+		})
+		f.Close()
+		if err == nil {
+			return splits
+		}
+	}
+	return nil
+}
+
+func resolve(base, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(base, path)
+}
+
+// fileExists is nil if path is a file.
+func fileExists(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%s: a folder instead of a file", path)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tandem/pipeline"
+)
+
+// SetOptions say which data is loaded and how it is divided.
+type SetOptions struct {
+	Data   []string // NAME=PATH, see LoadData
+	Labels pipeline.Labels
+	// SplitBy is how the data is divided, see Divide; "" is BySpeaker.
+	SplitBy string
+	// AllowSpeakerOverlap takes data whose splits share a speaker, which is refused otherwise. ByClip and ByAuthors imply it.
+	AllowSpeakerOverlap bool
+	Log                 func(line string) // unless nil, gets a line of text now and then
+}
+
+// Sets are data sets loaded together.
+type Sets struct {
+	Clips   []Clip
+	SplitBy string   // as given, "" for BySpeaker
+	Shared  []string // speakers who stand in several splits, as SharedSpeakers names them
+}
+
+// LoadSets loads all data and divides it.
+func LoadSets(o SetOptions) (*Sets, error) {
+	if len(o.Data) == 0 {
+		return nil, errors.New("no data: give --data NAME=PATH at least once")
+	}
+	log := func(format string, args ...any) {
+		if o.Log != nil {
+			o.Log(fmt.Sprintf(format, args...))
+		}
+	}
+	s := &Sets{SplitBy: o.SplitBy}
+	if s.SplitBy == BySpeaker {
+		s.SplitBy = ""
+	}
+	for _, d := range o.Data {
+		name, path, ok := strings.Cut(d, "=")
+		if !ok {
+			return nil, fmt.Errorf("--data %q: want NAME=PATH", d)
+		}
+		clips, report, err := Load(name, path, o.Labels)
+		if err != nil {
+			return nil, err
+		}
+		log("data %s: %d clips", name, report.Clips)
+		for _, n := range report.Notes {
+			log("data %s: %s", name, n)
+		}
+		if n := len(report.Missing); n > 0 {
+			log("data %s: %d of the release are not there, such as %s", name, n, report.Missing[0])
+		}
+		for _, label := range slices.Sorted(maps.Keys(report.Unlabelled)) {
+			log("data %s: label %q of %d clips is not among the model's: they count for the other task only", name, label, report.Unlabelled[label])
+		}
+		if clips, err = Divide(clips, o.SplitBy); err != nil {
+			return nil, fmt.Errorf("data %s: --split-by %w", name, err)
+		}
+		s.Clips = append(s.Clips, clips...)
+	}
+	s.Shared = SharedSpeakers(s.Clips)
+	if len(s.Shared) > 0 {
+		if !o.AllowSpeakerOverlap && s.SplitBy != ByClip && s.SplitBy != ByAuthors {
+			return nil, refuseShared(s.Shared)
+		}
+		log("%d speakers stand in several splits: what is measured on them says little of others", len(s.Shared))
+	}
+	return s, nil
+}

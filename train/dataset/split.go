@@ -1,0 +1,238 @@
+package dataset
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// The splits of a data set.
+const (
+	SplitTrain = "train"
+	SplitVal   = "val"
+	SplitTest  = "test"
+)
+
+func IsSplit(s string) bool { return slices.Contains([]string{SplitTrain, SplitVal, SplitTest}, s) }
+
+// The ways to divide data, by the names of --split-by; besides them K/k is the k-th of K folds by speaker.
+const (
+	BySpeaker = "speaker" // as the set or the manifest says: by speaker where speakers are known
+	ByClip    = "clip"    // at random by clip, 60/20/20
+	// ByAuthors is what the code of Chae et al. 2018 does: each split is cut from another shuffle of all clips, 60/20/20, so that
+	// three fifths of the test clips are in training too, and one clip may stand in several splits.
+	ByAuthors = "authors"
+)
+
+// ErrSharedSpeakers is why data is refused whose splits share a speaker.
+var ErrSharedSpeakers = errors.New("the splits share speakers")
+
+// CheckSplitBy refuses what Divide does not know.
+func CheckSplitBy(by string) error {
+	_, _, err := splitFold(by)
+	return err
+}
+
+// splitFold reads K/k; folds is 0 for the other ways.
+func splitFold(by string) (folds, fold int, err error) {
+	if by == "" || by == BySpeaker || by == ByClip || by == ByAuthors {
+		return 0, 0, nil
+	}
+	a, b, slash := strings.Cut(by, "/")
+	folds, errFolds := strconv.Atoi(a)
+	fold, errFold := strconv.Atoi(b)
+	if !slash || errors.Join(errFolds, errFold) != nil || folds < 3 || folds > 1000 || fold < 1 || fold > folds {
+		return 0, 0, fmt.Errorf("%q: known are %s, %s, %s, and K/k, the k-th of K folds by speaker, such as 5/1, of 3 folds at least", by, BySpeaker, ByClip, ByAuthors)
+	}
+	return folds, fold, nil
+}
+
+// Divide divides clips anew. The same clips are always divided alike.
+func Divide(clips []Clip, by string) ([]Clip, error) {
+	folds, fold, err := splitFold(by)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case folds > 0:
+		return divideByFold(clips, folds, fold)
+	case by == ByClip:
+		out := slices.Clone(clips)
+		for i := range out {
+			switch u := unitHash("clip " + out[i].ID); {
+			case u < 0.6:
+				out[i].Split = SplitTrain
+			case u < 0.8:
+				out[i].Split = SplitVal
+			default:
+				out[i].Split = SplitTest
+			}
+		}
+		return out, nil
+	case by == ByAuthors:
+		var out []Clip
+		for _, c := range clips {
+			for _, split := range []string{SplitTrain, SplitVal, SplitTest} {
+				share := 0.2
+				if split == SplitTrain {
+					share = 0.6
+				}
+				if unitHash(split+" "+c.ID) < share {
+					c.Split = split
+					out = append(out, c)
+				}
+			}
+		}
+		return out, nil
+	}
+	return clips, nil
+}
+
+// divideByFold deals the speakers of each set, women and men apart, to folds: the k-th is test, the next one val. Clips whose
+// speaker is not known are dealt by a hash.
+func divideByFold(clips []Clip, folds, fold int) ([]Clip, error) {
+	people := map[string][]string{} // speakers by set and gender
+	seen := map[string]bool{}
+	for _, c := range clips {
+		if c.Speaker != "" && !seen[c.Speaker] {
+			seen[c.Speaker] = true
+			group := fmt.Sprintf("%s %d", c.Dataset, c.Gender)
+			people[group] = append(people[group], c.Speaker)
+		}
+	}
+	if n := len(seen); n > 0 && n < folds {
+		return nil, fmt.Errorf("%d speakers cannot be divided into %d folds", n, folds)
+	}
+	in := map[string]int{}
+	next := 0
+	for _, group := range slices.Sorted(maps.Keys(people)) {
+		slices.Sort(people[group])
+		for _, speaker := range people[group] {
+			in[speaker] = next % folds
+			next++
+		}
+	}
+	out := slices.Clone(clips)
+	for i := range out {
+		of, known := in[out[i].Speaker]
+		if !known {
+			of = int(unitHash("fold "+out[i].ID) * float64(folds))
+		}
+		switch (of - (fold - 1) + folds) % folds {
+		case 0:
+			out[i].Split = SplitTest
+		case 1:
+			out[i].Split = SplitVal
+		default:
+			out[i].Split = SplitTrain
+		}
+	}
+	return out, nil
+}
+
+// SharedSpeakers names the speakers who stand in more than one split, each with these.
+func SharedSpeakers(clips []Clip) []string {
+	splits := map[string][]string{}
+	for i := range clips {
+		if c := &clips[i]; c.Speaker != "" && !slices.Contains(splits[c.Speaker], c.Split) {
+			splits[c.Speaker] = append(splits[c.Speaker], c.Split)
+		}
+	}
+	var shared []string
+	for speaker, in := range splits {
+		if len(in) > 1 {
+			slices.Sort(in)
+			shared = append(shared, fmt.Sprintf("%s (%s)", speaker, strings.Join(in, ", ")))
+		}
+	}
+	slices.Sort(shared)
+	return shared
+}
+
+// refuseShared is the error for splits that share speakers, nil if they share none.
+func refuseShared(shared []string) error {
+	if len(shared) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s; what is measured on a speaker who was trained on says little of others: correct the splits, "+
+		"or go on with --allow-speaker-overlap, which the model and its reports will tell", ErrSharedSpeakers, someOf(shared, 5))
+}
+
+// someOf lists the first of words and how many more there are.
+func someOf(words []string, most int) string {
+	if len(words) <= most {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
+}
+
+// SplitHash names a split: SHA-256 over the sorted lines "split ID" of the clips, in hex. It tells whether two models
+// were trained and judged on the same division of the same clips, wherever those lay.
+func SplitHash(clips []Clip) string {
+	lines := make([]string, len(clips))
+	for i := range clips {
+		lines[i] = clips[i].Split + " " + clips[i].ID + "\n"
+	}
+	sort.Strings(lines)
+	h := sha256.New()
+	for _, s := range lines {
+		h.Write([]byte(s))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// hashSplit divides by a hash of key, a speaker or an image: eight tenths train, one val, one test. The same key always falls
+// to the same side, whatever else is in the data.
+func hashSplit(key string) string {
+	switch hash64(key) % 10 {
+	case 8:
+		return SplitVal
+	case 9:
+		return SplitTest
+	}
+	return SplitTrain
+}
+
+// unitHash is a number in [0, 1) that only key decides.
+func unitHash(key string) float64 { return float64(hash64(key)>>11) / (1 << 53) }
+
+func hash64(key string) uint64 {
+	sum := sha256.Sum256([]byte(key))
+	return binary.BigEndian.Uint64(sum[:8])
+}
+
+// AgeBands are the bands in which ages are counted.
+var AgeBands = []string{"0-17", "18-29", "30-44", "45-59", "60+"}
+
+func AgeBand(age int) string {
+	for i, most := range []int{17, 29, 44, 59, math.MaxInt} {
+		if age >= 0 && age <= most {
+			return AgeBands[i]
+		}
+	}
+	return ""
+}
+
+// ByDataset groups the indices of clips by data set, in the order of first appearance.
+func ByDataset(clips []Clip) [][]int {
+	var groups [][]int
+	at := map[string]int{}
+	for i := range clips {
+		g, ok := at[clips[i].Dataset]
+		if !ok {
+			g = len(groups)
+			at[clips[i].Dataset] = g
+			groups = append(groups, nil)
+		}
+		groups[g] = append(groups[g], i)
+	}
+	return groups
+}

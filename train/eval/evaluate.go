@@ -1,0 +1,187 @@
+// Package eval judges a recogniser by labelled clips: by data set, modality, group of people and under corruptions,
+// with intervals by speaker, as report.json and a page. It fits the temperatures of calibration too.
+package eval
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tandem/pipeline"
+	"tandem/train/dataset"
+	"tandem/train/metrics"
+	"tandem/train/sample"
+)
+
+// Modalities is which senses a model is judged by.
+type Modalities string
+
+// The choices of Modalities. With one sense alone, clips that lack it do not count.
+const (
+	Both      Modalities = "both"
+	AudioOnly Modalities = "audio"
+	VideoOnly Modalities = "video"
+)
+
+// SplitAll selects the clips of every split.
+const SplitAll = "all"
+
+// Options say what is evaluated. The zero value judges the validation split by both senses, and by each alone and
+// corrupted, without intervals.
+type Options struct {
+	Split      string     // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
+	Modalities Modalities // "" is Both
+	Plain      bool       // by the senses chosen and no others, nor corrupted
+	Model      string     // SHA-256 of the model file in hex, for the report
+	Precision  string     // of the recogniser, for the report
+	// Temperatures are those by which the recogniser has divided its logits, as infer.Contract's method tells them of a
+	// window with these senses; nil if that is not known.
+	Temperatures func(audio, video bool) (emotion, gender float64)
+	Bootstrap    metrics.Bootstrap
+	CacheDir     string // as Prepare's
+	Workers      int    // as Prepare's
+	Parallel     int    // recognitions at a time, at least one
+	// Progress, unless nil, is called from one goroutine at a time with how much of a stage is done.
+	Progress func(stage string, done, total int)
+}
+
+func (o Options) progress(stage string, done, total int) {
+	if o.Progress != nil {
+		o.Progress(stage, done, total)
+	}
+}
+
+// Evaluate cuts the clips of a split and judges a recogniser by them. The labels of clips must be indices into the
+// recogniser's.
+func Evaluate(
+	ctx context.Context,
+	rec pipeline.Recognizer,
+	finder func() (pipeline.FaceFinder, error),
+	clips []dataset.Clip,
+	o Options,
+) (*Report, error) {
+	o, err := o.filled()
+	if err != nil {
+		return nil, err
+	}
+	var chosen []dataset.Clip
+	for _, c := range clips {
+		if o.Split == SplitAll || c.Split == o.Split {
+			chosen = append(chosen, c)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s", len(clips), o.Split)
+	}
+	p, err := sample.Prepare(
+		ctx,
+		chosen,
+		sample.Options{
+			Spec:     rec.Spec(),
+			Finder:   finder,
+			CacheDir: o.CacheDir,
+			Workers:  o.Workers,
+			Progress: func(done, total int) { o.progress("clips", done, total) },
+		},
+	)
+	if err != nil {
+		return nil, err
+	}
+	r, err := EvaluatePrepared(ctx, rec, p, o)
+	if err == nil {
+		r.CacheErr = p.CacheErr
+	}
+	return r, err
+}
+
+// EvaluatePrepared is Evaluate on clips that are cut already, of which it takes those of the split. One clip is one
+// item: the mean of its windows' probabilities.
+func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o Options) (*Report, error) {
+	o, err := o.filled()
+	if err != nil {
+		return nil, err
+	}
+	if p.Spec != rec.Spec() {
+		return nil, fmt.Errorf(
+			"evaluate: the data was cut into windows of %+v, the model takes %+v",
+			p.Spec,
+			rec.Spec(),
+		)
+	}
+	labels := rec.Labels()
+	for i := range p.Clips {
+		if c := &p.Clips[i]; c.Emotion >= len(labels.Emotions) || c.Gender >= len(labels.Genders) {
+			return nil, fmt.Errorf(
+				"evaluate: %s has a label that the model does not: its labels are %v and %v",
+				c.Path(),
+				labels.Emotions,
+				labels.Genders,
+			)
+		}
+	}
+	began := time.Now()
+	said, speed, err := predict(ctx, rec, p, o)
+	if err != nil {
+		return nil, err
+	}
+
+	r := &Report{
+		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second),
+		Model: o.Model, Precision: o.Precision, Split: o.Split, Modalities: o.Modalities,
+		Labels: ReportLabels(
+			labels,
+		), Seed: o.Bootstrap.Seed, Sets: map[string]SetReport{}, Details: map[string]Detail{},
+	}
+	for _, s := range p.Skipped {
+		if c := &p.Clips[s.Clip]; o.takes(c) {
+			// The report travels: it names a clip by its place in the data set, not on this machine.
+			r.Skipped = append(r.Skipped, strings.ReplaceAll(s.Err.Error(), s.Path, c.ID))
+		}
+	}
+	j := newScorer(p, said, o, labels)
+	main := Condition(o.Modalities)
+	groups := dataset.ByDataset(p.Clips)
+	for i, group := range groups {
+		set := j.clips(main, group)
+		r.Clips += set.n
+		if scores := set.report(j, true); scores != (SetReport{}) {
+			name := p.Clips[group[0]].Dataset
+			r.Sets[name] = scores
+			r.Details[name] = j.detail(group)
+		}
+		o.progress("intervals", i+1, len(groups)+1)
+	}
+	if r.Clips == 0 {
+		return nil, fmt.Errorf(
+			"evaluate: none of the %d clips is of the split %s and has what the senses chosen (%s) need",
+			len(p.Clips),
+			o.Split,
+			o.Modalities,
+		)
+	}
+	r.All = j.clips(main, slices.Concat(groups...)).report(j, true)
+	o.progress("intervals", len(groups)+1, len(groups)+1)
+	r.Speed = speed
+	r.Speed.Judging = time.Since(began).Seconds() - speed.Seconds
+	return r, nil
+}
+
+func (o Options) filled() (Options, error) {
+	if o.Split == "" {
+		o.Split = dataset.SplitVal
+	}
+	if o.Modalities == "" {
+		o.Modalities = Both
+	}
+	if !dataset.IsSplit(o.Split) && o.Split != SplitAll {
+		return o, fmt.Errorf("evaluate: split %q; allowed are train, val, test, all", o.Split)
+	}
+	if !slices.Contains([]Modalities{Both, AudioOnly, VideoOnly}, o.Modalities) {
+		return o, fmt.Errorf("evaluate: senses %q; allowed are both, audio, video", o.Modalities)
+	}
+	return o, nil
+}
+
+func (o Options) takes(c *dataset.Clip) bool { return o.Split == SplitAll || c.Split == o.Split }

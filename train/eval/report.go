@@ -1,0 +1,96 @@
+package eval
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tandem/internal/atomicfile"
+	"tandem/train/metrics"
+)
+
+// reportVersion is the version of report.json; consumers ignore fields that they do not know.
+const reportVersion = 1
+
+// Report is the content of report.json, which tandem eval writes.
+type Report struct {
+	Version int       `json:"v"`
+	Created time.Time `json:"created"`
+	Model   string    `json:"model"` // SHA-256 of the model file in hex
+	// Precision is that of the network's convolutions: "fp32" or "int8".
+	Precision string `json:"precision,omitempty"`
+	Split     string `json:"split"`
+	// SplitBy is how the data was divided, if not as the sets say, and SharedSpeakers names who stands in several
+	// splits.
+	SplitBy        string   `json:"split_by,omitempty"`
+	SharedSpeakers []string `json:"shared_speakers,omitempty"`
+	// TrainedOnShared names the sets of which the model says that speakers stood in several splits when it was trained.
+	TrainedOnShared []string `json:"trained_on_shared,omitempty"`
+	CacheErr        error    `json:"-"` // Prepared's
+
+	Modalities Modalities           `json:"senses"`
+	Labels     ReportLabels         `json:"labels"`
+	Clips      int                  `json:"clips"` // judged
+	Skipped    []string             `json:"skipped,omitempty"`
+	Seed       uint64               `json:"seed"` // of the bootstrap
+	Sets       map[string]SetReport `json:"sets"`
+	All        SetReport            `json:"all"` // the clips of all sets together
+	// Details tells more of each set.
+	Details map[string]Detail `json:"details,omitempty"`
+	Speed   Speed             `json:"speed"`
+}
+
+// Detail judges a set by what is more than its clips as a whole.
+type Detail struct {
+	// Windows judges each window by itself; nil where each clip is one.
+	Windows *SetReport `json:"windows,omitempty"`
+	// Modalities judges by one sense, by both, and with one corrupted; each time the clips that have the senses in
+	// question.
+	Modalities map[Condition]SetReport `json:"senses,omitempty"`
+	Fusion     *FusionReport           `json:"fusion,omitempty"`
+	// Groups judges the clips of some people only: by kind of group ("age") and group ("18–29").
+	Groups map[string]map[string]SetReport `json:"groups,omitempty"`
+}
+
+// Speed is the cost of an evaluation.
+type Speed struct {
+	Windows int     `json:"windows"`            // recognised, under all conditions together
+	Seconds float64 `json:"seconds"`            // that took, in all
+	Rate    float64 `json:"windows_per_second"` // one by the other
+	Judging float64 `json:"judging_seconds"`    // scores and intervals
+}
+
+// ReportLabels names the rows and columns of the confusion matrices.
+type ReportLabels struct {
+	Emotions []string `json:"emotions"`
+	Genders  []string `json:"genders"`
+}
+
+// SetReport judges one data set; a task without labels is nil.
+type SetReport struct {
+	Emotion *metrics.Scores `json:"emotion,omitempty"`
+	Gender  *metrics.Scores `json:"gender,omitempty"`
+}
+
+// Write writes report.json and report.html into dir, which it makes.
+func (r *Report) Write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	page, err := r.HTML()
+	if err != nil {
+		return err
+	}
+	for name, b := range map[string][]byte{"report.json": append(data, '\n'), "report.html": page} {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, name), b); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+	}
+	return nil
+}

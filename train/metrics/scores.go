@@ -1,0 +1,188 @@
+// Package metrics has the scores by which classifiers are judged (accuracy, UAR, F1, NLL, ECE), bootstrap intervals of
+// them by speaker, and temperature scaling. It imports nothing of tandem.
+package metrics
+
+import (
+	"math"
+	"slices"
+)
+
+// Scores judges the predictions of one task.
+type Scores struct {
+	N int `json:"n"` // items with a known label
+	// Accuracy is the part of the items whose most probable class is the true one.
+	Accuracy float64 `json:"accuracy"`
+	// UAR, the unweighted average recall, is the mean over the classes that occur of the recall of each.
+	UAR float64 `json:"uar"`
+	// F1 is the mean, over the classes that occur or are predicted, of the harmonic mean of precision and recall.
+	F1 float64 `json:"f1"`
+	// NLL is the mean negative logarithm (natural) of the true class's probability.
+	NLL float64 `json:"nll"`
+	// ECE, the expected calibration error (Naeini et al. 2015), is the mean distance between confidence and
+	// accuracy over CalibrationBins bins of confidence of equal width, weighted by their items.
+	ECE float64 `json:"ece"`
+	// ECEByChance is the ECE to be expected of a model whose confidences are the truth, from as many items with the
+	// same confidences. An ECE near it shows no error in calibration: these items are too few to tell.
+	ECEByChance float64 `json:"ece_by_chance"`
+	// NLLBefore and ECEBefore are NLL and ECE before temperature scaling, nil where they are not known.
+	NLLBefore *float64 `json:"nll_before,omitempty"`
+	ECEBefore *float64 `json:"ece_before,omitempty"`
+	// Intervals of the above, nil where none were asked for.
+	Intervals *Intervals       `json:"intervals,omitempty"`
+	Confusion [][]int          `json:"confusion,omitempty"` // [true class][predicted class]
+	Bins      []CalibrationBin `json:"calibration,omitempty"`
+	// BinsBefore are Bins before temperature scaling, nil where they are not known.
+	BinsBefore []CalibrationBin `json:"calibration_before,omitempty"`
+}
+
+// CalibrationBin is one bar of a calibration plot: the items whose confidence lies in (i/15, (i+1)/15].
+type CalibrationBin struct {
+	N          int     `json:"n"`
+	Confidence float64 `json:"confidence"` // mean probability of the predicted class
+	Accuracy   float64 `json:"accuracy"`
+}
+
+// CalibrationBins is the number of bins of ECE.
+const CalibrationBins = 15
+
+// leastProbability replaces a smaller probability in NLL, so that one confident error stays finite.
+const leastProbability = 1e-7
+
+// Score judges probabilities p, [item][class], against the true classes; items whose truth is negative do not count.
+func Score(p [][]float64, truth []int, classes int) Scores {
+	s := newScores(classes)
+	s.count(Verdicts(p, truth))
+	return s
+}
+
+// Verdict is the part of one item's prediction that Scores need.
+type Verdict struct {
+	truth, best, bin int // truth is negative where it is not known
+	confidence, nll  float64
+}
+
+func Verdicts(p [][]float64, truth []int) []Verdict {
+	out := make([]Verdict, len(truth))
+	for i, t := range truth {
+		out[i].truth = t
+		if t < 0 {
+			continue
+		}
+		best := argmax(p[i])
+		out[i] = Verdict{
+			truth: t, best: best, confidence: p[i][best], nll: -math.Log(max(p[i][t], leastProbability)),
+			bin: min(max(int(math.Ceil(p[i][best]*CalibrationBins))-1, 0), CalibrationBins-1),
+		}
+	}
+	return out
+}
+
+func newScores(classes int) Scores {
+	s := Scores{Confusion: make([][]int, classes), Bins: make([]CalibrationBin, CalibrationBins)}
+	for i := range s.Confusion {
+		s.Confusion[i] = make([]int, classes)
+	}
+	return s
+}
+
+// count makes the scores those of the verdicts.
+func (s *Scores) count(out []Verdict) {
+	s.recount(out, nil, nil)
+	s.ECEByChance = 0
+	for _, b := range s.Bins {
+		if b.N > 0 {
+			s.ECEByChance += binomialDeviation(b.N, min(b.Confidence, 1)) / float64(s.N)
+		}
+	}
+}
+
+// binomialDeviation is E|X - np| of X from n trials of probability p: 2v C(n, v) p^v (1-p)^(n-v+1), where v = floor(np)
+// + 1 (de Moivre; Diaconis and Zabell 1991, Closed form summation for classical distributions).
+func binomialDeviation(n int, p float64) float64 {
+	v := math.Floor(float64(n)*p) + 1
+	if p <= 0 || v > float64(n) { // p is 1: X is n
+		return 0
+	}
+	logGamma := func(x float64) float64 { y, _ := math.Lgamma(x); return y }
+	m := float64(n)
+	return 2 * v * math.Exp(logGamma(m+1)-logGamma(v+1)-logGamma(m-v+1)+v*math.Log(p)+(m-v+1)*math.Log1p(-p))
+}
+
+// recount makes the scores those of a resample of the verdicts, each taken as often as times says. whole is the
+// confusion matrix of all of them: F1 leaves out a class that occurs there and was not drawn, as UAR does.
+func (s *Scores) recount(out []Verdict, times []int, whole [][]int) {
+	s.N, s.Accuracy, s.NLL, s.ECE = 0, 0, 0, 0
+	for i := range s.Confusion {
+		clear(s.Confusion[i])
+	}
+	clear(s.Bins)
+	for i := range out {
+		o, k := &out[i], 1
+		if times != nil {
+			k = times[i]
+		}
+		if o.truth < 0 || k == 0 {
+			continue
+		}
+		s.N += k
+		s.Confusion[o.truth][o.best] += k
+		s.NLL += float64(k) * o.nll
+		b := &s.Bins[o.bin]
+		b.N += k
+		b.Confidence += float64(k) * o.confidence
+		if o.best == o.truth {
+			b.Accuracy += float64(k)
+			s.Accuracy += float64(k)
+		}
+	}
+	s.UAR, s.F1 = averages(s.Confusion, whole)
+	if s.N == 0 {
+		return
+	}
+	n := float64(s.N)
+	s.Accuracy /= n
+	s.NLL /= n
+	for i := range s.Bins {
+		b := &s.Bins[i]
+		if b.N == 0 {
+			continue
+		}
+		b.Confidence /= float64(b.N)
+		b.Accuracy /= float64(b.N)
+		s.ECE += float64(b.N) / n * math.Abs(b.Confidence-b.Accuracy)
+	}
+}
+
+// averages is the unweighted average recall and the macro F1 of a confusion matrix; whole is as in recount.
+func averages(confusion, whole [][]int) (uar, f1 float64) {
+	occur, used := 0, 0
+	for c := range confusion {
+		actual, predicted := 0, 0
+		for o := range confusion {
+			actual += confusion[c][o]
+			predicted += confusion[o][c]
+		}
+		hit := float64(confusion[c][c])
+		if actual > 0 {
+			occur++
+			uar += hit / float64(actual)
+		} else if whole != nil && slices.Max(whole[c]) > 0 {
+			continue
+		}
+		if actual+predicted > 0 {
+			used++
+			f1 += 2 * hit / float64(actual+predicted)
+		}
+	}
+	return uar / float64(max(occur, 1)), f1 / float64(max(used, 1))
+}
+
+func argmax(p []float64) int {
+	best := 0
+	for i, v := range p {
+		if v > p[best] {
+			best = i
+		}
+	}
+	return best
+}

@@ -1,0 +1,306 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"tandem/capture"
+	"tandem/pipeline"
+)
+
+// Arch sizes the network. The zero value is not usable; the default model's is in its recipe.
+type Arch struct {
+	Spec        pipeline.Spec `json:"-"`
+	Kind        string        `json:"kind"`         // KindTandem or KindPaper
+	Width       float64       `json:"width"`        // KindPaper: share of the published network's channels
+	Senses      string        `json:"-"`            // KindPaper: multi, audio or video
+	FaceWidths  []int         `json:"face_widths"`  // channels of the face encoder's stages
+	FaceDim     int           `json:"face_dim"`     // features that one face encoder gives of a crop
+	FaceNets    int           `json:"face_nets"`    // face encoders side by side; more than 1 are made by Join
+	SoundWidths []int         `json:"sound_widths"` // channels of the sound encoder's stages
+	SoundDim    int           `json:"sound_dim"`    // features of a window of sound
+	FuseDim     int           `json:"fuse_dim"`     // width of the fusion layer
+	MelBands    int           `json:"mel_bands"`    // filters of the learnable mel filter bank
+	Emotions    int           `json:"-"`
+	Genders     int           `json:"-"`
+}
+
+// DefaultSpec is how windows are cut for the default model: 2.56 s every 0.25 s, eight grey crops of 48x48.
+var DefaultSpec = pipeline.Spec{
+	Window: 2560 * time.Millisecond, Hop: 250 * time.Millisecond,
+	VideoFrames: 8, CropSize: 48, Channels: 1, CropMargin: 2.6,
+}
+
+const (
+	pixelLo, pixelHi = -1.0, 1.0
+	soundHop         = 256 // samples between two spectra: 16 ms
+	soundFrame       = 512 // samples a spectrum: 32 ms
+	MaxFaceNets      = 8   // more would be no network for two cores
+	// reluGain keeps the variance of standard normal values through a ReLU: 1/sqrt((1-1/pi)/2), Brock et al.
+	// 2021, section 3.
+	reluGain = 1.7139588594436646
+)
+
+// Check reports a shape that the layers cannot take.
+func (a Arch) Check() error {
+	if a.Kind == KindPaper {
+		return a.checkPaper()
+	}
+	s := a.Spec
+	if s.AudioSamples()%(4*soundHop) != 0 || s.AudioSamples() < 32*soundHop {
+		return fmt.Errorf("window of %v: its %d samples must be a multiple of %d and at least %d", s.Window, s.AudioSamples(), 4*soundHop, 32*soundHop)
+	}
+	if s.CropSize%16 != 0 || s.CropSize < 16 {
+		return fmt.Errorf("crop size %d: must be a multiple of 16", s.CropSize)
+	}
+	if a.FaceNets < 1 || a.FaceNets > MaxFaceNets {
+		return fmt.Errorf("face_nets %d: want 1 to %d", a.FaceNets, MaxFaceNets)
+	}
+	if len(a.FaceWidths) != 4 || len(a.SoundWidths) != 3 || a.MelBands%8 != 0 {
+		return fmt.Errorf("architecture: want 4 face widths, 3 sound widths and mel bands in multiples of 8, got %d, %d, %d", len(a.FaceWidths), len(a.SoundWidths), a.MelBands)
+	}
+	return nil
+}
+
+// WindowSpec is how windows are cut for the network.
+func (a Arch) WindowSpec() pipeline.Spec {
+	if a.Kind == KindPaper {
+		return PaperSpec
+	}
+	return DefaultSpec
+}
+
+// encodeFaces, encodeSound and fuseSenses are the network's three parts, of the architecture's kind.
+func EncodeFaces[V any](o Ops[V], a Arch, crops V) V {
+	if a.Kind == KindPaper {
+		return paperFaces(o, a, crops)
+	}
+	return FaceEncoders(o, a, crops)
+}
+
+func EncodeSound[V any](o Ops[V], a Arch, audio V) V {
+	if a.Kind == KindPaper {
+		return paperSound(o, a, audio)
+	}
+	return SoundEncoder(o, a, audio)
+}
+
+func FuseSenses[V any](o Ops[V], a Arch, faces, videoMask, sound, audioMask V) (emotion, gender V) {
+	if a.Kind == KindPaper {
+		return paperFuse(o, a, faces, videoMask, sound, audioMask)
+	}
+	return fuse(o, a, faces, videoMask, sound, audioMask)
+}
+
+// FaceFeatures is what encodeFaces gives of a crop.
+func (a Arch) FaceFeatures() int {
+	if a.Kind == KindPaper {
+		return a.paperFaceFeatures()
+	}
+	return a.FaceNets * a.FaceDim
+}
+
+// faceNet is the name of the face encoder k, from 0: face, face2, face3.
+func faceNet(k int) string {
+	if k == 0 {
+		return "face"
+	}
+	return fmt.Sprint("face", k+1)
+}
+
+// residual adds to x what a convolution of it finds. Normalizer-free: weight standardization keeps the variance, so
+// no batch statistics tie the samples of a batch, or training and inference, together.
+func residual[V any](o Ops[V], x V, name string) V {
+	d := o.dims(x)
+	y := o.relu(o.conv(x, name, d[3], reluGain))
+	return o.mulScalar(o.Add(x, y), math.Sqrt(0.5))
+}
+
+func Dense[V any](o Ops[V], x V, name string, out int) V {
+	in := o.dims(x)[1]
+	w := o.Param(name+"/w", normalInit(math.Sqrt(2/float64(in))), in, out)
+	b := o.Param(name+"/b", ConstInit(0), 1, out)
+	return o.Add(o.matmul(x, w), b)
+}
+
+// head is a dense layer that starts small, so that the first predictions are near uniform.
+func head[V any](o Ops[V], x V, name string, out int) V {
+	w := o.Param(name+"/w", normalInit(0.02), o.dims(x)[1], out)
+	return o.Add(o.matmul(x, w), o.Param(name+"/b", ConstInit(0), 1, out))
+}
+
+// FaceEncoders reads crops [N, S, S, C] of bytes and gives [N, FaceNets*FaceDim]: the features of each encoder in turn.
+func FaceEncoders[V any](o Ops[V], a Arch, crops V) V {
+	x := o.fold(o.image(crops, pixelLo, pixelHi))
+	all := make([]V, a.FaceNets)
+	for k := range all {
+		all[k] = faceEncoder(o, a, x, faceNet(k))
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return o.concat(1, all...)
+}
+
+// faceEncoder reads crops folded to [N, S/2, S/2, 4C] and gives [N, FaceDim].
+func faceEncoder[V any](o Ops[V], a Arch, x V, name string) V {
+	w := a.FaceWidths
+	x = o.relu(o.conv(x, name+"/0", w[0], 1))
+	x = o.relu(o.merge(x, name+"/1", w[1], reluGain))
+	x = residual(o, x, name+"/1a")
+	x = o.relu(o.merge(x, name+"/2", w[2], reluGain))
+	x = residual(o, x, name+"/2a")
+	x = residual(o, x, name+"/2b")
+	x = o.relu(o.merge(x, name+"/3", w[3], reluGain))
+	x = o.dropout(o.flat(x, false), name)
+	return o.relu(Dense(o, x, name+"/out", a.FaceDim))
+}
+
+// SoundEncoder reads windows of sound [B, samples] and gives [B, SoundDim]. Everything from the samples on is in
+// the graph: level normalization, spectra, a learnable mel filter bank, convolutions, attention over time.
+func SoundEncoder[V any](o Ops[V], a Arch, audio V) V {
+	n := a.Spec.AudioSamples()
+	frames := n / soundHop
+
+	x := leveled(o, audio)
+
+	// Spectra of half-overlapping Hann windows, as a product with the real Fourier basis.
+	half := o.mulScalar(o.slice(x, 1, 0, soundHop/2), 0)
+	x = o.reshape(o.concat(1, half, x, half), -1, frames+1, soundHop)
+	x = o.concat(2, o.slice(x, 1, 0, frames), o.slice(x, 1, 1, frames+1))
+	x = o.reshape(x, -1, soundFrame)
+	bins := soundFrame/2 + 1
+	x = o.matmul(x, o.Constant(fourierBasis(soundFrame), soundFrame, 2*bins))
+	x = o.mul(x, x)
+	x = o.Add(o.slice(x, 1, 0, bins), o.slice(x, 1, bins, 2*bins))
+	// The filters are squared so that they stay positive; they start as the mel scale's triangles.
+	mel := o.Param("sound/mel", dataInit(melFilters(soundFrame, a.MelBands)), bins, a.MelBands)
+	x = o.matmul(x, o.mul(mel, mel))
+	x = o.mulScalar(o.addScalar(o.log(o.addScalar(x, 1e-5)), 4), 0.25)
+
+	x = o.fold(o.toImage(x, frames, a.MelBands, 1))
+	w := a.SoundWidths
+	x = o.relu(o.conv(x, "sound/0", w[0], 1))
+	x = o.relu(o.merge(x, "sound/1", w[1], reluGain))
+	x = o.relu(o.merge(x, "sound/2", w[2], reluGain))
+	x = residual(o, x, "sound/2a")
+	x = residual(o, x, "sound/2b")
+
+	// [B*steps, bands*channels] -> features a step -> attention over the steps.
+	steps := frames / 8
+	x = o.dropout(o.flat(x, true), "sound")
+	x = o.relu(Dense(o, x, "sound/step", a.SoundDim))
+	score := o.reshape(head(o, x, "sound/attention", 1), -1, steps, 1)
+	x = o.reshape(x, -1, steps, a.SoundDim)
+	pooled := attend(o, x, score)
+	mean := o.mulScalar(o.Sum(x, 1), 1/float64(steps))
+	both := o.reshape(o.concat(2, pooled, mean), -1, 2*a.SoundDim)
+	return o.relu(Dense(o, both, "sound/out", a.SoundDim))
+}
+
+// leveled is sound [B, samples] brought to a level of 1. The level is that of the samples that are there: zeros (padding) do not
+// count.
+func leveled[V any](o Ops[V], audio V) V {
+	power := o.Sum(o.mul(audio, audio), 1)
+	there := o.Sum(o.div(o.abs(audio), o.addScalar(o.abs(audio), 1e-6)), 1)
+	level := o.sqrt(o.addScalar(o.div(power, o.addScalar(there, 1)), 1e-8))
+	return o.div(audio, level)
+}
+
+// attend is the weighted mean of x [B, T, D] over T by the softmax of score [B, T, 1]; it gives [B, 1, D].
+func attend[V any](o Ops[V], x, score V) V {
+	e := o.exp(o.sub(score, o.max(score, 1)))
+	return o.div(o.Sum(o.mul(x, e), 1), o.Sum(e, 1))
+}
+
+// fuse reads face features [B, T, FaceNets*FaceDim] with their mask [B, T] and sound features [B, SoundDim] with theirs
+// [B, 1], and gives the logits of both tasks. What a mask leaves out has no influence: each sense has logits of
+// its own, and a joint layer sees both.
+func fuse[V any](o Ops[V], a Arch, faces, videoMask, sound, audioMask V) (emotion, gender V) {
+	t := o.dims(faces)[1]
+	d := a.FaceFeatures()
+	mask := o.reshape(videoMask, -1, t, 1)
+	faces = o.mul(faces, mask)
+
+	// The temporal part: change since the previous crop, where both are there.
+	motion := faces
+	if t > 1 {
+		both := o.mul(o.slice(mask, 1, 0, t-1), o.slice(mask, 1, 1, t))
+		change := o.mul(o.sub(o.slice(faces, 1, 1, t), o.slice(faces, 1, 0, t-1)), both)
+		motion = o.concat(1, o.mulScalar(o.slice(change, 1, 0, 1), 0), change)
+	} else {
+		motion = o.mulScalar(faces, 0)
+	}
+	step := o.reshape(o.concat(2, faces, motion), -1, 2*d)
+	step = o.relu(Dense(o, step, "video/step", d))
+	score := o.reshape(head(o, step, "video/attention", 1), -1, t, 1)
+	score = o.Add(score, o.mulScalar(o.addScalar(mask, -1), 30)) // a masked crop gets e^-30 of the attention
+	video := o.mul(attend(o, o.reshape(step, -1, t, d), score), o.max(mask, 1))
+	video = o.reshape(video, -1, d)
+	seen := o.reshape(o.max(mask, 1), -1, 1)
+	sound = o.mul(sound, audioMask)
+
+	joint := o.concat(1, video, sound, seen, audioMask)
+	joint = o.dropout(o.relu(Dense(o, joint, "fuse", a.FuseDim)), "fuse")
+	logits := func(task string, out int) V {
+		v := o.mul(head(o, video, "video/"+task, out), seen)
+		s := o.mul(head(o, sound, "sound/"+task, out), audioMask)
+		return o.Add(o.Add(v, s), head(o, joint, "fuse/"+task, out))
+	}
+	return logits("emotion", a.Emotions), logits("gender", a.Genders)
+}
+
+// fourierBasis is the Hann-windowed real Fourier basis, [n, 2*(n/2+1)]: cosines, then sines, scaled so that white
+// noise of unit power has unit power in each bin.
+func fourierBasis(n int) []float32 {
+	bins := n/2 + 1
+	basis := make([]float32, n*2*bins)
+	var energy float64
+	for i := range n {
+		h := 0.5 - 0.5*math.Cos(2*math.Pi*(float64(i)+0.5)/float64(n))
+		energy += h * h
+	}
+	scale := 1 / math.Sqrt(energy)
+	for i := range n {
+		h := scale * (0.5 - 0.5*math.Cos(2*math.Pi*(float64(i)+0.5)/float64(n)))
+		for k := range bins {
+			sin, cos := math.Sincos(2 * math.Pi * float64(i*k%n) / float64(n))
+			basis[i*2*bins+k] = float32(h * cos)
+			basis[i*2*bins+bins+k] = float32(h * sin)
+		}
+	}
+	return basis
+}
+
+// melFilters is [n/2+1, bands]: square roots of triangular filters of unit area between 40 Hz and the Nyquist
+// frequency, evenly spaced on the mel scale 2595 log10(1 + f/700) (O'Shaughnessy 1987).
+func melFilters(n, bands int) []float32 {
+	mel := func(f float64) float64 { return 2595 * math.Log10(1+f/700) }
+	hz := func(m float64) float64 { return 700 * (math.Pow(10, m/2595) - 1) }
+	lo, hi := mel(40), mel(capture.SampleRate/2)
+	edge := make([]float64, bands+2)
+	for i := range edge {
+		edge[i] = hz(lo + (hi-lo)*float64(i)/float64(bands+1))
+	}
+	bins := n/2 + 1
+	filters := make([]float32, bins*bands)
+	width := float64(capture.SampleRate) / float64(n)
+	for b := range bands {
+		l, c, r := edge[b], edge[b+1], edge[b+2]
+		// Low filters are narrower than a bin: widen them to one, or they would hear nothing.
+		l, r = math.Min(l, c-width), math.Max(r, c+width)
+		var area float64
+		for k := range bins {
+			f := float64(k) * width
+			area += math.Max(0, math.Min((f-l)/(c-l), (r-f)/(r-c)))
+		}
+		for k := range bins {
+			f := float64(k) * width
+			v := math.Max(0, math.Min((f-l)/(c-l), (r-f)/(r-c)))
+			// A little everywhere, so that a filter can grow where it starts at zero (its gradient is 2p).
+			filters[k*bands+b] = float32(math.Sqrt(v/area + 1e-6))
+		}
+	}
+	return filters
+}

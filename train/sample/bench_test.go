@@ -1,0 +1,91 @@
+package sample
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tandem/infer"
+	"tandem/pipeline"
+	"tandem/train/dataset"
+	"tandem/train/nn"
+	"tandem/train/traintest"
+)
+
+// BenchmarkPrepare cuts up to 1000 clips of each of the sets in TANDEM_DATA with a cold cache, then reads them from it, and tells
+// how much memory either leaves in use: the heap, which is held, and mapped files, which the system drops when it needs memory.
+func BenchmarkPrepare(b *testing.B) {
+	clips, _, err := dataset.Load("manifest", filepath.Join(traintest.Data(b), "manifest.csv"), dataset.DefaultLabels())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var some []dataset.Clip
+	for _, group := range dataset.ByDataset(clips) {
+		n := min(len(group), 1000)
+		for i := range n {
+			some = append(some, clips[group[i*len(group)/n]])
+		}
+	}
+	if f, err := infer.NewFaceFinder(infer.Options{}); err != nil {
+		b.Skip(err)
+	} else {
+		f.Close()
+	}
+	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
+	run := func(cache string) (*Prepared, time.Duration, float64) {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		p, err := Prepare(b.Context(), some, Options{Spec: nn.DefaultSpec, Finder: finder, CacheDir: cache, Workers: runtime.GOMAXPROCS(0)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		took := time.Since(start)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		return p, took, float64(after.HeapAlloc) - float64(before.HeapAlloc)
+	}
+	for b.Loop() {
+		cache := b.TempDir()
+		_, cold, _ := run(cache)
+		p, warm, heap := run(cache)
+		if p.Cached < len(some)-len(p.Skipped) {
+			b.Fatalf("%d of %d clips from the cache", p.Cached, len(some))
+		}
+		_, size, err := CacheSize(cache)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := float64(len(some))
+		b.ReportMetric(n/cold.Seconds(), "cold-clips/s")
+		b.ReportMetric(n/warm.Seconds(), "warm-clips/s")
+		b.ReportMetric(float64(size)/1e6, "cache-MB")
+		b.ReportMetric(heap/1e6, "heap-MB")
+		b.ReportMetric(heap/float64(len(p.Samples)), "heap-B/window")
+		b.ReportMetric(mappedResident(b)/1e6, "mapped-resident-MB")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// mappedResident are the bytes of mapped files that are in memory now; 0 where the system does not tell.
+func mappedResident(b *testing.B) float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "RssFile:"); ok {
+			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return kb * 1024
+		}
+	}
+	return 0
+}

@@ -1,0 +1,88 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"tandem/train/sample"
+	"tandem/train/traintest"
+	"tandem/train/weighting"
+)
+
+// Every method trains the network, logs weights that are numbers, and goes on after an interruption bit for bit. DWA has two epochs
+// behind it in the third.
+func TestEveryWeightingTrainsAndResumes(t *testing.T) {
+	NeedBackend(t)
+	names := append([]string{"static:1,0", "static:0.7,0.3"}, weighting.Names...)
+	if testing.Short() {
+		names = []string{"famo", "cagrad"}
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			short := func(dir string) (Options, *sample.Prepared) {
+				o, data := QuickRun(dir)
+				o.Recipe.Weighting, o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.Accumulate = name, 3, 2, 2
+				return o, data
+			}
+			whole, data := short(t.TempDir())
+			if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
+				t.Fatal(err)
+			}
+			stopped, _ := short(t.TempDir())
+			ctx, cancel := context.WithCancel(t.Context())
+			stopped.Progress = func(p Progress) {
+				if p.Stage == "train" && p.Done == 3 {
+					cancel()
+				}
+			}
+			if _, err := trainOn(ctx, stopped.Train, data); !errors.Is(err, context.Canceled) {
+				t.Fatalf("interrupted run ended with %v", err)
+			}
+			stopped.Resume, stopped.Progress = true, func(Progress) {}
+			if _, err := trainOn(t.Context(), stopped.Train, data); err != nil {
+				t.Fatal(err)
+			}
+			sameOutcome(t, whole, stopped)
+			rows := readLog(t, whole.Run+"/log.csv")
+			for i := 1; i < len(rows); i++ {
+				e, g := number(t, rows, i, "weight_emotion"), number(t, rows, i, "weight_gender")
+				if !(e >= 0 && g >= 0 && e+g > 0 && e+g < 100) {
+					t.Errorf("epoch %d: weights %g and %g", i, e, g)
+				}
+				traintest.Near(t, "unweighted sum", number(t, rows, i, "unweighted_sum"), number(t, rows, i, "emotion")+number(t, rows, i, "gender"), 1e-4)
+			}
+		})
+	}
+}
+
+// BenchmarkWeightings times a step of each method beside one of static, in turns, with the default recipe's batch.
+func BenchmarkWeightings(b *testing.B) {
+	for _, name := range weighting.Names {
+		if name == "static" {
+			continue
+		}
+		b.Run(name, func(b *testing.B) {
+			reference, in := benchWeighting(b, "static")
+			n, _ := benchWeighting(b, name)
+			step(b, reference, in)
+			step(b, n, in)
+			var of, to []float64
+			for b.Loop() {
+				to = append(to, step(b, reference, in).Seconds())
+				of = append(of, step(b, n, in).Seconds())
+			}
+			b.ReportMetric(1000*median(of), "ms/step")
+			b.ReportMetric(median(of)/median(to), "of-static")
+		})
+	}
+}
+
+func benchWeighting(b *testing.B, name string) (*network, *batch) {
+	b.Helper()
+	w, err := weighting.Parse(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return benchNetworkOf(b, DefaultRecipe(), w)
+}
