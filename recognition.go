@@ -82,7 +82,7 @@ func openRecognition(o *options) (*recognition, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	finder, err := infer.NewFaceFinder(options)
+	finder, err := infer.NewBlazeFace(options)
 	if err != nil {
 		rec.Close()
 		return nil, err

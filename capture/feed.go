@@ -24,8 +24,8 @@ func NewFeed(info Info) *Feed {
 // sense is dropped and counted. After End or Close it does nothing.
 func (f *Feed) Put(m Media) { f.put(m) }
 
-// Lose counts what was lost before it came here.
-func (f *Feed) Lose(d Drops) { f.lose(d) }
+// AddDrops counts what was lost before it came here.
+func (f *Feed) AddDrops(d Drops) { f.addDrops(d) }
 
 // End tells that nothing more comes: after the last item Read returns err, io.EOF for nil. Only the first End counts.
 func (f *Feed) End(err error) {

@@ -79,8 +79,8 @@ func (q *queue) drop(kind func(Media) bool) Media {
 	return Media{}
 }
 
-// lose counts what was lost before it came to the queue.
-func (q *queue) lose(d Drops) {
+// addDrops counts what was lost before it came to the queue.
+func (q *queue) addDrops(d Drops) {
 	q.mu.Lock()
 	q.drops.Frames += d.Frames
 	q.drops.Samples += d.Samples

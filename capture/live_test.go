@@ -171,7 +171,7 @@ func TestMergeFailure(t *testing.T) {
 func TestSoundClock(t *testing.T) {
 	const ms = time.Millisecond
 	const n = SampleRate / 50
-	c := soundClock{}
+	c := audioClock{}
 	var end time.Duration
 	var cuts, gaps int
 	see := func(seen time.Duration) time.Duration {
@@ -199,7 +199,7 @@ func TestSoundClock(t *testing.T) {
 	if want := 400*20*ms + 100*ms; cuts != 0 || gaps != SampleRate/10 || end != want {
 		t.Errorf("cut %d, gaps %d, end %v, want %v", cuts, gaps, end, want)
 	}
-	c, end, gaps = soundClock{}, 0, 0
+	c, end, gaps = audioClock{}, 0, 0
 	see(80 * ms) // the first was late
 	for i := 1; i < 400; i++ {
 		see(time.Duration(i) * 20 * ms)

@@ -25,7 +25,7 @@ func OpenMicrophone(name string) (Source, error) {
 	if name == "" {
 		label = "microphone default"
 	}
-	m := &microphone{heard: make(chan struct{}, 1)}
+	m := &microphone{received: make(chan struct{}, 1)}
 	portAudio.Lock()
 	defer portAudio.Unlock()
 	if err := startPortAudio(); err != nil {
@@ -45,10 +45,10 @@ type microphone struct {
 	channels int
 	resample *av.Resampler // nil at SampleRate
 	latency  time.Duration // where the driver does not know the time of a buffer
-	clock    soundClock
+	clock    audioClock
 	start    time.Time
 	out      atomic.Pointer[live] // where the sound goes, once it is there
-	heard    chan struct{}
+	received    chan struct{}
 }
 
 func findMicrophone(name string) (*portaudio.DeviceInfo, error) {
@@ -103,7 +103,7 @@ func (m *microphone) open(name string, start time.Time) error {
 		p.SampleRate = as.rate
 		p.FramesPerBuffer = int(as.rate / 50)
 		m.channels = as.channels
-		if m.stream, err = portaudio.OpenStream(p, m.hear); err != nil {
+		if m.stream, err = portaudio.OpenStream(p, m.onAudio); err != nil {
 			continue
 		}
 		if as.rate != SampleRate {
@@ -121,10 +121,10 @@ func (m *microphone) open(name string, start time.Time) error {
 	return fmt.Errorf("cannot be opened: %w", err)
 }
 
-// hear is called by PortAudio, on a thread of its own, with interleaved sound.
-func (m *microphone) hear(in []float32, info portaudio.StreamCallbackTimeInfo, flags portaudio.StreamCallbackFlags) {
+// onAudio is called by PortAudio, on a thread of its own, with interleaved sound.
+func (m *microphone) onAudio(in []float32, info portaudio.StreamCallbackTimeInfo, flags portaudio.StreamCallbackFlags) {
 	select {
-	case m.heard <- struct{}{}:
+	case m.received <- struct{}{}:
 	default:
 	}
 	out := m.out.Load()
@@ -143,7 +143,7 @@ func (m *microphone) hear(in []float32, info portaudio.StreamCallbackTimeInfo, f
 	}
 	at, cut, gap := m.clock.place(now.Sub(m.start)-ago, len(data))
 	if flags&portaudio.InputOverflow != 0 || cut > 0 {
-		out.lose(Drops{Samples: gap + cut})
+		out.addDrops(Drops{Samples: gap + cut})
 	}
 	if data = data[cut:]; len(data) > 0 {
 		out.put(Media{Samples: &Samples{Time: at, Data: data, Arrived: now}})
@@ -171,7 +171,7 @@ func (m *microphone) run(ctx context.Context, l *live) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-m.heard:
+		case <-m.received:
 			silent.Reset(microphoneTimeout)
 		case <-silent.C:
 			return fmt.Errorf("%s: no sound for %v: the device has gone away", l.info.Name, microphoneTimeout)
@@ -197,9 +197,9 @@ func (m *microphone) close() {
 	}
 }
 
-// soundClock gives buffers of sound times without seams, though each is seen a little early or late. Only when all of
+// audioClock gives buffers of sound times without seams, though each is seen a little early or late. Only when all of
 // a while are off to the same side by more than slack does the clock follow, by as much as the least of them.
-type soundClock struct {
+type audioClock struct {
 	started     bool
 	next        time.Duration // where sound goes on
 	least, most time.Duration // lateness seen since
@@ -208,18 +208,18 @@ type soundClock struct {
 }
 
 const (
-	soundSlack = 40 * time.Millisecond // a frame of video
-	soundWhile = 2 * time.Second       // PulseAudio's idea of its delay is off for as long as a second
+	audioSlack = 40 * time.Millisecond // a frame of video
+	audioSettle = 2 * time.Second       // PulseAudio's idea of its delay is off for as long as a second
 )
 
 // watch starts a while at t.
-func (c *soundClock) watch(t time.Duration) {
-	c.least, c.most, c.until = time.Hour, -time.Hour, t+soundWhile
+func (c *audioClock) watch(t time.Duration) {
+	c.least, c.most, c.until = time.Hour, -time.Hour, t+audioSettle
 }
 
 // place gives the time of a buffer of n samples that is seen to start at seen. Its first cut samples are to be left
 // out because the clock was ahead; gap samples are missing before it.
-func (c *soundClock) place(seen time.Duration, n int) (at time.Duration, cut, gap int) {
+func (c *audioClock) place(seen time.Duration, n int) (at time.Duration, cut, gap int) {
 	if !c.started {
 		c.started, c.next = true, max(seen, 0)
 		c.watch(c.next)
@@ -229,10 +229,10 @@ func (c *soundClock) place(seen time.Duration, n int) (at time.Duration, cut, ga
 		c.least, c.most = min(c.least, seen-at), max(c.most, seen-at)
 		if at >= c.until {
 			switch {
-			case c.least > soundSlack:
+			case c.least > audioSlack:
 				gap = int(c.least * SampleRate / time.Second)
 				at += c.least
-			case c.most < -soundSlack:
+			case c.most < -audioSlack:
 				c.ahead = int(-c.most * SampleRate / time.Second)
 			}
 			c.watch(at)

@@ -85,7 +85,7 @@ type pattern struct {
 	info   Info
 	scene  *scene
 	frames int // handed out
-	sound  int // samples handed out
+	samples  int // samples handed out
 	closed atomic.Bool
 }
 
@@ -115,30 +115,30 @@ func (p *pattern) Read(ctx context.Context) (Media, error) {
 func (p *pattern) next() (Media, time.Duration, bool) {
 	const chunk = SampleRate / 50
 	frameAt := time.Duration(math.Round(float64(p.frames) / p.o.FPS * 1e9))
-	heard := p.sound + chunk
+	heard := p.samples + chunk
 	if p.o.Duration > 0 {
 		heard = min(heard, int(p.o.Duration*SampleRate/time.Second))
 	}
 	soundAt := time.Duration(heard) * time.Second / SampleRate
 	hasFrame := !p.o.NoVideo && (p.o.Duration <= 0 || frameAt < p.o.Duration)
-	hasSound := !p.o.NoAudio && heard > p.sound
+	hasSound := !p.o.NoAudio && heard > p.samples
 	switch {
 	case hasFrame && (!hasSound || frameAt < soundAt):
 		p.frames++
 		return Media{Frame: &Frame{Time: frameAt, Width: p.o.Width, Height: p.o.Height, Pix: p.scene.draw(frameAt)}}, frameAt, true
 	case hasSound:
-		s := &Samples{Time: time.Duration(p.sound) * time.Second / SampleRate, Data: make([]float32, heard-p.sound)}
+		s := &Samples{Time: time.Duration(p.samples) * time.Second / SampleRate, Data: make([]float32, heard-p.samples)}
 		for i := range s.Data {
-			s.Data[i] = p.hear(time.Duration(p.sound+i) * time.Second / SampleRate)
+			s.Data[i] = p.audioAt(time.Duration(p.samples+i) * time.Second / SampleRate)
 		}
-		p.sound = heard
+		p.samples = heard
 		return Media{Samples: s}, soundAt, true
 	}
 	return Media{}, 0, false
 }
 
-// hear is the sound at time t.
-func (p *pattern) hear(t time.Duration) float32 {
+// audioAt is the sound at time t.
+func (p *pattern) audioAt(t time.Duration) float32 {
 	var skew time.Duration
 	for _, s := range p.o.Skew {
 		if t >= s.From {
@@ -146,15 +146,15 @@ func (p *pattern) hear(t time.Duration) float32 {
 		}
 	}
 	t -= skew
-	if marked(t) {
+	if isMarked(t) {
 		return float32(0.8 * math.Sin(2*math.Pi*PatternBeep*t.Seconds()))
 	}
 	at := int(t * SampleRate / time.Second)
 	return float32(0.4 * mouthOpen(t) * buzz[((at%len(buzz))+len(buzz))%len(buzz)])
 }
 
-// marked tells whether there is a flash and a beep at t.
-func marked(t time.Duration) bool {
+// isMarked tells whether there is a flash and a beep at t.
+func isMarked(t time.Duration) bool {
 	return t >= time.Second && t%time.Second < PatternMark
 }
 

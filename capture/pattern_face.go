@@ -74,7 +74,7 @@ func newScene(o PatternOptions) *scene {
 func (s *scene) draw(t time.Duration) []byte {
 	w, h := s.o.Width, s.o.Height
 	pix := append([]byte(nil), s.back...)
-	if marked(t) {
+	if isMarked(t) {
 		flash := pix[:3*w*max(h/8, 1)]
 		for i := range flash {
 			flash[i] = 255

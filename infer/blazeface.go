@@ -23,8 +23,8 @@ const (
 	// closeUp is the size of a face, as a share of the picture's longer side, from which on the networks see it
 	// too small and its points too close together, since they were trained on faces inside a picture.
 	closeUp = 0.75
-	// afar is the share of the canvas that a picture takes when it is looked at once more from afar.
-	afar = 0.5
+	// farFill is the share of the canvas that a picture takes when it is looked at once more from farFill.
+	farFill = 0.5
 	// smallPicture is the longer side in pixels below which a picture may be a cut-out face.
 	smallPicture = 256
 
@@ -44,9 +44,9 @@ type BlazeFace struct {
 	front, back *detector
 }
 
-// NewFaceFinder loads the networks from beside the binary or the project's assets; the error is ErrNoDetector or
+// NewBlazeFace loads the networks from beside the binary or the project's assets; the error is ErrNoDetector or
 // ErrNoRuntime where they are missing. Close frees it.
-func NewFaceFinder(Options) (*BlazeFace, error) {
+func NewBlazeFace(Options) (*BlazeFace, error) {
 	front, err := loadDetector("face_detection_front_128x128_barracuda.onnx", 128)
 	if err != nil {
 		return nil, err
@@ -70,9 +70,9 @@ func (f *BlazeFace) FindFaces(ctx context.Context, frame *capture.Frame, limit i
 		return nil, fmt.Errorf("picture of %dx%d with %d bytes, must be packed RGB", frame.Width, frame.Height, len(frame.Pix))
 	}
 	small := max(frame.Width, frame.Height) < smallPicture
-	faces, err := f.front.look(ctx, frame, true)
+	faces, err := f.front.search(ctx, frame, true)
 	if err == nil && len(faces) == 0 {
-		faces, err = f.back.look(ctx, frame, small)
+		faces, err = f.back.search(ctx, frame, small)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("face detection: %w", err)
@@ -163,9 +163,9 @@ func sameValues(got []ort.InputOutputInfo, names []string, shapes []ort.Shape) e
 	return nil
 }
 
-// look finds the faces in a picture, and from afar if one fills it, or if there are none and ifNone asks for it.
-func (d *detector) look(ctx context.Context, frame *capture.Frame, ifNone bool) ([]pipeline.Face, error) {
-	faces, err := d.find(ctx, frame, 1)
+// search finds the faces in a picture, and from afar if one fills it, or if there are none and ifNone asks for it.
+func (d *detector) search(ctx context.Context, frame *capture.Frame, ifNone bool) ([]pipeline.Face, error) {
+	faces, err := d.detect(ctx, frame, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -176,15 +176,15 @@ func (d *detector) look(ctx context.Context, frame *capture.Frame, ifNone bool) 
 	if !again {
 		return faces, nil
 	}
-	far, err := d.find(ctx, frame, afar)
+	far, err := d.detect(ctx, frame, farFill)
 	if len(far) == 0 {
 		return faces, err
 	}
 	return far, nil
 }
 
-// find looks once, with the picture's longer side taking the share fill of the canvas.
-func (d *detector) find(ctx context.Context, frame *capture.Frame, fill float64) ([]pipeline.Face, error) {
+// detect looks once, with the picture's longer side taking the share fill of the canvas.
+func (d *detector) detect(ctx context.Context, frame *capture.Frame, fill float64) ([]pipeline.Face, error) {
 	l := d.memory.Get().(*canvas)
 	defer d.memory.Put(l)
 	if s := l.scaler; s == nil || s.width != frame.Width || s.height != frame.Height || s.fill != fill {

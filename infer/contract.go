@@ -58,7 +58,7 @@ type Contract struct {
 	EmotionTemperature, GenderTemperature float64
 	// EmotionAlone and GenderAlone (`temperature.emotion.audio`, `temperature.emotion.video` and the same of gender, all
 	// optional) take their places for windows with one sense alone.
-	EmotionAlone, GenderAlone SenseTemperatures
+	EmotionAlone, GenderAlone ModalityTemperatures
 	TaskWeights               TaskWeights     // `task_weights`, "emotion=W,gender=W": of the two losses at the end of training
 	Weighting                 string          // `weighting`: how the losses were weighted, as in `tandem train --weighting`
 	Data                      []DataSet       // `data`, JSON: what it was trained on
@@ -73,13 +73,13 @@ type Contract struct {
 	FloatVideo bool // video is float32, not uint8
 }
 
-// SenseTemperatures are those of windows with one sense alone; 0: as with both.
-type SenseTemperatures struct{ Audio, Video float64 }
+// ModalityTemperatures are those of windows with one sense alone; 0: as with both.
+type ModalityTemperatures struct{ Audio, Video float64 }
 
 // Temperatures are what divides the logits of a window that has these senses.
 func (c Contract) Temperatures(audio, video bool) (emotion, gender float64) {
 	emotion, gender = c.EmotionTemperature, c.GenderTemperature
-	alone := func(t SenseTemperatures, both float64) float64 {
+	alone := func(t ModalityTemperatures, both float64) float64 {
 		switch {
 		case audio && !video && t.Audio > 0:
 			return t.Audio

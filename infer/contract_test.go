@@ -16,7 +16,7 @@ import (
 
 func TestContractRoundTrip(t *testing.T) {
 	want := infertest.Contract()
-	want.EmotionAlone, want.GenderAlone = infer.SenseTemperatures{Audio: 1.25, Video: 0.5}, infer.SenseTemperatures{Video: 3}
+	want.EmotionAlone, want.GenderAlone = infer.ModalityTemperatures{Audio: 1.25, Video: 0.5}, infer.ModalityTemperatures{Video: 3}
 	for _, norm := range []infer.AudioNorm{0, 0.1, 1. / 3} {
 		for _, floatVideo := range []bool{false, true} {
 			for _, channels := range []int{1, 3} {
@@ -39,7 +39,7 @@ func TestContractRoundTrip(t *testing.T) {
 
 // A window with one sense has that sense's temperatures where the model has them, and else those of both.
 func TestContractTemperatures(t *testing.T) {
-	c := infer.Contract{EmotionTemperature: 2, GenderTemperature: 4, EmotionAlone: infer.SenseTemperatures{Audio: 5, Video: 6}, GenderAlone: infer.SenseTemperatures{Video: 7}}
+	c := infer.Contract{EmotionTemperature: 2, GenderTemperature: 4, EmotionAlone: infer.ModalityTemperatures{Audio: 5, Video: 6}, GenderAlone: infer.ModalityTemperatures{Video: 7}}
 	for _, want := range []struct {
 		audio, video    bool
 		emotion, gender float64

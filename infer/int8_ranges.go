@@ -60,15 +60,15 @@ func FindInt8Ranges(ctx context.Context, model []byte, windows []*pipeline.Windo
 				return nil, err
 			}
 		}
-		if err := r.widen(ctx, ws, q.tensors, ranges); err != nil {
+		if err := r.updateRanges(ctx, ws, q.tensors, ranges); err != nil {
 			return nil, err
 		}
 	}
 	return ranges, nil
 }
 
-// widen makes the ranges hold what one batch makes of the tensors.
-func (r *Recognizer) widen(ctx context.Context, ws []*pipeline.Window, names []string, ranges Int8Ranges) error {
+// updateRanges makes the ranges hold what one batch makes of the tensors.
+func (r *Recognizer) updateRanges(ctx context.Context, ws []*pipeline.Window, names []string, ranges Int8Ranges) error {
 	c := &r.contract
 	var b batch
 	b.fill(c, ws)

@@ -62,10 +62,10 @@ func TestInt8SaysNearlyTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, w := range ws {
-		w.Memos = make([]*pipeline.Memo, len(w.VideoMask))
+		w.FeatureCaches = make([]*pipeline.FeatureCache, len(w.VideoMask))
 		for k, there := range w.VideoMask {
 			if there {
-				w.Memos[k] = new(pipeline.Memo)
+				w.FeatureCaches[k] = new(pipeline.FeatureCache)
 			}
 		}
 	}

@@ -200,7 +200,7 @@ func (r *Recognizer) check(w *pipeline.Window) error {
 	if n := r.contract.VideoFrames * r.cropBytes(); len(w.Video) != n || len(w.VideoMask) != r.contract.VideoFrames {
 		return fmt.Errorf("%d bytes of pictures and %d masks, the model takes %d and %d", len(w.Video), len(w.VideoMask), n, r.contract.VideoFrames)
 	}
-	if n := len(w.Memos); n != 0 && n != r.contract.VideoFrames {
+	if n := len(w.FeatureCaches); n != 0 && n != r.contract.VideoFrames {
 		return fmt.Errorf("%d memos for %d pictures", n, r.contract.VideoFrames)
 	}
 	return nil
@@ -228,7 +228,7 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 	var res [2]ort.Value
 	in[0], errs[0] = tensor(&ts, b.audio, n, int64(c.Spec().AudioSamples()))
 	if r.faces != nil {
-		if err := r.see(ctx, b, ws); err != nil {
+		if err := r.encodeFaces(ctx, b, ws); err != nil {
 			return err
 		}
 		in[1], errs[1] = tensor(&ts, b.features, n*T, int64(r.features))
@@ -262,20 +262,20 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 	return nil
 }
 
-// seen is what a Memo keeps: the face_features that a Recognizer made of the crop.
-type seen struct {
+// cachedFeatures is what a Memo keeps: the face_features that a Recognizer made of the crop.
+type cachedFeatures struct {
 	by       *Recognizer
 	features []float32
 }
 
-// see fills in face_features: a crop that is in many windows, of this batch or of earlier ones, is read once.
-func (r *Recognizer) see(ctx context.Context, b *batch, ws []*pipeline.Window) error {
+// encodeFaces fills in face_features: a crop that is in many windows, of this batch or of earlier ones, is read once.
+func (r *Recognizer) encodeFaces(ctx context.Context, b *batch, ws []*pipeline.Window) error {
 	type crop struct {
-		memo *pipeline.Memo
+		memo *pipeline.FeatureCache
 		rows []int // where its features go
 	}
 	var crops []crop
-	at := map[*pipeline.Memo]int{} // of those with a memo
+	at := map[*pipeline.FeatureCache]int{} // of those with a memo
 	T, D, n := r.contract.VideoFrames, r.features, r.cropBytes()
 	b.features = resize(b.features, len(ws)*T*D)
 	clear(b.features)
@@ -286,12 +286,12 @@ func (r *Recognizer) see(ctx context.Context, b *batch, ws []*pipeline.Window) e
 				continue
 			}
 			row := i*T + t
-			var memo *pipeline.Memo
-			if w.Memos != nil {
-				memo = w.Memos[t]
+			var memo *pipeline.FeatureCache
+			if w.FeatureCaches != nil {
+				memo = w.FeatureCaches[t]
 			}
 			if memo != nil {
-				if s, ok := memo.Load().(*seen); ok && s.by == r {
+				if s, ok := memo.Load().(*cachedFeatures); ok && s.by == r {
 					copy(b.features[row*D:], s.features)
 					continue
 				}
@@ -328,7 +328,7 @@ func (r *Recognizer) see(ctx context.Context, b *batch, ws []*pipeline.Window) e
 			copy(b.features[row*D:], features)
 		}
 		if c.memo != nil {
-			c.memo.Store(&seen{r, slices.Clone(features)})
+			c.memo.Store(&cachedFeatures{r, slices.Clone(features)})
 		}
 	}
 	return nil

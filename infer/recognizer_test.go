@@ -144,7 +144,7 @@ func TestRecognize(t *testing.T) {
 					c.FloatVideo, c.AudioNorm, c.Channels = floatVideo, norm, channels
 					if !floatVideo {
 						c.EmotionTemperature, c.GenderTemperature = 40, 40 // its logits are of the size of pixels
-						c.EmotionAlone, c.GenderAlone = infer.SenseTemperatures{Audio: 3, Video: 60}, infer.SenseTemperatures{Video: 50}
+						c.EmotionAlone, c.GenderAlone = infer.ModalityTemperatures{Audio: 3, Video: 60}, infer.ModalityTemperatures{Video: 50}
 					}
 					r := newRecognizer(t, infertest.Model(c), infer.Options{Threads: 1})
 					ws := randomWindows(r.Spec(), 6)

@@ -25,8 +25,8 @@ func split(m *protos.ModelProto) (*parts, error) {
 	if len(g.Node[made].GetOutput()) > 1 {
 		return nil, fmt.Errorf("the node that makes %q has other outputs too", faceFeatures)
 	}
-	faces := part(m, []string{faceFeatures}, "")
-	rest := part(m, outputNames, faceFeatures)
+	faces := extract(m, []string{faceFeatures}, "")
+	rest := extract(m, outputNames, faceFeatures)
 	for _, name := range inputNames {
 		ofFaces := slices.ContainsFunc(faces.Graph.Input, named(name))
 		switch {
@@ -62,9 +62,9 @@ func named(name string) func(*protos.ValueInfoProto) bool {
 	return func(v *protos.ValueInfoProto) bool { return v.GetName() == name }
 }
 
-// part is the model with only those nodes, weights and inputs that targets need; given is not traced any further.
+// extract is the model with only those nodes, weights and inputs that targets need; given is not traced any further.
 // Messages are shared with m but for the inputs.
-func part(m *protos.ModelProto, targets []string, given string) *protos.ModelProto {
+func extract(m *protos.ModelProto, targets []string, given string) *protos.ModelProto {
 	g := m.GetGraph()
 	need := map[string]bool{}
 	for _, t := range targets {
@@ -76,7 +76,7 @@ func part(m *protos.ModelProto, targets []string, given string) *protos.ModelPro
 			continue
 		}
 		out.Node = append(out.Node, n)
-		demand(need, n)
+		addNeeded(need, n)
 	}
 	slices.Reverse(out.Node)
 	for _, t := range g.GetInitializer() {
@@ -100,15 +100,15 @@ func part(m *protos.ModelProto, targets []string, given string) *protos.ModelPro
 	}
 }
 
-// demand adds what a node reads, the graphs inside it included: what they do not make themselves comes from outside.
-func demand(need map[string]bool, n *protos.NodeProto) {
+// addNeeded adds what a node reads, the graphs inside it included: what they do not make themselves comes from outside.
+func addNeeded(need map[string]bool, n *protos.NodeProto) {
 	for _, name := range n.GetInput() {
 		need[name] = true
 	}
 	for _, a := range n.GetAttribute() {
 		for _, g := range append(a.GetGraphs(), a.GetG()) {
 			for _, inner := range g.GetNode() {
-				demand(need, inner)
+				addNeeded(need, inner)
 			}
 			for _, v := range g.GetOutput() {
 				need[v.GetName()] = true

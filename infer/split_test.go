@@ -19,17 +19,17 @@ func slide(s pipeline.Spec, n int) []*pipeline.Window {
 	ws := randomWindows(s, n)
 	size := s.CropSize * s.CropSize * s.Channels
 	for i, w := range ws {
-		w.Memos = make([]*pipeline.Memo, s.VideoFrames)
+		w.FeatureCaches = make([]*pipeline.FeatureCache, s.VideoFrames)
 		for t := range w.VideoMask {
 			w.VideoMask[t] = (i+t)%5 != 0
 			if i > 0 && t+1 < s.VideoFrames {
 				copy(w.Video[t*size:(t+1)*size], ws[i-1].Video[(t+1)*size:])
-				w.Memos[t] = ws[i-1].Memos[t+1]
+				w.FeatureCaches[t] = ws[i-1].FeatureCaches[t+1]
 			} else if w.VideoMask[t] {
-				w.Memos[t] = new(pipeline.Memo)
+				w.FeatureCaches[t] = new(pipeline.FeatureCache)
 			}
 			if !w.VideoMask[t] {
-				w.Memos[t] = nil
+				w.FeatureCaches[t] = nil
 				clear(w.Video[t*size : (t+1)*size])
 			}
 		}
@@ -64,7 +64,7 @@ func TestSplit(t *testing.T) {
 				}
 			}
 			for i, w := range ws {
-				for k, m := range w.Memos {
+				for k, m := range w.FeatureCaches {
 					if (m != nil) != w.VideoMask[k] || m != nil && m.Load() == nil {
 						t.Fatalf("nothing is remembered of crop %d of window %d", k, i)
 					}
@@ -83,7 +83,7 @@ func TestSplit(t *testing.T) {
 			}
 			near(t, "emotion", after[0].Emotion, widen(before[0].Emotion))
 
-			blank.Memos = blank.Memos[1:]
+			blank.FeatureCaches = blank.FeatureCaches[1:]
 			if _, err := r.Recognize(t.Context(), []*pipeline.Window{&blank}); err == nil {
 				t.Error("took a window with too few memos")
 			}
@@ -141,10 +141,10 @@ func BenchmarkStream(b *testing.B) {
 	r := newRecognizer(b, infer.DefaultModel(), infer.Options{Threads: 1})
 	ws := slide(r.Spec(), 64)
 	for _, w := range ws {
-		for t := range w.Memos {
+		for t := range w.FeatureCaches {
 			w.VideoMask[t] = true
-			if w.Memos[t] == nil {
-				w.Memos[t] = new(pipeline.Memo)
+			if w.FeatureCaches[t] == nil {
+				w.FeatureCaches[t] = new(pipeline.FeatureCache)
 			}
 		}
 	}
@@ -153,8 +153,8 @@ func BenchmarkStream(b *testing.B) {
 		w := ws[i%len(ws)]
 		if i++; i > len(ws) { // forget the newest, which is what was new
 			fresh := *w
-			fresh.Memos = slices.Clone(w.Memos)
-			fresh.Memos[len(fresh.Memos)-1] = new(pipeline.Memo)
+			fresh.FeatureCaches = slices.Clone(w.FeatureCaches)
+			fresh.FeatureCaches[len(fresh.FeatureCaches)-1] = new(pipeline.FeatureCache)
 			w = &fresh
 		}
 		if _, err := r.Recognize(b.Context(), []*pipeline.Window{w}); err != nil {

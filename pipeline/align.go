@@ -32,8 +32,8 @@ const (
 	MaxGap  = 10 * time.Second
 )
 
-// farthest bounds times from sources, so that sums and differences of them cannot overflow.
-const farthest = time.Duration(1) << 61
+// maxTime bounds times from sources, so that sums and differences of them cannot overflow.
+const maxTime = time.Duration(1) << 61
 
 // aligner puts sound and pictures on one timeline and says what falls due on it: ticks of the face clock with
 // their frames, and windows with their sound.
@@ -55,11 +55,11 @@ type aligner struct {
 	wait time.Duration
 	out  func(step) error
 
-	video, audio sense
+	video, audio modality
 	held         *capture.Frame
 	nextTick     int64
 	ticked       []int64 // ticks that had a frame and may belong to a coming window
-	runs         []run
+	chunks         []audioChunk
 	nextCut      int64
 	lastCut      int64 // the sample at which the last window ended
 	cuts         int
@@ -73,11 +73,11 @@ type aligner struct {
 	breaks    int           // breaks of the source's clock
 	offsets   time.Duration // sum over items of the sound's watermark less the pictures'
 	offsetN   int
-	lastSound []arrival
+	audioArrivals []arrival
 }
 
-// sense is the state of sound or pictures.
-type sense struct {
+// modality is the state of sound or pictures.
+type modality struct {
 	expected bool // the source says that it has it, or it came
 	seen     bool
 	offset   time.Duration // from the source's clock to the timeline
@@ -86,13 +86,13 @@ type sense struct {
 	arrived  time.Time     // when the last of it came, live
 }
 
-// run is some sound; start is in samples on the timeline.
-type run struct {
+// audioChunk is some sound; start is in samples on the timeline.
+type audioChunk struct {
 	start int64
 	data  []float32
 }
 
-func (r run) end() int64 { return r.start + int64(len(r.data)) }
+func (r audioChunk) end() int64 { return r.start + int64(len(r.data)) }
 
 // arrival notes when a live source got the sound up to a sample.
 type arrival struct {
@@ -126,8 +126,8 @@ func newAligner(spec Spec, info capture.Info, o Options, out func(step) error) *
 		hold:      max(spec.FaceTick(), HoldAtLeast),
 		wait:      o.MaxAhead,
 		out:       out,
-		video:     sense{expected: info.HasVideo},
-		audio:     sense{expected: info.HasAudio},
+		video:     modality{expected: info.HasVideo},
+		audio:     modality{expected: info.HasAudio},
 		onFrame:   o.OnFrame,
 		onSamples: o.OnSamples,
 		onDrop:    o.drop,
@@ -190,8 +190,8 @@ func (a *aligner) add(m capture.Media) error {
 // own offset, since each may break for itself; but of its own, the other's and none, the one is taken that fits
 // what was expected best, so that senses that break together stay in step, and one stray time does not outlast
 // itself.
-func (a *aligner) place(s, other *sense, t time.Duration, arrived time.Time) time.Duration {
-	t = min(max(t, -farthest), farthest)
+func (a *aligner) place(s, other *modality, t time.Duration, arrived time.Time) time.Duration {
+	t = min(max(t, -maxTime), maxTime)
 	want := s.next(arrived)
 	low, high := s.mark, want
 	if other.seen {
@@ -220,7 +220,7 @@ func (a *aligner) place(s, other *sense, t time.Duration, arrived time.Time) tim
 
 // next is when the next of a sense is expected: right after the last, but for the wall time that went by since
 // with a live source.
-func (s *sense) next(now time.Time) time.Duration {
+func (s *modality) next(now time.Time) time.Duration {
 	if !s.seen {
 		return s.mark
 	}
@@ -228,7 +228,7 @@ func (s *sense) next(now time.Time) time.Duration {
 }
 
 // elapsed is the wall time since the last of a live sense.
-func (s *sense) elapsed(now time.Time) time.Duration {
+func (s *modality) elapsed(now time.Time) time.Duration {
 	if now.IsZero() || s.arrived.IsZero() {
 		return 0
 	}
@@ -247,7 +247,7 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	}
 	a.video.expected = true
 	if t < 0 || a.video.seen && t <= a.video.mark {
-		a.lose(capture.Drops{Frames: 1})
+		a.dropLate(capture.Drops{Frames: 1})
 		return nil
 	}
 	if a.onFrame != nil {
@@ -261,7 +261,7 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	}
 	a.video.seen, a.video.mark, a.video.arrived = true, t, f.Arrived
 	if a.nextTick > 0 && t <= a.tickTime(a.nextTick-1) {
-		a.lose(capture.Drops{Frames: 1}) // its tick was decided without it
+		a.dropLate(capture.Drops{Frames: 1}) // its tick was decided without it
 		a.measure()
 		return nil
 	}
@@ -293,8 +293,8 @@ func (a *aligner) tickTo(t time.Duration) error {
 	return nil
 }
 
-// lose counts what came too late.
-func (a *aligner) lose(d capture.Drops) {
+// dropLate counts what came too late.
+func (a *aligner) dropLate(d capture.Drops) {
 	a.late.Frames += d.Frames
 	a.late.Samples += d.Samples
 	a.onDrop(DropLate, Dropped{Frames: d.Frames, Samples: d.Samples})
@@ -304,9 +304,9 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 	if len(s.Data) == 0 {
 		return nil
 	}
-	denan(s.Data)
+	zeroNonFinite(s.Data)
 	t := a.place(&a.audio, &a.video, s.Time, s.Arrived)
-	r := run{sampleAt(t), s.Data}
+	r := audioChunk{sampleAt(t), s.Data}
 	heard := sampleAt(a.audio.mark)
 	if d := r.start - heard; a.audio.seen && max(d, -d) <= sampleAt(SnapAudio) {
 		r.start = heard
@@ -315,7 +315,7 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 	// What was heard already is cut off, and so is what lies before the next window and came after the last.
 	next, _ := a.span(a.windowEnd(a.nextCut))
 	if n := min(max(heard, min(next, a.lastCut))-r.start, int64(len(r.data))); n > 0 {
-		a.lose(capture.Drops{Samples: int(n)})
+		a.dropLate(capture.Drops{Samples: int(n)})
 		r.start, r.data = r.start+n, r.data[n:]
 	}
 	if len(r.data) == 0 {
@@ -324,9 +324,9 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 	if a.onSamples != nil {
 		a.onSamples(&capture.Samples{Time: timeOf(r.start), Data: r.data, Arrived: s.Arrived})
 	}
-	a.runs = append(a.runs, r)
+	a.chunks = append(a.chunks, r)
 	if !s.Arrived.IsZero() {
-		a.lastSound = append(a.lastSound, arrival{r.end(), s.Arrived})
+		a.audioArrivals = append(a.audioArrivals, arrival{r.end(), s.Arrived})
 	}
 	a.audio.seen, a.audio.mark, a.audio.arrived = true, timeOf(r.end()), s.Arrived
 	a.measure()
@@ -348,7 +348,7 @@ func (a *aligner) cutDue() error {
 		seen := a.video.seen && a.nextTick > a.lastTick(end) && end <= a.videoEnd()
 		_, last := a.span(end)
 		heard := a.audio.seen && sampleAt(a.audio.mark) >= last
-		excused := func(s, other *sense) bool { return !s.expected || other.mark-s.mark > a.wait }
+		excused := func(s, other *modality) bool { return !s.expected || other.mark-s.mark > a.wait }
 		if !seen && !heard || !seen && !excused(&a.video, &a.audio) || !heard && !excused(&a.audio, &a.video) {
 			return nil
 		}
@@ -393,10 +393,10 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 	c := &cut{start: end - a.spec.Window, end: end, last: a.lastTick(end)}
 	c.first = c.last - int64(a.spec.VideoFrames) + 1
 	from, to := a.span(end)
-	a.forget(from, c.first)
+	a.discardBefore(from, c.first)
 
 	some := always || len(a.ticked) > 0 && a.ticked[0] <= c.last
-	for _, r := range a.runs {
+	for _, r := range a.chunks {
 		some = some || r.start < to
 	}
 	a.nextCut++
@@ -405,7 +405,7 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 		return nil
 	}
 	c.audio = make([]float32, a.spec.AudioSamples())
-	for _, r := range a.runs {
+	for _, r := range a.chunks {
 		if r.start >= to {
 			break
 		}
@@ -427,7 +427,7 @@ func (a *aligner) arrivedBy(to int64) time.Time {
 	if a.held != nil {
 		at = a.held.Arrived
 	}
-	for _, s := range a.lastSound {
+	for _, s := range a.audioArrivals {
 		if s.at.After(at) {
 			at = s.at
 		}
@@ -438,19 +438,19 @@ func (a *aligner) arrivedBy(to int64) time.Time {
 	return at
 }
 
-// forget lets go of what lies before a window.
-func (a *aligner) forget(sample, tick int64) {
+// discardBefore lets go of what lies before a window.
+func (a *aligner) discardBefore(sample, tick int64) {
 	i := 0
-	for i < len(a.runs) && a.runs[i].end() <= sample {
+	for i < len(a.chunks) && a.chunks[i].end() <= sample {
 		i++
 	}
-	n := copy(a.runs, a.runs[i:])
-	clear(a.runs[n:])
-	a.runs = a.runs[:n]
+	n := copy(a.chunks, a.chunks[i:])
+	clear(a.chunks[n:])
+	a.chunks = a.chunks[:n]
 
-	for i = 0; i < len(a.lastSound) && a.lastSound[i].end <= sample; i++ {
+	for i = 0; i < len(a.audioArrivals) && a.audioArrivals[i].end <= sample; i++ {
 	}
-	a.lastSound = a.lastSound[:copy(a.lastSound, a.lastSound[i:])]
+	a.audioArrivals = a.audioArrivals[:copy(a.audioArrivals, a.audioArrivals[i:])]
 
 	for i = 0; i < len(a.ticked) && a.ticked[i] < tick; i++ {
 	}

@@ -248,12 +248,12 @@ type (
 		Subject int        `json:"subject"`
 		Emotion *Scores    `json:"emotion,omitempty"`
 		Gender  *Scores    `json:"gender,omitempty"`
-		Senses  senses     `json:"senses"`
+		Modalities  modalities     `json:"senses"`
 		Face    *FaceBox   `json:"face,omitempty"`
 		Frame   *FrameSize `json:"frame,omitempty"`
 		Latency *int64     `json:"latency_ms,omitempty"`
 	}
-	senses struct {
+	modalities struct {
 		Audio bool `json:"audio"`
 		Video bool `json:"video"`
 	}
@@ -297,7 +297,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		w := e.Window
 		out := windowWire{
 			head: head{EventVersion, "window"}, T: seconds(w.T), Start: seconds(w.Start), End: seconds(w.End),
-			Subject: w.Subject, Emotion: w.Emotion, Gender: w.Gender, Senses: senses{w.Audio, w.Video}, Face: w.Face, Frame: w.Frame,
+			Subject: w.Subject, Emotion: w.Emotion, Gender: w.Gender, Modalities: modalities{w.Audio, w.Video}, Face: w.Face, Frame: w.Frame,
 		}
 		if w.Latency != nil {
 			ms := w.Latency.Round(time.Millisecond).Milliseconds()
@@ -363,7 +363,7 @@ func ParseEvent(line []byte) (Event, error) {
 		}
 		out := &WindowEvent{
 			T: time.Duration(w.T), Start: time.Duration(w.Start), End: time.Duration(w.End), Subject: w.Subject,
-			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Senses.Audio, Video: w.Senses.Video, Face: w.Face, Frame: w.Frame,
+			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Modalities.Audio, Video: w.Modalities.Video, Face: w.Face, Frame: w.Frame,
 		}
 		if w.Latency != nil {
 			if ms := *w.Latency; ms > maxSeconds || ms < -maxSeconds {

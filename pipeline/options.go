@@ -17,8 +17,8 @@ const (
 	DefaultMaxAhead    = 30 * time.Second
 )
 
-// batchHops is how many hops are recognised in one batch offline.
-const batchHops = 16
+// batchSets is how many hops are recognised in one batch offline.
+const batchSets = 16
 
 // Options tune a pipeline. The zero value is ready to use and smooths nothing; DefaultOptions is what the
 // command line starts from.

@@ -59,9 +59,9 @@ type Window struct {
 	// Video is T crops of S*S*C bytes, oldest first, concatenated; zero where VideoMask is false.
 	Video     []byte
 	VideoMask []bool // T
-	// Memos has a place for each crop where a Recognizer may keep what it finds out about it; the windows in which the
-	// crop stands share it. Elements are nil where VideoMask is false, and Memos is nil where no crops are shared.
-	Memos []*Memo
+	// FeatureCaches has a place for each crop where a Recognizer may keep what it finds out about it; the windows in which the
+	// crop stands share it. Elements are nil where VideoMask is false, and FeatureCaches is nil where no crops are shared.
+	FeatureCaches []*FeatureCache
 	// Face is the last face seen in the window, nil if none, and Frame the size of the picture it was seen in.
 	Face  *Face
 	Frame FrameSize
@@ -69,8 +69,8 @@ type Window struct {
 	Arrived time.Time
 }
 
-// Memo keeps one value, for any number of goroutines. What is kept goes with the windows that share it.
-type Memo struct{ atomic.Value }
+// FeatureCache keeps one value, for any number of goroutines. What is kept goes with the windows that share it.
+type FeatureCache struct{ atomic.Value }
 
 // VideoPresent tells whether any crop is.
 func (w *Window) VideoPresent() bool {

@@ -32,7 +32,7 @@ type sum struct {
 // consume takes hops until there are no more. Offline they go in batches of a fixed size, so that two runs of
 // the same file compute the same; live each goes as it comes.
 func (m *emitter) consume(ctx context.Context) error {
-	size := batchHops
+	size := batchSets
 	if m.e.src.Info().Live {
 		size = 1
 	}
@@ -40,9 +40,9 @@ func (m *emitter) consume(ctx context.Context) error {
 		var ws []*Window
 		more := true
 		for n := 0; n < size && more; n++ {
-			var h hop
+			var h windowSet
 			var err error
-			if h, more, err = m.e.hops.pop(ctx); err != nil {
+			if h, more, err = m.e.sets.pop(ctx); err != nil {
 				return err
 			}
 			ws = append(ws, h.windows...)
@@ -54,30 +54,30 @@ func (m *emitter) consume(ctx context.Context) error {
 }
 
 func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
-	var sensed []*Window
+	var present []*Window
 	for _, w := range ws {
 		if w.AudioPresent || w.VideoPresent() {
-			sensed = append(sensed, w)
+			present = append(present, w)
 		}
 	}
 	var ps []Prediction
-	if len(sensed) > 0 {
+	if len(present) > 0 {
 		began := time.Now()
 		var err error
-		ps, err = m.rec.Recognize(ctx, sensed)
+		ps, err = m.rec.Recognize(ctx, present)
 		m.e.busyRecognize += time.Since(began)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if errors.Is(err, ErrLate) && m.e.src.Info().Live {
-			m.e.slow(Dropped{Windows: len(ws)})
+			m.e.dropSlow(Dropped{Windows: len(ws)})
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("pipeline: recognising the windows up to %v: %w", ws[len(ws)-1].End, err)
 		}
-		if len(ps) != len(sensed) {
-			return fmt.Errorf("pipeline: the recognizer gave %d predictions for %d windows", len(ps), len(sensed))
+		if len(ps) != len(present) {
+			return fmt.Errorf("pipeline: the recognizer gave %d predictions for %d windows", len(ps), len(present))
 		}
 	}
 	for _, w := range ws {
@@ -85,8 +85,8 @@ func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
 			return context.Cause(ctx)
 		}
 		var p *Prediction
-		if len(sensed) > 0 && sensed[0] == w {
-			p, sensed, ps = &ps[0], sensed[1:], ps[1:]
+		if len(present) > 0 && present[0] == w {
+			p, present, ps = &ps[0], present[1:], ps[1:]
 		}
 		ev, err := m.event(w, p)
 		if err != nil {
@@ -179,7 +179,7 @@ func (m *emitter) count(subject int, emotion, gender []float64) {
 	s := m.sums[subject]
 	if s == nil {
 		if len(m.sums) >= maxSummaries {
-			m.forget()
+			m.discardOld()
 		}
 		s = &sum{emotion: make([]float64, len(emotion)), gender: make([]float64, len(gender))}
 		m.sums[subject] = s
@@ -193,8 +193,8 @@ func (m *emitter) count(subject int, emotion, gender []float64) {
 	}
 }
 
-// forget lets go of the older half of the subjects, but for the one seen most among them.
-func (m *emitter) forget() {
+// discardOld lets go of the older half of the subjects, but for the one seen most among them.
+func (m *emitter) discardOld() {
 	var subjects []int
 	for k := range m.sums {
 		subjects = append(subjects, k)

@@ -39,8 +39,8 @@ type Stats struct {
 
 // Queue limits. Offline they bound how many pictures are held at a time; live, MaxQueue drops long before.
 const (
-	fileSteps, fileHops = 4, 2 * batchHops
-	liveSteps, liveHops = 64, 64
+	fileSteps, fileSets = 4, 2 * batchSets
+	liveSteps, liveSets = 64, 64
 )
 
 // Run reads a source to its end and emits its events: start, windows, end. emit is called on the caller's
@@ -90,7 +90,7 @@ func Cut(ctx context.Context, src capture.Source, finder FaceFinder, spec Spec, 
 	}
 	return e.run(ctx, func(ctx context.Context) error {
 		for {
-			h, ok, err := e.hops.pop(ctx)
+			h, ok, err := e.sets.pop(ctx)
 			if !ok {
 				return err
 			}
@@ -113,9 +113,9 @@ type engine struct {
 	o     Options
 	src   capture.Source
 	align *aligner
-	seer  *seer
+	faces  *faceStage
 	steps *queue[step]
-	hops  *queue[hop]
+	sets  *queue[windowSet]
 
 	slowFrames, slowWindows atomic.Int64
 
@@ -136,29 +136,29 @@ func newEngine(src capture.Source, finder FaceFinder, spec Spec, o Options) (*en
 		return nil, err
 	}
 	info := src.Info()
-	e := &engine{spec: spec, o: o, src: src, seer: newSeer(spec, info, finder, o)}
+	e := &engine{spec: spec, o: o, src: src, faces: newFaceStage(spec, info, finder, o)}
 
 	old := func(born time.Time) bool { return time.Since(born) > o.MaxQueue }
-	nSteps, nHops := fileSteps, fileHops
+	nSteps, nHops := fileSteps, fileSets
 	if info.Live {
-		nSteps, nHops = liveSteps, liveHops
+		nSteps, nHops = liveSteps, liveSets
 	}
 	// A cut is cheap and is not passed over here; it keeps its age.
 	e.steps = newQueue(nSteps, info.Live, func(s step) bool { return s.tick != nil && old(s.born) }, func(s step) {
 		if s.tick != nil {
-			e.slow(Dropped{Frames: 1})
+			e.dropSlow(Dropped{Frames: 1})
 		} else {
-			e.slow(Dropped{Windows: 1})
+			e.dropSlow(Dropped{Windows: 1})
 		}
 	})
-	e.hops = newQueue(nHops, info.Live, func(h hop) bool { return old(h.born) }, func(h hop) {
-		e.slow(Dropped{Windows: len(h.windows)})
+	e.sets = newQueue(nHops, info.Live, func(h windowSet) bool { return old(h.born) }, func(h windowSet) {
+		e.dropSlow(Dropped{Windows: len(h.windows)})
 	})
 	return e, nil
 }
 
-// slow counts what was passed over because a stage was slower than the media.
-func (e *engine) slow(d Dropped) {
+// dropSlow counts what was passed over because a stage was slower than the media.
+func (e *engine) dropSlow(d Dropped) {
 	e.slowFrames.Add(int64(d.Frames))
 	e.slowWindows.Add(int64(d.Windows))
 	e.o.drop(DropSlow, d)
@@ -181,7 +181,7 @@ func (e *engine) run(ctx context.Context, consume func(context.Context) error) e
 	}
 	e.align = newAligner(e.spec, e.src.Info(), e.o, func(s step) error { return e.steps.push(ctx, s) })
 	stage(e.read, e.steps.close)
-	stage(e.look, e.hops.close)
+	stage(e.detectFaces, e.sets.close)
 	if err := consume(ctx); err != nil {
 		cancel(err)
 	}
@@ -223,8 +223,8 @@ func (e *engine) read(ctx context.Context) error {
 	}
 }
 
-// look is the second stage.
-func (e *engine) look(ctx context.Context) error {
+// detectFaces is the second stage.
+func (e *engine) detectFaces(ctx context.Context) error {
 	for {
 		s, ok, err := e.steps.pop(ctx)
 		if !ok {
@@ -233,16 +233,16 @@ func (e *engine) look(ctx context.Context) error {
 		began := time.Now()
 		if s.tick != nil {
 			e.ticks++
-			err = e.seer.see(ctx, s.tick)
+			err = e.faces.detect(ctx, s.tick)
 			e.busyFaces += time.Since(began)
 			if err != nil {
 				return err
 			}
 			continue
 		}
-		ws := e.seer.windows(s.cut)
+		ws := e.faces.windows(s.cut)
 		e.busyFaces += time.Since(began)
-		if err := e.hops.push(ctx, hop{ws, s.born}); err != nil {
+		if err := e.sets.push(ctx, windowSet{ws, s.born}); err != nil {
 			return err
 		}
 	}
@@ -252,7 +252,7 @@ func (e *engine) look(ctx context.Context) error {
 func (e *engine) stats() Stats {
 	s := Stats{
 		Frames: e.frames, Samples: e.samples, Ticks: e.ticks, Windows: e.windows,
-		Subjects: e.seer.track.next, Breaks: e.align.breaks, Ahead: e.align.offset(), Elapsed: e.took,
+		Subjects: e.faces.tracker.next, Breaks: e.align.breaks, Ahead: e.align.offset(), Elapsed: e.took,
 		Media: max(e.align.audio.mark, e.align.video.mark),
 		Slow:  Dropped{Frames: int(e.slowFrames.Load()), Windows: int(e.slowWindows.Load())},
 	}

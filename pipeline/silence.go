@@ -21,9 +21,9 @@ func silent(x []float32, threshold float64) bool {
 	return math.IsInf(l, -1) || l < threshold
 }
 
-// denan replaces what is not a number or is infinite, which some decoders give for broken packets, by 0: one
+// zeroNonFinite replaces what is not a number or is infinite, which some decoders give for broken packets, by 0: one
 // such sample would spoil every window that holds it.
-func denan(x []float32) {
+func zeroNonFinite(x []float32) {
 	for i, v := range x {
 		if v-v != 0 {
 			x[i] = 0

@@ -80,7 +80,7 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 	taken := make([]bool, len(found))
 	for i, j := range assign(costs) {
 		if j >= 0 {
-			t.tracks[i].hit(now, found[j])
+			t.tracks[i].matched(now, found[j])
 			taken[j] = true
 		}
 	}
@@ -94,7 +94,7 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 			})
 		}
 	}
-	t.seat(now)
+	t.assignSubjects(now)
 
 	var out []Tracked
 	for _, k := range t.tracks {
@@ -121,8 +121,8 @@ func (k *track) cost(now time.Duration, f *Face) float64 {
 	return d + ratio
 }
 
-// hit notes that the face was found.
-func (k *track) hit(now time.Duration, f Face) {
+// matched notes that the face was found.
+func (k *track) matched(now time.Duration, f Face) {
 	if dt := (now - k.seen).Seconds(); dt > 0 {
 		x, y := k.face.center()
 		fx, fy := f.center()
@@ -138,8 +138,8 @@ func (k *track) hit(now time.Duration, f Face) {
 	k.sure = true
 }
 
-// seat gives places to faces.
-func (t *tracker) seat(now time.Duration) {
+// assignSubjects gives places to faces.
+func (t *tracker) assignSubjects(now time.Duration) {
 	var waiting []*track
 	var smallest *track // among those with a place
 	free := t.max

@@ -19,7 +19,7 @@ func calibrate(c *infer.Contract, data *Prepared, p []pipeline.Prediction) {
 		func(p *pipeline.Prediction) []float32 { return p.Gender }, func(c *Clip) int { return c.Gender })
 }
 
-func taskTemperatures(data *Prepared, p []pipeline.Prediction, said func(*pipeline.Prediction) []float32, label func(*Clip) int) (both float64, alone infer.SenseTemperatures) {
+func taskTemperatures(data *Prepared, p []pipeline.Prediction, said func(*pipeline.Prediction) []float32, label func(*Clip) int) (both float64, alone infer.ModalityTemperatures) {
 	fit := func(which func(s *Sample) bool) (temperature float64, n int) {
 		var logits [][]float32
 		var truth []int

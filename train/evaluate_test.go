@@ -204,8 +204,8 @@ func TestRememberingChangesNothing(t *testing.T) {
 			}
 			whole := p.Window(i)
 			remember(whole, s.Still)
-			w := under(c, whole, p.Spec, new(pipeline.Memo), p.Clips[s.Clip].ID, k[s.Clip])
-			w.Memos = nil
+			w := under(c, whole, p.Spec, new(pipeline.FeatureCache), p.Clips[s.Clip].ID, k[s.Clip])
+			w.FeatureCaches = nil
 			want, err := rec.Recognize(t.Context(), []*pipeline.Window{w})
 			if err != nil {
 				t.Fatal(err)

@@ -88,21 +88,21 @@ func (c *codec) close() {
 	C.av_frame_free(&c.frame)
 }
 
-// painter turns decoded pictures into RGB, upright and with square pixels.
-type painter struct {
+// frameConverter turns decoded pictures into RGB, upright and with square pixels.
+type frameConverter struct {
 	interval time.Duration // MinFrameInterval
 	shown    bool          // a picture has been handed out
 	last     time.Duration // its time
 	sws      *C.struct_SwsContext
 }
 
-func (p *painter) close() {
+func (p *frameConverter) close() {
 	C.sws_freeContext(p.sws)
 	p.sws = nil
 }
 
-// wants tells whether a picture at time t is to be handed out.
-func (p *painter) wants(t time.Duration) bool {
+// due tells whether a picture at time t is to be handed out.
+func (p *frameConverter) due(t time.Duration) bool {
 	return !p.shown || t-p.last >= p.interval-2*time.Millisecond
 }
 
@@ -127,7 +127,7 @@ func checkSize(w, h int) error {
 	return nil
 }
 
-func (p *painter) paint(f *C.AVFrame, sar C.AVRational, turn orientation, at time.Duration) (*Frame, error) {
+func (p *frameConverter) convert(f *C.AVFrame, sar C.AVRational, turn orientation, at time.Duration) (*Frame, error) {
 	w, h := squareSize(f.width, f.height, sar)
 	if err := checkSize(w, h); err != nil {
 		return nil, err

@@ -91,16 +91,16 @@ type Input struct {
 	codecs  [2]*codec
 	turn    orientation
 	clock   clock
-	painter painter
+	frames frameConverter
 	mixer   mixer
 	annexB  *C.AVBSFContext // for ReadPacket
 	pending []Media
-	got     bool // anything at all
-	bad     int  // reads failed in a row
+	delivered     bool // anything at all
+	readFailures     int  // reads failed in a row
 	sought  bool // the first item may have any time
 	stats   Stats
-	why     error // what was wrong with the last packet that could not be decoded
-	end     error // what Read says from now on, nil while there is more
+	decodeErr     error // what was wrong with the last packet that could not be decoded
+	endErr     error // what Read says from now on, nil while there is more
 }
 
 // guard is shared with libav's interrupt callback. It is pinned Go memory, so that a late cancel is harmless.
@@ -143,7 +143,7 @@ func Open(ctx context.Context, input string, o Options) (*Input, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
 	}
-	in := &Input{name: input, o: o, isURL: IsURL(input), guard: newGuard(), turn: upright, pipe: -1, painter: painter{interval: o.MinFrameInterval}}
+	in := &Input{name: input, o: o, isURL: IsURL(input), guard: newGuard(), turn: upright, pipe: -1, frames: frameConverter{interval: o.MinFrameInterval}}
 	if u, err := url.Parse(input); in.isURL && err == nil {
 		in.name = u.Redacted()
 	}
@@ -444,24 +444,24 @@ func (in *Input) Read(ctx context.Context) (Media, error) {
 		if in.closing.Load() {
 			return Media{}, fmt.Errorf("%s: %w", in.name, os.ErrClosed)
 		}
-		if in.end != nil {
-			return Media{}, in.end
+		if in.endErr != nil {
+			return Media{}, in.endErr
 		}
 		if err := in.step(ctx); err != nil {
-			in.end = err
+			in.endErr = err
 			switch {
 			case err == io.EOF:
 			case ctx.Err() != nil:
 				return Media{}, context.Cause(ctx)
 			default:
-				in.end = fmt.Errorf("%s: %w", in.name, err)
+				in.endErr = fmt.Errorf("%s: %w", in.name, err)
 			}
 		}
 	}
 	m := in.pending[0]
 	in.pending[0] = Media{}
 	in.pending = in.pending[1:]
-	in.got = true
+	in.delivered = true
 	return m, nil
 }
 
@@ -474,18 +474,18 @@ func (in *Input) step(ctx context.Context) error {
 		return in.finish()
 	case r == errAgain:
 		return nil
-	case r == C.AVERROR_INVALIDDATA && in.bad < 100:
-		in.bad++
+	case r == C.AVERROR_INVALIDDATA && in.readFailures < 100:
+		in.readFailures++
 		in.stats.Corrupt++
 		return nil
-	case r == C.AVERROR_INVALIDDATA && in.got, r == -C.int(C.EIO) && in.got && !in.isURL:
+	case r == C.AVERROR_INVALIDDATA && in.delivered, r == -C.int(C.EIO) && in.delivered && !in.isURL:
 		in.stats.Truncated = true
 		return in.finish()
 	case r < 0:
 		return in.failed(ctx, r, false)
 	}
 	defer C.av_packet_unref(in.pkt)
-	in.bad = 0
+	in.readFailures = 0
 	for kind, st := range in.streams {
 		if st == nil || in.pkt.stream_index != st.index {
 			continue
@@ -493,7 +493,7 @@ func (in *Input) step(ctx context.Context) error {
 		in.stats.Truncated = in.pkt.flags&C.AV_PKT_FLAG_CORRUPT != 0 // cut off, if it is the last
 		if err := in.decode(kind, in.pkt); errors.Is(err, ErrCorrupt) {
 			in.stats.Corrupt++
-			in.why = err
+			in.decodeErr = err
 		} else if err != nil {
 			return err
 		}
@@ -513,13 +513,13 @@ func (in *Input) decode(kind int, pkt *C.AVPacket) error {
 			}
 		}
 		if kind == audio {
-			return in.sound(f, raw, known)
+			return in.addAudio(f, raw, known)
 		}
-		return in.picture(f, raw, known)
+		return in.addFrame(f, raw, known)
 	})
 }
 
-func (in *Input) sound(f *C.AVFrame, raw time.Duration, known bool) error {
+func (in *Input) addAudio(f *C.AVFrame, raw time.Duration, known bool) error {
 	length := time.Duration(0)
 	if f.sample_rate > 0 {
 		length = samplesTime(int64(f.nb_samples), int64(f.sample_rate))
@@ -531,21 +531,21 @@ func (in *Input) sound(f *C.AVFrame, raw time.Duration, known bool) error {
 	return err
 }
 
-func (in *Input) picture(f *C.AVFrame, raw time.Duration, known bool) error {
+func (in *Input) addFrame(f *C.AVFrame, raw time.Duration, known bool) error {
 	st := in.streams[video]
 	length := duration(C.tav_duration(f), st.time_base)
 	if length <= 0 && in.info.FPS > 0 {
 		length = time.Duration(float64(time.Second) / in.info.FPS)
 	}
 	t := in.clock.at(video, raw, known, length)
-	if !in.painter.wants(t) {
+	if !in.frames.due(t) {
 		return nil
 	}
 	turn := in.turn
 	if m := matrix(f, nil); m != nil {
 		turn = orientationOf(m)
 	}
-	frame, err := in.painter.paint(f, in.aspect(st, f), turn, t)
+	frame, err := in.frames.convert(f, in.aspect(st, f), turn, t)
 	if err != nil {
 		return err
 	}
@@ -569,9 +569,9 @@ func (in *Input) finish() error {
 	if in.ranShort() {
 		in.stats.Truncated = true
 	}
-	if !in.got && len(in.pending) == 0 && in.o.From == 0 {
-		if in.why != nil {
-			return fmt.Errorf("%w: %w", ErrNotMedia, in.why)
+	if !in.delivered && len(in.pending) == 0 && in.o.From == 0 {
+		if in.decodeErr != nil {
+			return fmt.Errorf("%w: %w", ErrNotMedia, in.decodeErr)
 		}
 		return ErrNotMedia
 	}
@@ -603,7 +603,7 @@ func (in *Input) free() {
 		in.codecs[i].close()
 		in.codecs[i], in.streams[i] = nil, nil
 	}
-	in.painter.close()
+	in.frames.close()
 	in.mixer.close()
 	C.avformat_close_input(&in.fmt)
 	C.av_packet_free(&in.pkt)

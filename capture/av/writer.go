@@ -71,7 +71,7 @@ type Writer struct {
 	fmt        *C.AVFormatContext
 	pkt        *C.AVPacket
 	video      *videoTrack
-	audio      *soundTrack
+	audio      *audioTrack
 	err        error // the first; nothing is written after it
 }
 
@@ -88,7 +88,7 @@ type videoTrack struct {
 	last int64 // pts, -1 before the first
 }
 
-type soundTrack struct {
+type audioTrack struct {
 	encoder
 	swr  *C.SwrContext
 	fifo *C.AVAudioFifo
@@ -249,7 +249,7 @@ func (w *Writer) addAudio(f format) error {
 	if err != nil {
 		return err
 	}
-	t := &soundTrack{encoder: encoder{ctx: C.avcodec_alloc_context3(enc), frame: C.av_frame_alloc()}}
+	t := &audioTrack{encoder: encoder{ctx: C.avcodec_alloc_context3(enc), frame: C.av_frame_alloc()}}
 	w.audio = t
 	c := t.ctx
 	rate := w.o.SampleRate

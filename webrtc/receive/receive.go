@@ -279,7 +279,7 @@ func (t *Track) sound(p packet, gap bool) error {
 	t.gap = t.gap || gap
 	if t.gap && t.hearing {
 		if missing := int32(p.Timestamp - t.heard); missing > 0 && missing < int32(t.o.ClockRate)*10 {
-			t.o.Feed.Lose(capture.Drops{Samples: int(int64(missing) * capture.SampleRate / int64(t.o.ClockRate))})
+			t.o.Feed.AddDrops(capture.Drops{Samples: int(int64(missing) * capture.SampleRate / int64(t.o.ClockRate))})
 		}
 	}
 	t.gap = false
@@ -338,7 +338,7 @@ func (t *Track) picture(f coded, arrived time.Time) error {
 	behind := time.Since(arrived) > maxLag+t.o.Reorder
 	if !f.key && (!t.seen || !t.blind.IsZero() || behind) {
 		t.lose(arrived)
-		t.o.Feed.Lose(capture.Drops{Frames: 1})
+		t.o.Feed.AddDrops(capture.Drops{Frames: 1})
 		return nil
 	}
 	if !t.blind.IsZero() {
@@ -353,7 +353,7 @@ func (t *Track) picture(f coded, arrived time.Time) error {
 		return err
 	}
 	if media == nil && !t.blind.IsZero() {
-		t.o.Feed.Lose(capture.Drops{Frames: 1})
+		t.o.Feed.AddDrops(capture.Drops{Frames: 1})
 	}
 	for _, m := range media {
 		if m.Frame == nil {
