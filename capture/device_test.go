@@ -41,7 +41,7 @@ func TestMicrophone(t *testing.T) {
 			t.Fatalf("%v late", late)
 		}
 		end = s.End()
-		is := capture.BeepLevel(s.Data) > 0.35
+		is := capturetest.BeepLevel(s.Data) > 0.35
 		if is && !was {
 			beeps = append(beeps, s.Time)
 		}
@@ -143,14 +143,14 @@ func flashesAndBeeps(t *testing.T) (flashes, beeps []time.Duration) {
 			t.Fatal(err)
 		}
 		if f := m.Frame; f != nil {
-			is := capture.FlashLevel(f) > 0.5
+			is := capturetest.FlashLevel(f) > 0.5
 			if is && !flash {
 				flashes = append(flashes, f.Time)
 			}
 			flash = is
 			continue
 		}
-		is := capture.BeepLevel(m.Samples.Data) > 0.35
+		is := capturetest.BeepLevel(m.Samples.Data) > 0.35
 		if is && !beep {
 			beeps = append(beeps, m.Samples.Time)
 		}
@@ -192,7 +192,7 @@ func TestCamera(t *testing.T) {
 			t.Fatalf("picture at %v, arrived %v", f.Time, f.Arrived)
 		}
 		last = f.Time
-		is := capture.FlashLevel(f) > 0.5
+		is := capturetest.FlashLevel(f) > 0.5
 		if is && !was {
 			marks = append(marks, f.Arrived.Sub(start))
 		}

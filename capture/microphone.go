@@ -48,7 +48,7 @@ type microphone struct {
 	clock    audioClock
 	start    time.Time
 	out      atomic.Pointer[live] // where the sound goes, once it is there
-	received    chan struct{}
+	received chan struct{}
 }
 
 func findMicrophone(name string) (*portaudio.DeviceInfo, error) {
@@ -208,7 +208,7 @@ type audioClock struct {
 }
 
 const (
-	audioSlack = 40 * time.Millisecond // a frame of video
+	audioSlack  = 40 * time.Millisecond // a frame of video
 	audioSettle = 2 * time.Second       // PulseAudio's idea of its delay is off for as long as a second
 )
 

@@ -12,7 +12,7 @@ import (
 
 // The pattern's marks. In every second k = 1, 2, 3, ... of media time, from k s to k s + PatternMark, the top eighth
 // of the picture is white (dark at all other times) and the sound is a tone of PatternBeep Hz at 0.8 of full scale.
-// In the 100 ms before and the 200 ms from its start there is no speech. FlashLevel and BeepLevel find the marks.
+// In the 100 ms before and the 200 ms from its start there is no speech. capturetest.FlashLevel and BeepLevel find the marks.
 const (
 	PatternMark = 80 * time.Millisecond
 	PatternBeep = 2000
@@ -81,12 +81,12 @@ func NewPattern(o PatternOptions) Source {
 
 // pattern is the source that is not live.
 type pattern struct {
-	o      PatternOptions
-	info   Info
-	scene  *scene
-	frames int // handed out
-	samples  int // samples handed out
-	closed atomic.Bool
+	o       PatternOptions
+	info    Info
+	scene   *scene
+	frames  int // handed out
+	samples int // samples handed out
+	closed  atomic.Bool
 }
 
 func (p *pattern) Info() Info   { return p.info }
@@ -194,29 +194,3 @@ var buzz = func() []float64 {
 	}
 	return out
 }()
-
-// FlashLevel is how bright the part of a pattern's picture is that flashes: 0 black to 1 white. It is over 0.7 in a
-// flash and under 0.3 otherwise, at any size and after any usual codec.
-func FlashLevel(f *Frame) float64 {
-	rows := max(f.Height*3/32, 1) // not the strip's lower edge, which a codec blurs
-	sum := 0
-	pix := f.Pix[:3*f.Width*rows]
-	for _, v := range pix {
-		sum += int(v)
-	}
-	return float64(sum) / float64(255*len(pix))
-}
-
-// BeepLevel is the amplitude of the beep's frequency in mono sound at SampleRate (Goertzel's algorithm), 0 to about
-// 0.8. Ten milliseconds tell beep (over 0.4) from speech (under 0.2).
-func BeepLevel(data []float32) float64 {
-	if len(data) == 0 {
-		return 0
-	}
-	coeff := 2 * math.Cos(2*math.Pi*PatternBeep/SampleRate)
-	var s1, s2 float64
-	for _, x := range data {
-		s1, s2 = float64(x)+coeff*s1-s2, s1
-	}
-	return 2 * math.Sqrt(max(s1*s1+s2*s2-coeff*s1*s2, 0)) / float64(len(data))
-}

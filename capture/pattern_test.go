@@ -21,7 +21,7 @@ import (
 func onsets(frames []*capture.Frame, sound []*capture.Samples) (flashes, beeps []time.Duration) {
 	was := false
 	for _, f := range frames {
-		is := capture.FlashLevel(f) > 0.5
+		is := capturetest.FlashLevel(f) > 0.5
 		if is && !was {
 			flashes = append(flashes, f.Time)
 		}
@@ -30,7 +30,7 @@ func onsets(frames []*capture.Frame, sound []*capture.Samples) (flashes, beeps [
 	was = false
 	for _, s := range sound {
 		for i := 0; i+80 <= len(s.Data); i += 80 {
-			is := capture.BeepLevel(s.Data[i:i+80]) > 0.4
+			is := capturetest.BeepLevel(s.Data[i:i+80]) > 0.4
 			if is && !was {
 				beeps = append(beeps, s.Time+time.Duration(i)*time.Second/capture.SampleRate)
 			}

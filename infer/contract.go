@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -397,9 +396,6 @@ func (p *parser) taskWeights() (w TaskWeights) {
 	}
 	return w
 }
-
-// Keys lists the contract's metadata keys, sorted, with their prefix.
-func Keys() []string { return slices.Sorted(maps.Keys(Contract{}.Metadata())) }
 
 // quote shows a value from a file in an error: escaped, and short however long it is.
 func quote(s string) string {

@@ -15,12 +15,12 @@ import (
 // uint8 with one scale a tensor, weights int8 with one a filter, biases int32 (Jacob et al. 2018, arXiv 1712.05877). The spectra,
 // the dense layers and the fusion stay as they are: they cost little or need the range.
 type quantizer struct {
-	g       *protos.GraphProto
-	consts  map[string]*protos.TensorProto
-	producers  map[string]*protos.NodeProto
+	g         *protos.GraphProto
+	consts    map[string]*protos.TensorProto
+	producers map[string]*protos.NodeProto
 	consumers map[string][]*protos.NodeProto
-	quantized   map[*protos.NodeProto]bool // what is to be 8 bits
-	tensors []string                   // the activations that are quantized, in the order of the graph
+	quantized map[*protos.NodeProto]bool // what is to be 8 bits
+	tensors   []string                   // the activations that are quantized, in the order of the graph
 }
 
 // errNotQuantizable is why a model cannot be run in 8 bits.

@@ -59,7 +59,7 @@ type aligner struct {
 	held         *capture.Frame
 	nextTick     int64
 	ticked       []int64 // ticks that had a frame and may belong to a coming window
-	chunks         []audioChunk
+	chunks       []audioChunk
 	nextCut      int64
 	lastCut      int64 // the sample at which the last window ended
 	cuts         int
@@ -69,10 +69,10 @@ type aligner struct {
 	onSamples func(*capture.Samples)
 	onDrop    func(DropReason, Dropped)
 
-	late      capture.Drops // came too late, or twice
-	breaks    int           // breaks of the source's clock
-	offsets   time.Duration // sum over items of the sound's watermark less the pictures'
-	offsetN   int
+	late          capture.Drops // came too late, or twice
+	breaks        int           // breaks of the source's clock
+	offsets       time.Duration // sum over items of the sound's watermark less the pictures'
+	offsetN       int
 	audioArrivals []arrival
 }
 

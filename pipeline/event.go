@@ -242,16 +242,16 @@ type (
 	}
 	windowWire struct {
 		head
-		T       seconds    `json:"t"`
-		Start   seconds    `json:"start"`
-		End     seconds    `json:"end"`
-		Subject int        `json:"subject"`
-		Emotion *Scores    `json:"emotion,omitempty"`
-		Gender  *Scores    `json:"gender,omitempty"`
-		Modalities  modalities     `json:"senses"`
-		Face    *FaceBox   `json:"face,omitempty"`
-		Frame   *FrameSize `json:"frame,omitempty"`
-		Latency *int64     `json:"latency_ms,omitempty"`
+		T          seconds    `json:"t"`
+		Start      seconds    `json:"start"`
+		End        seconds    `json:"end"`
+		Subject    int        `json:"subject"`
+		Emotion    *Scores    `json:"emotion,omitempty"`
+		Gender     *Scores    `json:"gender,omitempty"`
+		Modalities modalities `json:"senses"`
+		Face       *FaceBox   `json:"face,omitempty"`
+		Frame      *FrameSize `json:"frame,omitempty"`
+		Latency    *int64     `json:"latency_ms,omitempty"`
 	}
 	modalities struct {
 		Audio bool `json:"audio"`

@@ -26,8 +26,8 @@ type Stats struct {
 	Dropped, BySource, Late, Slow Dropped
 
 	// Ahead is the mean, over all arrivals, of how far the sound's watermark was ahead of the pictures'. It is
-	// a matter of buffers and interleaving. It is not the skew between the two that a viewer would notice: that
-	// is what SkewMeter measures.
+	// a matter of buffers and interleaving, and not the skew between the two that a viewer would notice
+	// (capturetest.SkewMeter measures that).
 	Ahead time.Duration
 
 	// Busy is how long each stage was at work; Read includes waiting for a live source.
@@ -113,7 +113,7 @@ type engine struct {
 	o     Options
 	src   capture.Source
 	align *aligner
-	faces  *faceStage
+	faces *faceStage
 	steps *queue[step]
 	sets  *queue[windowSet]
 

@@ -16,22 +16,22 @@ import (
 // sound is masked for all. With no face in the window, the window belongs to the last subject that was alone
 // in one, or else to subject 0.
 type faceStage struct {
-	spec   Spec
-	o      Options
-	finder FaceFinder // nil: no faces
-	tracker  tracker
-	lastFrame *capture.Frame
-	found  []Face
-	observations  []observation
-	lastSolo   int
+	spec         Spec
+	o            Options
+	finder       FaceFinder // nil: no faces
+	tracker      tracker
+	lastFrame    *capture.Frame
+	found        []Face
+	observations []observation
+	lastSolo     int
 }
 
 // observation is what was seen at one tick.
 type observation struct {
-	k     int64
-	frame FrameSize
-	faces []Tracked
-	crops [][]byte
+	k      int64
+	frame  FrameSize
+	faces  []Tracked
+	crops  [][]byte
 	caches []*FeatureCache
 }
 
@@ -114,9 +114,9 @@ func (s *faceStage) windows(c *cut) []*Window {
 func (s *faceStage) blank(c *cut, subject int) *Window {
 	return &Window{
 		Start: c.start, End: c.end, Subject: subject, Arrived: c.arrived,
-		Video:     make([]byte, s.spec.VideoFrames*s.spec.cropBytes()),
-		VideoMask: make([]bool, s.spec.VideoFrames),
-		FeatureCaches:     make([]*FeatureCache, s.spec.VideoFrames),
+		Video:         make([]byte, s.spec.VideoFrames*s.spec.cropBytes()),
+		VideoMask:     make([]bool, s.spec.VideoFrames),
+		FeatureCaches: make([]*FeatureCache, s.spec.VideoFrames),
 	}
 }
 

@@ -84,23 +84,23 @@ type Input struct {
 	origin  time.Duration
 	closing atomic.Bool
 
-	mu      sync.Mutex // held while reading and while freeing
-	fmt     *C.AVFormatContext
-	pkt     *C.AVPacket
-	streams [2]*C.AVStream // nil if not there
-	codecs  [2]*codec
-	turn    orientation
-	clock   clock
-	frames frameConverter
-	mixer   mixer
-	annexB  *C.AVBSFContext // for ReadPacket
-	pending []Media
-	delivered     bool // anything at all
-	readFailures     int  // reads failed in a row
-	sought  bool // the first item may have any time
-	stats   Stats
-	decodeErr     error // what was wrong with the last packet that could not be decoded
-	endErr     error // what Read says from now on, nil while there is more
+	mu           sync.Mutex // held while reading and while freeing
+	fmt          *C.AVFormatContext
+	pkt          *C.AVPacket
+	streams      [2]*C.AVStream // nil if not there
+	codecs       [2]*codec
+	turn         orientation
+	clock        clock
+	frames       frameConverter
+	mixer        mixer
+	annexB       *C.AVBSFContext // for ReadPacket
+	pending      []Media
+	delivered    bool // anything at all
+	readFailures int  // reads failed in a row
+	sought       bool // the first item may have any time
+	stats        Stats
+	decodeErr    error // what was wrong with the last packet that could not be decoded
+	endErr       error // what Read says from now on, nil while there is more
 }
 
 // guard is shared with libav's interrupt callback. It is pinned Go memory, so that a late cancel is harmless.

@@ -45,11 +45,11 @@ type PacketOptions struct {
 // PacketDecoder decodes bare payloads, such as those of RTP after depacketizing, at times that the caller gives.
 // It is for one goroutine.
 type PacketDecoder struct {
-	codec   *codec
-	pkt     *C.AVPacket
-	audio   bool
+	codec  *codec
+	pkt    *C.AVPacket
+	audio  bool
 	frames frameConverter
-	mixer   mixer
+	mixer  mixer
 }
 
 // NewPacketDecoder makes a decoder. Close it.

@@ -17,6 +17,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 )
 
 // Any rate and any number of channels come out as the same mono sound at 16 kHz.
@@ -36,7 +37,7 @@ func TestRatesAndChannels(t *testing.T) {
 						t.Fatalf("beeps at %v", beeps)
 					}
 					at := int(beeps[0].Seconds()*av.SampleRate) + 160
-					if level := capture.BeepLevel(m.wave()[at : at+480]); level < 0.75 || level > 0.85 {
+					if level := capturetest.BeepLevel(m.wave()[at : at+480]); level < 0.75 || level > 0.85 {
 						t.Errorf("level %.3f, want 0.8", level)
 					}
 				})

@@ -19,7 +19,6 @@ import (
 	"tandem/capture"
 	"tandem/capture/av"
 	"tandem/capture/capturetest"
-	"tandem/pipeline"
 	"tandem/webrtc/receive"
 )
 
@@ -467,7 +466,7 @@ func TestReportsBringTracksInStep(t *testing.T) {
 			wg.Wait()
 			skew, corrected := clock.Skew(), clock.Corrected()
 			got := done()
-			var meter pipeline.SkewMeter
+			var meter capturetest.SkewMeter
 			for _, f := range got.frames {
 				meter.Frame(f)
 			}
