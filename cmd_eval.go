@@ -55,7 +55,7 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	}
 	bar := newProgress(c)
 	defer bar.close()
-	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace(infer.Options{Threads: 1}) }
+	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace() }
 	report, err := train.Evaluate(ctx, rec, finder, sets.Clips, train.EvalOptions{
 		Split: o.split, Senses: train.Senses(o.senses), Model: m.sha256, Precision: o.precision, CacheDir: cache, Workers: workers, Parallel: threads,
 		Temperatures: rec.Contract().Temperatures,

@@ -49,7 +49,7 @@ func runQuantize(ctx context.Context, c *console, o *options) error {
 	}
 	bar := newProgress(c)
 	defer bar.close()
-	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace(infer.Options{Threads: 1}) }
+	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace() }
 	b, err := train.Quantize(ctx, m.bytes, sets.Clips, finder, cache, workers, func(done, total int) { bar.set("clips", "", done, total) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)

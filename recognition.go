@@ -75,14 +75,13 @@ func openRecognition(o *options) (*recognition, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := infer.Options{Threads: o.threads}
 	rec, err := infer.NewRecognizer(m.bytes, infer.Options{Threads: o.threads, Int8: o.precision == "int8"})
 	if errors.Is(err, infer.ErrContract) {
 		return nil, fmt.Errorf("%s: %w", m.name, err)
 	} else if err != nil {
 		return nil, err
 	}
-	finder, err := infer.NewBlazeFace(options)
+	finder, err := infer.NewBlazeFace()
 	if err != nil {
 		rec.Close()
 		return nil, err

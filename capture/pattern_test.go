@@ -147,7 +147,7 @@ func TestPatternSpeaks(t *testing.T) {
 
 // A face detector takes the drawn faces for faces, wherever they are, and nothing else.
 func TestPatternFaces(t *testing.T) {
-	finder, err := infer.NewBlazeFace(infer.Options{})
+	finder, err := infer.NewBlazeFace()
 	if errors.Is(err, infer.ErrNoRuntime) || errors.Is(err, infer.ErrNoDetector) {
 		t.Skip("SKIPPED: ", err)
 	} else if err != nil {

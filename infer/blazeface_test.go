@@ -23,7 +23,7 @@ import (
 
 func newFaceFinder(tb testing.TB) *infer.BlazeFace {
 	tb.Helper()
-	f, err := infer.NewBlazeFace(infer.Options{})
+	f, err := infer.NewBlazeFace()
 	if errors.Is(err, infer.ErrNoRuntime) || errors.Is(err, infer.ErrNoDetector) {
 		tb.Skip(err)
 	} else if err != nil {

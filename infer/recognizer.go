@@ -82,51 +82,54 @@ func (r *Recognizer) load(p *parts, threads int) error {
 	return err
 }
 
-// probe runs a batch of two windows.
+// probe runs a batch of two windows. They share their crops, since all that is asked of these can be asked of one
+// window's: reading crops is most of what starting costs.
 func (r *Recognizer) probe() error {
+	T := r.contract.VideoFrames
 	w := &pipeline.Window{
 		Audio:        make([]float32, r.Spec().AudioSamples()),
 		AudioPresent: true,
-		Video:        make([]byte, r.contract.VideoFrames*r.cropBytes()),
-		VideoMask:    make([]bool, r.contract.VideoFrames),
+		Video:        make([]byte, T*r.cropBytes()),
+		VideoMask:    make([]bool, T),
 	}
-	for i := range w.VideoMask {
-		w.VideoMask[i] = true
-	}
-	if r.faces != nil {
-		if err := r.probeFaces(w); err != nil {
-			return err
-		}
-	}
-	return r.recognize(context.Background(), []*pipeline.Window{w, w}, make([]pipeline.Prediction, 2))
-}
-
-// probeFaces finds the size of face_features, and makes sure that each row depends on its own crop alone.
-func (r *Recognizer) probeFaces(w *pipeline.Window) error {
 	noise := rand.New(rand.NewPCG(1, 2))
-	video := make([]byte, len(w.Video))
-	for i := range video {
-		video[i] = byte(noise.Uint32())
+	for i := range w.Video {
+		w.Video[i] = byte(noise.Uint32())
 	}
-	n := r.cropBytes()
-	together, err := r.firstFeatures(video)
+	for t := range w.VideoMask {
+		w.VideoMask[t] = true
+	}
+	var alone [][]float32
+	if r.faces != nil {
+		w.FeatureCaches = make([]*pipeline.FeatureCache, T)
+		for t := range w.FeatureCaches {
+			w.FeatureCaches[t] = new(pipeline.FeatureCache)
+		}
+		for t := range min(T, 2) {
+			features, err := r.firstFeatures(w.Video[t*r.cropBytes() : (t+1)*r.cropBytes()])
+			if err != nil {
+				return err
+			}
+			alone = append(alone, features)
+		}
+		r.features = len(alone[0])
+	}
+	err := r.recognize(context.Background(), []*pipeline.Window{w, w}, make([]pipeline.Prediction, 2))
 	if err != nil {
 		return err
 	}
-	T := r.contract.VideoFrames
-	if len(together)%T != 0 {
-		return fmt.Errorf("%q has not a row for each crop", faceFeatures)
-	}
-	r.features = len(together) / T
-	for t := range min(T, 2) {
-		alone, err := r.firstFeatures(video[t*n : (t+1)*n])
-		if err != nil {
-			return err
-		}
-		same := len(alone) == r.features
-		for i := 0; same && i < len(alone); i++ {
-			v := float64(together[t*r.features+i])
-			same = math.Abs(float64(alone[i])-v) <= 1e-3*(1+math.Abs(v))
+	return checkRows(w, alone)
+}
+
+// checkRows makes sure that a crop's row of face_features depends on that crop alone: those that a run over all crops
+// of a window has left in its caches are those of its first crops alone.
+func checkRows(w *pipeline.Window, alone [][]float32) error {
+	for t, want := range alone {
+		got := w.FeatureCaches[t].Load().(*cachedFeatures).features
+		same := len(got) == len(want)
+		for i := 0; same && i < len(want); i++ {
+			v := float64(got[i])
+			same = math.Abs(float64(want[i])-v) <= 1e-3*(1+math.Abs(v))
 		}
 		if !same {
 			return fmt.Errorf("%q has not a row for each crop that depends on it alone", faceFeatures)
@@ -135,13 +138,13 @@ func (r *Recognizer) probeFaces(w *pipeline.Window) error {
 	return nil
 }
 
-// firstFeatures are the face_features of one window of crops, of a size that is not known yet.
-func (r *Recognizer) firstFeatures(video []byte) ([]float32, error) {
+// firstFeatures returns the face_features of one crop, of which the size is not known yet.
+func (r *Recognizer) firstFeatures(crop []byte) ([]float32, error) {
 	var b batch
-	b.addPixels(r, video)
+	b.addPixels(r, crop)
 	var ts tensors
 	defer ts.free()
-	in, err := b.pixels(&ts, r, 1, len(video)/r.cropBytes())
+	in, err := b.pixels(&ts, r, 1, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +156,9 @@ func (r *Recognizer) firstFeatures(video []byte) ([]float32, error) {
 	t, ok := out[0].(*ort.Tensor[float32])
 	if !ok || len(t.GetShape()) != 2 {
 		return nil, fmt.Errorf("%q is no float32 matrix", faceFeatures)
+	}
+	if t.GetShape()[0] != 1 {
+		return nil, fmt.Errorf("%q has not a row for each crop that depends on it alone", faceFeatures)
 	}
 	return slices.Clone(t.GetData()), nil
 }

@@ -102,7 +102,7 @@ func (o *Options) prepare(ctx context.Context) (*Prepared, error) {
 	}
 	o.sets = sets
 	clips := sets.Clips
-	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace(infer.Options{Threads: 1}) }
+	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace() }
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
