@@ -136,10 +136,14 @@ func (h *head) inside(x, y, cx, cy, rx, ry, blur float64) float64 {
 	return clamp(0.5 - d/max(blur, 1/h.unit))
 }
 
-// glow is a soft spot, 1 in its middle.
+// glow is a soft spot, 1 in its middle. Where it is less than 1e-17 it is 0: nothing that it is added to would change.
 func glow(x, y, cx, cy, rx, ry float64) float64 {
 	dx, dy := (x-cx)/rx, (y-cy)/ry
-	return math.Exp(-(dx*dx + dy*dy))
+	d := dx*dx + dy*dy
+	if d > 40 {
+		return 0
+	}
+	return math.Exp(-d)
 }
 
 // faceWidth is half the width of the face at y: a jaw narrower than the cheeks.

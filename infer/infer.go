@@ -34,5 +34,9 @@ type Options struct {
 //go:embed models/default.onnx
 var defaultModel []byte
 
-// DefaultModel is the embedded model, written by `tandem train`. It is shared: do not write to it.
+// DefaultModelSHA256 is the SHA-256 of DefaultModel in hex. It is written down since hashing the model would take longer
+// than loading the face detector.
+const DefaultModelSHA256 = "275626966af7ecb924fba68907d910a4dc24f4c97fde6be57dbb8c0af1a4dad2"
+
+// DefaultModel returns the embedded model, written by `tandem train`. It is shared: do not write to it.
 func DefaultModel() []byte { return defaultModel }

@@ -62,28 +62,29 @@ func (r *Recognizer) fillScale() {
 	}
 }
 
-func (r *Recognizer) load(p *parts, threads int) error {
-	rest, err := proto.Marshal(p.rest)
-	if err != nil {
-		return err
-	}
+func (r *Recognizer) load(p *parts, threads int) (err error) {
+	var b []byte // for one half after the other: ONNX Runtime copies what it needs
 	inputs := slices.Clone(inputNames)
 	if p.faces != nil {
-		faces, err := proto.Marshal(p.faces)
-		if err != nil {
+		if b, err = proto.Marshal(p.faces); err != nil {
 			return err
 		}
-		if r.faces, err = newSession(faces, []string{"video"}, []string{faceFeatures}, threads); err != nil {
+		if r.faces, err = newSession(b, []string{"video"}, []string{faceFeatures}, threads); err != nil {
 			return err
 		}
 		inputs[slices.Index(inputs, "video")] = faceFeatures
 	}
-	r.session, err = newSession(rest, inputs, outputNames, threads)
+	if b, err = (proto.MarshalOptions{}).MarshalAppend(b[:0], p.rest); err != nil {
+		return err
+	}
+	r.session, err = newSession(b, inputs, outputNames, threads)
 	return err
 }
 
-// probe runs a batch of two windows. They share their crops, since all that is asked of these can be asked of one
-// window's: reading crops is most of what starting costs.
+// probeCrops is how many crops of a window are read at once to find out whether each is read by itself.
+const probeCrops = 3
+
+// probe runs a batch of two windows, which share their crops: reading crops is most of what a window costs.
 func (r *Recognizer) probe() error {
 	T := r.contract.VideoFrames
 	w := &pipeline.Window{
@@ -96,13 +97,12 @@ func (r *Recognizer) probe() error {
 	for i := range w.Video {
 		w.Video[i] = byte(noise.Uint32())
 	}
-	for t := range w.VideoMask {
-		w.VideoMask[t] = true
-	}
+	crops := T
 	var alone [][]float32
 	if r.faces != nil {
+		crops = min(T, probeCrops)
 		w.FeatureCaches = make([]*pipeline.FeatureCache, T)
-		for t := range w.FeatureCaches {
+		for t := range crops {
 			w.FeatureCaches[t] = new(pipeline.FeatureCache)
 		}
 		for t := range min(T, 2) {
@@ -113,6 +113,9 @@ func (r *Recognizer) probe() error {
 			alone = append(alone, features)
 		}
 		r.features = len(alone[0])
+	}
+	for t := range crops {
+		w.VideoMask[t] = true
 	}
 	err := r.recognize(context.Background(), []*pipeline.Window{w, w}, make([]pipeline.Prediction, 2))
 	if err != nil {

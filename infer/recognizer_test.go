@@ -2,6 +2,7 @@ package infer_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -371,6 +372,9 @@ func TestRecognizerClose(t *testing.T) {
 }
 
 func TestDefaultModel(t *testing.T) {
+	if sum := fmt.Sprintf("%x", sha256.Sum256(infer.DefaultModel())); sum != infer.DefaultModelSHA256 {
+		t.Errorf("the embedded model has the SHA-256 %s, and DefaultModelSHA256 is of another", sum)
+	}
 	r := newRecognizer(t, infer.DefaultModel(), infer.Options{})
 	got, err := r.Recognize(t.Context(), randomWindows(r.Spec(), 3))
 	if err != nil {
