@@ -157,6 +157,9 @@ func faceWidth(y float64) float64 {
 // shade is the colour and the opacity of a head at (x, y).
 func (h *head) shade(x, y float64) (rgb, float64) {
 	side := math.Abs(x)
+	if side > 1 && y < 1.25 { // beside the hair and above the shoulders
+		return rgb{}, 0
+	}
 	var c rgb
 	a := 0.0
 	over := func(d rgb, k float64) { // d with opacity k above what is there
@@ -171,6 +174,9 @@ func (h *head) shade(x, y float64) (rgb, float64) {
 	over(h.shirt.mul(1-0.25*side), h.inside(x, y, 0, 2.35, 1.5, 1.05, 0.04))
 	neck := 0.62 - 0.3*clamp(1.35-y)
 	over(h.skin.mul(neck*(1-0.4*side)), clamp((0.4-side)*h.unit)*clamp((1.62-0.5*x*x-y)*h.unit)*clamp((y-0.4)*h.unit))
+	if y > 1.1 { // below the chin
+		return c, a
+	}
 	// ears
 	over(h.skin.mul(0.72), h.inside(x, y, -0.75, 0.0, 0.10, 0.2, 0.03)+h.inside(x, y, 0.75, 0.0, 0.10, 0.2, 0.03))
 	// the face: an ellipsoid lit from above left
