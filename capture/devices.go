@@ -65,22 +65,26 @@ func cameras(sys string) []Device {
 }
 
 func microphones() ([]Device, error) {
-	portAudio.Lock()
-	defer portAudio.Unlock()
-	if err := startPortAudio(); err != nil {
-		return nil, fmt.Errorf("microphones: %w", err)
-	}
-	defer portaudio.Terminate()
-	all, err := portaudio.Devices()
+	var found []Device
+	err := withPortAudio(portAudioTimeout, func() error {
+		if err := startPortAudio(); err != nil {
+			return err
+		}
+		defer portaudio.Terminate()
+		all, err := portaudio.Devices()
+		if err != nil {
+			return err
+		}
+		first, _ := portaudio.DefaultInputDevice()
+		for _, d := range all {
+			if d.MaxInputChannels > 0 {
+				found = append(found, Device{Kind: MicrophoneDevice, ID: d.Name, Name: d.Name, Default: d == first})
+			}
+		}
+		return nil
+	}, func() {})
 	if err != nil {
 		return nil, fmt.Errorf("microphones: %w", err)
 	}
-	first, _ := portaudio.DefaultInputDevice()
-	var devs []Device
-	for _, d := range all {
-		if d.MaxInputChannels > 0 {
-			devs = append(devs, Device{Kind: MicrophoneDevice, ID: d.Name, Name: d.Name, Default: d == first})
-		}
-	}
-	return devs, nil
+	return found, nil
 }

@@ -26,22 +26,31 @@ func OpenMicrophone(name string) (Source, error) {
 		label = "microphone default"
 	}
 	m := &microphone{received: make(chan struct{}, 1)}
-	portAudio.Lock()
-	defer portAudio.Unlock()
-	if err := startPortAudio(); err != nil {
+	err := withPortAudio(portAudioTimeout, func() error {
+		if err := startPortAudio(); err != nil {
+			return err
+		}
+		if err := m.open(name); err != nil {
+			m.resample.Close()
+			portaudio.Terminate()
+			return err
+		}
+		return nil
+	}, m.free)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", label, err)
 	}
-	start := time.Now()
-	if err := m.open(name, start); err != nil {
-		m.resample.Close()
-		portaudio.Terminate()
-		return nil, fmt.Errorf("%s: %w", label, err)
-	}
-	return newLive(Info{Name: label, HasAudio: true}, start, m.run), nil
+	return newLive(Info{Name: label, HasAudio: true}, m.start, m.run), nil
+}
+
+// audioStream is what a microphone needs of PortAudio's stream once it is open.
+type audioStream interface {
+	Abort() error
+	Close() error
 }
 
 type microphone struct {
-	stream   *portaudio.Stream
+	stream   audioStream
 	channels int
 	resample *av.Resampler // nil at SampleRate
 	latency  time.Duration // where the driver does not know the time of a buffer
@@ -87,12 +96,12 @@ func findMicrophone(name string) (*portaudio.DeviceInfo, error) {
 }
 
 // open tries mono at SampleRate first, then what the hardware does of itself.
-func (m *microphone) open(name string, start time.Time) error {
+func (m *microphone) open(name string) error {
+	m.start = time.Now()
 	dev, err := findMicrophone(name)
 	if err != nil {
 		return err
 	}
-	m.start = start
 	for _, as := range []struct {
 		channels int
 		rate     float64
@@ -103,20 +112,22 @@ func (m *microphone) open(name string, start time.Time) error {
 		p.SampleRate = as.rate
 		p.FramesPerBuffer = int(as.rate / 50)
 		m.channels = as.channels
-		if m.stream, err = portaudio.OpenStream(p, m.onAudio); err != nil {
+		var stream *portaudio.Stream
+		if stream, err = portaudio.OpenStream(p, m.onAudio); err != nil {
 			continue
 		}
 		if as.rate != SampleRate {
 			if m.resample, err = av.NewResampler(int(as.rate)); err != nil {
-				m.stream.Close()
+				stream.Close()
 				return err
 			}
 		}
-		m.latency = m.stream.Info().InputLatency
-		if err = m.stream.Start(); err == nil {
+		m.latency = stream.Info().InputLatency
+		m.stream = stream
+		if err = stream.Start(); err == nil {
 			return nil
 		}
-		m.stream.Close()
+		stream.Close()
 	}
 	return fmt.Errorf("cannot be opened: %w", err)
 }
@@ -181,20 +192,18 @@ func (m *microphone) run(ctx context.Context, l *live) error {
 
 // close ends the stream. A driver whose device is gone may never return from that; it is left behind then.
 func (m *microphone) close() {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		portAudio.Lock()
-		defer portAudio.Unlock()
-		m.stream.Abort()
-		m.stream.Close()
-		m.resample.Close()
-		portaudio.Terminate()
-	}()
-	select {
-	case <-done:
-	case <-time.After(microphoneTimeout):
-	}
+	withPortAudio(microphoneTimeout, func() error {
+		m.free()
+		return nil
+	}, func() {})
+}
+
+// free ends the stream and what goes with it. The caller has PortAudio to itself.
+func (m *microphone) free() {
+	m.stream.Abort()
+	m.stream.Close()
+	m.resample.Close()
+	portaudio.Terminate()
 }
 
 // audioClock gives buffers of sound times without seams, though each is seen a little early or late. Only when all of
