@@ -15,12 +15,17 @@ const maxSummaries = 1024
 
 // emitter is the last stage: it has windows recognised, smooths, and emits.
 type emitter struct {
-	e      *engine
 	rec    Recognizer
 	labels Labels
+	live   bool
+	raw    bool // see Options.Raw
 	emit   func(Event) error
+	drop   func(Dropped) // counts windows that were not recognised in time
 	smooth smoother
 	sums   map[int]*sum
+
+	windows                 int // window events emitted
+	busyRecognize, busyEmit time.Duration
 }
 
 // sum is of the probabilities of one subject.
@@ -29,23 +34,23 @@ type sum struct {
 	emotion, gender []float64
 }
 
-// consume takes hops until there are no more. Offline they go in batches of a fixed size, so that two runs of
+// consume takes window sets until there are no more. Offline they go in batches of a fixed size, so that two runs of
 // the same file compute the same; live each goes as it comes.
-func (m *emitter) consume(ctx context.Context) error {
+func (m *emitter) consume(ctx context.Context, sets *queue[windowSet]) error {
 	size := batchSets
-	if m.e.src.Info().Live {
+	if m.live {
 		size = 1
 	}
 	for {
 		var ws []*Window
 		more := true
 		for n := 0; n < size && more; n++ {
-			var h windowSet
+			var set windowSet
 			var err error
-			if h, more, err = m.e.sets.pop(ctx); err != nil {
+			if set, more, err = sets.pop(ctx); err != nil {
 				return err
 			}
-			ws = append(ws, h.windows...)
+			ws = append(ws, set.windows...)
 		}
 		if err := m.recognize(ctx, ws); err != nil || !more {
 			return err
@@ -65,12 +70,12 @@ func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
 		began := time.Now()
 		var err error
 		ps, err = m.rec.Recognize(ctx, present)
-		m.e.busyRecognize += time.Since(began)
+		m.busyRecognize += time.Since(began)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if errors.Is(err, ErrLate) && m.e.src.Info().Live {
-			m.e.dropSlow(Dropped{Windows: len(ws)})
+		if errors.Is(err, ErrLate) && m.live {
+			m.drop(Dropped{Windows: len(ws)})
 			return nil
 		}
 		if err != nil {
@@ -95,7 +100,7 @@ func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
 		if err := m.send(Event{Window: ev}); err != nil {
 			return err
 		}
-		m.e.windows++
+		m.windows++
 	}
 	return nil
 }
@@ -123,7 +128,7 @@ func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
 		}
 		m.count(w.Subject, emotion, gender)
 		e, g := m.smooth.add(w.Subject, w.End, emotion, gender)
-		if !m.e.o.Raw {
+		if !m.raw {
 			emotion, gender = nil, nil
 		}
 		ev.Emotion = newScores(m.labels.Emotions, e, emotion)
@@ -167,7 +172,7 @@ func round(v, unit float64) float64 { return math.Round(v*unit) / unit }
 func (m *emitter) send(e Event) error {
 	began := time.Now()
 	err := m.emit(e)
-	m.e.busyEmit += time.Since(began)
+	m.busyEmit += time.Since(began)
 	if err != nil {
 		return fmt.Errorf("pipeline: %w: %w", errEmit, err)
 	}

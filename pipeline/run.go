@@ -62,7 +62,10 @@ func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recogni
 	if o.NoGender {
 		labels.Genders = nil
 	}
-	out := &emitter{e: e, rec: rec, labels: labels, emit: emit, smooth: smoother{tau: o.Smoothing}, sums: map[int]*sum{}}
+	out := &emitter{
+		rec: rec, labels: labels, live: src.Info().Live, raw: e.o.Raw, emit: emit, drop: e.dropSlow,
+		smooth: smoother{tau: o.Smoothing}, sums: map[int]*sum{},
+	}
 	start := &StartEvent{
 		Source: src.Info().Name, Model: o.Model, Window: e.spec.Window, Hop: e.spec.Hop,
 		Emotions: labels.Emotions, Genders: labels.Genders,
@@ -70,14 +73,16 @@ func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recogni
 	if err := out.send(Event{Start: start}); err != nil {
 		return Stats{}, err
 	}
-	err = e.run(ctx, out.consume)
+	err = e.run(ctx, func(ctx context.Context) error { return out.consume(ctx, e.sets) })
 	stats := e.stats()
+	stats.Windows, stats.Busy.Recognize = out.windows, out.busyRecognize
 	if !errors.Is(err, errEmit) {
-		if sent := out.send(Event{End: &EndEvent{Windows: stats.Windows, Dropped: stats.Dropped, Summary: out.summary()}}); err == nil {
+		end := &EndEvent{Windows: stats.Windows, Dropped: stats.Dropped, Summary: out.summary()}
+		if sent := out.send(Event{End: end}); err == nil {
 			err = sent
 		}
 	}
-	stats.Busy.Emit = e.busyEmit
+	stats.Busy.Emit = out.busyEmit
 	return stats, err
 }
 
@@ -90,11 +95,11 @@ func Cut(ctx context.Context, src capture.Source, finder FaceFinder, spec Spec, 
 	}
 	return e.run(ctx, func(ctx context.Context) error {
 		for {
-			h, ok, err := e.sets.pop(ctx)
+			set, ok, err := e.sets.pop(ctx)
 			if !ok {
 				return err
 			}
-			for _, w := range h.windows {
+			for _, w := range set.windows {
 				if err := emit(w); err != nil {
 					return fmt.Errorf("pipeline: %w: %w", errEmit, err)
 				}
@@ -120,11 +125,9 @@ type engine struct {
 	slowFrames, slowWindows atomic.Int64
 
 	// Each of these belongs to one stage's goroutine until run returns.
-	frames, samples, ticks        int
-	windows                       int
-	readErr                       error
-	busyRead, busyFaces           time.Duration
-	busyRecognize, busyEmit, took time.Duration
+	frames, samples, ticks    int
+	readErr                   error
+	busyRead, busyFaces, took time.Duration
 }
 
 func newEngine(src capture.Source, finder FaceFinder, spec Spec, o Options) (*engine, error) {
@@ -248,19 +251,20 @@ func (e *engine) detectFaces(ctx context.Context) error {
 	}
 }
 
-// stats may be called when run has returned.
+// stats returns what the stages before recognition have counted. It may be called when run has returned.
 func (e *engine) stats() Stats {
 	s := Stats{
-		Frames: e.frames, Samples: e.samples, Ticks: e.ticks, Windows: e.windows,
+		Frames: e.frames, Samples: e.samples, Ticks: e.ticks,
 		Subjects: e.faces.tracker.next, Breaks: e.align.breaks, Ahead: e.align.offset(), Elapsed: e.took,
 		Media: max(e.align.audio.mark, e.align.video.mark),
 		Slow:  Dropped{Frames: int(e.slowFrames.Load()), Windows: int(e.slowWindows.Load())},
 	}
-	s.BySource.add(e.src.Drops())
+	bySource := e.src.Drops() // once: a live source may go on losing
+	s.BySource.add(bySource)
 	s.Late.add(e.align.late)
 	s.Dropped = s.Slow
-	s.Dropped.add(e.src.Drops())
+	s.Dropped.add(bySource)
 	s.Dropped.add(e.align.late)
-	s.Busy.Read, s.Busy.Faces, s.Busy.Recognize, s.Busy.Emit = e.busyRead, e.busyFaces, e.busyRecognize, e.busyEmit
+	s.Busy.Read, s.Busy.Faces = e.busyRead, e.busyFaces
 	return s
 }
