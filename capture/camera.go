@@ -54,7 +54,7 @@ func OpenCamera(spec string) (Source, error) {
 	return newLive(info, time.Now(), c.run), nil
 }
 
-// pictureReader is what reading needs of OpenCV's capture.
+// pictureReader is the part of OpenCV's capture that reading needs.
 type pictureReader interface {
 	Read(*gocv.Mat) bool
 	Close() error
@@ -190,7 +190,7 @@ func (c *camera) read(ctx context.Context, l *live, arrived chan<- struct{}) err
 	}
 }
 
-// ended says why there are no more pictures.
+// ended returns why there are no more pictures.
 func (c *camera) ended(asked time.Time) error {
 	switch {
 	case c.relay != nil && c.relay.err() != nil:

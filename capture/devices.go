@@ -13,10 +13,10 @@ import (
 	"github.com/gordonklaus/portaudio"
 )
 
-// ErrNoCamera says that this program was built without OpenCV (-tags nocamera).
+// ErrNoCamera is returned by a program that was built without OpenCV (-tags nocamera).
 var ErrNoCamera = errors.New("built without camera support")
 
-// DeviceKind is what a Device captures.
+// DeviceKind is the kind of media that a Device captures.
 type DeviceKind string
 
 // The kinds of devices.
@@ -51,11 +51,15 @@ func cameras(sys string) []Device {
 	}
 	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(number(a), number(b)) })
 	for _, dir := range names {
-		if index, err := os.ReadFile(filepath.Join(dir, "index")); err == nil && strings.TrimSpace(string(index)) != "0" {
+		if index, err := os.ReadFile(filepath.Join(dir, "index")); err == nil &&
+			strings.TrimSpace(string(index)) != "0" {
 			continue
 		}
 		name, _ := os.ReadFile(filepath.Join(dir, "name"))
-		d := Device{Kind: CameraDevice, ID: strconv.Itoa(number(dir)), Name: strings.TrimSpace(string(name)), Default: len(devs) == 0}
+		d := Device{
+			Kind: CameraDevice, ID: strconv.Itoa(number(dir)), Name: strings.TrimSpace(string(name)),
+			Default: len(devs) == 0,
+		}
 		if d.Name == "" {
 			d.Name = "/dev/video" + d.ID
 		}

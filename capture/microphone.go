@@ -43,7 +43,7 @@ func OpenMicrophone(name string) (Source, error) {
 	return newLive(Info{Name: label, HasAudio: true}, m.start, m.run), nil
 }
 
-// audioStream is what a microphone needs of PortAudio's stream once it is open.
+// audioStream is the part of PortAudio's stream that an open microphone needs.
 type audioStream interface {
 	Abort() error
 	Close() error

@@ -12,7 +12,8 @@ import (
 
 // The pattern's marks. In every second k = 1, 2, 3, ... of media time, from k s to k s + PatternMark, the top eighth
 // of the picture is white (dark at all other times) and the sound is a tone of PatternBeep Hz at 0.8 of full scale.
-// In the 100 ms before and the 200 ms from its start there is no speech. capturetest.FlashLevel and BeepLevel find the marks.
+// In the 100 ms before and the 200 ms from its start there is no speech. FlashLevel and BeepLevel of capturetest find
+// the marks.
 const (
 	PatternMark = 80 * time.Millisecond
 	PatternBeep = 2000
@@ -111,7 +112,7 @@ func (p *pattern) Read(ctx context.Context) (Media, error) {
 	return m, nil
 }
 
-// next makes the next item and says when it is there: a picture at its time, sound when it has been heard.
+// next returns the next item and when it is there: a picture at its time, sound at its end.
 func (p *pattern) next() (Media, time.Duration, bool) {
 	const chunk = SampleRate / 50
 	frameAt := time.Duration(math.Round(float64(p.frames) / p.o.FPS * 1e9))
@@ -125,7 +126,8 @@ func (p *pattern) next() (Media, time.Duration, bool) {
 	switch {
 	case hasFrame && (!hasSound || frameAt < soundAt):
 		p.frames++
-		return Media{Frame: &Frame{Time: frameAt, Width: p.o.Width, Height: p.o.Height, Pix: p.scene.draw(frameAt)}}, frameAt, true
+		return Media{Frame: &Frame{Time: frameAt, Width: p.o.Width, Height: p.o.Height, Pix: p.scene.draw(frameAt)}},
+			frameAt, true
 	case hasSound:
 		s := &Samples{Time: time.Duration(p.samples) * time.Second / SampleRate, Data: make([]float32, heard-p.samples)}
 		for i := range s.Data {
@@ -137,7 +139,7 @@ func (p *pattern) next() (Media, time.Duration, bool) {
 	return Media{}, 0, false
 }
 
-// audioAt is the sound at time t.
+// audioAt returns the sound at time t.
 func (p *pattern) audioAt(t time.Duration) float32 {
 	var skew time.Duration
 	for _, s := range p.o.Skew {
@@ -153,7 +155,7 @@ func (p *pattern) audioAt(t time.Duration) float32 {
 	return float32(0.4 * mouthOpen(t) * buzz[((at%len(buzz))+len(buzz))%len(buzz)])
 }
 
-// isMarked tells whether there is a flash and a beep at t.
+// isMarked reports whether there is a flash and a beep at t.
 func isMarked(t time.Duration) bool {
 	return t >= time.Second && t%time.Second < PatternMark
 }
@@ -182,7 +184,11 @@ var buzz = func() []float64 {
 		for h := 1; h <= 28; h++ {
 			f := float64(h * pitch)
 			amp := 0.15 / float64(h)
-			for _, formant := range []struct{ hz, width, gain float64 }{{700, 130, 1}, {1220, 150, 0.6}, {2600, 250, 0.25}} {
+			for _, formant := range []struct{ hz, width, gain float64 }{
+				{700, 130, 1},
+				{1220, 150, 0.6},
+				{2600, 250, 0.25},
+			} {
 				amp += formant.gain * math.Exp(-math.Pow((f-formant.hz)/formant.width, 2)/2)
 			}
 			out[i] += amp * math.Sin(2*math.Pi*float64(h*i)/float64(len(out)))

@@ -29,7 +29,7 @@ type Batcher struct {
 	turn    int // counts batches
 }
 
-// request is what one stream waits for. The batcher's mutex guards it until a worker takes it.
+// request is the batch of windows that one stream waits for. The batcher's mutex guards it until a worker takes it.
 type request struct {
 	stream  *Stream
 	windows []*pipeline.Window
@@ -110,7 +110,7 @@ func (b *Batcher) wake() {
 	}
 }
 
-// forget takes a request out of the queue; false if a worker took it before.
+// forget takes a request out of the queue; it returns false if a worker took it before.
 func (b *Batcher) forget(r *request) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

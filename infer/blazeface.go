@@ -72,7 +72,8 @@ func (f *BlazeFace) Close() error {
 // FindFaces returns the faces in a picture, best score first, at most limit (all if it is 0 or less).
 func (f *BlazeFace) FindFaces(ctx context.Context, frame *capture.Frame, limit int) ([]pipeline.Face, error) {
 	if frame.Width <= 0 || frame.Height <= 0 || len(frame.Pix) != 3*frame.Width*frame.Height {
-		return nil, fmt.Errorf("picture of %dx%d with %d bytes, must be packed RGB", frame.Width, frame.Height, len(frame.Pix))
+		return nil, fmt.Errorf("picture of %dx%d with %d bytes, must be packed RGB", frame.Width, frame.Height,
+			len(frame.Pix))
 	}
 	small := max(frame.Width, frame.Height) < smallPicture
 	faces, err := f.front.search(ctx, frame, true)
@@ -125,7 +126,7 @@ func loadDetector(file string, side int) (*detector, error) {
 	return newDetector(file, model, side)
 }
 
-// newDetector checks that a model has the inputs and outputs of a BlazeFace of that side. Its network is loaded by open.
+// newDetector checks that a model has the inputs and outputs of a BlazeFace of that side; open loads its network.
 func newDetector(file string, model []byte, side int) (*detector, error) {
 	d := &detector{file: file, side: side, model: model}
 	if err := checkDetector(model, side); err != nil {
@@ -146,8 +147,8 @@ func (d *detector) refused(err error) error {
 	return fmt.Errorf("%s is not the face detector that assets/ pins: %w; delete it and run `make assets`", d.file, err)
 }
 
-// checkDetector compares a model's inputs and outputs with those of a BlazeFace. It reads them off the file, since ONNX
-// Runtime tells them only of a loaded network, which costs ten times as much.
+// checkDetector compares a model's inputs and outputs with those of a BlazeFace. It reads them off the file: to ask
+// ONNX Runtime for them would load the network twice.
 func checkDetector(model []byte, side int) error {
 	var m protos.ModelProto
 	if err := proto.Unmarshal(model, &m); err != nil {
@@ -208,7 +209,7 @@ func (d *detector) close() error {
 	return s.close()
 }
 
-// search finds the faces in a picture, and from afar if one fills it, or if there are none and ifNone asks for it.
+// search finds the faces in a picture, and looks once more from afar if one fills it, or if there are none and ifNone.
 func (d *detector) search(ctx context.Context, frame *capture.Frame, ifNone bool) ([]pipeline.Face, error) {
 	faces, err := d.detect(ctx, frame, 1)
 	if err != nil {

@@ -44,9 +44,10 @@ func FindRuntime() (string, error) {
 	if path := systemRuntime(); path != "" {
 		return path, nil
 	}
-	return "", fmt.Errorf("%w: no %s beside the binary or among the system's libraries; run `make assets` in the project "+
-		"and set TANDEM_ORT to its folder assets/.fetched, or `npm pack onnxruntime-node@%s` and set TANDEM_ORT to the "+
-		"library in that package's bin/ folder", ErrNoRuntime, runtimeNames()[0], onnxRuntimeVersion)
+	return "", fmt.Errorf("%w: no %s beside the binary or among the system's libraries; "+
+		"run `make assets` in the project and set TANDEM_ORT to its folder assets/.fetched, "+
+		"or `npm pack onnxruntime-node@%s` and set TANDEM_ORT to the library in that package's bin/ folder",
+		ErrNoRuntime, runtimeNames()[0], onnxRuntimeVersion)
 }
 
 // runtimeAt returns the library's absolute path if p is it, or is a folder that has it, else "".
@@ -148,7 +149,8 @@ var initRuntime = sync.OnceValue(func() error {
 	}
 	ort.SetSharedLibraryPath(path)
 	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
-		return fmt.Errorf("%w: %s cannot be used (%w); version %s or newer is needed: run `make assets`, or set TANDEM_ORT", ErrNoRuntime, path, err, onnxRuntimeVersion)
+		return fmt.Errorf("%w: %s cannot be used (%w); version %s or newer is needed: "+
+			"run `make assets`, or set TANDEM_ORT", ErrNoRuntime, path, err, onnxRuntimeVersion)
 	}
 	return nil
 })

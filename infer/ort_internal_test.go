@@ -106,7 +106,8 @@ func executable(t *testing.T) string {
 
 func TestParseLinkerCache(t *testing.T) {
 	library := write(t, filepath.Join(t.TempDir(), runtimeNames()[0]))
-	out := "2 libs found in cache\n\tlibonnx.so.1 (libc6,x86-64) => " + library + "\n\t" + runtimeNames()[0] + " (libc6,x86-64) => " + library + "\n"
+	out := "2 libs found in cache\n\tlibonnx.so.1 (libc6,x86-64) => " + library + "\n\t" + runtimeNames()[0] +
+		" (libc6,x86-64) => " + library + "\n"
 	if got := parseLinkerCache(out); got != library {
 		t.Errorf("got %q", got)
 	}

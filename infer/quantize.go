@@ -10,10 +10,11 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// quantizer rewrites a model so that its convolutions, and what stands between them, are computed in 8 bits: each of their tensors
-// goes through QuantizeLinear and DequantizeLinear, which ONNX Runtime fuses into integer kernels (ONNX's QDQ form). Activations are
-// uint8 with one scale a tensor, weights int8 with one a filter, biases int32 (Jacob et al. 2018, arXiv 1712.05877). The spectra,
-// the dense layers and the fusion stay as they are: they cost little or need the range.
+// quantizer rewrites a model so that its convolutions, and what stands between them, are computed in 8 bits: each of
+// their tensors goes through QuantizeLinear and DequantizeLinear, which ONNX Runtime fuses into integer kernels (ONNX's
+// QDQ form). Activations are uint8 with one scale a tensor, weights int8 with one a filter, biases int32 (Jacob et al.
+// 2018, arXiv 1712.05877). The spectra, the dense layers and the fusion stay as they are: they cost little or need the
+// range.
 type quantizer struct {
 	g         *protos.GraphProto
 	consts    map[string]*protos.TensorProto
@@ -23,8 +24,9 @@ type quantizer struct {
 	tensors   []string                   // the activations that are quantized, in the order of the graph
 }
 
-// errNotQuantizable is why a model cannot be run in 8 bits.
-var errNotQuantizable = errors.New("the model has no convolutions that could be computed in 8 bits (float weights and a bias, opset 13 or later)")
+// errNotQuantizable is returned for a model that cannot be run in 8 bits.
+var errNotQuantizable = errors.New("the model has no convolutions that could be computed in 8 bits " +
+	"(float weights and a bias, opset 13 or later)")
 
 func newQuantizer(m *protos.ModelProto) (*quantizer, error) {
 	for _, o := range m.GetOpsetImport() {
@@ -73,7 +75,8 @@ func newQuantizer(m *protos.ModelProto) (*quantizer, error) {
 	return q, nil
 }
 
-// quantizable tells whether a node can be computed in 8 bits: a convolution of constants, or what works element by element on such.
+// quantizable reports whether a node can be computed in 8 bits: a convolution of constants, or an operation element by
+// element on the results of such.
 func (q *quantizer) quantizable(n *protos.NodeProto) bool {
 	if len(n.GetOutput()) != 1 {
 		return false
@@ -141,7 +144,8 @@ func (q *quantizer) quantize(ranges Int8Ranges) error {
 			scales[x] = scale
 			back := q.dequantize(x+"/int8", x+"/int8/q", scale, protos.TensorProto_UINT8, zero)
 			nodes = append(nodes, &protos.NodeProto{
-				OpType: "QuantizeLinear", Name: x + "/int8/q", Input: []string{x, back.Input[1], back.Input[2]}, Output: []string{x + "/int8/q"},
+				OpType: "QuantizeLinear", Name: x + "/int8/q",
+				Input: []string{x, back.Input[1], back.Input[2]}, Output: []string{x + "/int8/q"},
 			}, back)
 		}
 	}
@@ -154,7 +158,7 @@ func (q *quantizer) quantize(ranges Int8Ranges) error {
 	return nil
 }
 
-// quantizeConv quantizes a convolution's weights and biases.
+// quantizeConv quantizes a convolution's weights and biases, and returns the nodes that dequantize them.
 func (q *quantizer) quantizeConv(n *protos.NodeProto, scaleIn float64) []*protos.NodeProto {
 	w := q.consts[n.Input[1]]
 	data, bias := values(w), values(q.consts[n.Input[2]])
@@ -192,21 +196,31 @@ func (q *quantizer) quantizeConv(n *protos.NodeProto, scaleIn float64) []*protos
 		q.addInitializer(at+"/q", part.kind, part.raw, part.dims...)
 		q.addInitializer(at+"/scale", protos.TensorProto_FLOAT, floatBytes(part.scales), int64(out))
 		q.addInitializer(at+"/zero", part.kind, part.zeros, int64(out))
-		nodes = append(nodes, &protos.NodeProto{OpType: "DequantizeLinear", Name: at, Attribute: axis, Input: []string{at + "/q", at + "/scale", at + "/zero"}, Output: []string{at}})
+		nodes = append(nodes,
+			&protos.NodeProto{
+				OpType: "DequantizeLinear", Name: at, Attribute: axis,
+				Input: []string{at + "/q", at + "/scale", at + "/zero"}, Output: []string{at},
+			})
 		n.Input[i+1] = at
 	}
 	return nodes
 }
 
-// dequantize makes name of the 8-bit tensor q.
-func (q *quantizer) dequantize(name, from string, scale float64, kind protos.TensorProto_DataType, zero byte) *protos.NodeProto {
+// dequantize returns the node that makes the float tensor name of the 8-bit tensor from.
+func (q *quantizer) dequantize(name, from string, scale float64, kind protos.TensorProto_DataType,
+	zero byte,
+) *protos.NodeProto {
 	q.addInitializer(name+"/scale", protos.TensorProto_FLOAT, floatBytes([]float32{float32(scale)}))
 	q.addInitializer(name+"/zero", kind, []byte{zero})
-	return &protos.NodeProto{OpType: "DequantizeLinear", Name: name, Input: []string{from, name + "/scale", name + "/zero"}, Output: []string{name}}
+	return &protos.NodeProto{
+		OpType: "DequantizeLinear", Name: name,
+		Input: []string{from, name + "/scale", name + "/zero"}, Output: []string{name},
+	}
 }
 
 func (q *quantizer) addInitializer(name string, kind protos.TensorProto_DataType, raw []byte, dims ...int64) {
-	q.g.Initializer = append(q.g.Initializer, &protos.TensorProto{Name: name, DataType: int32(kind), RawData: raw, Dims: dims})
+	q.g.Initializer = append(q.g.Initializer,
+		&protos.TensorProto{Name: name, DataType: int32(kind), RawData: raw, Dims: dims})
 }
 
 // values are those of a float tensor, nil if it is nil or none.

@@ -17,7 +17,7 @@ import (
 
 const defaultMaxBatch = 32
 
-// Recognizer tells emotion and gender of windows with a model that keeps the contract. Any number of goroutines
+// Recognizer recognises emotion and gender in windows with a model that keeps the contract. Any number of goroutines
 // may use one.
 type Recognizer struct {
 	contract Contract
@@ -166,7 +166,7 @@ func (r *Recognizer) firstFeatures(crop []byte) ([]float32, error) {
 	return slices.Clone(t.GetData()), nil
 }
 
-// Contract is the model's.
+// Contract returns the model's contract.
 func (r *Recognizer) Contract() Contract { return r.contract }
 
 // Spec is the shape of the windows that the model takes.
@@ -207,10 +207,11 @@ func (r *Recognizer) check(w *pipeline.Window) error {
 		return fmt.Errorf("%d sound samples, the model takes %d", len(w.Audio), n)
 	}
 	if n := r.contract.VideoFrames * r.cropBytes(); len(w.Video) != n || len(w.VideoMask) != r.contract.VideoFrames {
-		return fmt.Errorf("%d bytes of pictures and %d masks, the model takes %d and %d", len(w.Video), len(w.VideoMask), n, r.contract.VideoFrames)
+		return fmt.Errorf("%d bytes of pictures and %d masks, the model takes %d and %d", len(w.Video),
+			len(w.VideoMask), n, r.contract.VideoFrames)
 	}
 	if n := len(w.FeatureCaches); n != 0 && n != r.contract.VideoFrames {
-		return fmt.Errorf("%d memos for %d pictures", n, r.contract.VideoFrames)
+		return fmt.Errorf("%d feature caches for %d pictures", n, r.contract.VideoFrames)
 	}
 	return nil
 }
@@ -265,26 +266,28 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 		out[i].Emotion, errE = softmax(b.emotion[i*E:(i+1)*E], emotion)
 		out[i].Gender, errG = softmax(b.gender[i*G:(i+1)*G], gender)
 		if errE != nil || errG != nil {
-			return fmt.Errorf("the network's answer for the window at %v is not finite: the model is broken, or its input was", ws[i].Start)
+			return fmt.Errorf("the network's answer for the window at %v is not finite: "+
+				"the model is broken, or its input was", ws[i].Start)
 		}
 	}
 	return nil
 }
 
-// cachedFeatures is what a Memo keeps: the face_features that a Recognizer made of the crop.
+// cachedFeatures is the value of a FeatureCache: the face_features that a Recognizer made of the crop.
 type cachedFeatures struct {
 	by       *Recognizer
 	features []float32
 }
 
-// encodeFaces fills in face_features: a crop that is in many windows, of this batch or of earlier ones, is read once.
+// encodeFaces fills in b.features with the face_features of all crops: a crop that is in many windows, of this batch or
+// of earlier ones, is read once.
 func (r *Recognizer) encodeFaces(ctx context.Context, b *batch, ws []*pipeline.Window) error {
 	type crop struct {
-		memo *pipeline.FeatureCache
-		rows []int // where its features go
+		cache *pipeline.FeatureCache
+		rows  []int // where its features go
 	}
 	var crops []crop
-	at := map[*pipeline.FeatureCache]int{} // of those with a memo
+	at := map[*pipeline.FeatureCache]int{} // of those with a cache
 	T, D, n := r.contract.VideoFrames, r.features, r.cropBytes()
 	b.features = resize(b.features, len(ws)*T*D)
 	clear(b.features)
@@ -295,22 +298,22 @@ func (r *Recognizer) encodeFaces(ctx context.Context, b *batch, ws []*pipeline.W
 				continue
 			}
 			row := i*T + t
-			var memo *pipeline.FeatureCache
+			var cache *pipeline.FeatureCache
 			if w.FeatureCaches != nil {
-				memo = w.FeatureCaches[t]
+				cache = w.FeatureCaches[t]
 			}
-			if memo != nil {
-				if s, ok := memo.Load().(*cachedFeatures); ok && s.by == r {
+			if cache != nil {
+				if s, ok := cache.Load().(*cachedFeatures); ok && s.by == r {
 					copy(b.features[row*D:], s.features)
 					continue
 				}
-				if k, ok := at[memo]; ok {
+				if k, ok := at[cache]; ok {
 					crops[k].rows = append(crops[k].rows, row)
 					continue
 				}
-				at[memo] = len(crops)
+				at[cache] = len(crops)
 			}
-			crops = append(crops, crop{memo, []int{row}})
+			crops = append(crops, crop{cache, []int{row}})
 			b.addPixels(r, w.Video[t*n:(t+1)*n])
 		}
 	}
@@ -336,8 +339,8 @@ func (r *Recognizer) encodeFaces(ctx context.Context, b *batch, ws []*pipeline.W
 		for _, row := range c.rows {
 			copy(b.features[row*D:], features)
 		}
-		if c.memo != nil {
-			c.memo.Store(&cachedFeatures{r, slices.Clone(features)})
+		if c.cache != nil {
+			c.cache.Store(&cachedFeatures{r, slices.Clone(features)})
 		}
 	}
 	return nil
@@ -354,7 +357,7 @@ func (b *batch) addPixels(r *Recognizer, pix []byte) {
 	}
 }
 
-// pixels is what addPixels has put together as n windows of t crops.
+// pixels returns the tensor of what addPixels has put together, as n windows of t crops.
 func (b *batch) pixels(ts *tensors, r *Recognizer, n, t int) (ort.Value, error) {
 	c := &r.contract
 	shape := []int64{int64(n), int64(t), int64(c.CropSize), int64(c.CropSize), int64(c.Channels)}

@@ -14,7 +14,7 @@ import (
 )
 
 // slide makes windows of a stream: each has the crops of the one before but for the oldest, and a new one, with the
-// memos that they share.
+// caches that they share.
 func slide(s pipeline.Spec, n int) []*pipeline.Window {
 	ws := randomWindows(s, n)
 	size := s.CropSize * s.CropSize * s.Channels
@@ -51,7 +51,7 @@ func TestSplit(t *testing.T) {
 			plain := randomWindows(r.Spec(), 6)
 			ws := slide(r.Spec(), 12)
 			for _, batch := range [][]*pipeline.Window{plain, ws[:1], ws[1:7], ws[7:], ws} {
-				for _, r := range []*infer.Recognizer{r, other, r} { // each has memories of its own
+				for _, r := range []*infer.Recognizer{r, other, r} { // each has values of its own in the caches
 					got, err := r.Recognize(t.Context(), batch)
 					if err != nil {
 						t.Fatal(err)
@@ -70,7 +70,7 @@ func TestSplit(t *testing.T) {
 					}
 				}
 			}
-			// What is remembered is used: other pixels behind the same memos change nothing.
+			// What is remembered is used: other pixels behind the same caches change nothing.
 			blank := *ws[3]
 			blank.Video = make([]byte, len(blank.Video))
 			before, err := r.Recognize(t.Context(), ws[3:4])
@@ -85,7 +85,7 @@ func TestSplit(t *testing.T) {
 
 			blank.FeatureCaches = blank.FeatureCaches[1:]
 			if _, err := r.Recognize(t.Context(), []*pipeline.Window{&blank}); err == nil {
-				t.Error("took a window with too few memos")
+				t.Error("took a window with too few caches")
 			}
 		})
 	}
@@ -96,7 +96,8 @@ func TestSplit(t *testing.T) {
 func TestSplitRefuses(t *testing.T) {
 	needRuntime(t)
 	find := func(m *protos.ModelProto, output string) *protos.NodeProto {
-		return m.Graph.Node[slices.IndexFunc(m.Graph.Node, func(n *protos.NodeProto) bool { return n.Output[0] == output })]
+		return m.Graph.Node[slices.IndexFunc(m.Graph.Node,
+			func(n *protos.NodeProto) bool { return n.Output[0] == output })]
 	}
 	for want, bend := range map[string]func(*protos.ModelProto){
 		`"face_features" is not made of input "video"`: func(m *protos.ModelProto) {
@@ -107,7 +108,10 @@ func TestSplitRefuses(t *testing.T) {
 			i := slices.Index(m.Graph.Node, find(m, "face_features"))
 			m.Graph.Node = slices.Insert(m.Graph.Node, i,
 				&protos.NodeProto{OpType: "ReduceMean", Input: []string{"audio"}, Output: []string{"loudness"}},
-				&protos.NodeProto{OpType: "Add", Input: []string{"brightness_flat", "loudness"}, Output: []string{"both"}})
+				&protos.NodeProto{
+					OpType: "Add", Input: []string{"brightness_flat", "loudness"},
+					Output: []string{"both"},
+				})
 		},
 		`the outputs depend on input "video" by other ways`: func(m *protos.ModelProto) {
 			find(m, "brightness").Input[0] = "brightness_flat"
@@ -151,7 +155,7 @@ func BenchmarkStream(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		w := ws[i%len(ws)]
-		if i++; i > len(ws) { // forget the newest, which is what was new
+		if i++; i > len(ws) { // forget the newest crop
 			fresh := *w
 			fresh.FeatureCaches = slices.Clone(w.FeatureCaches)
 			fresh.FeatureCaches[len(fresh.FeatureCaches)-1] = new(pipeline.FeatureCache)

@@ -20,13 +20,13 @@ const (
 	// Sessions were seen to shift pictures by -5 to 8 ms, and WebM by 7 ms; pictures at 30 a second of which every
 	// third is handed out lie 0, 20, 40, … ms after a tick: 15 ms keeps what belongs to -5 to 15 apart from the rest.
 	TickSlack = 15 * time.Millisecond
-	// SnapAudio is the largest difference between the time of a run of sound and the end of the last at which
+	// SnapAudio is the largest difference between the time of a chunk of sound and the end of the last at which
 	// the two are taken to be continuous. Containers round times to a millisecond or so, and clocks of sound
 	// cards drift: following every such step would put a click at each. Larger differences are gaps, which
 	// are zeros, or overlaps, which are cut.
 	SnapAudio = 20 * time.Millisecond
 	// MaxBack and MaxGap bound what is still one timeline. A time that is further behind or ahead of what was
-	// expected (the end of its own sense, or of the other, plus the wall time that went by with a live source)
+	// expected (the end of its own modality, or of the other, plus the wall time that went by with a live source)
 	// is a break of the source's clock: the timeline then goes on from where it was.
 	MaxBack = time.Second
 	MaxGap  = 10 * time.Second
@@ -35,17 +35,17 @@ const (
 // maxTime bounds times from sources, so that sums and differences of them cannot overflow.
 const maxTime = time.Duration(1) << 61
 
-// aligner puts sound and pictures on one timeline and says what falls due on it: ticks of the face clock with
+// aligner puts sound and pictures on one timeline and hands out what falls due on it: ticks of the face clock with
 // their frames, and windows with their sound.
 //
 // The face clock ticks at g_k = k*Spec.FaceTick, k = 0, 1, …; the frame for a tick is the latest one with Time
 // <= g_k + TickSlack (sample and hold, see HoldAtLeast). Window n ends at E_n = Window + n*Hop. It takes the samples in
-// [E_n-Window, E_n) and the last Spec.VideoFrames ticks <= E_n. It is cut when both senses have passed E_n: the
+// [E_n-Window, E_n) and the last Spec.VideoFrames ticks <= E_n. It is cut when both modalities have passed E_n: the
 // sound when its last sample is at or beyond it, pictures when the window's last tick is decided, that is when
-// a frame at or after it has come, and a frame that lasts to E_n. A sense that the source does not have, that has ended, or that is more than
-// wait behind the other is not waited for. A window into which no sample and no frame falls is left out (after
-// a gap), except that a source with any media at all gives at least one window, [0, Window) if it is shorter
-// than that.
+// a frame at or after it has come, and a frame that lasts to E_n. A modality that the source does not have, that has
+// ended, or that is more than wait behind the other is not waited for. A window into which no sample and no frame
+// falls is left out (after a gap), except that a source with any media at all gives at least one window,
+// [0, Window) if it is shorter than that.
 //
 // Steps are handed out in order: all ticks of a window come before it. The aligner belongs to one goroutine.
 // It holds one frame, and the sound of one window plus that which is ahead of the pictures, at most wait.
@@ -76,9 +76,9 @@ type aligner struct {
 	audioArrivals []arrival
 }
 
-// modality is the state of sound or pictures.
+// modality is the state of the sound or of the pictures.
 type modality struct {
-	expected bool // the source says that it has it, or it came
+	expected bool // the source has it by its Info, or it came
 	seen     bool
 	offset   time.Duration // from the source's clock to the timeline
 	mark     time.Duration // watermark: everything before it is known
@@ -86,7 +86,7 @@ type modality struct {
 	arrived  time.Time     // when the last of it came, live
 }
 
-// audioChunk is some sound; start is in samples on the timeline.
+// audioChunk is some sound without a gap; start is in samples on the timeline.
 type audioChunk struct {
 	start int64
 	data  []float32
@@ -100,7 +100,7 @@ type arrival struct {
 	at  time.Time
 }
 
-// step is what falls due: a tick or a cut.
+// step is one thing that falls due: exactly one of tick and cut is set.
 type step struct {
 	tick *tick
 	cut  *cut
@@ -186,9 +186,9 @@ func (a *aligner) add(m capture.Media) error {
 	return nil
 }
 
-// place maps a time of the source to the timeline, and notices breaks of the source's clock. Each sense has its
+// place maps a time of the source to the timeline, and notices breaks of the source's clock. Each modality has its
 // own offset, since each may break for itself; but of its own, the other's and none, the one is taken that fits
-// what was expected best, so that senses that break together stay in step, and one stray time does not outlast
+// what was expected best, so that modalities that break together stay in step, and one stray time does not outlast
 // itself.
 func (a *aligner) place(s, other *modality, t time.Duration, arrived time.Time) time.Duration {
 	t = min(max(t, -maxTime), maxTime)
@@ -218,7 +218,7 @@ func (a *aligner) place(s, other *modality, t time.Duration, arrived time.Time) 
 	return best
 }
 
-// next is when the next of a sense is expected: right after the last, but for the wall time that went by since
+// next is when the next of a modality is expected: right after the last, but for the wall time that went by since
 // with a live source.
 func (s *modality) next(now time.Time) time.Duration {
 	if !s.seen {
@@ -227,7 +227,7 @@ func (s *modality) next(now time.Time) time.Duration {
 	return s.mark + max(s.period, s.elapsed(now))
 }
 
-// elapsed is the wall time since the last of a live sense.
+// elapsed is the wall time since the last of a live modality.
 func (s *modality) elapsed(now time.Time) time.Duration {
 	if now.IsZero() || s.arrived.IsZero() {
 		return 0
@@ -293,7 +293,7 @@ func (a *aligner) tickTo(t time.Duration) error {
 	return nil
 }
 
-// dropLate counts what came too late.
+// dropLate counts what came too late to be used.
 func (a *aligner) dropLate(d capture.Drops) {
 	a.late.Frames += d.Frames
 	a.late.Samples += d.Samples
@@ -312,7 +312,7 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 		r.start = heard
 	}
 	a.audio.expected = true
-	// What was heard already is cut off, and so is what lies before the next window and came after the last.
+	// Sound that came before is cut off, and so is any that lies before the next window and came after the last.
 	next, _ := a.span(a.windowEnd(a.nextCut))
 	if n := min(max(heard, min(next, a.lastCut))-r.start, int64(len(r.data))); n > 0 {
 		a.dropLate(capture.Drops{Samples: int(n)})
@@ -364,7 +364,7 @@ const rounding = time.Millisecond
 // videoEnd is when the last picture's time is over.
 func (a *aligner) videoEnd() time.Duration { return a.video.mark + a.video.period + rounding }
 
-// finish tells that the source has ended, and cuts what is left.
+// finish ends the timeline and cuts the windows that are left.
 func (a *aligner) finish() error {
 	if a.ended || !a.video.seen && !a.audio.seen {
 		return nil
@@ -438,7 +438,7 @@ func (a *aligner) arrivedBy(to int64) time.Time {
 	return at
 }
 
-// discardBefore lets go of what lies before a window.
+// discardBefore discards what lies before a window, which begins at a sample and a tick.
 func (a *aligner) discardBefore(sample, tick int64) {
 	i := 0
 	for i < len(a.chunks) && a.chunks[i].end() <= sample {

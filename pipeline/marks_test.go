@@ -16,7 +16,10 @@ func TestFlashAndBeepInOneWindow(t *testing.T) {
 	spec := testSpec
 	spec.VideoFrames = 64
 	for _, skew := range []time.Duration{0, 80 * time.Millisecond} {
-		src := capture.NewPattern(capture.PatternOptions{Width: 64, Height: 64, Skew: []capture.SkewStep{{Sound: skew}}})
+		src := capture.NewPattern(capture.PatternOptions{
+			Width: 64, Height: 64,
+			Skew: []capture.SkewStep{{Sound: skew}},
+		})
 		// The "face" is the strip that flashes.
 		strip := finderFunc(func(context.Context, *capture.Frame, int) ([]Face, error) {
 			return []Face{faceAt(32, 3, 6)}, nil

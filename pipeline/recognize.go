@@ -143,22 +143,25 @@ func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
 	return ev, nil
 }
 
-// probabilities checks what a recogniser says, since it is emitted as a contract.
+// probabilities checks a recogniser's answer, since it is emitted as a contract.
 func probabilities(task string, p []float32, labels []string) ([]float64, error) {
 	if len(p) != len(labels) {
-		return nil, fmt.Errorf("pipeline: the recognizer gave %d probabilities for %d labels of %s", len(p), len(labels), task)
+		return nil, fmt.Errorf("pipeline: the recognizer gave %d probabilities for %d labels of %s", len(p),
+			len(labels), task)
 	}
 	out := make([]float64, len(p))
 	var total float64
 	for i, v := range p {
 		out[i] = float64(v)
 		if !(v >= 0) {
-			return nil, fmt.Errorf("pipeline: the recognizer gave %v as a probability of %s %s: the model may be broken", v, task, labels[i])
+			return nil, fmt.Errorf("pipeline: the recognizer gave %v as a probability of %s %s: "+
+				"the model may be broken", v, task, labels[i])
 		}
 		total += out[i]
 	}
 	if !(math.Abs(total-1) < 0.01) {
-		return nil, fmt.Errorf("pipeline: the recognizer's probabilities of %s sum to %v: the model may be broken", task, total)
+		return nil, fmt.Errorf("pipeline: the recognizer's probabilities of %s sum to %v: the model may be broken",
+			task, total)
 	}
 	for i := range out {
 		out[i] /= total

@@ -47,10 +47,12 @@ const (
 // goroutine, by one call at a time, and must return soon; an error from it ends the run. A nil finder finds no
 // faces. The source stays the caller's to close.
 //
-// Run returns the cause when ctx ends, within a moment if source, finder and recognizer heed their contexts.
+// Run returns the cause when ctx ends, within a moment if source, finder and recognizer end with their contexts.
 // When a source fails, the windows up to there are emitted first. In all these cases the end event still
 // comes, unless it was emit that failed. No goroutine outlives Run.
-func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recognizer, o Options, emit func(Event) error) (Stats, error) {
+func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recognizer, o Options,
+	emit func(Event) error,
+) (Stats, error) {
 	e, err := newEngine(src, finder, rec.Spec(), o)
 	if err != nil {
 		return Stats{}, err
@@ -87,8 +89,10 @@ func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recogni
 }
 
 // Cut is the part of Run that comes before recognition: it emits the very windows that Run would have
-// recognised, in order, those with neither sense too.
-func Cut(ctx context.Context, src capture.Source, finder FaceFinder, spec Spec, o Options, emit func(*Window) error) error {
+// recognised, in order, those with neither modality too.
+func Cut(ctx context.Context, src capture.Source, finder FaceFinder, spec Spec, o Options,
+	emit func(*Window) error,
+) error {
 	e, err := newEngine(src, finder, spec, o)
 	if err != nil {
 		return err
@@ -226,7 +230,7 @@ func (e *engine) read(ctx context.Context) error {
 	}
 }
 
-// detectFaces is the second stage.
+// detectFaces is the second stage: it finds faces at the ticks and puts the windows of each cut together.
 func (e *engine) detectFaces(ctx context.Context) error {
 	for {
 		s, ok, err := e.steps.pop(ctx)

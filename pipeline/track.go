@@ -54,7 +54,7 @@ type track struct {
 func (f *Face) center() (x, y float64) { return f.X + f.W/2, f.Y + f.H/2 }
 func (f *Face) size() float64          { return max(f.W, f.H) }
 
-// valid tells whether a face can be followed and cropped at all.
+// valid reports whether a face can be followed and cropped at all.
 func (f *Face) valid() bool {
 	for _, v := range []float64{f.X, f.Y, f.W, f.H, f.Score} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -106,7 +106,7 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 	return out
 }
 
-// cost is that of a found face being this one, +Inf beyond the gate.
+// cost returns the cost of a found face being this one, +Inf beyond the gate.
 func (k *track) cost(now time.Duration, f *Face) float64 {
 	away := (now - k.seen).Seconds()
 	ahead := min(away, coasting.Seconds())
@@ -121,7 +121,7 @@ func (k *track) cost(now time.Duration, f *Face) float64 {
 	return d + ratio
 }
 
-// matched notes that the face was found.
+// matched updates the track with the face that was found.
 func (k *track) matched(now time.Duration, f Face) {
 	if dt := (now - k.seen).Seconds(); dt > 0 {
 		x, y := k.face.center()
@@ -138,7 +138,7 @@ func (k *track) matched(now time.Duration, f Face) {
 	k.sure = true
 }
 
-// assignSubjects gives places to faces.
+// assignSubjects gives free places to faces that have none.
 func (t *tracker) assignSubjects(now time.Duration) {
 	var waiting []*track
 	var smallest *track // among those with a place

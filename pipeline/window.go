@@ -26,7 +26,7 @@ type faceStage struct {
 	lastSolo     int
 }
 
-// observation is what was seen at one tick.
+// observation holds the faces that were followed at one tick, with a crop and a cache of each.
 type observation struct {
 	k      int64
 	frame  FrameSize
@@ -83,7 +83,8 @@ func (s *faceStage) windows(c *cut) []*Window {
 			break
 		}
 		for j, f := range l.faces {
-			i, ok := slices.BinarySearchFunc(ws, f.Subject, func(w *Window, subject int) int { return w.Subject - subject })
+			i, ok := slices.BinarySearchFunc(ws, f.Subject,
+				func(w *Window, subject int) int { return w.Subject - subject })
 			if !ok {
 				ws = slices.Insert(ws, i, s.blank(c, f.Subject))
 			}

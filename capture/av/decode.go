@@ -101,16 +101,17 @@ func (p *frameConverter) close() {
 	p.sws = nil
 }
 
-// due tells whether a picture at time t is to be handed out.
+// due reports whether a picture at time t is to be handed out.
 func (p *frameConverter) due(t time.Duration) bool {
 	return !p.shown || t-p.last >= p.interval-2*time.Millisecond
 }
 
-// squareSize is that of a w x h picture with pixels of shape sar, made square by its width.
+// squareSize returns the size of a w x h picture with pixels of shape sar, made square by its width.
 func squareSize(w, h C.int, sar C.AVRational) (int, int) {
 	if sar.num > 0 && sar.den > 0 && sar.num != sar.den {
 		// Beyond 4:1 it is a fault in the file rather than a shape of pixels.
-		if wide := (int64(w)*int64(sar.num) + int64(sar.den)/2) / int64(sar.den); wide > 0 && wide <= 4*int64(w) && 4*wide >= int64(w) {
+		wide := (int64(w)*int64(sar.num) + int64(sar.den)/2) / int64(sar.den)
+		if wide > 0 && wide <= 4*int64(w) && 4*wide >= int64(w) {
 			return int(wide), int(h)
 		}
 	}
@@ -188,7 +189,8 @@ func (m *mixer) mix(f *C.AVFrame, seam bool, at time.Duration) ([]Media, error) 
 			if r := C.tav_to_mono(&m.swr, f, SampleRate); r < 0 {
 				C.swr_free(&m.swr)
 				m.rate = 0
-				return out, fmt.Errorf("sound of %d channels at %d Hz cannot be resampled: %w", f.ch_layout.nb_channels, f.sample_rate, Error(r))
+				return out, fmt.Errorf("sound of %d channels at %d Hz cannot be resampled: %w", f.ch_layout.nb_channels,
+					f.sample_rate, Error(r))
 			}
 		} else if r := C.swr_init(m.swr); r < 0 {
 			return out, Error(r)

@@ -79,7 +79,10 @@ func NewPacketDecoder(c Codec, o PacketOptions) (*PacketDecoder, error) {
 		C.av_packet_free(&pkt)
 		return nil, fmt.Errorf("%v: %w", c, err)
 	}
-	return &PacketDecoder{codec: open, pkt: pkt, audio: c == Opus, frames: frameConverter{interval: o.MinFrameInterval}}, nil
+	return &PacketDecoder{
+		codec: open, pkt: pkt, audio: c == Opus,
+		frames: frameConverter{interval: o.MinFrameInterval},
+	}, nil
 }
 
 // Decode decodes one payload that is to be shown at pts, which is taken as it is. It returns nothing, one item or,
