@@ -50,24 +50,24 @@ func OpenCamera(spec string) (Source, error) {
 	if info.FPS < 1 || info.FPS > 1000 { // drivers make things up
 		info.FPS = 0
 	}
-	c.pictures = c.cap
+	c.frames = c.cap
 	return newLive(info, time.Now(), c.run), nil
 }
 
-// pictureReader is the part of OpenCV's capture that reading needs.
-type pictureReader interface {
+// frameReader is the part of OpenCV's capture that reading needs.
+type frameReader interface {
 	Read(*gocv.Mat) bool
 	Close() error
 }
 
 // camera belongs to the goroutine that opens it, and then to the one that reads.
 type camera struct {
-	name     string
-	cap      *gocv.VideoCapture
-	pictures pictureReader // cap, once it is open
-	relay    *relay        // of a FIFO
-	device   bool          // a camera proper: it never ends of itself
-	paced    bool          // a file, which would otherwise come all at once
+	name   string
+	cap    *gocv.VideoCapture
+	frames frameReader // cap, once it is open
+	relay  *relay      // of a FIFO
+	device bool        // a camera proper: it never ends of itself
+	paced  bool        // a file, which would otherwise come all at once
 }
 
 func (c *camera) open(spec string) error {
@@ -169,12 +169,12 @@ func (c *camera) read(ctx context.Context, l *live, arrived chan<- struct{}) err
 				return err
 			}
 		}
-		asked := time.Now()
+		began := time.Now()
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !c.pictures.Read(&bgr) || bgr.Empty() {
-			return c.ended(asked)
+		if !c.frames.Read(&bgr) || bgr.Empty() {
+			return c.ended(began)
 		}
 		now := time.Now()
 		select {
@@ -191,11 +191,11 @@ func (c *camera) read(ctx context.Context, l *live, arrived chan<- struct{}) err
 }
 
 // ended returns why there are no more pictures.
-func (c *camera) ended(asked time.Time) error {
+func (c *camera) ended(began time.Time) error {
 	switch {
 	case c.relay != nil && c.relay.err() != nil:
 		return fmt.Errorf("%s: %w", c.name, c.relay.err())
-	case time.Since(asked) > cameraReadTimeout-500*time.Millisecond:
+	case time.Since(began) > cameraReadTimeout-500*time.Millisecond:
 		return fmt.Errorf("%s: no picture for %v", c.name, cameraReadTimeout)
 	case c.device:
 		return fmt.Errorf("%s: no more pictures: it has been unplugged", c.name)
@@ -207,12 +207,12 @@ func (c *camera) close() {
 	if c.relay != nil {
 		c.relay.close()
 	}
-	if c.pictures != nil {
-		c.pictures.Close()
+	if c.frames != nil {
+		c.frames.Close()
 	} else if c.cap != nil {
 		c.cap.Close()
 	}
-	c.pictures, c.cap = nil, nil
+	c.frames, c.cap = nil, nil
 	if c.relay != nil {
 		c.relay.wait()
 		c.relay = nil

@@ -27,7 +27,7 @@ func (s stalled) Close() error {
 // closed when OpenCV lets go of it.
 func TestStalledCamera(t *testing.T) {
 	s := stalled{make(chan struct{}), make(chan struct{})}
-	c := &camera{name: "camera test", pictures: s}
+	c := &camera{name: "camera test", frames: s}
 	l := newLive(Info{Name: c.name, HasVideo: true}, time.Now(), c.run)
 	began := time.Now()
 	_, err := l.Read(t.Context())

@@ -22,7 +22,7 @@ const (
 // SkewStep makes the pattern's sound late.
 type SkewStep struct {
 	From  time.Duration // media time of the sound from which on
-	Sound time.Duration // it is this late against the picture; negative: early
+	Delay time.Duration // it is this late against the picture; negative: early
 }
 
 // PatternOptions for NewPattern. The zero value is 640 x 480 at 25 frames a second, one face at rest that speaks,
@@ -116,25 +116,25 @@ func (p *pattern) Read(ctx context.Context) (Media, error) {
 func (p *pattern) next() (Media, time.Duration, bool) {
 	const chunk = SampleRate / 50
 	frameAt := time.Duration(math.Round(float64(p.frames) / p.o.FPS * 1e9))
-	heard := p.samples + chunk
+	end := p.samples + chunk
 	if p.o.Duration > 0 {
-		heard = min(heard, int(p.o.Duration*SampleRate/time.Second))
+		end = min(end, int(p.o.Duration*SampleRate/time.Second))
 	}
-	soundAt := time.Duration(heard) * time.Second / SampleRate
+	audioAt := time.Duration(end) * time.Second / SampleRate
 	hasFrame := !p.o.NoVideo && (p.o.Duration <= 0 || frameAt < p.o.Duration)
-	hasSound := !p.o.NoAudio && heard > p.samples
+	hasAudio := !p.o.NoAudio && end > p.samples
 	switch {
-	case hasFrame && (!hasSound || frameAt < soundAt):
+	case hasFrame && (!hasAudio || frameAt < audioAt):
 		p.frames++
 		return Media{Frame: &Frame{Time: frameAt, Width: p.o.Width, Height: p.o.Height, Pix: p.scene.draw(frameAt)}},
 			frameAt, true
-	case hasSound:
-		s := &Samples{Time: time.Duration(p.samples) * time.Second / SampleRate, Data: make([]float32, heard-p.samples)}
+	case hasAudio:
+		s := &Samples{Time: time.Duration(p.samples) * time.Second / SampleRate, Data: make([]float32, end-p.samples)}
 		for i := range s.Data {
 			s.Data[i] = p.audioAt(time.Duration(p.samples+i) * time.Second / SampleRate)
 		}
-		p.samples = heard
-		return Media{Samples: s}, soundAt, true
+		p.samples = end
+		return Media{Samples: s}, audioAt, true
 	}
 	return Media{}, 0, false
 }
@@ -144,7 +144,7 @@ func (p *pattern) audioAt(t time.Duration) float32 {
 	var skew time.Duration
 	for _, s := range p.o.Skew {
 		if t >= s.From {
-			skew = s.Sound
+			skew = s.Delay
 		}
 	}
 	t -= skew

@@ -54,8 +54,8 @@ func TestPatternMarks(t *testing.T) {
 		"no video": {o: capture.PatternOptions{NoVideo: true}},
 		"skewed": {
 			o: capture.PatternOptions{Width: 64, Height: 64, Skew: []capture.SkewStep{
-				{From: 1500 * time.Millisecond, Sound: 200 * time.Millisecond},
-				{From: 3500 * time.Millisecond, Sound: -100 * time.Millisecond},
+				{From: 1500 * time.Millisecond, Delay: 200 * time.Millisecond},
+				{From: 3500 * time.Millisecond, Delay: -100 * time.Millisecond},
 			}},
 			skew: []time.Duration{0, 200 * time.Millisecond, 200 * time.Millisecond, -100 * time.Millisecond},
 		},

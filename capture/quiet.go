@@ -33,7 +33,7 @@ import (
 	"github.com/gordonklaus/portaudio"
 )
 
-var quietSoundSystems = sync.OnceFunc(func() { C.quiet_sound_systems() })
+var quietAudioLibraries = sync.OnceFunc(func() { C.quiet_sound_systems() })
 
 // portAudio is taken by whoever opens or closes by PortAudio, none of whose functions that do may run at the same time
 // as another.
@@ -82,7 +82,7 @@ func withPortAudio(timeout time.Duration, do func() error, undo func()) error {
 
 // startPortAudio initialises PortAudio, which then knows the devices of this moment if no one else uses it.
 func startPortAudio() error {
-	quietSoundSystems()
+	quietAudioLibraries()
 	if err := portaudio.Initialize(); err != nil {
 		return fmt.Errorf("the sound system does not start: %w", err)
 	}

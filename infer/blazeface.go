@@ -27,8 +27,8 @@ const (
 	closeUp = 0.75
 	// farFill is the share of the canvas that a picture takes when it is looked at once more from farFill.
 	farFill = 0.5
-	// smallPicture is the longer side in pixels below which a picture may be a cut-out face.
-	smallPicture = 256
+	// smallFrame is the longer side in pixels below which a picture may be a cut-out face.
+	smallFrame = 256
 
 	regressors   = 16 // box centre and size, then six points
 	pointsInFace = 4  // of the six; the ears are left out
@@ -75,7 +75,7 @@ func (f *BlazeFace) FindFaces(ctx context.Context, frame *capture.Frame, limit i
 		return nil, fmt.Errorf("picture of %dx%d with %d bytes, must be packed RGB", frame.Width, frame.Height,
 			len(frame.Pix))
 	}
-	small := max(frame.Width, frame.Height) < smallPicture
+	small := max(frame.Width, frame.Height) < smallFrame
 	faces, err := f.front.search(ctx, frame, true)
 	if err == nil && len(faces) == 0 {
 		faces, err = f.back.search(ctx, frame, small)

@@ -377,18 +377,18 @@ func (b *batch) fill(c *Contract, ws []*pipeline.Window) {
 	b.gender = resize(b.gender, n*len(c.Genders))
 	for i, w := range ws {
 		audio := b.audio[i*N : (i+1)*N]
-		if b.audioMask[i] = presence(w.AudioPresent); w.AudioPresent {
+		if b.audioMask[i] = maskValue(w.AudioPresent); w.AudioPresent {
 			c.AudioNorm.Apply(audio, w.Audio)
 		} else {
 			clear(audio)
 		}
 		for t, p := range w.VideoMask {
-			b.videoMask[i*T+t] = presence(p)
+			b.videoMask[i*T+t] = maskValue(p)
 		}
 	}
 }
 
-func presence(p bool) float32 {
+func maskValue(p bool) float32 {
 	if p {
 		return 1
 	}

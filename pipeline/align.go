@@ -92,7 +92,7 @@ type audioChunk struct {
 	data  []float32
 }
 
-func (r audioChunk) end() int64 { return r.start + int64(len(r.data)) }
+func (c audioChunk) end() int64 { return c.start + int64(len(c.data)) }
 
 // arrival notes when a live source got the sound up to a sample.
 type arrival struct {
@@ -104,7 +104,7 @@ type arrival struct {
 type step struct {
 	tick *tick
 	cut  *cut
-	born time.Time // when it fell due
+	due  time.Time // when it fell due
 }
 
 type tick struct {
@@ -186,11 +186,11 @@ func (a *aligner) add(m capture.Media) error {
 	return nil
 }
 
-// place maps a time of the source to the timeline, and notices breaks of the source's clock. Each modality has its
+// toTimeline maps a time of the source to the timeline, and notices breaks of the source's clock. Each modality has its
 // own offset, since each may break for itself; but of its own, the other's and none, the one is taken that fits
 // what was expected best, so that modalities that break together stay in step, and one stray time does not outlast
 // itself.
-func (a *aligner) place(s, other *modality, t time.Duration, arrived time.Time) time.Duration {
+func (a *aligner) toTimeline(s, other *modality, t time.Duration, arrived time.Time) time.Duration {
 	t = min(max(t, -maxTime), maxTime)
 	want := s.next(arrived)
 	low, high := s.mark, want
@@ -239,7 +239,7 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	if f.Width < 1 || f.Height < 1 || len(f.Pix) != 3*f.Width*f.Height {
 		return fmt.Errorf("pipeline: the source gave a picture of %dx%d with %d bytes", f.Width, f.Height, len(f.Pix))
 	}
-	t := a.place(&a.video, &a.audio, f.Time, f.Arrived)
+	t := a.toTimeline(&a.video, &a.audio, f.Time, f.Arrived)
 	if t != f.Time {
 		moved := *f
 		moved.Time = t
@@ -262,14 +262,14 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	a.video.seen, a.video.mark, a.video.arrived = true, t, f.Arrived
 	if a.nextTick > 0 && t <= a.tickTime(a.nextTick-1) {
 		a.dropLate(capture.Drops{Frames: 1}) // its tick was decided without it
-		a.measure()
+		a.recordOffset()
 		return nil
 	}
 	a.held = f
 	if err := a.tickTo(t); err != nil {
 		return err
 	}
-	a.measure()
+	a.recordOffset()
 	return a.cutDue()
 }
 
@@ -286,7 +286,7 @@ func (a *aligner) tickTo(t time.Duration) error {
 		k := a.nextTick
 		a.nextTick++
 		a.ticked = append(a.ticked, k)
-		if err := a.out(step{tick: &tick{k: k, time: g, frame: a.held}, born: time.Now()}); err != nil {
+		if err := a.out(step{tick: &tick{k: k, time: g, frame: a.held}, due: time.Now()}); err != nil {
 			return err
 		}
 	}
@@ -305,36 +305,36 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 		return nil
 	}
 	zeroNonFinite(s.Data)
-	t := a.place(&a.audio, &a.video, s.Time, s.Arrived)
-	r := audioChunk{sampleAt(t), s.Data}
-	heard := sampleAt(a.audio.mark)
-	if d := r.start - heard; a.audio.seen && max(d, -d) <= sampleAt(SnapAudio) {
-		r.start = heard
+	t := a.toTimeline(&a.audio, &a.video, s.Time, s.Arrived)
+	chunk := audioChunk{sampleAt(t), s.Data}
+	watermark := sampleAt(a.audio.mark)
+	if d := chunk.start - watermark; a.audio.seen && max(d, -d) <= sampleAt(SnapAudio) {
+		chunk.start = watermark
 	}
 	a.audio.expected = true
 	// Sound that came before is cut off, and so is any that lies before the next window and came after the last.
 	next, _ := a.span(a.windowEnd(a.nextCut))
-	if n := min(max(heard, min(next, a.lastCut))-r.start, int64(len(r.data))); n > 0 {
+	if n := min(max(watermark, min(next, a.lastCut))-chunk.start, int64(len(chunk.data))); n > 0 {
 		a.dropLate(capture.Drops{Samples: int(n)})
-		r.start, r.data = r.start+n, r.data[n:]
+		chunk.start, chunk.data = chunk.start+n, chunk.data[n:]
 	}
-	if len(r.data) == 0 {
+	if len(chunk.data) == 0 {
 		return nil
 	}
 	if a.onSamples != nil {
-		a.onSamples(&capture.Samples{Time: timeOf(r.start), Data: r.data, Arrived: s.Arrived})
+		a.onSamples(&capture.Samples{Time: timeOf(chunk.start), Data: chunk.data, Arrived: s.Arrived})
 	}
-	a.chunks = append(a.chunks, r)
+	a.chunks = append(a.chunks, chunk)
 	if !s.Arrived.IsZero() {
-		a.audioArrivals = append(a.audioArrivals, arrival{r.end(), s.Arrived})
+		a.audioArrivals = append(a.audioArrivals, arrival{chunk.end(), s.Arrived})
 	}
-	a.audio.seen, a.audio.mark, a.audio.arrived = true, timeOf(r.end()), s.Arrived
-	a.measure()
+	a.audio.seen, a.audio.mark, a.audio.arrived = true, timeOf(chunk.end()), s.Arrived
+	a.recordOffset()
 	return a.cutDue()
 }
 
-// measure keeps the running statistic of which watermark is ahead.
-func (a *aligner) measure() {
+// recordOffset keeps the running statistic of which watermark is ahead.
+func (a *aligner) recordOffset() {
 	if a.audio.seen && a.video.seen {
 		a.offsets += a.audio.mark - a.video.mark
 		a.offsetN++
@@ -345,11 +345,13 @@ func (a *aligner) measure() {
 func (a *aligner) cutDue() error {
 	for {
 		end := a.windowEnd(a.nextCut)
-		seen := a.video.seen && a.nextTick > a.lastTick(end) && end <= a.videoEnd()
+		videoKnown := a.video.seen && a.nextTick > a.lastTick(end) && end <= a.videoEnd()
 		_, last := a.span(end)
-		heard := a.audio.seen && sampleAt(a.audio.mark) >= last
+		audioKnown := a.audio.seen && sampleAt(a.audio.mark) >= last
 		excused := func(s, other *modality) bool { return !s.expected || other.mark-s.mark > a.wait }
-		if !seen && !heard || !seen && !excused(&a.video, &a.audio) || !heard && !excused(&a.audio, &a.video) {
+		videoDone := videoKnown || excused(&a.video, &a.audio)
+		audioDone := audioKnown || excused(&a.audio, &a.video)
+		if !videoDone || !audioDone || !videoKnown && !audioKnown {
 			return nil
 		}
 		if err := a.cut(end, false); err != nil {
@@ -417,7 +419,7 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 	}
 	c.arrived = a.arrivedBy(to)
 	a.cuts++
-	return a.out(step{cut: c, born: time.Now()})
+	return a.out(step{cut: c, due: time.Now()})
 }
 
 // arrivedBy is when the last of a window that ends at a sample came: the later of the sound up to that sample

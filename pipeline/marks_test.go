@@ -18,7 +18,7 @@ func TestFlashAndBeepInOneWindow(t *testing.T) {
 	for _, skew := range []time.Duration{0, 80 * time.Millisecond} {
 		src := capture.NewPattern(capture.PatternOptions{
 			Width: 64, Height: 64,
-			Skew: []capture.SkewStep{{Sound: skew}},
+			Skew: []capture.SkewStep{{Delay: skew}},
 		})
 		// The "face" is the strip that flashes.
 		strip := finderFunc(func(context.Context, *capture.Frame, int) ([]Face, error) {

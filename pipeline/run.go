@@ -151,14 +151,14 @@ func newEngine(src capture.Source, finder FaceFinder, spec Spec, o Options) (*en
 		nSteps, nHops = liveSteps, liveSets
 	}
 	// A cut is cheap and is not passed over here; it keeps its age.
-	e.steps = newQueue(nSteps, info.Live, func(s step) bool { return s.tick != nil && old(s.born) }, func(s step) {
+	e.steps = newQueue(nSteps, info.Live, func(s step) bool { return s.tick != nil && old(s.due) }, func(s step) {
 		if s.tick != nil {
 			e.dropSlow(Dropped{Frames: 1})
 		} else {
 			e.dropSlow(Dropped{Windows: 1})
 		}
 	})
-	e.sets = newQueue(nHops, info.Live, func(h windowSet) bool { return old(h.born) }, func(h windowSet) {
+	e.sets = newQueue(nHops, info.Live, func(h windowSet) bool { return old(h.due) }, func(h windowSet) {
 		e.dropSlow(Dropped{Windows: len(h.windows)})
 	})
 	return e, nil
@@ -249,7 +249,7 @@ func (e *engine) detectFaces(ctx context.Context) error {
 		}
 		ws := e.faces.windows(s.cut)
 		e.busyFaces += time.Since(began)
-		if err := e.sets.push(ctx, windowSet{ws, s.born}); err != nil {
+		if err := e.sets.push(ctx, windowSet{ws, s.due}); err != nil {
 			return err
 		}
 	}

@@ -159,7 +159,7 @@ func (t *tracker) assignSubjects(now time.Duration) {
 	slices.SortStableFunc(waiting, func(a, b *track) int { return cmp.Compare(b.size, a.size) })
 	for _, k := range waiting {
 		if free > 0 {
-			t.place(k)
+			t.admit(k)
 			free--
 			continue
 		}
@@ -172,13 +172,13 @@ func (t *tracker) assignSubjects(now time.Duration) {
 		}
 		if now-k.larger >= takeOverAfter {
 			smallest.placed = false
-			t.place(k)
+			t.admit(k)
 			smallest = nil // one at a time
 		}
 	}
 }
 
-func (t *tracker) place(k *track) {
+func (t *tracker) admit(k *track) {
 	k.placed, k.larger = true, -1
 	if k.subject < 0 {
 		k.subject = t.next

@@ -124,5 +124,5 @@ func (s *faceStage) blank(c *cut, subject int) *Window {
 // windowSet is the windows of one cut.
 type windowSet struct {
 	windows []*Window
-	born    time.Time
+	due     time.Time
 }

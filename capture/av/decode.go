@@ -96,14 +96,14 @@ type frameConverter struct {
 	sws      *C.struct_SwsContext
 }
 
-func (p *frameConverter) close() {
-	C.sws_freeContext(p.sws)
-	p.sws = nil
+func (c *frameConverter) close() {
+	C.sws_freeContext(c.sws)
+	c.sws = nil
 }
 
 // due reports whether a picture at time t is to be handed out.
-func (p *frameConverter) due(t time.Duration) bool {
-	return !p.shown || t-p.last >= p.interval-2*time.Millisecond
+func (c *frameConverter) due(t time.Duration) bool {
+	return !c.shown || t-c.last >= c.interval-2*time.Millisecond
 }
 
 // squareSize returns the size of a w x h picture with pixels of shape sar, made square by its width.
@@ -128,17 +128,17 @@ func checkSize(w, h int) error {
 	return nil
 }
 
-func (p *frameConverter) convert(f *C.AVFrame, sar C.AVRational, turn orientation, at time.Duration) (*Frame, error) {
+func (c *frameConverter) convert(f *C.AVFrame, sar C.AVRational, turn orientation, at time.Duration) (*Frame, error) {
 	w, h := squareSize(f.width, f.height, sar)
 	if err := checkSize(w, h); err != nil {
 		return nil, err
 	}
 	n := 3 * w * h
 	pix := make([]byte, n+64)[:n:n] // room for tav_to_rgb's overshoot
-	if r := C.tav_to_rgb(&p.sws, f, C.int(w), C.int(h), (*C.uint8_t)(&pix[0])); r < 0 {
+	if r := C.tav_to_rgb(&c.sws, f, C.int(w), C.int(h), (*C.uint8_t)(&pix[0])); r < 0 {
 		return nil, Error(r)
 	}
-	p.shown, p.last = true, at
+	c.shown, c.last = true, at
 	pix, w, h = turn.apply(pix, w, h)
 	return &Frame{Time: at, Width: w, Height: h, Pix: pix}, nil
 }

@@ -10,13 +10,13 @@ import (
 )
 
 // ReadAll reads a source to its end, and closes it.
-func ReadAll(t testing.TB, src capture.Source) (frames []*capture.Frame, sound []*capture.Samples) {
+func ReadAll(t testing.TB, src capture.Source) (frames []*capture.Frame, samples []*capture.Samples) {
 	t.Helper()
 	defer src.Close()
 	for {
 		m, err := src.Read(t.Context())
 		if errors.Is(err, io.EOF) {
-			return frames, sound
+			return frames, samples
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -24,7 +24,7 @@ func ReadAll(t testing.TB, src capture.Source) (frames []*capture.Frame, sound [
 		if m.Frame != nil {
 			frames = append(frames, m.Frame)
 		} else {
-			sound = append(sound, m.Samples)
+			samples = append(samples, m.Samples)
 		}
 	}
 }

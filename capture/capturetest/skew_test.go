@@ -29,7 +29,7 @@ func TestSkewMeter(t *testing.T) {
 	ms := time.Millisecond
 	for _, skew := range []time.Duration{0, 40 * ms, -40 * ms, 120 * ms, -250 * ms, 400 * ms} {
 		src := capture.NewPattern(capture.PatternOptions{
-			Width: 64, Height: 64, Duration: 8 * time.Second, Skew: []capture.SkewStep{{Sound: skew}},
+			Width: 64, Height: 64, Duration: 8 * time.Second, Skew: []capture.SkewStep{{Delay: skew}},
 		})
 		got, n := measure(t, src).Skew()
 		if d := (got - skew).Abs(); d > 3*ms || n < 6 {
@@ -42,7 +42,7 @@ func TestSkewMeterFollowsSteps(t *testing.T) {
 	ms := time.Millisecond
 	src := capture.NewPattern(capture.PatternOptions{
 		Width: 64, Height: 64, Duration: 12 * time.Second,
-		Skew: []capture.SkewStep{{From: 3500 * ms, Sound: 80 * ms}, {From: 7500 * ms, Sound: -120 * ms}},
+		Skew: []capture.SkewStep{{From: 3500 * ms, Delay: 80 * ms}, {From: 7500 * ms, Delay: -120 * ms}},
 	})
 	marks := measure(t, src).Marks()
 	if len(marks) < 10 {
