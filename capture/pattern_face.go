@@ -167,7 +167,7 @@ func faceWidth(y float64) float64 {
 // shade is the colour and the opacity of a head at (x, y).
 func (h *head) shade(x, y float64) (rgb, float64) {
 	side := math.Abs(x)
-	if side > 1 && y < 1.25 { // beside the hair and above the shoulders
+	if side > 1 && y < 1.1 { // beside the hair and above the shoulders
 		return rgb{}, 0
 	}
 	var c rgb
@@ -213,8 +213,10 @@ func (h *head) shade(x, y float64) (rgb, float64) {
 	}
 	// hair over the forehead
 	fringe := -0.60 - 0.10*math.Cos(3*x) + 0.25*x*x
-	over(h.hair.mul(0.85+0.3*glow(x, y, -0.25, -0.85, 0.3, 0.2)),
-		h.inside(x, y, ellipse{0, -0.2, 0.86, 0.98}, 0.03)*clamp((fringe-y)*h.unit/2+0.5))
+	if k := clamp((fringe-y)*h.unit/2 + 0.5); k > 0 {
+		light := 0.85 + 0.3*glow(x, y, -0.25, -0.85, 0.3, 0.2)
+		over(h.hair.mul(light), h.inside(x, y, ellipse{0, -0.2, 0.86, 0.98}, 0.03)*k)
+	}
 	return c, a
 }
 

@@ -40,3 +40,8 @@ const DefaultModelSHA256 = "275626966af7ecb924fba68907d910a4dc24f4c97fde6be57dbb
 
 // DefaultModel returns the embedded model, written by `tandem train`. It is shared: do not write to it.
 func DefaultModel() []byte { return defaultModel }
+
+// isDefault reports whether a model is the embedded one, by where it lies.
+func isDefault(model []byte) bool {
+	return len(model) == len(defaultModel) && len(model) > 0 && &model[0] == &defaultModel[0]
+}

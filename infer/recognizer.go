@@ -29,8 +29,8 @@ type Recognizer struct {
 	buffers  sync.Pool    // of *batch
 }
 
-// NewRecognizer checks a model's contract, loads it and runs it once, so that a model that cannot run is refused
-// here and not in mid-stream. Close frees it.
+// NewRecognizer checks a model's contract, loads it and, but for the embedded one, runs it once, so that a model that
+// cannot run is refused here and not in mid-stream. Close frees it.
 func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 	c, p, err := loadModel(model, o.Int8)
 	if err != nil {
@@ -48,7 +48,11 @@ func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 		r.Close()
 		return nil, fmt.Errorf("%w: ONNX Runtime refuses the model: %w", ErrContract, err)
 	}
-	if err := r.probe(); err != nil {
+	check := r.probe
+	if isDefault(model) && !o.Int8 {
+		check = r.findFeatures // that it runs is for a test to find out, and not for each start
+	}
+	if err := check(); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("%w: the model does not run: %w", ErrContract, err)
 	}
@@ -122,6 +126,16 @@ func (r *Recognizer) probe() error {
 		return err
 	}
 	return checkRows(w, alone)
+}
+
+// findFeatures finds the size of face_features, by one crop.
+func (r *Recognizer) findFeatures() error {
+	if r.faces == nil {
+		return nil
+	}
+	features, err := r.firstFeatures(make([]byte, r.cropBytes()))
+	r.features = len(features)
+	return err
 }
 
 // checkRows makes sure that a crop's row of face_features depends on that crop alone: those that a run over all crops
