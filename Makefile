@@ -13,6 +13,8 @@ FUZZTIME ?= 10s
 
 # Where `make setup` puts Go if the system has none that will do, and where Go's own installer does.
 export PATH := $(CURDIR)/assets/.fetched/go/bin:$(PATH):/usr/local/go/bin
+# Tests, benchmarks and `go run` have the library and the networks here; a binary has them beside itself.
+export TANDEM_ORT ?= $(CURDIR)/assets/.fetched
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 

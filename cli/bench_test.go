@@ -194,7 +194,7 @@ func BenchmarkAnalyze(b *testing.B) {
 		defer rec.Close()
 		recs[i] = rec
 	}
-	finder, err := infer.NewFaceFinder(infer.Options{})
+	finder, err := infer.NewBlazeFace()
 	if err != nil {
 		b.Fatal(err)
 	}

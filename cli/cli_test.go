@@ -82,7 +82,7 @@ func testModel(t *testing.T) string {
 	if err := infer.Init(); err != nil {
 		t.Skipf("skipped: %v", err)
 	}
-	if f, err := infer.NewFaceFinder(infer.Options{}); err != nil {
+	if f, err := infer.NewBlazeFace(); err != nil {
 		t.Skipf("skipped: %v", err)
 	} else {
 		f.Close()

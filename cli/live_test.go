@@ -146,7 +146,7 @@ func (c *standInCamera) play(ctx context.Context, length time.Duration) {
 		case <-ctx.Done():
 			return
 		}
-		flash := capture.FlashLevel(m.Frame) > 0.5
+		flash := capturetest.FlashLevel(m.Frame) > 0.5
 		if flash && !flashing {
 			c.mu.Lock()
 			c.seen = append(c.seen, time.Now())
@@ -312,7 +312,7 @@ func flashDelays(t *testing.T, model string) []time.Duration {
 	})
 	l := &liveRun{c: c, o: o, rec: rec, src: src, out: newReporter(c, o.format, o.raw)}
 	l.onFrame = func(f *capture.Frame) {
-		flash := capture.FlashLevel(f) > 0.5
+		flash := capturetest.FlashLevel(f) > 0.5
 		if flash && !flashing {
 			mu.Lock()
 			pictures = append(pictures, f.Time)

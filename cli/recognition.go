@@ -21,20 +21,15 @@ type modelFile struct {
 
 // readModel reads a model file, or the embedded one if path is "".
 func readModel(path string) (*modelFile, error) {
-	m := &modelFile{name: path}
-	var err error
 	if path == "" {
-		m.name = "embedded"
-		m.bytes = infer.DefaultModel()
-	} else {
-		m.bytes, err = readLimited(path, infer.MaxModelBytes)
+		return &modelFile{name: "embedded", bytes: infer.DefaultModel(), sha256: infer.DefaultModelSHA256}, nil
 	}
+	b, err := readLimited(path, infer.MaxModelBytes)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(m.bytes)
-	m.sha256 = hex.EncodeToString(sum[:])
-	return m, nil
+	sum := sha256.Sum256(b)
+	return &modelFile{name: path, bytes: b, sha256: hex.EncodeToString(sum[:])}, nil
 }
 
 // readLimited reads a file of at most limit bytes.
@@ -56,7 +51,7 @@ func readLimited(path string, limit int64) ([]byte, error) {
 
 // newFaceFinder returns a face finder for one of several goroutines.
 func newFaceFinder() (pipeline.FaceFinder, error) {
-	return infer.NewFaceFinder(infer.Options{Threads: 1})
+	return infer.NewBlazeFace()
 }
 
 // recognition has the networks that all inputs of a command share.
@@ -78,7 +73,7 @@ func openRecognition(path string, o infer.Options) (*recognition, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	finder, err := infer.NewFaceFinder(infer.Options{Threads: o.Threads})
+	finder, err := infer.NewBlazeFace()
 	if err != nil {
 		rec.Close()
 		return nil, err

@@ -37,7 +37,7 @@ var network = sync.OnceValues(func() (*infer.Recognizer, error) {
 	return infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
 })
 
-var detector = sync.OnceValues(func() (*infer.BlazeFace, error) { return infer.NewFaceFinder(infer.Options{}) })
+var detector = sync.OnceValues(func() (*infer.BlazeFace, error) { return infer.NewBlazeFace() })
 
 // logs are a server's log, for tests to read.
 type logs struct {

@@ -43,7 +43,7 @@ func serve(ctx context.Context, mode string, in io.Reader, out io.Writer) error 
 		return err
 	}
 	defer rec.Close()
-	faces, err := infer.NewFaceFinder(infer.Options{Threads: 1})
+	faces, err := infer.NewBlazeFace()
 	if err != nil {
 		return err
 	}

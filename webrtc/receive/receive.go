@@ -279,7 +279,7 @@ func (t *Track) decodeAudio(p packet, gap bool) error {
 	t.gap = t.gap || gap
 	if t.gap && t.audioStarted {
 		if missing := int32(p.Timestamp - t.audioEnd); missing > 0 && missing < int32(t.o.ClockRate)*10 {
-			t.o.Feed.Lose(capture.Drops{Samples: int(int64(missing) * capture.SampleRate / int64(t.o.ClockRate))})
+			t.o.Feed.AddDrops(capture.Drops{Samples: int(int64(missing) * capture.SampleRate / int64(t.o.ClockRate))})
 		}
 	}
 	t.gap = false
@@ -338,7 +338,7 @@ func (t *Track) decodeFrame(f codedFrame, arrived time.Time) error {
 	behind := time.Since(arrived) > maxLag+t.o.Reorder
 	if !f.key && (!t.keyFrameSeen || !t.awaitingKeyFrame.IsZero() || behind) {
 		t.markLost(arrived)
-		t.o.Feed.Lose(capture.Drops{Frames: 1})
+		t.o.Feed.AddDrops(capture.Drops{Frames: 1})
 		return nil
 	}
 	if !t.awaitingKeyFrame.IsZero() {
@@ -353,7 +353,7 @@ func (t *Track) decodeFrame(f codedFrame, arrived time.Time) error {
 		return err
 	}
 	if media == nil && !t.awaitingKeyFrame.IsZero() {
-		t.o.Feed.Lose(capture.Drops{Frames: 1})
+		t.o.Feed.AddDrops(capture.Drops{Frames: 1})
 	}
 	for _, m := range media {
 		if m.Frame == nil {

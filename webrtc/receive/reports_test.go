@@ -10,7 +10,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
-	"tandem/pipeline"
+	"tandem/capture/capturetest"
 	"tandem/webrtc/receive"
 )
 
@@ -31,7 +31,7 @@ func TestReportsBringTracksInStep(t *testing.T) {
 			clock := receive.NewClock()
 			got := playBoth(t, ps, clock, later, reports)
 			skew := clock.Skew()
-			var meter pipeline.SkewMeter
+			var meter capturetest.SkewMeter
 			for _, f := range got.frames {
 				meter.Frame(f)
 			}

@@ -1,6 +1,7 @@
-package pipeline
+package capturetest
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -22,8 +23,8 @@ const (
 )
 
 // SkewMeter measures the skew between sound and picture from the flashes and beeps of capture.NewPattern,
-// wherever the media came through: a file, a network, a screen before a camera. Give its methods to
-// Options.OnFrame and Options.OnSamples. A flash is timed to the frame that first shows it, a beep to about
+// wherever the media came through: a file, a network, a screen before a camera. Its methods suit
+// pipeline.Options.OnFrame and OnSamples. A flash is timed to the frame that first shows it, a beep to about
 // 2.5 ms. It belongs to one goroutine.
 type SkewMeter struct {
 	flashing, beeping bool
@@ -36,7 +37,7 @@ type SkewMeter struct {
 
 // Frame takes the next picture.
 func (m *SkewMeter) Frame(f *capture.Frame) {
-	on := capture.FlashLevel(f) > 0.5
+	on := FlashLevel(f) > 0.5
 	if on && !m.flashing && m.primed {
 		m.flashes = append(m.flashes, f.Time)
 		m.pair()
@@ -47,21 +48,21 @@ func (m *SkewMeter) Frame(f *capture.Frame) {
 
 // Samples takes the next sound.
 func (m *SkewMeter) Samples(s *capture.Samples) {
-	if end := m.at + timeOf(int64(len(m.rest))); s.Time != end {
+	if end := m.at + samplesTime(len(m.rest)); s.Time != end {
 		m.rest, m.at = nil, s.Time // a gap
 	}
 	x := append(m.rest, s.Data...)
 	for ; len(x) >= beepBlock; x = x[beepBlock:] {
-		on := capture.BeepLevel(x[:beepBlock]) > 0.4
+		on := BeepLevel(x[:beepBlock]) > 0.4
 		if m.beeping {
-			on = capture.BeepLevel(x[:beepBlock]) > 0.2
+			on = BeepLevel(x[:beepBlock]) > 0.2
 		}
 		if on && !m.beeping {
 			m.beeps = append(m.beeps, m.at)
 			m.pair()
 		}
 		m.beeping = on
-		m.at += timeOf(beepBlock)
+		m.at += samplesTime(beepBlock)
 	}
 	m.rest = slices.Clone(x)
 }
@@ -83,6 +84,8 @@ func (m *SkewMeter) pair() {
 	m.flashes, m.beeps = latest(m.flashes), latest(m.beeps)
 }
 
+func samplesTime(n int) time.Duration { return time.Duration(n) * time.Second / capture.SampleRate }
+
 func latest[T any](x []T) []T { return slices.Clone(x[max(0, len(x)-markKept):]) }
 
 // Marks are the last pairs of flash and beep, oldest first, at most 60.
@@ -99,4 +102,30 @@ func (m *SkewMeter) Skew() (skew time.Duration, n int) {
 	}
 	slices.Sort(d)
 	return d[len(d)/2], len(d)
+}
+
+// FlashLevel is how bright the part of a pattern's picture is that flashes: 0 black to 1 white. It is over 0.7 in a
+// flash and under 0.3 otherwise, at any size and after any usual codec.
+func FlashLevel(f *capture.Frame) float64 {
+	rows := max(f.Height*3/32, 1) // not the strip's lower edge, which a codec blurs
+	sum := 0
+	pix := f.Pix[:3*f.Width*rows]
+	for _, v := range pix {
+		sum += int(v)
+	}
+	return float64(sum) / float64(255*len(pix))
+}
+
+// BeepLevel is the amplitude of the beep's frequency in mono sound at SampleRate (Goertzel's algorithm), 0 to about
+// 0.8. Ten milliseconds tell beep (over 0.4) from speech (under 0.2).
+func BeepLevel(data []float32) float64 {
+	if len(data) == 0 {
+		return 0
+	}
+	coeff := 2 * math.Cos(2*math.Pi*capture.PatternBeep/capture.SampleRate)
+	var s1, s2 float64
+	for _, x := range data {
+		s1, s2 = float64(x)+coeff*s1-s2, s1
+	}
+	return 2 * math.Sqrt(max(s1*s1+s2*s2-coeff*s1*s2, 0)) / float64(len(data))
 }
