@@ -56,7 +56,7 @@ func runData(ctx context.Context, c *console, o *options) error {
 		if withPath && path == "" {
 			return badUsage("%q: want NAME or NAME=PATH", arg)
 		}
-		if _, _, err := dataset.Parse(name); err != nil {
+		if _, _, err := dataset.ParseName(name); err != nil {
 			return badUsage("%q: %w", arg, err)
 		}
 		if withPath {

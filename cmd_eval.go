@@ -41,7 +41,7 @@ func runEval(ctx context.Context, c *console, o *options) error {
 	if err != nil {
 		return err
 	}
-	sets, err := dataset.LoadSets(dataset.SetOptions{
+	sets, err := dataset.LoadAll(dataset.Options{
 		Data: o.data, Labels: rec.Labels(), SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap || o.split == eval.SplitAll,
 		Log: func(line string) { c.log.Info(line) },
 	})

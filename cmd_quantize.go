@@ -37,7 +37,7 @@ func runQuantize(ctx context.Context, c *console, o *options) error {
 	if err != nil {
 		return err
 	}
-	sets, err := dataset.LoadSets(dataset.SetOptions{
+	sets, err := dataset.LoadAll(dataset.Options{
 		Data: o.data, Labels: contract.Labels(), SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
 		Log: func(line string) { c.log.Info(line) },
 	})

@@ -405,7 +405,7 @@ func (o *options) check(f *pflag.FlagSet) error {
 		if !ok || path == "" {
 			return fmt.Errorf("--data %q: want NAME=PATH", d)
 		}
-		if _, _, err := dataset.Parse(name); err != nil {
+		if _, _, err := dataset.ParseName(name); err != nil {
 			return fmt.Errorf("--data %q: %w", d, err)
 		}
 	}

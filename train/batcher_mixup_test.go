@@ -13,7 +13,7 @@ import (
 
 func TestMixupBlendsWithinASense(t *testing.T) {
 	recipe := tinyRecipe()
-	recipe.Augment = augment.Augment{Face: augment.Face{Gamma: 1}}
+	recipe.Augment = augment.Config{Face: augment.Face{Gamma: 1}}
 	arch := recipe.Arch
 	arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, 7, 2
 	data := sampletest.Synthetic(nn.DefaultSpec, 20, 10, 4)

@@ -104,7 +104,7 @@ func Check(ctx context.Context, data []string, o Options) (*Report, error) {
 		}
 		s := &Set{
 			Name: name, Path: path, About: about, Clips: len(found), Rows: countSplits(found, o.Labels), Quick: o.Quick,
-			Notes: append([]string{}, report.Notes...), Unlabelled: report.Unlabelled, Ignored: report.Ignored, FirstIgnored: report.Ignored1,
+			Notes: append([]string{}, report.Notes...), Unlabelled: report.Unlabelled, Ignored: report.Ignored, FirstIgnored: report.FirstIgnored,
 			Missing: append([]string{}, report.Missing...), Unreadable: []Fault{}, Damaged: []Fault{},
 		}
 		d.Sets = append(d.Sets, s)
@@ -119,7 +119,7 @@ func Check(ctx context.Context, data []string, o Options) (*Report, error) {
 	if o.Quick {
 		return d, nil
 	}
-	c := &checking{o: o, book: sample.OpenHashes(o.CacheDir)}
+	c := &checking{o: o, book: sample.OpenFileHashes(o.CacheDir)}
 	if err := c.all(ctx, clips, from); err != nil {
 		return nil, err
 	}
@@ -170,14 +170,14 @@ func countSplits(clips []dataset.Clip, labels pipeline.Labels) []SplitCount {
 // checking reads files.
 type checking struct {
 	o        Options
-	book     *sample.HashBook
+	book     *sample.FileHashes
 	contents []string // of each clip, "" where it is not known
 }
 
 // media is what was found in one file, or one row of a csv.
 type media struct {
 	path     string
-	row      *dataset.CSVPixels
+	row      *dataset.CSVRow
 	set      *Set
 	sum      string
 	bytes    int64

@@ -152,7 +152,7 @@ func TestCheckOfCutOffFiles(t *testing.T) {
 }
 
 func TestCheckOfFER2013Rows(t *testing.T) {
-	row := func(first string) string { return first + strings.Repeat(" 7", dataset.FERSize*dataset.FERSize-1) }
+	row := func(first string) string { return first + strings.Repeat(" 7", dataset.FER2013Side*dataset.FER2013Side-1) }
 	root := traintest.Touch(t, "fer")
 	traintest.WriteFile(t, filepath.Join(root, "fer2013.csv"),
 		"emotion,pixels,Usage\n3,"+row("255")+",Training\n6,"+row("255")+",PublicTest\n1,1 2,PrivateTest\n")

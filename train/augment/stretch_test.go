@@ -85,13 +85,13 @@ func TestMaskBandTakesABandOut(t *testing.T) {
 // Every variation that the default leaves out can be turned on, changes the sound and keeps its bounds.
 func TestSoundAugmentTakesEachVariation(t *testing.T) {
 	src := traintest.Sine(220, windowSamples)
-	none := Sound{Chance: 1}
+	none := Audio{Chance: 1}
 	plain := make([]float32, len(src))
 	none.Apply(plain, src, rand.New(rand.NewPCG(3, 3)))
 	if !slices.Equal(plain, floats(src)) {
 		t.Error("no variation changes the sound")
 	}
-	for name, a := range map[string]Sound{
+	for name, a := range map[string]Audio{
 		"shift": {Shift: 0.1}, "speed": {Speed: 0.1}, "tempo": {Tempo: 0.2}, "pitch": {Pitch: 3}, "equalizer": {Equalizer: 8}, "reverb": {Reverb: 1},
 		"snr": {SNR: [2]float64{5, 10}}, "mask_time": {MaskTime: 0.5}, "mask_band": {MaskBand: 2}, "gain": {Gain: [2]float64{-12, -6}},
 	} {

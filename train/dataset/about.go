@@ -20,7 +20,7 @@ type About struct {
 
 // AboutOf tells of the data set by a name that ParseDataset takes.
 func AboutOf(name string) (About, error) {
-	base, _, err := Parse(name)
+	base, _, err := ParseName(name)
 	if err != nil {
 		return About{}, err
 	}

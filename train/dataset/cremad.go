@@ -29,7 +29,7 @@ var cremadSentences = []string{"IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", 
 // VideoMP4: one clip a name, its picture from the video and its sound from the WAV file, which the publishers made of the same
 // recording. VideoDemographics.csv gives sex, age and race of the actors. With an option the label is what most raters named
 // (summaryTable.csv), and the set is called by the option too, so that no report mixes the two.
-func loadCREMAD(l *loading, root string) error {
+func loadCREMAD(l *loader, root string) error {
 	if len(l.options) > 1 {
 		return fmt.Errorf("%w %q: give one word only", ErrUnknownOption, strings.Join(l.options, "+"))
 	}
@@ -114,7 +114,7 @@ type cremadPerson struct {
 }
 
 // cremadPeople reads VideoDemographics.csv (ActorID,Age,Sex,Race,Ethnicity) in the folder or beside it.
-func (l *loading) cremadPeople(root string) (map[string]cremadPerson, error) {
+func (l *loader) cremadPeople(root string) (map[string]cremadPerson, error) {
 	f, err := openBeside(root, "VideoDemographics.csv")
 	if errors.Is(err, fs.ErrNotExist) {
 		l.report.Missing = append(l.report.Missing, "VideoDemographics.csv")
@@ -142,7 +142,7 @@ func readCREMADPeople(r io.Reader, path string) (map[string]cremadPerson, error)
 }
 
 // cremadLabels gives the published label of a name, and what the set is called with such labels.
-func (l *loading) cremadLabels(root string, files map[string]map[string]string) (label func(name string) string, set string, err error) {
+func (l *loader) cremadLabels(root string, files map[string]map[string]string) (label func(name string) string, set string, err error) {
 	intended := func(name string) string {
 		_, emotion, _ := cremadCode(name)
 		return cremadEmotions[emotion]

@@ -135,7 +135,7 @@ func FuzzCREMADTables(f *testing.F) {
 			}
 			return
 		}
-		l := &loading{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
+		l := &loader{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
 		for name, vote := range votes {
 			if _, err := l.emotion(vote); err != nil {
 				t.Errorf("%s: %v", name, err)

@@ -46,7 +46,7 @@ type Clip struct {
 	Age             int    // years, -1 if not known
 	Race            string // in the set's own words, "" if not known
 
-	Row *CSVPixels // where the picture is a row of FER2013's csv instead of a file
+	Row *CSVRow // where the picture is a row of FER2013's csv instead of a file
 }
 
 // Path is the file by which messages name the clip.
@@ -63,9 +63,9 @@ type LoadReport struct {
 	// Unlabelled counts the clips of each published label that is not among the model's ("bored"). They stay in the
 	// data, without a label for that task.
 	Unlabelled map[string]int
-	// Ignored counts media files that do not belong to the data set, such as the songs of RAVDESS; Ignored1 is the first.
+	// Ignored counts media files that do not belong to the data set, such as the songs of RAVDESS; FirstIgnored is the first.
 	Ignored  int
-	Ignored1 string
+	FirstIgnored string
 	// Missing names what the release has, by its own lists, and the folder has not.
 	Missing []string
 	// Notes say which of several published labels were used and what could not be known, a sentence each.
@@ -82,7 +82,7 @@ func DefaultLabels() pipeline.Labels {
 
 // dataset is a data set that tandem knows by name.
 type dataset struct {
-	load    func(l *loading, path string) error
+	load    func(l *loader, path string) error
 	options []string // the words that may stand behind its name, see ParseDataset
 	about   About
 }
@@ -103,7 +103,7 @@ func Names() []string { return slices.Sorted(maps.Keys(datasets)) }
 
 // Parse takes the NAME of --data NAME=PATH apart: a data set's name and, behind a colon, words that choose among what it
 // publishes, joined by plus signs, as in iemocap:paper+exc.
-func Parse(name string) (base string, options []string, err error) {
+func ParseName(name string) (base string, options []string, err error) {
 	base, words, colon := strings.Cut(name, ":")
 	set, ok := datasets[base]
 	if !ok {
@@ -127,7 +127,7 @@ func Parse(name string) (base string, options []string, err error) {
 // Load lists the clips of the data set name (see ParseDataset) at path, in the order of their IDs. Media files are not opened;
 // that those a manifest lists exist is checked. docs/datasets.md has the layouts and the split rules.
 func Load(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error) {
-	base, options, err := Parse(name)
+	base, options, err := ParseName(name)
 	if err != nil {
 		return nil, LoadReport{}, err
 	}
@@ -135,7 +135,7 @@ func Load(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error)
 	if err != nil {
 		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
 	}
-	l := &loading{labels: labels, options: options, report: LoadReport{Unlabelled: map[string]int{}}}
+	l := &loader{labels: labels, options: options, report: LoadReport{Unlabelled: map[string]int{}}}
 	if _, err := os.Stat(path); err != nil {
 		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
 	}
@@ -147,18 +147,18 @@ func Load(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error)
 	return l.clips, l.report, nil
 }
 
-// loading collects what one loader finds.
-type loading struct {
+// loader collects what one loader finds.
+type loader struct {
 	labels  pipeline.Labels
 	options []string
 	clips   []Clip
 	report  LoadReport
 }
 
-func (l *loading) has(option string) bool { return slices.Contains(l.options, option) }
+func (l *loader) has(option string) bool { return slices.Contains(l.options, option) }
 
 // setName is what a set is called whose options choose labels: by these too, so that no report mixes them.
-func (l *loading) setName(base string) string {
+func (l *loader) setName(base string) string {
 	if len(l.options) == 0 {
 		return base
 	}
@@ -166,13 +166,13 @@ func (l *loading) setName(base string) string {
 	return base + ":" + strings.Join(slices.Compact(words), "+")
 }
 
-func (l *loading) note(format string, args ...any) {
+func (l *loader) note(format string, args ...any) {
 	l.report.Notes = append(l.report.Notes, fmt.Sprintf(format, args...))
 }
 
-func (l *loading) ignore(path string) {
+func (l *loader) ignore(path string) {
 	if l.report.Ignored == 0 {
-		l.report.Ignored1 = path
+		l.report.FirstIgnored = path
 	}
 	l.report.Ignored++
 }
@@ -188,7 +188,7 @@ var otherEmotions = []string{"bored", "frustrated", "excited", "contempt", "othe
 
 // emotion is the index of a published label: the label itself, else what it is an alias of. It is -1, and counted, for a
 // published label that the model does not have.
-func (l *loading) emotion(label string) (int, error) {
+func (l *loader) emotion(label string) (int, error) {
 	label = strings.ToLower(strings.TrimSpace(label))
 	if label == "" {
 		return -1, nil
@@ -220,7 +220,7 @@ func allowedEmotions(labels pipeline.Labels) []string {
 }
 
 // gender is the index of a published gender, -1 if empty.
-func (l *loading) gender(label string) (int, error) {
+func (l *loader) gender(label string) (int, error) {
 	label = strings.ToLower(strings.TrimSpace(label))
 	switch label {
 	case "":

@@ -100,7 +100,7 @@ func TestLoadDataLayouts(t *testing.T) {
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tc.want, "\n"))
 			}
-			if report.Ignored != tc.ignored || report.Clips != len(clips) || (report.Ignored1 != "") != (tc.ignored > 0) {
+			if report.Ignored != tc.ignored || report.Clips != len(clips) || (report.FirstIgnored != "") != (tc.ignored > 0) {
 				t.Errorf("report %+v, want %d ignored", report, tc.ignored)
 			}
 			for k, n := range tc.unlabelled {
@@ -236,7 +236,7 @@ func TestManifest(t *testing.T) {
 }
 
 func TestLabelsOfAModel(t *testing.T) {
-	l := &loading{
+	l := &loader{
 		labels: pipeline.Labels{Emotions: []string{"bored", "calm", "neutral"}, Genders: []string{"male"}},
 		report: LoadReport{Unlabelled: map[string]int{}},
 	}
@@ -295,7 +295,7 @@ func FuzzManifest(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l := &loading{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
+		l := &loader{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
 		exists := func(path string) error {
 			if !filepath.IsAbs(path) {
 				t.Errorf("path %q is not resolved", path)
@@ -328,7 +328,7 @@ func FuzzFER2013CSV(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l := &loading{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
+		l := &loader{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
 		if err := scanFERCSV(l, strings.NewReader(string(data)), "fer2013.csv"); err != nil {
 			return
 		}
@@ -336,7 +336,7 @@ func FuzzFER2013CSV(f *testing.F) {
 			if end := c.Row.Offset + int64(c.Row.Length); c.Row.Offset < 0 || end > int64(len(data)) {
 				t.Fatalf("pixels at %d to %d of %d bytes", c.Row.Offset, end, len(data))
 			}
-			if grey, err := parsePixels(data[c.Row.Offset:][:c.Row.Length]); err == nil && len(grey) != FERSize*FERSize {
+			if grey, err := parsePixels(data[c.Row.Offset:][:c.Row.Length]); err == nil && len(grey) != FER2013Side*FER2013Side {
 				t.Errorf("%d pixels", len(grey))
 			}
 		}
@@ -362,7 +362,7 @@ func FuzzNames(f *testing.F) {
 }
 
 func TestFER2013CSV(t *testing.T) {
-	pixels := func(first string) string { return first + strings.Repeat(" 7", FERSize*FERSize-1) }
+	pixels := func(first string) string { return first + strings.Repeat(" 7", FER2013Side*FER2013Side-1) }
 	root := traintest.Touch(t, "fer")
 	traintest.WriteFile(t, filepath.Join(root, "fer2013.csv"),
 		"emotion,pixels,Usage\r\n3,"+pixels("255")+",Training\r\n6,"+pixels("9")+",PublicTest\n1,1 2,PrivateTest")

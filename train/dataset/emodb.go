@@ -16,7 +16,7 @@ var emodbSpeakers = map[string]string{
 }
 
 // loadEmoDB reads names of the form SSTTTEV: speaker (two digits), text (a letter and two digits), emotion letter, version.
-func loadEmoDB(l *loading, root string) error {
+func loadEmoDB(l *loader, root string) error {
 	err := walkMedia(root, []string{".wav", ".flac"}, func(path, id string) error {
 		name := stem(path)
 		if len(name) < 6 || len(name) > 7 || emodbSpeakers[name[:2]] == "" || emodbEmotions[name[5]] == "" {

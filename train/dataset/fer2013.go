@@ -18,12 +18,12 @@ var ferEmotions = [...]string{"angry", "disgust", "fear", "happy", "sad", "surpr
 // ferUsages are the splits of fer2013.csv by its Usage column.
 var ferUsages = map[string]string{"Training": SplitTrain, "PublicTest": SplitVal, "PrivateTest": SplitTest}
 
-// FERSize is the side of a FER2013 picture in pixels.
-const FERSize = 48
+// FER2013Side is the side of a FER2013 picture in pixels.
+const FER2013Side = 48
 
 // loadFER2013 reads folders SPLIT/EMOTION/*.jpg, or the original csv with the columns emotion, pixels, Usage (the file, or a folder
 // that holds fer2013.csv).
-func loadFER2013(l *loading, path string) error {
+func loadFER2013(l *loader, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -61,14 +61,14 @@ func loadFER2013(l *loading, path string) error {
 	return err
 }
 
-// CSVPixels is where the pixels of one row lie in a csv file.
-type CSVPixels struct {
+// CSVRow is where the pixels of one row lie in a csv file.
+type CSVRow struct {
 	path   string
 	Offset int64
 	Length int
 }
 
-func loadFERCSV(l *loading, path string) error {
+func loadFERCSV(l *loader, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func loadFERCSV(l *loading, path string) error {
 }
 
 // scanFERCSV notes labels and where each row's pixels lie, without decoding them.
-func scanFERCSV(l *loading, r io.Reader, path string) error {
+func scanFERCSV(l *loader, r io.Reader, path string) error {
 	in := bufio.NewReaderSize(r, 1<<16)
 	var offset int64
 	for row := 1; ; row++ {
@@ -120,7 +120,7 @@ func scanFERCSV(l *loading, r io.Reader, path string) error {
 		l.clips = append(l.clips, Clip{
 			Video: fmt.Sprintf("%s#%d", path, row), ID: fmt.Sprintf("%s#%06d", filepath.Base(path), row), Dataset: "fer2013",
 			Emotion: emotion, Gender: -1, Split: split, Age: -1,
-			Row: &CSVPixels{path: path, Offset: start + int64(len(fields[0])) + 1, Length: len(fields[1])},
+			Row: &CSVRow{path: path, Offset: start + int64(len(fields[0])) + 1, Length: len(fields[1])},
 		})
 	}
 	if len(l.clips) == 0 {
@@ -130,7 +130,7 @@ func scanFERCSV(l *loading, r io.Reader, path string) error {
 }
 
 // Decode reads the row's grey pixels, ferSize*ferSize of them.
-func (p *CSVPixels) Decode() ([]byte, error) {
+func (p *CSVRow) Decode() ([]byte, error) {
 	f, err := os.Open(p.path)
 	if err != nil {
 		return nil, err
@@ -145,8 +145,8 @@ func (p *CSVPixels) Decode() ([]byte, error) {
 
 func parsePixels(text []byte) ([]byte, error) {
 	fields := bytes.Fields(bytes.Trim(text, `"`))
-	if len(fields) != FERSize*FERSize {
-		return nil, fmt.Errorf("%d pixels instead of %d", len(fields), FERSize*FERSize)
+	if len(fields) != FER2013Side*FER2013Side {
+		return nil, fmt.Errorf("%d pixels instead of %d", len(fields), FER2013Side*FER2013Side)
 	}
 	grey := make([]byte, len(fields))
 	for i, f := range fields {

@@ -37,7 +37,7 @@ var paperCrops = map[string]image.Rectangle{
 
 // loadIEMOCAP reads Session1 to Session5 of IEMOCAP_full_release: labels and times of the utterances from dialog/EmoEvaluation, their
 // sound from sentences/wav, their picture from the dialog's video in dialog/avi/DivX, between those times.
-func loadIEMOCAP(l *loading, root string) error {
+func loadIEMOCAP(l *loader, root string) error {
 	info, err := os.Stat(root)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ type iemocapTurn struct {
 }
 
 // iemocapDialog adds the utterances of one dialog.
-func (l *loading) iemocapDialog(root, dir string, session int, dialog string, turns []iemocapTurn) error {
+func (l *loader) iemocapDialog(root, dir string, session int, dialog string, turns []iemocapTurn) error {
 	video := filepath.Join(dir, "dialog", "avi", "DivX", dialog+".avi")
 	if err := fileExists(video); errors.Is(err, os.ErrNotExist) {
 		video = ""

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// ManifestColumns are the columns that the first line of a manifest names, in any order, and MoreManifestColumns those that it may
+// ManifestColumns are the columns that the first line of a manifest names, in any order, and optionalColumns those that it may
 // name besides; others are ignored.
 var (
 	ManifestColumns     = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
-	MoreManifestColumns = []string{"age", "race", "start", "end"}
+	optionalColumns = []string{"age", "race", "start", "end"}
 )
 
-func loadManifest(l *loading, path string) error {
+func loadManifest(l *loader, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func loadManifest(l *loading, path string) error {
 }
 
 // readManifest reads the manifest at path from r; exists returns the error that opening a media file would.
-func (l *loading) readManifest(r io.Reader, path string, exists func(string) error) error {
+func (l *loader) readManifest(r io.Reader, path string, exists func(string) error) error {
 	fail := func(line int, err error) error { return fmt.Errorf("%s: line %d: %w", path, line, err) }
 	base, fallback := filepath.Dir(path), strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	seen := map[string]int{}

@@ -27,7 +27,7 @@ type ravdessTake struct{ path, id [4]string } // by modality
 // clip, whichever of its three forms are there: with picture and sound, else the pictures with the sound of the other file,
 // else what there is; an option takes one form alone. A folder called ravdess-… (ravdess-warp) is a data set of that name with
 // the same speakers.
-func loadRAVDESS(l *loading, root string) error {
+func loadRAVDESS(l *loader, root string) error {
 	dataset := "ravdess"
 	if base := filepath.Base(root); strings.HasPrefix(base, "ravdess-") {
 		dataset = base
@@ -105,7 +105,7 @@ func loadRAVDESS(l *loading, root string) error {
 }
 
 // ravdessWants tells whether files of a modality are taken.
-func (l *loading) ravdessWants(modality int) bool {
+func (l *loader) ravdessWants(modality int) bool {
 	if len(l.options) == 0 {
 		return true
 	}
@@ -114,7 +114,7 @@ func (l *loading) ravdessWants(modality int) bool {
 
 // ravdessMissing names the takes that lack of those actors of whom there are any: two statements, each said twice, in eight
 // emotions, of which all but neutral in two intensities.
-func (l *loading) ravdessMissing(takes map[[7]int]*ravdessTake, actors map[int]bool) {
+func (l *loader) ravdessMissing(takes map[[7]int]*ravdessTake, actors map[int]bool) {
 	for actor := range actors {
 		for emotion := 1; emotion <= len(ravdessEmotions); emotion++ {
 			for i := range 8 {

@@ -10,8 +10,8 @@ import (
 	"tandem/pipeline"
 )
 
-// SetOptions say which data is loaded and how it is divided.
-type SetOptions struct {
+// Options say which data is loaded and how it is divided.
+type Options struct {
 	Data   []string // NAME=PATH, see LoadData
 	Labels pipeline.Labels
 	// SplitBy is how the data is divided, see Divide; "" is BySpeaker.
@@ -21,15 +21,15 @@ type SetOptions struct {
 	Log                 func(line string) // unless nil, gets a line of text now and then
 }
 
-// Sets are data sets loaded together.
-type Sets struct {
+// Collection are data sets loaded together.
+type Collection struct {
 	Clips   []Clip
 	SplitBy string   // as given, "" for BySpeaker
 	Shared  []string // speakers who stand in several splits, as SharedSpeakers names them
 }
 
-// LoadSets loads all data and divides it.
-func LoadSets(o SetOptions) (*Sets, error) {
+// LoadAll loads all data and divides it.
+func LoadAll(o Options) (*Collection, error) {
 	if len(o.Data) == 0 {
 		return nil, errors.New("no data: give --data NAME=PATH at least once")
 	}
@@ -38,7 +38,7 @@ func LoadSets(o SetOptions) (*Sets, error) {
 			o.Log(fmt.Sprintf(format, args...))
 		}
 	}
-	s := &Sets{SplitBy: o.SplitBy}
+	s := &Collection{SplitBy: o.SplitBy}
 	if s.SplitBy == BySpeaker {
 		s.SplitBy = ""
 	}

@@ -221,8 +221,8 @@ func AgeBand(age int) string {
 	return ""
 }
 
-// ByDataset groups the indices of clips by data set, in the order of first appearance.
-func ByDataset(clips []Clip) [][]int {
+// GroupByDataset groups the indices of clips by data set, in the order of first appearance.
+func GroupByDataset(clips []Clip) [][]int {
 	var groups [][]int
 	at := map[string]int{}
 	for i := range clips {

@@ -136,8 +136,8 @@ func shared(t *testing.T) string {
 }
 
 func TestSharedSpeakersAreRefused(t *testing.T) {
-	o := SetOptions{Data: []string{"manifest=" + shared(t)}, Labels: DefaultLabels()}
-	_, err := LoadSets(o)
+	o := Options{Data: []string{"manifest=" + shared(t)}, Labels: DefaultLabels()}
+	_, err := LoadAll(o)
 	if !errors.Is(err, ErrSharedSpeakers) || !strings.Contains(err.Error(), "anna (train, val)") || strings.Contains(err.Error(), "ben") ||
 		!strings.Contains(err.Error(), "--allow-speaker-overlap") {
 		t.Errorf("not refused as it should be: %v", err)
@@ -145,7 +145,7 @@ func TestSharedSpeakersAreRefused(t *testing.T) {
 	o.AllowSpeakerOverlap = true
 	var lines []string
 	o.Log = func(line string) { lines = append(lines, line) }
-	s, err := LoadSets(o)
+	s, err := LoadAll(o)
 	if err != nil || !slices.Equal(s.Shared, []string{"anna (train, val)"}) || s.SplitBy != "" {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -154,11 +154,11 @@ func TestSharedSpeakersAreRefused(t *testing.T) {
 	}
 	// To divide by clip is to ask for it.
 	o.AllowSpeakerOverlap, o.SplitBy = false, ByAuthors
-	if s, err = LoadSets(o); err != nil || s.SplitBy != ByAuthors {
+	if s, err = LoadAll(o); err != nil || s.SplitBy != ByAuthors {
 		t.Errorf("by %s: %v", ByAuthors, err)
 	}
 	o.SplitBy = BySpeaker
-	if _, err = LoadSets(o); !errors.Is(err, ErrSharedSpeakers) {
+	if _, err = LoadAll(o); !errors.Is(err, ErrSharedSpeakers) {
 		t.Errorf("by speaker: %v", err)
 	}
 }

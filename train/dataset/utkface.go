@@ -12,7 +12,7 @@ var utkRaces = [...]string{"white", "black", "asian", "indian", "others"}
 
 // loadUTKFace reads names of the form AGE_GENDER_RACE_DATE.jpg: gender 0 male, 1 female. UTKFace publishes no split and names no
 // persons: a manifest.csv in the folder or beside it decides where it lists the picture, a hash of the picture's name otherwise.
-func loadUTKFace(l *loading, root string) error {
+func loadUTKFace(l *loader, root string) error {
 	splits := splitsBeside(root)
 	err := walkMedia(root, []string{".jpg", ".jpeg", ".png"}, func(path, id string) error {
 		age, genderLabel, race, ok := utkName(path)

@@ -111,7 +111,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 	}
 	j := newScorer(p, said, o, labels)
 	main := Condition(o.Senses)
-	groups := dataset.ByDataset(p.Clips)
+	groups := dataset.GroupByDataset(p.Clips)
 	for i, group := range groups {
 		set := j.clips(main, group)
 		r.Clips += set.n

@@ -24,7 +24,7 @@ func BenchmarkPrepare(b *testing.B) {
 		b.Fatal(err)
 	}
 	var some []dataset.Clip
-	for _, group := range dataset.ByDataset(clips) {
+	for _, group := range dataset.GroupByDataset(clips) {
 		n := min(len(group), 1000)
 		for i := range n {
 			some = append(some, clips[group[i*len(group)/n]])

@@ -17,7 +17,7 @@ import (
 )
 
 // A pack is a file of cuts, by content: written whole or not at all, never changed, so that any number of runs may share a folder.
-// Little-endian: packMagic; the cuts (appendCut), each begun at a multiple of 8; the index: for each cut its key, its place u64,
+// Little-endian: packMagic; the cuts (appendWindows), each begun at a multiple of 8; the index: for each cut its key, its place u64,
 // its length u32 and its CRC-32C u32; the number of cuts u32, the index's CRC-32C u32, packMagic.
 const (
 	packMagic  = "tandem-cuts-2\n\r\n"
@@ -34,30 +34,30 @@ var (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// cutCache keeps cuts from run to run. Those that are kept are read from mapped files, which the system reads in and drops as it
+// windowCache keeps cuts from run to run. Those that are kept are read from mapped files, which the system reads in and drops as it
 // has memory; without a folder, or once writing has failed, they are held in memory.
-type cutCache struct {
+type windowCache struct {
 	dir    string
 	prefix string // of the packs that may hold what is looked for
 	spec   pipeline.Spec
 
 	mu      sync.Mutex
-	at      map[cutKey][]kept
+	at      map[cacheKey][]packEntry
 	pending []byte // the next pack
 	begun   time.Time
 	index   []byte // and its index
 	err     error  // why nothing is written any more
 }
 
-type kept struct {
+type packEntry struct {
 	data []byte
 	sum  uint32
 }
 
-// openCuts reads the indices of all packs of spec in dir. Damaged ones are removed.
-func openCuts(dir string, spec pipeline.Spec) *cutCache {
+// openWindowCache reads the indices of all packs of spec in dir. Damaged ones are removed.
+func openWindowCache(dir string, spec pipeline.Spec) *windowCache {
 	shape := sha256.Sum256(fmt.Appendf(nil, "%d %+v", cutVersion, spec))
-	c := &cutCache{dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec, at: map[cutKey][]kept{}}
+	c := &windowCache{dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec, at: map[cacheKey][]packEntry{}}
 	if dir == "" {
 		return c
 	}
@@ -82,16 +82,16 @@ func openCuts(dir string, spec pipeline.Spec) *cutCache {
 }
 
 // addPack maps a pack and takes over its index.
-func (c *cutCache) addPack(path string) error {
+func (c *windowCache) addPack(path string) error {
 	data, err := mapFile(path)
 	if err != nil {
 		return err
 	}
-	return eachInPack(data, func(key cutKey, k kept) { c.at[key] = append(c.at[key], k) })
+	return eachInPack(data, func(key cacheKey, k packEntry) { c.at[key] = append(c.at[key], k) })
 }
 
 // eachInPack lists what a pack holds. The cuts themselves are not looked at.
-func eachInPack(data []byte, each func(cutKey, kept)) error {
+func eachInPack(data []byte, each func(cacheKey, packEntry)) error {
 	if len(data) < len(packMagic)+packFooter || string(data[:len(packMagic)]) != packMagic || string(data[len(data)-len(packMagic):]) != packMagic {
 		return errCache
 	}
@@ -111,13 +111,13 @@ func eachInPack(data []byte, each func(cutKey, kept)) error {
 		if at > uint64(len(body)) || length > uint64(len(body))-at {
 			return errCache
 		}
-		each(cutKey(index[:sha256.Size]), kept{data: body[at : at+length : at+length], sum: le.Uint32(index[sha256.Size+12:])})
+		each(cacheKey(index[:sha256.Size]), packEntry{data: body[at : at+length : at+length], sum: le.Uint32(index[sha256.Size+12:])})
 	}
 	return nil
 }
 
 // get finds a cut; one that is damaged counts as not there.
-func (c *cutCache) get(key cutKey) (clipCut, bool) {
+func (c *windowCache) get(key cacheKey) (clipWindows, bool) {
 	c.mu.Lock()
 	all := c.at[key]
 	c.mu.Unlock()
@@ -125,15 +125,15 @@ func (c *cutCache) get(key cutKey) (clipCut, bool) {
 		if crc32.Checksum(k.data, castagnoli) != k.sum {
 			continue
 		}
-		if cut, err := parseCut(k.data, c.spec); err == nil {
+		if cut, err := parseWindows(k.data, c.spec); err == nil {
 			return cut, true
 		}
 	}
-	return clipCut{}, false
+	return clipWindows{}, false
 }
 
 // put keeps a cut; get finds it after the next flush.
-func (c *cutCache) put(key cutKey, cut *clipCut) {
+func (c *windowCache) put(key cacheKey, cut *clipWindows) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.pending) == 0 {
@@ -143,7 +143,7 @@ func (c *cutCache) put(key cutKey, cut *clipCut) {
 		c.pending = append(c.pending, 0)
 	}
 	at := len(c.pending)
-	c.pending = appendCut(c.pending, cut)
+	c.pending = appendWindows(c.pending, cut)
 	le := binary.LittleEndian
 	c.index = append(c.index, key[:]...)
 	c.index = le.AppendUint64(c.index, uint64(at))
@@ -155,14 +155,14 @@ func (c *cutCache) put(key cutKey, cut *clipCut) {
 }
 
 // close writes what is pending, and says why not all could be.
-func (c *cutCache) close() error {
+func (c *windowCache) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flush()
 	return c.err
 }
 
-func (c *cutCache) flush() {
+func (c *windowCache) flush() {
 	if len(c.index) == 0 {
 		return
 	}
@@ -184,7 +184,7 @@ func (c *cutCache) flush() {
 			}
 		}
 	}
-	_ = eachInPack(data, func(key cutKey, k kept) { c.at[key] = append(c.at[key], k) })
+	_ = eachInPack(data, func(key cacheKey, k packEntry) { c.at[key] = append(c.at[key], k) })
 }
 
 // mapped are the files that mapFile has mapped, by path, size and time. They stay so: samples that were given out point into them,

@@ -34,7 +34,7 @@ func prepareWith(t *testing.T, cache string, clips []dataset.Clip, spec pipeline
 	if p.CacheErr != nil {
 		t.Fatal(p.CacheErr)
 	}
-	return p, f.Looks.Load()
+	return p, f.Calls.Load()
 }
 
 // sameSamples compares samples, and which clips were skipped and why.
@@ -237,15 +237,15 @@ func TestPacksAreWrittenInTime(t *testing.T) {
 	was := packAge
 	packAge = time.Millisecond
 	t.Cleanup(func() { packAge = was })
-	c := openCuts(t.TempDir(), traintest.Spec)
+	c := openWindowCache(t.TempDir(), traintest.Spec)
 	for i := range 3 {
-		c.put(cutKey{byte(i)}, &clipCut{})
+		c.put(cacheKey{byte(i)}, &clipWindows{})
 		time.Sleep(2 * time.Millisecond)
 	}
 	if n := len(packs(t, c.dir)); n == 0 {
 		t.Error("nothing is written")
 	}
-	if _, ok := c.get(cutKey{0}); !ok {
+	if _, ok := c.get(cacheKey{0}); !ok {
 		t.Error("what is written is not found")
 	}
 }
@@ -363,26 +363,26 @@ func mendPack(b []byte) []byte {
 }
 
 func FuzzPack(f *testing.F) {
-	c := &cutCache{spec: fuzzSpec, at: map[cutKey][]kept{}}
-	c.put(cutKey{1}, &clipCut{})
-	c.put(cutKey{2}, &clipCut{audio: make([]int16, 5)})
+	c := &windowCache{spec: fuzzSpec, at: map[cacheKey][]packed{}}
+	c.put(cacheKey{1}, &clipWindows{})
+	c.put(cacheKey{2}, &clipWindows{audio: make([]int16, 5)})
 	whole := func(body []byte) []byte { return append(append([]byte(packMagic), body...), packMagic...) }
 	pending, index := slices.Clone(c.pending), slices.Clone(c.index)
 	f.Add(whole(slices.Concat(pending[len(packMagic):], index, []byte{2, 0, 0, 0, 0, 0, 0, 0})))
 	f.Add(whole(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n := 0
-		_ = eachInPack(data, func(_ cutKey, k kept) { n += len(k.data) & 1 })
+		_ = eachInPack(data, func(_ cacheKey, k packed) { n += len(k.data) & 1 })
 		// The sum keeps the rest of the parser from most inputs: mend it.
 		if len(data) < len(packMagic)+packFooter {
 			return
 		}
 		mended := mendPack(slices.Clone(data))
-		_ = eachInPack(mended, func(_ cutKey, k kept) {
+		_ = eachInPack(mended, func(_ cacheKey, k packed) {
 			if len(k.data) > len(mended) {
 				t.Errorf("a cut of %d bytes in a pack of %d", len(k.data), len(mended))
 			}
-			_, _ = parseCut(k.data, fuzzSpec)
+			_, _ = parseWindows(k.data, fuzzSpec)
 		})
 	})
 }

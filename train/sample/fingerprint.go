@@ -29,7 +29,7 @@ type Fingerprint struct {
 func Fingerprints(ctx context.Context, p *Prepared) ([]Fingerprint, error) {
 	set := make([]int, len(p.Clips))
 	var sums []Fingerprint
-	for g, group := range dataset.ByDataset(p.Clips) {
+	for g, group := range dataset.GroupByDataset(p.Clips) {
 		clips := make([]dataset.Clip, len(group))
 		for i, c := range group {
 			clips[i], set[c] = p.Clips[c], g
@@ -62,8 +62,8 @@ func Fingerprints(ctx context.Context, p *Prepared) ([]Fingerprint, error) {
 	return sums, nil
 }
 
-// SameData is nil if a run's data is still what it was.
-func SameData(was, is []Fingerprint) error {
+// CheckSameData is nil if a run's data is still what it was.
+func CheckSameData(was, is []Fingerprint) error {
 	now := map[string]Fingerprint{}
 	for _, d := range is {
 		now[d.Name] = d

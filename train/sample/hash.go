@@ -29,10 +29,10 @@ const cutVersion = 3
 // ErrChanged is why a clip is skipped whose file was written to while it was read.
 var ErrChanged = errors.New("the file changes while it is read")
 
-// cutKey names what cutting a clip gives, by all that decides it.
-type cutKey [sha256.Size]byte
+// cacheKey names what cutting a clip gives, by all that decides it.
+type cacheKey [sha256.Size]byte
 
-func keyOf(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, book *HashBook) (cutKey, error) {
+func keyOf(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, book *FileHashes) (cacheKey, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %d %+v %v %v %v %v\n", cutVersion, capture.SampleRate, spec, SilenceDBFS, c.Start, c.End, c.Crop)
 	if usual := canonicalFaces[c.Dataset]; usual != nil {
@@ -48,21 +48,21 @@ func keyOf(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, book *HashB
 		}
 		sum, err := book.Sum(ctx, path)
 		if err != nil {
-			return cutKey{}, err
+			return cacheKey{}, err
 		}
 		fmt.Fprintf(h, "%x\n", sum)
 	}
-	return cutKey(h.Sum(nil)), nil
+	return cacheKey(h.Sum(nil)), nil
 }
 
-// HashBook remembers the SHA-256 of files by their size and time, from run to run in a file of the cache folder, since a large data
+// FileHashes remembers the SHA-256 of files by their size and time, from run to run in a file of the cache folder, since a large data
 // set takes minutes to read.
-type HashBook struct {
+type FileHashes struct {
 	path string // "" keeps nothing
 
 	mu    sync.Mutex
 	files map[string]*hashed
-	news  map[string]string // lines to be kept, by path
+	news  map[string]string // lines to be packed, by path
 }
 
 type hashed struct {
@@ -74,8 +74,8 @@ type hashed struct {
 // hashesName is the book's name in the cache folder. Each line is: SHA-256 in hex, SIZE@TIME, path, separated by tabs.
 const hashesName = "hashes.tsv"
 
-func OpenHashes(dir string) *HashBook {
-	b := &HashBook{files: map[string]*hashed{}, news: map[string]string{}}
+func OpenFileHashes(dir string) *FileHashes {
+	b := &FileHashes{files: map[string]*hashed{}, news: map[string]string{}}
 	if dir != "" {
 		b.path = filepath.Join(dir, hashesName)
 		readHashFile(b.path, func(path, _ string, f *hashed) { b.files[path] = f })
@@ -105,7 +105,7 @@ func readHashes(r io.Reader, each func(path, line string, f *hashed)) {
 }
 
 // Sum is the SHA-256 of a file.
-func (b *HashBook) Sum(ctx context.Context, path string) ([sha256.Size]byte, error) {
+func (b *FileHashes) Sum(ctx context.Context, path string) ([sha256.Size]byte, error) {
 	b.mu.Lock()
 	f := b.files[path]
 	if f == nil {
@@ -164,7 +164,7 @@ func hashFile(ctx context.Context, path string) (sum [sha256.Size]byte, err erro
 }
 
 // stamps are the sizes and times of the files of which sum was asked.
-func (b *HashBook) Stamp(path string) string {
+func (b *FileHashes) Stamp(path string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if f := b.files[path]; f != nil {
@@ -174,7 +174,7 @@ func (b *HashBook) Stamp(path string) string {
 }
 
 // Save keeps what is new, beside what other runs have kept meanwhile.
-func (b *HashBook) Save() error {
+func (b *FileHashes) Save() error {
 	if b.path == "" || len(b.news) == 0 {
 		return nil
 	}

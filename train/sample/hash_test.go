@@ -30,7 +30,7 @@ func TestPrepareRemembersHashes(t *testing.T) {
 		}
 	}
 	first, _ := prepareWith(t, cache, clips, traintest.Spec)
-	book := OpenHashes(cache)
+	book := OpenFileHashes(cache)
 	if len(book.files) != 4 {
 		t.Fatalf("%d hashes are remembered", len(book.files))
 	}

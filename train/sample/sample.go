@@ -52,8 +52,8 @@ type Prepared struct {
 
 // Errors of Prepare; errors.Is finds them.
 var (
-	// ErrNoSense is why a readable clip is skipped that shows no face and makes no sound.
-	ErrNoSense = errors.New("no face found and no sound above silence")
+	// ErrNoModality is why a readable clip is skipped that shows no face and makes no sound.
+	ErrNoModality = errors.New("no face found and no sound above silence")
 	// ErrUnreadable ends Prepare where more clips of a data set cannot be read than can be overlooked.
 	ErrUnreadable = errors.New("too many clips cannot be read")
 )
@@ -92,7 +92,7 @@ func Prepare(ctx context.Context, clips []dataset.Clip, o Options) (*Prepared, e
 	p := &Prepared{Spec: spec, Clips: clips, stamps: map[string]string{}}
 	c := &prepareJob{
 		clips: clips, spec: spec, newFinder: o.Finder, progress: progress,
-		cache: openCuts(o.CacheDir, spec), book: OpenHashes(o.CacheDir), keys: make([]cutKey, len(clips)), errs: make([]error, len(clips)),
+		cache: openWindowCache(o.CacheDir, spec), book: OpenFileHashes(o.CacheDir), keys: make([]cacheKey, len(clips)), errs: make([]error, len(clips)),
 	}
 	err := c.runAll(ctx, o.Workers)
 	// What was cut before a failure is not cut again.
@@ -107,14 +107,14 @@ func Prepare(ctx context.Context, clips []dataset.Clip, o Options) (*Prepared, e
 				p.stamps[f] = c.book.Stamp(f)
 			}
 		}
-		cut, err := clipCut{}, c.errs[i]
+		cut, err := clipWindows{}, c.errs[i]
 		if err == nil {
 			var ok bool
 			if cut, ok = c.cache.get(c.keys[i]); !ok {
 				return nil, fmt.Errorf("prepare: %s: what was cut of it is lost: %w", clips[i].Path(), errors.Join(errCache, p.CacheErr))
 			}
 			if len(cut.windows) == 0 {
-				err = fmt.Errorf("%s: %w", clips[i].Path(), ErrNoSense)
+				err = fmt.Errorf("%s: %w", clips[i].Path(), ErrNoModality)
 			}
 		}
 		if err != nil && clips[i].End > 0 { // one of many in its file
@@ -140,10 +140,10 @@ func Prepare(ctx context.Context, clips []dataset.Clip, o Options) (*Prepared, e
 
 // checkReadable refuses data sets of which too much could not be read.
 func (p *Prepared) checkReadable() error {
-	for _, group := range dataset.ByDataset(p.Clips) {
+	for _, group := range dataset.GroupByDataset(p.Clips) {
 		bad, first := 0, error(nil)
 		for _, s := range p.Skipped {
-			if p.Clips[s.Clip].Dataset == p.Clips[group[0]].Dataset && !errors.Is(s.Err, ErrNoSense) {
+			if p.Clips[s.Clip].Dataset == p.Clips[group[0]].Dataset && !errors.Is(s.Err, ErrNoModality) {
 				bad++
 				first = cmp.Or(first, s.Err)
 			}
@@ -210,10 +210,10 @@ type prepareJob struct {
 	spec      pipeline.Spec
 	newFinder func() (pipeline.FaceFinder, error)
 	progress  func(done, total int)
-	cache     *cutCache
-	book      *HashBook
+	cache     *windowCache
+	book      *FileHashes
 
-	keys []cutKey // of each clip, and why it has none
+	keys []cacheKey // of each clip, and why it has none
 	errs []error
 
 	mu           sync.Mutex // guards these and calls of progress
@@ -310,10 +310,10 @@ func (w *worker) close() {
 }
 
 // cutClip cuts one clip. An error is the clip's own fault, a *finderError, or ctx's end.
-func cutClip(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, finder pipeline.FaceFinder) (clipCut, error) {
+func cutClip(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, finder pipeline.FaceFinder) (clipWindows, error) {
 	src, err := OpenClip(ctx, c)
 	if err != nil {
-		return clipCut{}, err
+		return clipWindows{}, err
 	}
 	defer src.Close()
 	finder = checkedFinder{finder}
@@ -321,7 +321,7 @@ func cutClip(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, finder pi
 	if usual := canonicalFaces[c.Dataset]; still && usual != nil {
 		finder = alignedFinder{finder, usual}
 	}
-	var cut clipCut
+	var cut clipWindows
 	var first time.Duration
 	seen := map[time.Duration]bool{}
 	err = pipeline.Cut(ctx, src, finder, spec, pipeline.Options{Faces: 1, SilenceDBFS: SilenceDBFS}, func(w *pipeline.Window) error {
@@ -339,8 +339,8 @@ func cutClip(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, finder pi
 }
 
 // Add keeps a window that begins at a time after the first. Windows overlap, so each adds only the sound that is new.
-func (c *clipCut) Add(w *pipeline.Window, at time.Duration, spec pipeline.Spec, still bool) {
-	cut := windowCut{audioAt: -1, still: still}
+func (c *clipWindows) Add(w *pipeline.Window, at time.Duration, spec pipeline.Spec, still bool) {
+	cut := storedWindow{audioAt: -1, still: still}
 	if w.AudioPresent {
 		cut.audioAt = int((at*capture.SampleRate + time.Second/2) / time.Second)
 		if need := cut.audioAt + len(w.Audio); need > len(c.audio) {

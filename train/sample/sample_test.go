@@ -100,7 +100,7 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 			t.Errorf("picture with voice: sound %v, faces %v", s.Audio != nil, s.VideoMask)
 		}
 	}
-	if len(p.Skipped) != 2 || !strings.Contains(p.Skipped[0].Err.Error(), ErrNoSense.Error()) || p.Skipped[1].Path != clips[4].Video ||
+	if len(p.Skipped) != 2 || !strings.Contains(p.Skipped[0].Err.Error(), ErrNoModality.Error()) || p.Skipped[1].Path != clips[4].Video ||
 		!strings.Contains(p.Skipped[1].Err.Error(), "d.mp4") {
 		t.Errorf("skipped %v", p.Skipped)
 	}
@@ -140,7 +140,7 @@ func TestPrepareFailures(t *testing.T) {
 	broken := errors.New("no such detector")
 	for name, finder := range map[string]func() (pipeline.FaceFinder, error){
 		"cannot be made": func() (pipeline.FaceFinder, error) { return nil, broken },
-		"fails":          traintest.FixedFinder{Looks: new(atomic.Int64), Err: broken}.Make,
+		"fails":          traintest.FixedFinder{Calls: new(atomic.Int64), Err: broken}.Make,
 	} {
 		if _, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: finder, CacheDir: t.TempDir(), Workers: 2}); !errors.Is(err, broken) {
 			t.Errorf("finder %s: %v", name, err)

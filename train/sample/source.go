@@ -31,7 +31,7 @@ func openPixels(c *dataset.Clip) (capture.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Video, err)
 	}
-	f := &capture.Frame{Width: dataset.FERSize, Height: dataset.FERSize, Pix: make([]byte, 0, 3*len(grey))}
+	f := &capture.Frame{Width: dataset.FER2013Side, Height: dataset.FER2013Side, Pix: make([]byte, 0, 3*len(grey))}
 	for _, v := range grey {
 		f.Pix = append(f.Pix, v, v, v)
 	}

@@ -92,13 +92,13 @@ var Spec = pipeline.Spec{
 
 // FixedFinder finds a face in the middle of every picture and counts its looks.
 type FixedFinder struct {
-	Looks *atomic.Int64
+	Calls *atomic.Int64
 	Err   error
 	none  bool
 }
 
 func (f FixedFinder) FindFaces(_ context.Context, p *capture.Frame, _ int) ([]pipeline.Face, error) {
-	f.Looks.Add(1)
+	f.Calls.Add(1)
 	if f.none || f.Err != nil {
 		return nil, f.Err
 	}
@@ -112,7 +112,7 @@ func (f FixedFinder) FindFaces(_ context.Context, p *capture.Frame, _ int) ([]pi
 
 func (f FixedFinder) Make() (pipeline.FaceFinder, error) { return f, nil }
 
-func NewFinder() FixedFinder { return FixedFinder{Looks: new(atomic.Int64)} }
+func NewFinder() FixedFinder { return FixedFinder{Calls: new(atomic.Int64)} }
 
 // WriteWAV writes 16 kHz mono sound at 16 bits.
 func WriteWAV(t *testing.T, path string, samples []int16) {

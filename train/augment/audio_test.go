@@ -18,8 +18,8 @@ import (
 const windowSamples = 40960
 
 // usual is the default recipe's augmentation.
-var usual = func() Augment {
-	var recipe struct{ Augment Augment }
+var usual = func() Config {
+	var recipe struct{ Augment Config }
 	b, err := os.ReadFile("../recipes/default.json")
 	if err == nil {
 		err = json.Unmarshal(b, &recipe)
@@ -53,8 +53,8 @@ func TestAugmentAudioIsDeterministicAndBounded(t *testing.T) {
 	a, b := make([]float32, len(src)), make([]float32, len(src))
 	different := false
 	for seed := range uint64(40) {
-		usual.Sound.Apply(a, src, rand.New(rand.NewPCG(seed, 0)))
-		usual.Sound.Apply(b, src, rand.New(rand.NewPCG(seed, 0)))
+		usual.Audio.Apply(a, src, rand.New(rand.NewPCG(seed, 0)))
+		usual.Audio.Apply(b, src, rand.New(rand.NewPCG(seed, 0)))
 		if !slices.Equal(a, b) {
 			t.Fatalf("seed %d gives two variations", seed)
 		}
@@ -63,10 +63,10 @@ func TestAugmentAudioIsDeterministicAndBounded(t *testing.T) {
 				t.Fatalf("seed %d: sample %d is %g", seed, i, v)
 			}
 		}
-		usual.Sound.Apply(b, src, rand.New(rand.NewPCG(seed+1, 0)))
+		usual.Audio.Apply(b, src, rand.New(rand.NewPCG(seed+1, 0)))
 		different = different || !slices.Equal(a, b)
 		// A band that is taken out may hold the tone.
-		whole := usual.Sound
+		whole := usual.Audio
 		whole.MaskBand = 0
 		whole.Apply(a, src, rand.New(rand.NewPCG(seed, 0)))
 		// -12 to +6 dB of gain and at most 8 dB of equaliser about a tone of 0.354 root mean square.
@@ -85,7 +85,7 @@ func TestAugmentAudioIsDeterministicAndBounded(t *testing.T) {
 func TestAugmentAudioKeepsSilence(t *testing.T) {
 	dst := make([]float32, windowSamples)
 	for seed := range uint64(10) {
-		usual.Sound.Apply(dst, make([]int16, windowSamples), rand.New(rand.NewPCG(seed, 0)))
+		usual.Audio.Apply(dst, make([]int16, windowSamples), rand.New(rand.NewPCG(seed, 0)))
 		if meanPower(dst) != 0 {
 			t.Fatalf("seed %d: silence has power %g", seed, meanPower(dst))
 		}
@@ -332,7 +332,7 @@ func BenchmarkAugmentAudio(b *testing.B) {
 	src, dst := traintest.Sine(200, windowSamples), make([]float32, windowSamples)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for b.Loop() {
-		usual.Sound.Apply(dst, src, rng)
+		usual.Audio.Apply(dst, src, rng)
 	}
 }
 

@@ -8,14 +8,14 @@ import (
 	"tandem/pipeline"
 )
 
-// clipCut is what one clip was cut into: its sound once, and where in it each window's begins.
-type clipCut struct {
+// clipWindows is what one clip was cut into: its sound once, and where in it each window's begins.
+type clipWindows struct {
 	audio   []int16
-	windows []windowCut // none: it shows no face and makes no sound
+	windows []storedWindow // none: it shows no face and makes no sound
 }
 
-type windowCut struct {
-	audioAt int // index into clipCut.audio, -1 for none
+type storedWindow struct {
+	audioAt int // index into clipWindows.audio, -1 for none
 	video   []byte
 	mask    []bool
 	still   bool
@@ -23,10 +23,10 @@ type windowCut struct {
 
 var errCache = errors.New("damaged cache")
 
-// appendCut appends a cut as the cache keeps it, little-endian: number of sound samples u32, number of windows u32, the samples i16; for
+// appendWindows appends a cut as the cache keeps it, little-endian: number of sound samples u32, number of windows u32, the samples i16; for
 // each window: where its sound begins i32 (-1 none), still u8, number of crops u8, their mask a byte each, length of the crops u32
 // and the crops.
-func appendCut(b []byte, c *clipCut) []byte {
+func appendWindows(b []byte, c *clipWindows) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint32(b, uint32(len(c.audio)))
 	b = le.AppendUint32(b, uint32(len(c.windows)))
@@ -52,15 +52,15 @@ func bit(v bool) byte {
 	return 0
 }
 
-// parseCut is the inverse of appendCut. Sound and crops share data's memory: of a mapped file they cost none until they are used.
-func parseCut(data []byte, spec pipeline.Spec) (clipCut, error) {
+// parseWindows is the inverse of appendWindows. Sound and crops share data's memory: of a mapped file they cost none until they are used.
+func parseWindows(data []byte, spec pipeline.Spec) (clipWindows, error) {
 	d := decoder{data: data}
 	samples, windows := int(d.u32()), int(d.u32())
-	c := clipCut{audio: int16s(d.bytes(2 * samples))}
+	c := clipWindows{audio: int16s(d.bytes(2 * samples))}
 	if d.bad || windows > len(d.data) {
 		return c, errCache
 	}
-	c.windows = make([]windowCut, windows)
+	c.windows = make([]storedWindow, windows)
 	for j := range c.windows {
 		w := &c.windows[j]
 		w.audioAt = int(int32(d.u32()))

@@ -8,15 +8,15 @@ import (
 	"tandem/capture"
 )
 
-// Augment says how training varies what it shows the network. All of it is drawn from the run's seed.
-type Augment struct {
-	Sound Sound `json:"sound"`
+// Config says how training varies what it shows the network. All of it is drawn from the run's seed.
+type Config struct {
+	Audio Audio `json:"sound"`
 	Face  Face  `json:"face"`
 }
 
-// Sound says by how much sounds vary; 0 turns a variation off. Speed and pitch are what apparent gender is heard by, so the
+// Audio says by how much sounds vary; 0 turns a variation off. Speed and pitch are what apparent gender is heard by, so the
 // default has little of them.
-type Sound struct {
+type Audio struct {
 	Chance    float64    `json:"chance"`    // of each variation but shift and gain, which always come
 	Shift     float64    `json:"shift"`     // seconds, either way
 	Speed     float64    `json:"speed"`     // part by which speed and, with it, pitch change
@@ -36,7 +36,7 @@ const (
 )
 
 // Check refuses strengths that make no sense.
-func (a Sound) Check() error {
+func (a Audio) Check() error {
 	switch {
 	case a.Chance < 0 || a.Chance > 1:
 		return fmt.Errorf("augment.sound.chance %g: want 0 to 1", a.Chance)
@@ -53,7 +53,7 @@ func (a Sound) Check() error {
 }
 
 // Apply writes a random variation of the window src to dst, of the same length, in [-1, 1]. What rng gives decides all of it.
-func (a Sound) Apply(dst []float32, src []int16, rng *rand.Rand) {
+func (a Audio) Apply(dst []float32, src []int16, rng *rand.Rand) {
 	shift := uniform(rng, -a.Shift, a.Shift) * capture.SampleRate
 	speed := 1.0
 	if rng.Float64() < a.Chance {
