@@ -152,7 +152,9 @@ func TestCheckOfCutOffFiles(t *testing.T) {
 }
 
 func TestCheckOfFER2013Rows(t *testing.T) {
-	row := func(first string) string { return first + strings.Repeat(" 7", dataset.FER2013Side*dataset.FER2013Side-1) }
+	row := func(first string) string {
+		return first + strings.Repeat(" 7", dataset.FER2013Side*dataset.FER2013Side-1)
+	}
 	root := traintest.Touch(t, "fer")
 	traintest.WriteFile(t, filepath.Join(root, "fer2013.csv"),
 		"emotion,pixels,Usage\n3,"+row("255")+",Training\n6,"+row("255")+",PublicTest\n1,1 2,PrivateTest\n")
@@ -183,26 +185,5 @@ func TestCheckRemembersHashes(t *testing.T) {
 	checkOf(t, Options{CacheDir: cache}, "emodb="+dir)
 	if b, err := os.ReadFile(filepath.Join(cache, "hashes.tsv")); err != nil || strings.Count(string(b), "\n") != 1 {
 		t.Errorf("the file of hashes holds %q (%v), want one line", b, err)
-	}
-}
-
-func TestAboutEverySet(t *testing.T) {
-	for _, name := range dataset.Names() {
-		a, err := dataset.AboutOf(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := a.String()
-		for _, part := range []string{a.Title, a.What, a.Publisher, a.Terms, a.Layout} {
-			if part == "" || !strings.Contains(text, part) {
-				t.Errorf("%s lacks %q:\n%s", name, part, text)
-			}
-		}
-		if name != "manifest" && (a.Clips == 0 || a.Paper == "" || a.Download == "") {
-			t.Errorf("%s: %+v", name, a)
-		}
-	}
-	if _, err := dataset.AboutOf("nosuch"); !errors.Is(err, dataset.ErrUnknownDataset) {
-		t.Error(err)
 	}
 }

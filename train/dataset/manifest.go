@@ -14,13 +14,14 @@ import (
 	"time"
 )
 
-// ManifestColumns are the columns that the first line of a manifest names, in any order, and optionalColumns those that it may
-// name besides; others are ignored.
+// ManifestColumns are the columns that the first line of a manifest names, in any order, and optionalColumns those that
+// it may name besides; others are ignored.
 var (
-	ManifestColumns     = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
+	ManifestColumns = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
 	optionalColumns = []string{"age", "race", "start", "end"}
 )
 
+// loadManifest reads a manifest. docs/datasets.md has its columns.
 func loadManifest(l *loader, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -108,7 +109,7 @@ func (l *loader) readManifest(r io.Reader, path string, exists func(string) erro
 	return err
 }
 
-// manifestPart reads the columns start and end, in seconds, and tells the part in the clip's ID.
+// manifestPart reads the columns start and end, in seconds, and adds them to the clip's ID.
 func (c *Clip) manifestPart(start, end string) error {
 	if start == "" && end == "" {
 		return nil
@@ -133,13 +134,17 @@ func (c *Clip) manifestPart(start, end string) error {
 	return nil
 }
 
-// eachManifestRow calls visit with the trimmed values of each row, by column, and its line; columns are those that must be there.
-func eachManifestRow(r io.Reader, path string, columns []string, visit func(line int, col map[string]string) error) error {
+// eachManifestRow calls visit with the trimmed values of each row, by column, and its line; columns are those that must
+// be there. Errors name path and line; the map is used again for the next row.
+func eachManifestRow(r io.Reader, path string, columns []string,
+	visit func(line int, col map[string]string) error,
+) error {
 	in := csv.NewReader(r)
 	in.ReuseRecord = true
 	header, err := in.Read()
 	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: %w: the file is empty; its first line must name %s", path, ErrMissingColumn, strings.Join(columns, ","))
+		return fmt.Errorf("%s: %w: the file is empty; its first line must name %s", path, ErrMissingColumn,
+			strings.Join(columns, ","))
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -152,7 +157,8 @@ func eachManifestRow(r io.Reader, path string, columns []string, visit func(line
 	}
 	for _, c := range columns {
 		if _, ok := at[c]; !ok {
-			return fmt.Errorf("%s: %w %q; the first line must name %s", path, ErrMissingColumn, c, strings.Join(columns, ","))
+			return fmt.Errorf("%s: %w %q; the first line must name %s", path, ErrMissingColumn, c,
+				strings.Join(columns, ","))
 		}
 	}
 	col := map[string]string{}
@@ -174,8 +180,8 @@ func eachManifestRow(r io.Reader, path string, columns []string, visit func(line
 	}
 }
 
-// splitsBeside reads which split the manifest.csv in a folder or beside it gives each picture, by resolved path. A file of that
-// name that is no manifest gives none.
+// splitsBeside reads which split the manifest.csv in a folder or beside it gives each picture, by resolved path. A file
+// of that name that is no manifest gives none.
 func splitsBeside(root string) map[string]string {
 	for _, dir := range []string{root, filepath.Dir(root)} {
 		f, err := os.Open(filepath.Join(dir, "manifest.csv"))
@@ -197,6 +203,7 @@ func splitsBeside(root string) map[string]string {
 	return nil
 }
 
+// resolve returns path as seen from the folder base.
 func resolve(base, path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
@@ -204,7 +211,7 @@ func resolve(base, path string) string {
 	return filepath.Join(base, path)
 }
 
-// fileExists is nil if path is a file.
+// fileExists returns an error unless path is a file.
 func fileExists(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -363,7 +363,7 @@ func mendPack(b []byte) []byte {
 }
 
 func FuzzPack(f *testing.F) {
-	c := &windowCache{spec: fuzzSpec, at: map[cacheKey][]packed{}}
+	c := &windowCache{spec: fuzzSpec, at: map[cacheKey][]packEntry{}}
 	c.put(cacheKey{1}, &clipWindows{})
 	c.put(cacheKey{2}, &clipWindows{audio: make([]int16, 5)})
 	whole := func(body []byte) []byte { return append(append([]byte(packMagic), body...), packMagic...) }
@@ -372,13 +372,13 @@ func FuzzPack(f *testing.F) {
 	f.Add(whole(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n := 0
-		_ = eachInPack(data, func(_ cacheKey, k packed) { n += len(k.data) & 1 })
+		_ = eachInPack(data, func(_ cacheKey, k packEntry) { n += len(k.data) & 1 })
 		// The sum keeps the rest of the parser from most inputs: mend it.
 		if len(data) < len(packMagic)+packFooter {
 			return
 		}
 		mended := mendPack(slices.Clone(data))
-		_ = eachInPack(mended, func(_ cacheKey, k packed) {
+		_ = eachInPack(mended, func(_ cacheKey, k packEntry) {
 			if len(k.data) > len(mended) {
 				t.Errorf("a cut of %d bytes in a pack of %d", len(k.data), len(mended))
 			}
