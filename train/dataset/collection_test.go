@@ -18,9 +18,8 @@ func shared(t *testing.T) string {
 	traintest.WriteWAV(t, filepath.Join(dir, "b.wav"), traintest.Sine(230, 16000))
 	traintest.WriteWAV(t, filepath.Join(dir, "c.wav"), traintest.Sine(240, 16000))
 	path := filepath.Join(dir, "m.csv")
-	traintest.WriteFile(t, path,
-		strings.Join(ManifestColumns,
-			",")+"\n,a.wav,m,anna,f,happy,train\n,b.wav,m,anna,f,happy,val\n,c.wav,m,ben,m,sad,train\n")
+	traintest.WriteFile(t, path, strings.Join(ManifestColumns, ",")+
+		"\n,a.wav,m,anna,f,happy,train\n,b.wav,m,anna,f,happy,val\n,c.wav,m,ben,m,sad,train\n")
 	return path
 }
 

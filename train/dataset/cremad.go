@@ -127,25 +127,21 @@ func (l *loader) cremadPeople(root string) (map[string]cremadPerson, error) {
 
 func readCREMADPeople(r io.Reader, path string) (map[string]cremadPerson, error) {
 	people := map[string]cremadPerson{}
-	err := eachManifestRow(
-		r,
-		path,
-		[]string{"ActorID", "Age", "Sex", "Race", "Ethnicity"},
-		func(line int, col map[string]string) error {
-			age, err := strconv.Atoi(col["Age"])
-			if err != nil || age < 0 || age > 130 {
-				return fmt.Errorf("%s: line %d: age %q", path, line, col["Age"])
-			}
-			people[col["ActorID"]] = cremadPerson{age: age, sex: col["Sex"], race: strings.ToLower(col["Race"])}
-			return nil
-		},
-	)
+	columns := []string{"ActorID", "Age", "Sex", "Race", "Ethnicity"}
+	err := eachCSVRow(r, path, columns, func(line int, col map[string]string) error {
+		age, err := strconv.Atoi(col["Age"])
+		if err != nil || age < 0 || age > 130 {
+			return fmt.Errorf("%s: line %d: age %q", path, line, col["Age"])
+		}
+		people[col["ActorID"]] = cremadPerson{age: age, sex: col["Sex"], race: strings.ToLower(col["Race"])}
+		return nil
+	})
 	return people, err
 }
 
 // cremadLabels returns a function for the published label of a name, and the set's name with such labels.
-func (l *loader) cremadLabels(root string, files map[string]map[string]string) (label func(name string) string,
-	set string, err error,
+func (l *loader) cremadLabels(root string, files map[string]map[string]string) (
+	label func(name string) string, set string, err error,
 ) {
 	intended := func(name string) string {
 		_, emotion, _ := cremadCode(name)
@@ -192,7 +188,7 @@ func readCREMADVotes(r io.Reader, path, column string) (map[string]string, error
 		columns = append(columns, column)
 	}
 	votes := map[string]string{}
-	err := eachManifestRow(r, path, columns, func(line int, col map[string]string) error {
+	err := eachCSVRow(r, path, columns, func(line int, col map[string]string) error {
 		name := col["FileName"]
 		if _, _, ok := cremadCode(name); !ok {
 			return nil

@@ -50,7 +50,7 @@ func ManifestLabels(data []string) (l pipeline.Labels, err error) {
 		if err != nil {
 			return l, err
 		}
-		err = eachManifestRow(f, path, []string{"emotion", "gender"}, func(_ int, col map[string]string) error {
+		err = eachCSVRow(f, path, []string{"emotion", "gender"}, func(_ int, col map[string]string) error {
 			emotions[strings.ToLower(col["emotion"])] = true
 			g := strings.ToLower(col["gender"])
 			switch g {

@@ -41,7 +41,7 @@ func (l *loader) readManifest(r io.Reader, path string, exists func(string) erro
 	fail := func(line int, err error) error { return fmt.Errorf("%s: line %d: %w", path, line, err) }
 	base, fallback := filepath.Dir(path), strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	seen := map[string]int{}
-	err := eachManifestRow(r, path, ManifestColumns, func(line int, col map[string]string) error {
+	err := eachCSVRow(r, path, ManifestColumns, func(line int, col map[string]string) error {
 		c := Clip{Dataset: col["dataset"], Speaker: col["speaker"], Split: col["split"], Age: -1}
 		for _, m := range []struct {
 			path *string
@@ -134,9 +134,9 @@ func (c *Clip) manifestPart(start, end string) error {
 	return nil
 }
 
-// eachManifestRow calls visit with the trimmed values of each row, by column, and its line; columns are those that must
+// eachCSVRow calls visit with the trimmed values of each row, by column, and its line; columns are those that must
 // be there. Errors name path and line; the map is used again for the next row.
-func eachManifestRow(r io.Reader, path string, columns []string,
+func eachCSVRow(r io.Reader, path string, columns []string,
 	visit func(line int, col map[string]string) error,
 ) error {
 	in := csv.NewReader(r)
@@ -189,7 +189,7 @@ func splitsBeside(root string) map[string]string {
 			continue
 		}
 		splits := map[string]string{}
-		err = eachManifestRow(f, f.Name(), []string{"video", "split"}, func(_ int, col map[string]string) error {
+		err = eachCSVRow(f, f.Name(), []string{"video", "split"}, func(_ int, col map[string]string) error {
 			if col["video"] != "" && IsSplit(col["split"]) {
 				splits[resolve(dir, col["video"])] = col["split"]
 			}
