@@ -37,7 +37,8 @@ var layouts = []struct {
 		name: "ravdess", set: "ravdess",
 		files: []string{
 			"Actor_02/03-01-02-01-01-01-02.flac", "Actor_17/03-01-07-02-01-01-17.wav",
-			"Actor_24/01-01-08-02-01-01-24.mp4", "Actor_24/02-01-08-02-01-01-24.mp4", "Actor_02/03-02-03-01-01-01-02.wav", "Actor_02/noise.wav", "notes.txt",
+			"Actor_24/01-01-08-02-01-01-24.mp4", "Actor_24/02-01-08-02-01-01-24.mp4",
+			"Actor_02/03-02-03-01-01-01-02.wav", "Actor_02/noise.wav", "notes.txt",
 		},
 		want: []string{
 			"set/Actor_02/03-01-02-01-01-01-02.flac ravdess ravdess02 neutral female train",

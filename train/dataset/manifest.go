@@ -136,8 +136,8 @@ func (c *Clip) manifestPart(start, end string) error {
 
 // eachCSVRow calls visit with the trimmed values of each row, by column, and its line; columns are those that must
 // be there. Errors name path and line; the map is used again for the next row.
-func eachCSVRow(r io.Reader, path string, columns []string,
-	visit func(line int, col map[string]string) error,
+func eachCSVRow(
+	r io.Reader, path string, columns []string, visit func(line int, col map[string]string) error,
 ) error {
 	in := csv.NewReader(r)
 	in.ReuseRecord = true
