@@ -187,3 +187,30 @@ func TestCheckRemembersHashes(t *testing.T) {
 		t.Errorf("the file of hashes holds %q (%v), want one line", b, err)
 	}
 }
+
+// TestFaultsDoNotRepeatThePath: a Fault has the path beside the reason, whatever kind of error it is.
+func TestFaultsDoNotRepeatThePath(t *testing.T) {
+	dir := traintest.Touch(t, "emodb")
+	for name, make := range map[string]func(path string) error{
+		"03a01Fa.wav": func(path string) error { return os.WriteFile(path, []byte("I am a text.\n"), 0o644) },
+		"03a02Fa.wav": func(path string) error { return os.WriteFile(path, nil, 0o644) },
+		"03a04Fa.wav": func(path string) error { return os.Symlink("nowhere", path) },
+		"03a05Fa.wav": func(path string) error { return os.Mkdir(path+"s", 0o755) },
+	} {
+		if err := make(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("03a05Fa.wavs", filepath.Join(dir, "03a05Fa.wav")); err != nil { // a folder
+		t.Fatal(err)
+	}
+	faults := checkOf(t, Options{}, "emodb="+dir).Sets[0].Unreadable
+	if len(faults) != 4 {
+		t.Errorf("%d of 4 files cannot be read: %v", len(faults), faults)
+	}
+	for _, f := range faults {
+		if f.What == "" || strings.Contains(f.What, filepath.Base(f.Path)) || strings.Contains(f.What, dir) {
+			t.Errorf("%s: %q", f.Path, f.What)
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"tandem/pipeline"
@@ -105,8 +104,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 	}
 	for _, s := range p.Skipped {
 		if c := &p.Clips[s.Clip]; o.takes(c) {
-			// The report travels: it names a clip by its place in the data set, not on this machine.
-			r.Skipped = append(r.Skipped, strings.ReplaceAll(s.Err.Error(), s.Path, c.ID))
+			r.Skipped = append(r.Skipped, s.Reason()) // the report travels: no places on this machine
 		}
 	}
 	j := newScorer(p, said, o, labels)

@@ -363,7 +363,7 @@ func mendPack(b []byte) []byte {
 }
 
 func FuzzPack(f *testing.F) {
-	c := &windowCache{spec: fuzzSpec, at: map[cacheKey][]packEntry{}}
+	c := &windowCache{spec: fuzzSpec, entries: map[cacheKey][]packEntry{}}
 	c.put(cacheKey{1}, &clipWindows{})
 	c.put(cacheKey{2}, &clipWindows{audio: make([]int16, 5)})
 	whole := func(body []byte) []byte { return append(append([]byte(packMagic), body...), packMagic...) }

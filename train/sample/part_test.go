@@ -160,3 +160,21 @@ func TestPartErrors(t *testing.T) {
 		t.Errorf("a part of a picture: %v", err)
 	}
 }
+
+// TestPartsOfAFileAreCutOut: a row's start and end are those of its sound.
+func TestPartsOfAFileAreCutOut(t *testing.T) {
+	dir := t.TempDir()
+	traintest.WriteWAV(t, filepath.Join(dir, "talk.wav"), traintest.Sine(220, 48000))
+	path := filepath.Join(dir, "mine.csv")
+	traintest.WriteFile(t, path, "video,audio,dataset,speaker,gender,emotion,split,age,race,start,end\n"+
+		",talk.wav,,,,happy,,31,Asian,0.5,1.25\n,talk.wav,,,,sad,,,,2,\n,talk.wav,,,,,,,,,\n")
+	clips, _, err := dataset.Load("manifest", path, dataset.DefaultLabels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{48000, 12000, 16000} {
+		if _, sound := readAll(t, clips[i]); len(sound) != want {
+			t.Errorf("%s: %d samples, want %d", clips[i].ID, len(sound), want)
+		}
+	}
+}

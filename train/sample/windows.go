@@ -3,17 +3,21 @@ package sample
 import (
 	"encoding/binary"
 	"errors"
+	"math"
+	"slices"
+	"time"
 	"unsafe"
 
 	"tandem/pipeline"
 )
 
-// clipWindows is what one clip was cut into: its sound once, and where in it each window's begins.
+// clipWindows is the windows of one clip. Their sound, which overlaps, is there once.
 type clipWindows struct {
 	audio   []int16
-	windows []storedWindow // none: it shows no face and makes no sound
+	windows []storedWindow // none of a clip that shows no face and makes no sound
 }
 
+// storedWindow is one window, as Sample has it.
 type storedWindow struct {
 	audioAt int // index into clipWindows.audio, -1 for none
 	video   []byte
@@ -21,11 +25,12 @@ type storedWindow struct {
 	still   bool
 }
 
+// errCache is the error of a file or an entry of the cache that is not as it was written.
 var errCache = errors.New("damaged cache")
 
-// appendWindows appends a cut as the cache keeps it, little-endian: number of sound samples u32, number of windows u32, the samples i16; for
-// each window: where its sound begins i32 (-1 none), still u8, number of crops u8, their mask a byte each, length of the crops u32
-// and the crops.
+// appendWindows appends the windows of a clip as the cache keeps them, little-endian: number of sound samples u32, number of
+// windows u32, the samples i16; for each window: index of its first sample i32 (-1 for none), still u8, number of crops u8, their
+// mask a byte each, length of the crops in bytes u32 and the crops. Raise cutVersion with any change.
 func appendWindows(b []byte, c *clipWindows) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint32(b, uint32(len(c.audio)))
@@ -45,6 +50,7 @@ func appendWindows(b []byte, c *clipWindows) []byte {
 	return b
 }
 
+// bit returns 1 for true.
 func bit(v bool) byte {
 	if v {
 		return 1
@@ -52,7 +58,8 @@ func bit(v bool) byte {
 	return 0
 }
 
-// parseWindows is the inverse of appendWindows. Sound and crops share data's memory: of a mapped file they cost none until they are used.
+// parseWindows is the inverse of appendWindows, and errCache if data cannot be of spec. Sound and crops share data's memory: of a
+// mapped file they cost none until they are used.
 func parseWindows(data []byte, spec pipeline.Spec) (clipWindows, error) {
 	d := decoder{data: data}
 	samples, windows := int(d.u32()), int(d.u32())
@@ -94,7 +101,7 @@ func parseWindows(data []byte, spec pipeline.Spec) (clipWindows, error) {
 	return c, nil
 }
 
-// int16s is b as little-endian numbers, in the same memory where the machine's own numbers are such.
+// int16s returns b as little-endian numbers, in the same memory where the machine's own numbers are such.
 func int16s(b []byte) []int16 {
 	if len(b) < 2 {
 		return nil
@@ -109,7 +116,7 @@ func int16s(b []byte) []int16 {
 	return v
 }
 
-// decoder takes values off data; bad is set once it is too short.
+// decoder takes values off the front of data; bad is set once data is too short.
 type decoder struct {
 	data []byte
 	bad  bool
@@ -131,4 +138,37 @@ func (d *decoder) u32() uint32 {
 		return 0
 	}
 	return binary.LittleEndian.Uint32(b)
+}
+
+// add appends a window that begins so long after the first. Windows overlap, so each adds only the sound that is new.
+func (c *clipWindows) add(w *pipeline.Window, at time.Duration, spec pipeline.Spec, still bool) {
+	stored := storedWindow{audioAt: -1, still: still}
+	if w.AudioPresent {
+		stored.audioAt = samplesIn(at)
+		if need := stored.audioAt + len(w.Audio); need > len(c.audio) {
+			c.audio = append(c.audio, make([]int16, need-len(c.audio))...)
+		}
+		for i, v := range w.Audio {
+			c.audio[stored.audioAt+i] = toInt16(v)
+		}
+	}
+	if w.VideoPresent() {
+		if still {
+			n := CropBytes(spec)
+			k := slices.Index(w.VideoMask, true)
+			stored.video = slices.Clone(w.Video[k*n : (k+1)*n])
+			stored.mask = make([]bool, len(w.VideoMask))
+			for i := range stored.mask {
+				stored.mask[i] = true
+			}
+		} else {
+			stored.video, stored.mask = slices.Clone(w.Video), slices.Clone(w.VideoMask)
+		}
+	}
+	c.windows = append(c.windows, stored)
+}
+
+// toInt16 returns a sample in [-1, 1] at 16 bits.
+func toInt16(v float32) int16 {
+	return int16(min(max(math.Round(float64(v)*32768), math.MinInt16), math.MaxInt16))
 }
