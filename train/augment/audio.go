@@ -8,14 +8,8 @@ import (
 	"tandem/capture"
 )
 
-// Config says how training varies what it shows the network. All of it is drawn from the run's seed.
-type Config struct {
-	Audio Audio `json:"sound"`
-	Face  Face  `json:"face"`
-}
-
-// Audio says by how much sounds vary; 0 turns a variation off. Speed and pitch are what apparent gender is heard by, so the
-// default has little of them.
+// Audio is by how much sounds vary; 0 turns a variation off. Apparent gender is heard by speed and pitch, so the default recipe has
+// little of them.
 type Audio struct {
 	Chance    float64    `json:"chance"`    // of each variation but shift and gain, which always come
 	Shift     float64    `json:"shift"`     // seconds, either way
@@ -35,7 +29,7 @@ const (
 	eqHighest = 5000 // Hz
 )
 
-// Check refuses strengths that make no sense.
+// Check returns an error, by the names in a recipe, for strengths out of range.
 func (a Audio) Check() error {
 	switch {
 	case a.Chance < 0 || a.Chance > 1:
@@ -52,7 +46,8 @@ func (a Audio) Check() error {
 	return nil
 }
 
-// Apply writes a random variation of the window src to dst, of the same length, in [-1, 1]. What rng gives decides all of it.
+// Apply writes a random variation of the window src to dst, of the same length and in [-1, 1]. All of it is drawn from rng; src is
+// not written to.
 func (a Audio) Apply(dst []float32, src []int16, rng *rand.Rand) {
 	shift := uniform(rng, -a.Shift, a.Shift) * capture.SampleRate
 	speed := 1.0
@@ -95,112 +90,5 @@ func (a Audio) Apply(dst []float32, src []int16, rng *rand.Rand) {
 	}
 }
 
+// uniform draws from [lo, hi).
 func uniform(rng *rand.Rand, lo, hi float64) float64 { return lo + (hi-lo)*rng.Float64() }
-
-// decibels is the amplitude ratio of a level.
-func decibels(db float64) float64 { return math.Pow(10, db/20) }
-
-// resample reads src from shift on at the given speed, by cubic interpolation (Catmull-Rom), centred so that the middle of src comes to the
-// middle of dst but for shift; beyond src it is silent.
-func resample(dst []float32, src []int16, shift, speed float64) {
-	at := func(i int) float32 {
-		if uint(i) >= uint(len(src)) {
-			return 0
-		}
-		return float32(src[i])
-	}
-	pos := shift + float64(len(src))/2 - float64(len(dst))/2*speed
-	for i := range dst {
-		floor := math.Floor(pos)
-		k, t := int(floor), float32(pos-floor)
-		pos += speed
-		var a, b, c, d float32
-		if k >= 1 && k+2 < len(src) {
-			a, b, c, d = float32(src[k-1]), float32(src[k]), float32(src[k+1]), float32(src[k+2])
-		} else {
-			a, b, c, d = at(k-1), at(k), at(k+1), at(k+2)
-		}
-		dst[i] = (b + 0.5*t*(c-a+t*(2*a-5*b+4*c-d+t*(3*(b-c)+d-a)))) / 32768
-	}
-}
-
-// peaking filters x in place by a bell of gain db at centre Hz (the peaking equaliser of R. Bristow-Johnson's cookbook).
-func peaking(x []float32, centre, q, db float64) {
-	a := math.Sqrt(decibels(db))
-	w := 2 * math.Pi * centre / capture.SampleRate
-	alpha := math.Sin(w) / (2 * q)
-	a0 := 1 + alpha/a
-	b0, b1, b2 := float32((1+alpha*a)/a0), float32(-2*math.Cos(w)/a0), float32((1-alpha*a)/a0)
-	a2 := float32((1 - alpha/a) / a0)
-	var s1, s2 float32 // transposed direct form II; its a1 is b1
-	for i, v := range x {
-		y := b0*v + s1
-		s1 = b1*(v-y) + s2
-		s2 = b2*v - a2*y
-		x[i] = y
-	}
-}
-
-// tilt brightens (c < 0) or dulls (c > 0) the sound in place by the two-tap filter 1 + c/z, at the same level for white noise.
-func tilt(x []float32, c float64) {
-	scale := float32(1 / math.Sqrt(1+c*c))
-	k := float32(c)
-	var last float32
-	for i, v := range x {
-		x[i] = scale * (v + k*last)
-		last = v
-	}
-}
-
-// AddNoise adds noise snr dB below the mean power of x; silence stays silent.
-func AddNoise(x []float32, snr float64, pink bool, rng *rand.Rand) {
-	noise := make([]float32, len(x))
-	for i := 0; i < len(noise); i += 4 {
-		bits := rng.Uint64()
-		for j := i; j < min(i+4, len(noise)); j++ {
-			noise[j] = float32(int16(bits))
-			bits >>= 16
-		}
-	}
-	if pink {
-		// Low-passes an octave and a half apart, of nearly equal power each, add up to a fall of about 3 dB an octave.
-		var s [5]float32
-		for i, v := range noise {
-			sum, k := float32(0), float32(0.5)
-			for j := range s {
-				s[j] += k * (v - s[j])
-				sum += s[j] * pinkGains[j]
-				k *= 0.35
-			}
-			noise[i] = sum
-		}
-	}
-	power := meanPower(noise)
-	if power == 0 {
-		return
-	}
-	scale := float32(math.Sqrt(meanPower(x)/power) / decibels(snr))
-	for i := range x {
-		x[i] += scale * noise[i]
-	}
-}
-
-// pinkGains makes the low-passes s += k (v - s) of addNoise about equally strong: the power of one is k/(2-k). Each is a little weaker
-// than the one above it, since they add up where all of them pass.
-var pinkGains = func() (g [5]float32) {
-	k, fall := 0.5, 1.0
-	for i := range g {
-		g[i] = float32(fall * math.Sqrt((2-k)/k))
-		fall *= 0.8
-		k *= 0.35
-	}
-	return g
-}()
-
-func meanPower(x []float32) float64 {
-	var sum float64
-	for _, v := range x {
-		sum += float64(v) * float64(v)
-	}
-	return sum / float64(max(len(x), 1))
-}
