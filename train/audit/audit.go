@@ -1,5 +1,5 @@
-// Package audit finds what is wrong with data sets before anything is trained on them: files that cannot be read or are damaged,
-// speakers and contents that stand in several splits, and how many clips each split has of each label.
+// Package audit finds what is wrong with data sets before anything is trained on them: files that cannot be read or are
+// damaged, speakers and contents that stand in several splits, and how many clips each split has of each label.
 package audit
 
 import (
@@ -16,9 +16,11 @@ import (
 // Report is the findings of Check.
 type Report struct {
 	Sets []*Set `json:"sets"`
-	// SharedSpeakers are the speakers who stand in several splits of all sets together, as dataset.SharedSpeakers names them.
+	// SharedSpeakers are the speakers who stand in several splits of all sets together, as dataset.SharedSpeakers names
+	// them.
 	SharedSpeakers []string `json:"shared_speakers"`
-	// Leaks are contents that stand in several splits; Duplicates counts clips whose content another clip of their split has.
+	// Leaks are contents that stand in several splits; Duplicates counts clips whose content another clip of their
+	// split has.
 	Leaks      []Leak `json:"leaks"`
 	Duplicates int    `json:"doubles"`
 }
@@ -47,8 +49,8 @@ type Set struct {
 	Damaged    []Fault `json:"damaged"`    // training uses what can be read
 }
 
-// SplitCount counts the clips of one split of one set; a manifest may hold several sets. The key "" counts those whose label is not
-// known.
+// SplitCount counts the clips of one split of one set; a manifest may hold several sets. The key "" counts those whose
+// label is not known.
 type SplitCount struct {
 	Set      string         `json:"set"`
 	Split    string         `json:"split"`
@@ -79,8 +81,9 @@ type Options struct {
 	Progress func(done, total int)
 }
 
-// Check loads the data sets (NAME=PATH) and returns what it finds in them. Unless it is to be quick, each file is read to its end
-// and its content is compared with the others'. Faults of files are findings; the error is dataset.Load's or ctx's cause.
+// Check loads the data sets (NAME=PATH) and returns what it finds in them. Unless it is to be quick, each file is read
+// to its end and its content is compared with the others'. Faults of files are findings; the error is dataset.Load's or
+// ctx's cause.
 func Check(ctx context.Context, data []string, o Options) (*Report, error) {
 	r := &Report{SharedSpeakers: []string{}, Leaks: []Leak{}}
 	var clips []dataset.Clip
@@ -144,7 +147,8 @@ func countSplits(clips []dataset.Clip, labels pipeline.Labels) []SplitCount {
 		if at < 0 {
 			at = len(rows)
 			rows = append(rows, SplitCount{
-				Set: c.Dataset, Split: c.Split, Emotions: map[string]int{}, Genders: map[string]int{}, Ages: map[string]int{}, Races: map[string]int{},
+				Set: c.Dataset, Split: c.Split, Emotions: map[string]int{}, Genders: map[string]int{},
+				Ages: map[string]int{}, Races: map[string]int{},
 			})
 		}
 		r := &rows[at]

@@ -56,11 +56,14 @@ b.png,,p,,,angry,train
 b.png,a.wav,p,,,,train
 `)
 	total, last := 0, 0
-	d := checkOf(t, Options{CacheDir: t.TempDir(), Workers: 2, Progress: func(done, of int) { last, total = done, of }}, "manifest="+path)
+	d := checkOf(t, Options{CacheDir: t.TempDir(), Workers: 2, Progress: func(done, of int) { last, total = done, of }},
+		"manifest="+path)
 	s := d.Sets[0]
 	// A file is read once, of however many clips it is.
-	if s.Clips != 9 || s.Files != 8 || total != 8 || last != 8 || s.Pictures != 1 || math.Abs(s.Sound-(3*1.5+1)) > 1e-6 {
-		t.Errorf("%d clips, %d files, progress %d of %d, %d pictures, %g s", s.Clips, s.Files, last, total, s.Pictures, s.Sound)
+	if s.Clips != 9 || s.Files != 8 || total != 8 || last != 8 || s.Pictures != 1 ||
+		math.Abs(s.Sound-(3*1.5+1)) > 1e-6 {
+		t.Errorf("%d clips, %d files, progress %d of %d, %d pictures, %g s", s.Clips, s.Files, last, total, s.Pictures,
+			s.Sound)
 	}
 	names := func(faults []Fault) (names []string) {
 		for _, f := range faults {
@@ -75,17 +78,20 @@ b.png,a.wav,p,,,,train
 	if got := names(s.Unreadable); !slices.Equal(got, []string{"empty.wav", "noise.jpg", "text.wav"}) {
 		t.Errorf("unreadable %v", s.Unreadable)
 	}
-	if got := names(s.Damaged); !slices.Equal(got, []string{"silent.wav"}) || !strings.Contains(s.Damaged[0].What, "-70 dBFS") {
+	if got := names(s.Damaged); !slices.Equal(got, []string{"silent.wav"}) || !strings.Contains(s.Damaged[0].What,
+		"-70 dBFS") {
 		t.Errorf("damaged %v", s.Damaged)
 	}
 	if len(d.SharedSpeakers) != 1 || d.SharedSpeakers[0] != "anna (test, train)" || !d.Wrong() {
 		t.Errorf("shared %v", d.SharedSpeakers)
 	}
-	if len(d.Leaks) != 1 || !slices.Equal(d.Leaks[0], Leak{"train a.wav", "val again.wav", "val same.wav"}) || d.Duplicates != 1 {
+	if len(d.Leaks) != 1 || !slices.Equal(d.Leaks[0], Leak{"train a.wav", "val again.wav", "val same.wav"}) ||
+		d.Duplicates != 1 {
 		t.Errorf("leaks %v, %d doubles", d.Leaks, d.Duplicates)
 	}
 	r := s.Rows[0]
-	if len(s.Rows) != 4 || r.Set != "m" || r.Split != dataset.SplitTrain || r.Clips != 3 || r.Speakers != 2 || r.Emotions["happy"] != 1 || r.Emotions[""] != 2 || r.Genders["female"] != 3 || r.Ages[""] != 3 {
+	if len(s.Rows) != 4 || r.Set != "m" || r.Split != dataset.SplitTrain || r.Clips != 3 || r.Speakers != 2 ||
+		r.Emotions["happy"] != 1 || r.Emotions[""] != 2 || r.Genders["female"] != 3 || r.Ages[""] != 3 {
 		t.Errorf("rows %+v", s.Rows)
 	}
 	if s.Unlabelled["bored"] != 1 {
@@ -93,13 +99,17 @@ b.png,a.wav,p,,,,train
 	}
 
 	quick := checkOf(t, Options{Quick: true}, "manifest="+path)
-	if q := quick.Sets[0]; q.Clips != 9 || q.Unreadable == nil || len(q.Unreadable) != 0 || !q.Quick || len(quick.SharedSpeakers) != 1 || len(quick.Leaks) != 0 {
+	if q := quick.Sets[0]; q.Clips != 9 || q.Unreadable == nil || len(q.Unreadable) != 0 || !q.Quick ||
+		len(quick.SharedSpeakers) != 1 || len(quick.Leaks) != 0 {
 		t.Errorf("quick: %+v", quick)
 	}
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("stop")
-	_, err = Check(ctx, []string{"manifest=" + path}, Options{Labels: dataset.DefaultLabels(), Progress: func(int, int) { cancel(stop) }})
+	_, err = Check(ctx, []string{"manifest=" + path}, Options{
+		Labels:   dataset.DefaultLabels(),
+		Progress: func(int, int) { cancel(stop) },
+	})
 	if !errors.Is(err, stop) {
 		t.Errorf("cancelled: %v", err)
 	}
@@ -118,13 +128,15 @@ func TestCheckAcrossSets(t *testing.T) {
 		dir := t.TempDir()
 		traintest.WriteWAV(t, filepath.Join(dir, "a.wav"), traintest.Sine(220, 16000))
 		path := filepath.Join(dir, "m.csv")
-		traintest.WriteFile(t, path, strings.Join(dataset.ManifestColumns, ",")+"\n,a.wav,set"+split+",anna,f,happy,"+split+"\n")
+		traintest.WriteFile(t, path, strings.Join(dataset.ManifestColumns,
+			",")+"\n,a.wav,set"+split+",anna,f,happy,"+split+"\n")
 		args = append(args, "manifest="+path)
 		if d := checkOf(t, Options{}, args[i]); d.Wrong() || len(d.Leaks) > 0 {
 			t.Errorf("one set: %+v", d)
 		}
 	}
-	if d := checkOf(t, Options{}, args...); !d.Wrong() || len(d.SharedSpeakers) != 1 || len(d.Leaks) != 1 || len(d.Sets) != 2 {
+	if d := checkOf(t, Options{}, args...); !d.Wrong() || len(d.SharedSpeakers) != 1 || len(d.Leaks) != 1 ||
+		len(d.Sets) != 2 {
 		t.Errorf("both: %+v", d)
 	}
 }
@@ -141,7 +153,8 @@ func TestCheckOfCutOffFiles(t *testing.T) {
 	}
 	traintest.WriteFile(t, filepath.Join(dir, "avi/DivX/Ses01F_impro01.avi"), string(video))
 	d := checkOf(t, Options{}, "iemocap="+root)
-	if f := d.Sets[0].Damaged; len(f) != 1 || !strings.Contains(f[0].What, "Ses01F_impro01_M000") || d.Sets[0].Files != 1 {
+	if f := d.Sets[0].Damaged; len(f) != 1 || !strings.Contains(f[0].What, "Ses01F_impro01_M000") ||
+		d.Sets[0].Files != 1 {
 		t.Errorf("damaged %v of %d files", f, d.Sets[0].Files)
 	}
 	traintest.WriteFile(t, filepath.Join(dir, "avi/DivX/Ses01F_impro01.avi"), string(video[:len(video)/2]))
@@ -160,14 +173,16 @@ func TestCheckOfFER2013Rows(t *testing.T) {
 		"emotion,pixels,Usage\n3,"+row("255")+",Training\n6,"+row("255")+",PublicTest\n1,1 2,PrivateTest\n")
 	d := checkOf(t, Options{CacheDir: t.TempDir()}, "fer2013="+root)
 	s := d.Sets[0]
-	if len(d.Leaks) != 1 || len(s.Unreadable) != 1 || !strings.Contains(s.Unreadable[0].Path, "fer2013.csv#4") || s.Pictures != 3 {
+	if len(d.Leaks) != 1 || len(s.Unreadable) != 1 || !strings.Contains(s.Unreadable[0].Path, "fer2013.csv#4") ||
+		s.Pictures != 3 {
 		t.Errorf("leaks %v, unreadable %v, %d pictures", d.Leaks, s.Unreadable, s.Pictures)
 	}
 }
 
 func TestCheckOfLFSPointers(t *testing.T) {
 	root := traintest.Touch(t, "CREMA-D")
-	traintest.WriteFile(t, filepath.Join(root, "AudioWAV/1001_DFA_ANG_XX.wav"), "version of git-lfs/spec/v1\noid sha256:0123\nsize 99\n")
+	traintest.WriteFile(t, filepath.Join(root, "AudioWAV/1001_DFA_ANG_XX.wav"),
+		"version of git-lfs/spec/v1\noid sha256:0123\nsize 99\n")
 	d := checkOf(t, Options{}, "cremad="+root)
 	if f := d.Sets[0].Unreadable; len(f) != 1 || !strings.Contains(f[0].What, "git lfs pull") {
 		t.Errorf("unreadable %v", f)

@@ -45,8 +45,9 @@ type mediaFile struct {
 	damage   string        // what is wrong with a file that can be read
 }
 
-// checkFiles reads each file once, whatever clips it is of, adds what it finds to the sets that clips are from, and returns the
-// content of each clip: a text that only clips of the same part of the same content share, "" if it is not known.
+// checkFiles reads each file once, whatever clips it is of, adds what it finds to the sets that clips are from, and
+// returns the content of each clip: a text that only clips of the same part of the same content share, "" if it is not
+// known.
 func (c *checker) checkFiles(ctx context.Context, clips []dataset.Clip, from []*Set) ([]string, error) {
 	var files []*mediaFile
 	at := map[string]*mediaFile{}
@@ -234,7 +235,8 @@ func (m *mediaFile) decode(ctx context.Context, src capture.Source) (peak float3
 	}
 }
 
-// isPointer reports whether a file is a pointer, which Git leaves in place of a file that it keeps in LFS, as CREMA-D's are.
+// isPointer reports whether a file is a pointer, which Git leaves in place of a file that it keeps in LFS, as CREMA-D's
+// are.
 func isPointer(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

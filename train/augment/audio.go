@@ -8,8 +8,8 @@ import (
 	"tandem/capture"
 )
 
-// Audio is by how much sounds vary; 0 turns a variation off. Apparent gender is heard by speed and pitch, so the default recipe has
-// little of them.
+// Audio is by how much sounds vary; 0 turns a variation off. Apparent gender is heard by speed and pitch, so the
+// default recipe has little of them.
 type Audio struct {
 	Chance    float64    `json:"chance"`    // of each variation but shift and gain, which always come
 	Shift     float64    `json:"shift"`     // seconds, either way
@@ -35,19 +35,22 @@ func (a Audio) Check() error {
 	case a.Chance < 0 || a.Chance > 1:
 		return fmt.Errorf("augment.sound.chance %g: want 0 to 1", a.Chance)
 	case a.Shift < 0 || a.Shift > 1 || a.MaskTime < 0 || a.MaskTime > 2 || a.Reverb < 0 || a.Reverb > 5:
-		return fmt.Errorf("augment.sound: shift %g, mask_time %g, reverb %g: want seconds, at most 1, 2 and 5", a.Shift, a.MaskTime, a.Reverb)
+		return fmt.Errorf("augment.sound: shift %g, mask_time %g, reverb %g: want seconds, at most 1, 2 and 5", a.Shift,
+			a.MaskTime, a.Reverb)
 	case a.Speed < 0 || a.Speed > 0.5 || a.Tempo < 0 || a.Tempo > 0.5:
 		return fmt.Errorf("augment.sound: speed %g, tempo %g: want parts from 0 to 0.5", a.Speed, a.Tempo)
 	case a.Pitch < 0 || a.Pitch > 12 || a.MaskBand < 0 || a.MaskBand > 3 || a.Equalizer < 0 || a.Equalizer > 30:
-		return fmt.Errorf("augment.sound: pitch %g, mask_band %g, equalizer %g: want at most 12 semitones, 3 octaves and 30 dB", a.Pitch, a.MaskBand, a.Equalizer)
-	case a.SNR[0] > a.SNR[1] || a.Gain[0] > a.Gain[1] || max(a.SNR[1], a.Gain[1]) > 100 || min(a.SNR[0], a.Gain[0]) < -100:
+		return fmt.Errorf("augment.sound: pitch %g, mask_band %g, equalizer %g: want at most 12 semitones, 3 octaves "+
+			"and 30 dB", a.Pitch, a.MaskBand, a.Equalizer)
+	case a.SNR[0] > a.SNR[1] || a.Gain[0] > a.Gain[1] || max(a.SNR[1], a.Gain[1]) > 100 ||
+		min(a.SNR[0], a.Gain[0]) < -100:
 		return fmt.Errorf("augment.sound: snr %v, gain %v: want dB, the lower first", a.SNR, a.Gain)
 	}
 	return nil
 }
 
-// Apply writes a random variation of the window src to dst, of the same length and in [-1, 1]. All of it is drawn from rng; src is
-// not written to.
+// Apply writes a random variation of the window src to dst, of the same length and in [-1, 1]. All of it is drawn from
+// rng; src is not written to.
 func (a Audio) Apply(dst []float32, src []int16, rng *rand.Rand) {
 	shift := uniform(rng, -a.Shift, a.Shift) * capture.SampleRate
 	speed := 1.0

@@ -89,8 +89,10 @@ func TestAudioTakesEachVariation(t *testing.T) {
 		t.Error("no variation changes the sound")
 	}
 	for name, a := range map[string]Audio{
-		"shift": {Shift: 0.1}, "speed": {Speed: 0.1}, "tempo": {Tempo: 0.2}, "pitch": {Pitch: 3}, "equalizer": {Equalizer: 8}, "reverb": {Reverb: 1},
-		"snr": {SNR: [2]float64{5, 10}}, "mask_time": {MaskTime: 0.5}, "mask_band": {MaskBand: 2}, "gain": {Gain: [2]float64{-12, -6}},
+		"shift": {Shift: 0.1}, "speed": {Speed: 0.1}, "tempo": {Tempo: 0.2}, "pitch": {Pitch: 3},
+		"equalizer": {Equalizer: 8}, "reverb": {Reverb: 1},
+		"snr": {SNR: [2]float64{5, 10}}, "mask_time": {MaskTime: 0.5}, "mask_band": {MaskBand: 2},
+		"gain": {Gain: [2]float64{-12, -6}},
 	} {
 		if err := a.Check(); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -26,29 +26,36 @@ type Face struct {
 
 // Check returns an error, by the names in a recipe, for strengths out of range.
 func (a Face) Check() error {
-	for name, chance := range map[string]float64{"flip": a.Flip, "grain_chance": a.GrainChance, "blur": a.Blur, "coarse": a.Coarse, "erase": a.Erase} {
+	for name, chance := range map[string]float64{
+		"flip": a.Flip, "grain_chance": a.GrainChance, "blur": a.Blur,
+		"coarse": a.Coarse, "erase": a.Erase,
+	} {
 		if !(chance >= 0 && chance <= 1) {
 			return fmt.Errorf("augment.face.%s %g: want a chance from 0 to 1", name, chance)
 		}
 	}
 	switch {
 	case a.Blur+a.Coarse > 1:
-		return fmt.Errorf("augment.face: blur %g and coarse %g: a face is made one of the two, so want at most 1 together", a.Blur, a.Coarse)
+		return fmt.Errorf("augment.face: blur %g and coarse %g: a face is made one of the two, so want at most 1 "+
+			"together", a.Blur, a.Coarse)
 	case a.Move < 0 || a.Move > 0.5 || a.Zoom < 0 || a.Zoom > 0.5 || a.Turn < 0 || a.Turn > 180:
-		return fmt.Errorf("augment.face: move %g, zoom %g, turn %g: want at most 0.5, 0.5 and 180 degrees", a.Move, a.Zoom, a.Turn)
+		return fmt.Errorf("augment.face: move %g, zoom %g, turn %g: want at most 0.5, 0.5 and 180 degrees", a.Move,
+			a.Zoom, a.Turn)
 	case !(a.Jitter >= 0 && a.Jitter <= 0.5):
 		return fmt.Errorf("augment.face.jitter %g: want at most 0.5", a.Jitter)
-	case a.Brightness < 0 || a.Brightness > 255 || a.Contrast < 0 || a.Contrast >= 1 || a.Gamma < 1 || a.Gamma > 5 || a.Grain < 0 || a.Grain > 127:
-		return fmt.Errorf("augment.face: brightness %g, contrast %g, gamma %g, grain %d: want 0 to 255, 0 to 1, 1 to 5 and 0 to 127", a.Brightness, a.Contrast, a.Gamma, a.Grain)
+	case a.Brightness < 0 || a.Brightness > 255 || a.Contrast < 0 || a.Contrast >= 1 || a.Gamma < 1 || a.Gamma > 5 ||
+		a.Grain < 0 || a.Grain > 127:
+		return fmt.Errorf("augment.face: brightness %g, contrast %g, gamma %g, grain %d: want 0 to 255, 0 to 1, 1 to "+
+			"5 and 0 to 127", a.Brightness, a.Contrast, a.Gamma, a.Grain)
 	case !(a.EraseSide[0] >= 0 && a.EraseSide[0] <= a.EraseSide[1] && a.EraseSide[1] <= 1):
 		return fmt.Errorf("augment.face.erase_side %v: want parts of the side, the smaller first", a.EraseSide)
 	}
 	return nil
 }
 
-// Apply writes a random variation of src to dst, both frames crops of size*size*channels bytes that must not overlap. All frames get the
-// same variation (but for the jitter and the noise), as they show one face under one light. Crops that are missing by the mask are
-// varied too, and mean nothing after.
+// Apply writes a random variation of src to dst, both frames crops of size*size*channels bytes that must not overlap.
+// All frames get the same variation (but for the jitter and the noise), as they show one face under one light. Crops
+// that are missing by the mask are varied too, and mean nothing after.
 func (a Face) Apply(dst, src []byte, frames, size, channels int, rng *rand.Rand) {
 	view := a.view(size, rng)
 	soften := a.soften(size, channels, rng)
@@ -65,7 +72,8 @@ func (a Face) Apply(dst, src []byte, frames, size, channels int, rng *rand.Rand)
 		d := dst[f*n : (f+1)*n]
 		v := view
 		if a.Jitter > 0 {
-			v = v.moved(uniform(rng, -a.Jitter, a.Jitter)*float64(size), uniform(rng, -a.Jitter, a.Jitter)*float64(size))
+			v = v.moved(uniform(rng, -a.Jitter, a.Jitter)*float64(size),
+				uniform(rng, -a.Jitter, a.Jitter)*float64(size))
 		}
 		v.draw(d, src[f*n:(f+1)*n], size, channels)
 		soften(d)
@@ -158,7 +166,8 @@ func (v faceView) draw(dst, src []byte, size, channels int) {
 	}
 }
 
-// soften draws a function that softens a crop in place: not at all, by a blur, or by fewer pixels, as of a face far from the camera.
+// soften draws a function that softens a crop in place: not at all, by a blur, or by fewer pixels, as of a face far
+// from the camera.
 func (a Face) soften(size, channels int, rng *rand.Rand) func([]byte) {
 	switch p := rng.Float64(); {
 	case p < a.Blur:

@@ -10,8 +10,8 @@ import (
 // decibels returns the amplitude ratio of a level in dB.
 func decibels(db float64) float64 { return math.Pow(10, db/20) }
 
-// resample reads src from shift on at the given speed, by cubic interpolation (Catmull-Rom), centred so that the middle of src comes to the
-// middle of dst but for shift; beyond src it is silent.
+// resample reads src from shift on at the given speed, by cubic interpolation (Catmull-Rom), centred so that the middle
+// of src comes to the middle of dst but for shift; beyond src it is silent.
 func resample(dst []float32, src []int16, shift, speed float64) {
 	at := func(i int) float32 {
 		if uint(i) >= uint(len(src)) {
@@ -34,7 +34,8 @@ func resample(dst []float32, src []int16, shift, speed float64) {
 	}
 }
 
-// peaking filters x in place by a bell of gain db at centre Hz (the peaking equaliser of R. Bristow-Johnson's cookbook).
+// peaking filters x in place by a bell of gain db at centre Hz (the peaking equaliser of R. Bristow-Johnson's
+// cookbook).
 func peaking(x []float32, centre, q, db float64) {
 	a := math.Sqrt(decibels(db))
 	w := 2 * math.Pi * centre / capture.SampleRate
@@ -51,7 +52,8 @@ func peaking(x []float32, centre, q, db float64) {
 	}
 }
 
-// tilt brightens (c < 0) or dulls (c > 0) the sound in place by the two-tap filter 1 + c/z, at the same level for white noise.
+// tilt brightens (c < 0) or dulls (c > 0) the sound in place by the two-tap filter 1 + c/z, at the same level for white
+// noise.
 func tilt(x []float32, c float64) {
 	scale := float32(1 / math.Sqrt(1+c*c))
 	k := float32(c)
@@ -95,8 +97,8 @@ func AddNoise(x []float32, snr float64, pink bool, rng *rand.Rand) {
 	}
 }
 
-// pinkGains makes the low-passes s += k (v - s) of addNoise about equally strong: the power of one is k/(2-k). Each is a little weaker
-// than the one above it, since they add up where all of them pass.
+// pinkGains makes the low-passes s += k (v - s) of addNoise about equally strong: the power of one is k/(2-k). Each is
+// a little weaker than the one above it, since they add up where all of them pass.
 var pinkGains = func() (g [5]float32) {
 	k, fall := 0.5, 1.0
 	for i := range g {
@@ -115,8 +117,9 @@ func meanPower(x []float32) float64 {
 	return sum / float64(max(len(x), 1))
 }
 
-// reverb adds to x the echoes of a room in which they fall by 60 dB in so many seconds: four feedback combs side by side, then two
-// all-passes (Schroeder 1962, "Natural sounding artificial reverberation"). wet is their amplitude beside the sound itself.
+// reverb adds to x the echoes of a room in which they fall by 60 dB in so many seconds: four feedback combs side by
+// side, then two all-passes (Schroeder 1962, "Natural sounding artificial reverberation"). wet is their amplitude
+// beside the sound itself.
 func reverb(x []float32, seconds, wet float64, rng *rand.Rand) {
 	echo := make([]float32, len(x))
 	for range 4 {
@@ -145,7 +148,8 @@ func reverb(x []float32, seconds, wet float64, rng *rand.Rand) {
 	}
 }
 
-// maskBand takes a band out of x, as masking channels of a spectrogram does (SpecAugment, Park et al. 2019, arXiv 1904.08779). It is three notches side by side (R. Bristow-Johnson's cookbook), each a third of the octaves wide.
+// maskBand takes a band out of x, as masking channels of a spectrogram does (SpecAugment, Park et al. 2019, arXiv
+// 1904.08779). It is three notches side by side (R. Bristow-Johnson's cookbook), each a third of the octaves wide.
 func maskBand(x []float32, centre, octaves float64) {
 	for i := -1; i <= 1; i++ {
 		w := 2 * math.Pi * centre * math.Pow(2, float64(i)*octaves/3) / capture.SampleRate

@@ -4,9 +4,9 @@ import (
 	"math"
 )
 
-// stretch returns src played at a rate without changing its pitch: waveform-similarity overlap-add (Verhelst and Roelands 1993). Frames of
-// 32 ms are laid over each other at half their length; each is taken near where the rate says, at that place whose beginning
-// best goes on from the frame before.
+// stretch returns src played at a rate without changing its pitch: waveform-similarity overlap-add (Verhelst and
+// Roelands 1993). Frames of 32 ms are laid over each other at half their length; each is taken near where the rate
+// says, at that place whose beginning best goes on from the frame before.
 func stretch(src []int16, rate float64) []int16 {
 	const (
 		frame  = 512

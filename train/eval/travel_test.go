@@ -16,7 +16,8 @@ func TestReportHasNoLocalPaths(t *testing.T) {
 	clips := datasettest.Clips(t)
 	media := filepath.Dir(clips[0].Audio)
 	clips[2].Audio = filepath.Join(media, "none.wav") // of a still that can be read
-	r, err := Evaluate(t.Context(), levelRecognizer{traintest.Spec}, traintest.NewFinder().Make, clips, Options{Split: SplitAll})
+	r, err := Evaluate(t.Context(), levelRecognizer{traintest.Spec}, traintest.NewFinder().Make, clips,
+		Options{Split: SplitAll})
 	if err != nil {
 		t.Fatal(err)
 	}

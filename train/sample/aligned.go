@@ -8,12 +8,12 @@ import (
 	"tandem/pipeline"
 )
 
-// relativeFace is a face's place in its frame, in parts of the frame's width and height. Cache keys have the names of its fields
-// in them.
+// relativeFace is a face's place in its frame, in parts of the frame's width and height. Cache keys have the names of
+// its fields in them.
 type relativeFace struct{ leftEye, rightEye, nose, mouth pipeline.Point }
 
-// canonicalFaces has the usual place of the face for sets whose pictures are faces, cropped alike: the medians over the pictures in
-// which alignedFinder finds one, made symmetric. A test with the data measures them again.
+// canonicalFaces has the usual place of the face for sets whose pictures are faces, cropped alike: the medians over the
+// pictures in which alignedFinder finds one, made symmetric. A test with the data measures them again.
 var canonicalFaces = map[string]*relativeFace{
 	"fer2013": {leftEye: at(0.318, 0.385), rightEye: at(0.682, 0.385), nose: at(0.5, 0.6), mouth: at(0.5, 0.775)},
 	"utkface": {leftEye: at(0.305, 0.293), rightEye: at(0.695, 0.293), nose: at(0.5, 0.534), mouth: at(0.5, 0.717)},
@@ -26,9 +26,10 @@ func points(f *pipeline.Face) [4]*pipeline.Point {
 	return [4]*pipeline.Point{&f.LeftEye, &f.RightEye, &f.Nose, &f.Mouth}
 }
 
-// alignedFinder finds the face in a picture of a set whose pictures are faces. Such a face is nearer than those which the detector
-// was trained on, and it answers with a tilt to one side, or not at all. So it is shown the picture in the middle of a wider one, and its
-// mirror image, and the mean of both answers counts; without any, the face is taken to be where it usually is in that set.
+// alignedFinder finds the face in a picture of a set whose pictures are faces. Such a face is nearer than those which
+// the detector was trained on, and it answers with a tilt to one side, or not at all. So it is shown the picture in the
+// middle of a wider one, and its mirror image, and the mean of both answers counts; without any, the face is taken to
+// be where it usually is in that set.
 type alignedFinder struct {
 	finder pipeline.FaceFinder
 	usual  *relativeFace
@@ -73,9 +74,9 @@ func (a alignedFinder) FindFaces(ctx context.Context, f *capture.Frame, _ int) (
 	return found[:1], nil
 }
 
-// In parts of the picture's side: a face whose eyes, nose or mouth lie further than maxOff from their usual places is false, or
-// somebody's behind (the detector is right about most that are closer: turned, tilted and small faces); two answers further than
-// maxApart from each other are not of the same face, and the better one counts.
+// In parts of the picture's side: a face whose eyes, nose or mouth lie further than maxOff from their usual places is
+// false, or somebody's behind (the detector is right about most that are closer: turned, tilted and small faces); two
+// answers further than maxApart from each other are not of the same face, and the better one counts.
 const (
 	maxOff   = 0.4
 	maxApart = 0.15
@@ -123,7 +124,10 @@ func mirrorFace(f *pipeline.Face, width float64) {
 
 // meanFace returns the face halfway between two, with the better one's score.
 func meanFace(a, b pipeline.Face) pipeline.Face {
-	mean := pipeline.Face{X: (a.X + b.X) / 2, Y: (a.Y + b.Y) / 2, W: (a.W + b.W) / 2, H: (a.H + b.H) / 2, Score: max(a.Score, b.Score)}
+	mean := pipeline.Face{
+		X: (a.X + b.X) / 2, Y: (a.Y + b.Y) / 2, W: (a.W + b.W) / 2, H: (a.H + b.H) / 2,
+		Score: max(a.Score, b.Score),
+	}
 	for i, p := range points(&mean) {
 		q, r := points(&a)[i], points(&b)[i]
 		*p = at((q.X+r.X)/2, (q.Y+r.Y)/2)
@@ -131,7 +135,8 @@ func meanFace(a, b pipeline.Face) pipeline.Face {
 	return mean
 }
 
-// widen returns a frame of twice the size with f in its middle, whose border repeats the pixels at f's edge, and f's place in it.
+// widen returns a frame of twice the size with f in its middle, whose border repeats the pixels at f's edge, and f's
+// place in it.
 func widen(f *capture.Frame) (wide *capture.Frame, dx, dy float64) {
 	px, py := f.Width/2, f.Height/2
 	w, h := f.Width+2*px, f.Height+2*py

@@ -32,7 +32,8 @@ func TestAlignedFinder(t *testing.T) {
 		picture.Pix[i] = byte(i / 3 % 48)
 	}
 	where := usual.in(picture)
-	// A face that is right in the picture, tilted by dy at the viewer's left eye, as a finder would tell it in the wide picture.
+	// A face that is right in the picture, tilted by dy at the viewer's left eye, as a finder would tell it in the wide
+	// picture.
 	seen := func(dx, dy float64, mirrored bool) []pipeline.Face {
 		f := where
 		f.LeftEye.Y += dy
@@ -130,7 +131,8 @@ func TestCanonicalFacesAreTheMedians(t *testing.T) {
 		for j, p := range []pipeline.Point{usual.leftEye, usual.rightEye, usual.nose, usual.mouth} {
 			for k, want := range []float64{p.X, p.Y} {
 				slices.Sort(places[2*j+k])
-				traintest.Near(t, name+" "+[]string{"left eye", "right eye", "nose", "mouth"}[j]+" "+"xy"[k:k+1], places[2*j+k][len(places[2*j+k])/2], want, 0.015)
+				traintest.Near(t, name+" "+[]string{"left eye", "right eye", "nose", "mouth"}[j]+" "+"xy"[k:k+1],
+					places[2*j+k][len(places[2*j+k])/2], want, 0.015)
 			}
 		}
 	}

@@ -16,8 +16,9 @@ import (
 	"tandem/train/traintest"
 )
 
-// BenchmarkPrepare cuts up to 1000 clips of each of the sets in TANDEM_DATA with a cold cache, then reads them from it, and tells
-// how much memory either leaves in use: the heap, which is held, and mapped files, which the system drops when it needs memory.
+// BenchmarkPrepare cuts up to 1000 clips of each of the sets in TANDEM_DATA with a cold cache, then reads them from it,
+// and tells how much memory either leaves in use: the heap, which is held, and mapped files, which the system drops
+// when it needs memory.
 func BenchmarkPrepare(b *testing.B) {
 	clips, _, err := dataset.Load("manifest", filepath.Join(traintest.Data(b), "manifest.csv"), dataset.DefaultLabels())
 	if err != nil {
@@ -41,7 +42,10 @@ func BenchmarkPrepare(b *testing.B) {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		start := time.Now()
-		p, err := Prepare(b.Context(), some, Options{Spec: nn.DefaultSpec, Finder: finder, CacheDir: cache, Workers: runtime.GOMAXPROCS(0)})
+		p, err := Prepare(b.Context(), some, Options{
+			Spec: nn.DefaultSpec, Finder: finder, CacheDir: cache,
+			Workers: runtime.GOMAXPROCS(0),
+		})
 		if err != nil {
 			b.Fatal(err)
 		}

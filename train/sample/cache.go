@@ -16,17 +16,19 @@ import (
 	"tandem/pipeline"
 )
 
-// A pack is a file of clips' windows, by their cacheKey: written whole or not at all, never changed, so that any number of runs may
-// share a folder. Little-endian: packMagic; the entries (appendWindows), each begun at a multiple of 8; the index: for each entry
-// its key, its offset u64, its length u32 and its CRC-32C u32; the number of entries u32, the index's CRC-32C u32, packMagic.
+// A pack is a file of clips' windows, by their cacheKey: written whole or not at all, never changed, so that any number
+// of runs may share a folder. Little-endian: packMagic; the entries (appendWindows), each begun at a multiple of 8; the
+// index: for each entry its key, its offset u64, its length u32 and its CRC-32C u32; the number of entries u32, the
+// index's CRC-32C u32, packMagic.
 const (
 	packMagic  = "tandem-cuts-2\n\r\n"
 	indexEntry = sha256.Size + 16
 	packFooter = 8 + len(packMagic)
 )
 
-// packBytes is the size at which a pack is written, and so bounds the memory it takes until then; packAge is the time after which it
-// is written whatever its size, and so bounds the work that is lost when a run is killed. Variables for tests.
+// packBytes is the size at which a pack is written, and so bounds the memory it takes until then; packAge is the time
+// after which it is written whatever its size, and so bounds the work that is lost when a run is killed. Variables for
+// tests.
 var (
 	packBytes = 32 << 20
 	packAge   = 30 * time.Second
@@ -34,8 +36,9 @@ var (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// windowCache keeps the windows of clips from run to run. They are read from mapped files, which the system reads in and drops as it
-// has memory; without a folder, or once writing has failed, they are held in memory. It is safe for concurrent use.
+// windowCache keeps the windows of clips from run to run. They are read from mapped files, which the system reads in
+// and drops as it has memory; without a folder, or once writing has failed, they are held in memory. It is safe for
+// concurrent use.
 type windowCache struct {
 	dir    string
 	prefix string // of the names of packs with windows of this spec and cutVersion
@@ -58,7 +61,10 @@ type packEntry struct {
 // openWindowCache reads the indices of all packs of spec in dir; "" keeps all in memory. Damaged packs are removed.
 func openWindowCache(dir string, spec pipeline.Spec) *windowCache {
 	shape := sha256.Sum256(fmt.Appendf(nil, "%d %+v", cutVersion, spec))
-	c := &windowCache{dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec, entries: map[cacheKey][]packEntry{}}
+	c := &windowCache{
+		dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec,
+		entries: map[cacheKey][]packEntry{},
+	}
 	if dir == "" {
 		return c
 	}
@@ -93,7 +99,8 @@ func (c *windowCache) addPack(path string) error {
 
 // eachInPack calls each for each entry of a pack, whose sums are not checked; errCache if it is no pack.
 func eachInPack(data []byte, each func(cacheKey, packEntry)) error {
-	if len(data) < len(packMagic)+packFooter || string(data[:len(packMagic)]) != packMagic || string(data[len(data)-len(packMagic):]) != packMagic {
+	if len(data) < len(packMagic)+packFooter || string(data[:len(packMagic)]) != packMagic ||
+		string(data[len(data)-len(packMagic):]) != packMagic {
 		return errCache
 	}
 	le := binary.LittleEndian
@@ -112,7 +119,10 @@ func eachInPack(data []byte, each func(cacheKey, packEntry)) error {
 		if at > uint64(len(body)) || length > uint64(len(body))-at {
 			return errCache
 		}
-		each(cacheKey(index[:sha256.Size]), packEntry{data: body[at : at+length : at+length], sum: le.Uint32(index[sha256.Size+12:])})
+		each(cacheKey(index[:sha256.Size]), packEntry{
+			data: body[at : at+length : at+length],
+			sum:  le.Uint32(index[sha256.Size+12:]),
+		})
 	}
 	return nil
 }
@@ -189,8 +199,8 @@ func (c *windowCache) flush() {
 	_ = eachInPack(data, func(key cacheKey, k packEntry) { c.entries[key] = append(c.entries[key], k) })
 }
 
-// mapped are the files that mapFile has mapped, by path, size and time. They stay so: samples that were given out point into them,
-// and a file that is removed lives on for those who have mapped it.
+// mapped are the files that mapFile has mapped, by path, size and time. They stay so: samples that were given out point
+// into them, and a file that is removed lives on for those who have mapped it.
 var (
 	mapped   = map[string][]byte{}
 	mappedMu sync.Mutex
@@ -224,8 +234,8 @@ func mapFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// cacheFiles returns the paths of the cache's files in a folder and their bytes, with files of earlier versions and those that killed
-// runs left; nothing else is touched.
+// cacheFiles returns the paths of the cache's files in a folder and their bytes, with files of earlier versions and
+// those that killed runs left; nothing else is touched.
 func cacheFiles(dir string) ([]string, int64, error) {
 	entries, err := os.ReadDir(dir)
 	if os.IsNotExist(err) {
@@ -255,7 +265,8 @@ func CacheSize(dir string) (files int, size int64, err error) {
 	return len(all), size, err
 }
 
-// ClearCache removes the cache's files from a folder and returns their number and size in bytes. Runs that use them go on.
+// ClearCache removes the cache's files from a folder and returns their number and size in bytes. Runs that use them go
+// on.
 func ClearCache(dir string) (files int, size int64, err error) {
 	all, size, err := cacheFiles(dir)
 	for _, f := range all {

@@ -41,7 +41,10 @@ func prepareWith(t *testing.T, cache string, clips []dataset.Clip, spec pipeline
 func sameSamples(a, b *Prepared) bool {
 	return reflect.DeepEqual(a.Samples, b.Samples) && len(a.Skipped) == len(b.Skipped) &&
 		!slices.ContainsFunc(a.Skipped, func(s Skipped) bool {
-			return !slices.ContainsFunc(b.Skipped, func(o Skipped) bool { return o.Clip == s.Clip && o.Err.Error() == s.Err.Error() })
+			return !slices.ContainsFunc(b.Skipped, func(o Skipped) bool {
+				return o.Clip == s.Clip &&
+					o.Err.Error() == s.Err.Error()
+			})
 		})
 }
 
@@ -66,7 +69,8 @@ func TestPrepareCache(t *testing.T) {
 	// All but the text are in the cache, the silent voice too; and the samples are those that memory would hold.
 	second, looks := prepareWith(t, cache, clips, traintest.Spec)
 	if looks != 0 || second.Cached != 4 || !sameSamples(first, second) {
-		t.Errorf("second run: %d looks, %d from the cache, the same %v", looks, second.Cached, sameSamples(first, second))
+		t.Errorf("second run: %d looks, %d from the cache, the same %v", looks, second.Cached,
+			sameSamples(first, second))
 	}
 	if none, _ := prepareWith(t, "", clips, traintest.Spec); !sameSamples(first, none) {
 		t.Error("without a cache the samples differ")
@@ -88,7 +92,8 @@ func TestPrepareCache(t *testing.T) {
 		}
 		moved[i].ID, moved[i].Split = "x", dataset.SplitTest
 	}
-	if p, looks := prepareWith(t, cache, moved, traintest.Spec); looks != 0 || p.Cached != 4 || !reflect.DeepEqual(p.Samples, first.Samples) {
+	if p, looks := prepareWith(t, cache, moved, traintest.Spec); looks != 0 || p.Cached != 4 ||
+		!reflect.DeepEqual(p.Samples, first.Samples) {
 		t.Errorf("moved: %d looks, %d from the cache", looks, p.Cached)
 	}
 
@@ -126,8 +131,10 @@ func TestPrepareMendsItsCache(t *testing.T) {
 		return b
 	}
 	for name, bad := range map[string][]byte{
-		"cut off": whole[:len(whole)-100], "half": whole[:len(whole)/2], "flipped": flip(len(whole) / 2), "flipped key": flip(len(whole) - 100),
-		"flipped end": flip(len(whole) - 1), "flipped begin": flip(0), "flipped count": flip(len(whole) - packFooter), "empty": {}, "text": []byte("text"),
+		"cut off": whole[:len(whole)-100], "half": whole[:len(whole)/2], "flipped": flip(len(whole) / 2),
+		"flipped key": flip(len(whole) - 100),
+		"flipped end": flip(len(whole) - 1), "flipped begin": flip(0), "flipped count": flip(len(whole) - packFooter),
+		"empty": {}, "text": []byte("text"),
 	} {
 		// Packs are never written to: those that have mapped one would crash.
 		for _, p := range packs(t, cache) {
@@ -136,13 +143,17 @@ func TestPrepareMendsItsCache(t *testing.T) {
 		traintest.WriteFile(t, pack, string(bad))
 		again, looks := prepareWith(t, cache, clips, traintest.Spec)
 		if looks == 0 && again.Cached == 4 || !sameSamples(first, again) {
-			t.Errorf("%s: %d looks, %d from the cache, the same %v", name, looks, again.Cached, sameSamples(first, again))
+			t.Errorf("%s: %d looks, %d from the cache, the same %v", name, looks, again.Cached,
+				sameSamples(first, again))
 		}
 		if mended, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 || mended.Cached != 4 {
 			t.Errorf("%s: the cache was not mended: %d looks, %d from the cache", name, looks, mended.Cached)
 		}
 	}
-	for name, bad := range map[string]string{"text": "text\n", "short": "ab\t1@2\t/x\n", "no path": "ab", "zeros": string(make([]byte, 3000))} {
+	for name, bad := range map[string]string{
+		"text": "text\n", "short": "ab\t1@2\t/x\n", "no path": "ab",
+		"zeros": string(make([]byte, 3000)),
+	} {
 		traintest.WriteFile(t, filepath.Join(cache, hashesName), bad)
 		if again, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 || !sameSamples(first, again) {
 			t.Errorf("hashes of %s: cut again", name)
@@ -156,7 +167,10 @@ func TestPrepareByManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
-			p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: 2})
+			p, err := Prepare(t.Context(), clips, Options{
+				Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
+				CacheDir: cache, Workers: 2,
+			})
 			if err != nil || p.CacheErr != nil || !sameSamples(want, p) {
 				t.Errorf("%v, %v", err, p.CacheErr)
 			}
@@ -192,7 +206,11 @@ func TestPrepareKilled(t *testing.T) {
 	if cache := os.Getenv("TANDEM_TEST_KILLED_CACHE"); cache != "" { // it is the one to be killed
 		smallPacks(t, 1)
 		for {
-			if _, err := Prepare(t.Context(), manyClips(t, 40), Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: 2}); err != nil {
+			if _, err := Prepare(t.Context(), manyClips(t, 40),
+				Options{
+					Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache,
+					Workers: 2,
+				}); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range packs(t, cache) {
@@ -250,8 +268,8 @@ func TestPacksAreWrittenInTime(t *testing.T) {
 	}
 }
 
-// TestPrepareOnAFullDisk goes on without a cache. It is a process of its own in which no file may grow beyond a bound, so that
-// writing fails as on a full disk.
+// TestPrepareOnAFullDisk goes on without a cache. It is a process of its own in which no file may grow beyond a bound,
+// so that writing fails as on a full disk.
 func TestPrepareOnAFullDisk(t *testing.T) {
 	if os.Getenv("TANDEM_TEST_FULL_DISK") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestPrepareOnAFullDisk$", "-test.v")
@@ -274,7 +292,10 @@ func TestPrepareOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache := t.TempDir()
-	p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: 2})
+	p, err := Prepare(t.Context(), clips, Options{
+		Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
+		CacheDir: cache, Workers: 2,
+	})
 	if err != nil || !errors.Is(p.CacheErr, syscall.EFBIG) || !sameSamples(want, p) {
 		t.Fatalf("%v, cache: %v", err, p.CacheErr)
 	}
@@ -289,7 +310,10 @@ func TestPrepareWithoutItsFolder(t *testing.T) {
 	want, _ := prepareWith(t, "", clips, traintest.Spec)
 	file := filepath.Join(t.TempDir(), "file")
 	traintest.WriteFile(t, file, "")
-	p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: filepath.Join(file, "cache"), Workers: 2})
+	p, err := Prepare(t.Context(), clips, Options{
+		Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
+		CacheDir: filepath.Join(file, "cache"), Workers: 2,
+	})
 	if err != nil || p.CacheErr == nil || !sameSamples(want, p) {
 		t.Errorf("%v, cache: %v", err, p.CacheErr)
 	}
@@ -313,7 +337,8 @@ func TestCachedSamplesTakeNoMemory(t *testing.T) {
 	}
 	cached, _ := heap(cache)
 	held, media := heap("")
-	t.Logf("200 voices, %d windows' samples of %d bytes: the heap grew by %d with a cache, by %d without", 200, media, cached, held)
+	t.Logf("200 voices, %d windows' samples of %d bytes: the heap grew by %d with a cache, by %d without", 200, media,
+		cached, held)
 	if cached > 1<<20 || held < 5<<20 {
 		t.Errorf("the heap grew by %d bytes with a cache, by %d without", cached, held)
 	}

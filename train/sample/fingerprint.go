@@ -25,7 +25,8 @@ type Fingerprint struct {
 	SharedSpeakers int `json:"shared_speakers,omitempty"`
 }
 
-// Fingerprints hashes the windows of p, set by set: two runs of equal fingerprints saw the same bytes. The error is ctx's cause.
+// Fingerprints hashes the windows of p, set by set: two runs of equal fingerprints saw the same bytes. The error is
+// ctx's cause.
 func Fingerprints(ctx context.Context, p *Prepared) ([]Fingerprint, error) {
 	set := make([]int, len(p.Clips))
 	var sums []Fingerprint
@@ -35,7 +36,10 @@ func Fingerprints(ctx context.Context, p *Prepared) ([]Fingerprint, error) {
 			clips[i], set[c] = p.Clips[c], g
 		}
 		name := clips[0].Dataset
-		sums = append(sums, Fingerprint{Name: name, Clips: len(clips), Split: dataset.SplitHash(clips), Licence: dataset.Licence(name), SharedSpeakers: len(dataset.SharedSpeakers(clips))})
+		sums = append(sums, Fingerprint{
+			Name: name, Clips: len(clips), Split: dataset.SplitHash(clips),
+			Licence: dataset.Licence(name), SharedSpeakers: len(dataset.SharedSpeakers(clips)),
+		})
 	}
 	hashes := make([]hash.Hash, len(sums))
 	for g := range hashes {
@@ -74,7 +78,8 @@ func CheckSameData(was, is []Fingerprint) error {
 		case !ok:
 			return fmt.Errorf("the data set %s is missing", d.Name)
 		case n.Clips != d.Clips || n.Windows != d.Windows:
-			return fmt.Errorf("the data set %s had %d clips and %d windows and has %d and %d", d.Name, d.Clips, d.Windows, n.Clips, n.Windows)
+			return fmt.Errorf("the data set %s had %d clips and %d windows and has %d and %d", d.Name, d.Clips,
+				d.Windows, n.Clips, n.Windows)
 		case n.Split != d.Split:
 			return fmt.Errorf("the data set %s is divided into other splits", d.Name)
 		case n.SHA256 != d.SHA256:

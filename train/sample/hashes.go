@@ -24,8 +24,9 @@ import (
 // ErrChanged is the error of a clip that is skipped since its file was written to while it was read.
 var ErrChanged = errors.New("the file changes while it is read")
 
-// FileHashes returns the SHA-256 of files and remembers it by their size and time, since a large data set takes minutes to
-// read. With a cache folder it remembers from run to run, in a file there. It is safe for concurrent use but for Save.
+// FileHashes returns the SHA-256 of files and remembers it by their size and time, since a large data set takes minutes
+// to read. With a cache folder it remembers from run to run, in a file there. It is safe for concurrent use but for
+// Save.
 type FileHashes struct {
 	path string // of the file; "" if nothing is kept
 
@@ -41,11 +42,12 @@ type hashed struct {
 	sum   [sha256.Size]byte
 }
 
-// hashesName is the name of the file in the cache folder. Each line is: SHA-256 in hex, SIZE@TIME, path, separated by tabs.
+// hashesName is the name of the file in the cache folder. Each line is: SHA-256 in hex, SIZE@TIME, path, separated by
+// tabs.
 const hashesName = "hashes.tsv"
 
-// OpenFileHashes reads the hashes that are kept in the cache folder dir; "" keeps none. A file that is damaged or not there
-// costs only time.
+// OpenFileHashes reads the hashes that are kept in the cache folder dir; "" keeps none. A file that is damaged or not
+// there costs only time.
 func OpenFileHashes(dir string) *FileHashes {
 	h := &FileHashes{files: map[string]*hashed{}, added: map[string]string{}}
 	if dir != "" {
@@ -89,8 +91,8 @@ func (h *FileHashes) file(path string) *hashed {
 	return f
 }
 
-// Sum returns the SHA-256 of a file and its size in bytes. The error is ErrChanged if the file is written to meanwhile, else that
-// of reading it, or ctx's cause; but for ctx's it names the file.
+// Sum returns the SHA-256 of a file and its size in bytes. The error is ErrChanged if the file is written to meanwhile,
+// else that of reading it, or ctx's cause; but for ctx's it names the file.
 func (h *FileHashes) Sum(ctx context.Context, path string) (sum [sha256.Size]byte, size int64, err error) {
 	f := h.file(path)
 	f.mu.Lock()

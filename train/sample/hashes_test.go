@@ -83,14 +83,16 @@ func TestPrepareNoticesChanges(t *testing.T) {
 	traintest.WritePNG(t, still, 64)
 	clips := []dataset.Clip{{Video: still, ID: "b", Dataset: "mine"}}
 	// Once is forgiven: it is read again.
-	p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: (&growingFinder{path: still, times: 1}).make, Workers: 1})
+	p, err := Prepare(t.Context(), clips,
+		Options{Spec: traintest.Spec, Finder: (&growingFinder{path: still, times: 1}).make, Workers: 1})
 	if err != nil || len(p.Samples) != 1 {
 		t.Fatalf("%v, skipped %v", err, p.Skipped)
 	}
 	if c := p.Changed(); c != nil {
 		t.Errorf("changed: %v", c)
 	}
-	p2, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: (&growingFinder{path: still, times: 99}).make, Workers: 1})
+	p2, err := Prepare(t.Context(), clips,
+		Options{Spec: traintest.Spec, Finder: (&growingFinder{path: still, times: 99}).make, Workers: 1})
 	if err != nil || len(p2.Skipped) != 1 || !errors.Is(p2.Skipped[0].Err, ErrChanged) {
 		t.Fatalf("%v, skipped %v", err, p2.Skipped)
 	}

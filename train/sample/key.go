@@ -17,7 +17,8 @@ const cutVersion = 3
 // cacheKey is a hash of all that decides a clip's windows.
 type cacheKey [sha256.Size]byte
 
-// keyOf returns the key of a clip's windows: SHA-256 over the content of its files, its part and crop, spec, and cutVersion.
+// keyOf returns the key of a clip's windows: SHA-256 over the content of its files, its part and crop, spec, and
+// cutVersion.
 func keyOf(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, hashes *FileHashes) (cacheKey, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %d %+v %v %v %v %v\n", cutVersion, capture.SampleRate, spec, SilenceDBFS, c.Start, c.End, c.Crop)

@@ -11,8 +11,8 @@ import (
 	"tandem/train/traintest"
 )
 
-// TestCacheOfOtherBuildsIsRead holds all that decides whether a cache that another build made is read. What changes here needs
-// a new cutVersion.
+// TestCacheOfOtherBuildsIsRead holds all that decides whether a cache that another build made is read. What changes
+// here needs a new cutVersion.
 func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
@@ -22,8 +22,14 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 		clip dataset.Clip
 		want string
 	}{
-		{dataset.Clip{Video: a, Audio: b, Dataset: "mine"}, "e46dbaf72e97140b1b2229a1be61dd0e51f87957cd0ab288941183d5baef6af3"},
-		{dataset.Clip{Video: a, Dataset: "fer2013"}, "13f7f57677ffcc329cbe405d69a43278e5932803b82ffd8b81cc69dce16a64ff"},
+		{
+			dataset.Clip{Video: a, Audio: b, Dataset: "mine"},
+			"e46dbaf72e97140b1b2229a1be61dd0e51f87957cd0ab288941183d5baef6af3",
+		},
+		{
+			dataset.Clip{Video: a, Dataset: "fer2013"},
+			"13f7f57677ffcc329cbe405d69a43278e5932803b82ffd8b81cc69dce16a64ff",
+		},
 		{
 			dataset.Clip{Audio: b, Start: time.Second, End: 2500 * time.Millisecond, Crop: image.Rect(1, 2, 3, 4)},
 			"2c04d8f34f81b1347d2e08d26309e5f4c974a5eee095491e501d424423172d71",

@@ -11,8 +11,8 @@ import (
 	"tandem/train/dataset"
 )
 
-// partSource is a part of a source's time and a crop of its frames, as a clip of a dialog's video is. Times count from the part's
-// start.
+// partSource is a part of a source's time and a crop of its frames, as a clip of a dialog's video is. Times count from
+// the part's start.
 type partSource struct {
 	capture.Source
 	start, end time.Duration   // end 0: to the end
@@ -20,11 +20,14 @@ type partSource struct {
 	past       [2]bool         // video and audio have come to end
 }
 
-// openPart opens the clip's part of its Video, or of its Audio if it has no Video. The video's own sound is left out where the clip
-// has an Audio beside it.
+// openPart opens the clip's part of its Video, or of its Audio if it has no Video. The video's own sound is left out
+// where the clip has an Audio beside it.
 func openPart(ctx context.Context, c *dataset.Clip) (capture.Source, error) {
 	part := c.Start > 0 || c.End > 0
-	src, err := capture.Open(ctx, c.Path(), capture.Options{NoAudio: part && c.Video != "" && c.Audio != "", From: c.Start})
+	src, err := capture.Open(ctx, c.Path(), capture.Options{
+		NoAudio: part && c.Video != "" && c.Audio != "",
+		From:    c.Start,
+	})
 	if err != nil || !part && c.Crop.Empty() {
 		return src, err
 	}
@@ -33,7 +36,10 @@ func openPart(ctx context.Context, c *dataset.Clip) (capture.Source, error) {
 		src.Close()
 		return nil, fmt.Errorf("%s: a picture has no part from %v to %v", c.Path(), c.Start, c.End)
 	}
-	return &partSource{Source: src, start: c.Start, end: c.End, crop: c.Crop, past: [2]bool{!info.HasVideo, !info.HasAudio}}, nil
+	return &partSource{
+		Source: src, start: c.Start, end: c.End, crop: c.Crop,
+		past: [2]bool{!info.HasVideo, !info.HasAudio},
+	}, nil
 }
 
 func (p *partSource) Info() capture.Info {
@@ -91,7 +97,8 @@ func (p *partSource) cropFrame(f *capture.Frame) error {
 	}
 	c := p.crop.Intersect(image.Rect(0, 0, f.Width, f.Height))
 	if c.Empty() {
-		return fmt.Errorf("%s: its pictures of %d×%d have nothing at %v", p.Source.Info().Name, f.Width, f.Height, p.crop)
+		return fmt.Errorf("%s: its pictures of %d×%d have nothing at %v", p.Source.Info().Name, f.Width, f.Height,
+			p.crop)
 	}
 	pix := make([]byte, 0, 3*c.Dx()*c.Dy())
 	for y := c.Min.Y; y < c.Max.Y; y++ {

@@ -73,13 +73,15 @@ func TestPartOfAVideo(t *testing.T) {
 	}
 
 	// To the end; and with the sound of another file.
-	if rest, _ := readAll(t, dataset.Clip{Video: path, Start: 5 * time.Second}); len(rest) != 25 || rest[0].Time > 40*time.Millisecond {
+	if rest, _ := readAll(t, dataset.Clip{Video: path, Start: 5 * time.Second}); len(rest) != 25 ||
+		rest[0].Time > 40*time.Millisecond {
 		t.Errorf("%d pictures from 5 s on, the first at %v", len(rest), rest[0].Time)
 	}
 	wav := filepath.Join(t.TempDir(), "a.wav")
 	traintest.WriteWAV(t, wav, traintest.Sine(300, 8000))
 	frames, other := readAll(t, dataset.Clip{Video: path, Audio: wav, Start: start, End: end})
-	if len(frames) != 38 || len(other) != 8000 || math.Abs(float64(other[100])*32768-float64(traintest.Sine(300, 8000)[100])) > 1 {
+	if len(frames) != 38 || len(other) != 8000 ||
+		math.Abs(float64(other[100])*32768-float64(traintest.Sine(300, 8000)[100])) > 1 {
 		t.Errorf("%d pictures, %d samples", len(frames), len(other))
 	}
 }
@@ -103,7 +105,8 @@ func TestDialogsAreCut(t *testing.T) {
 	traintest.WritePattern(t, filepath.Join(dialogs, "Session1/dialog/avi/DivX/Ses01F_impro01.avi"), 720, 480)
 	traintest.WriteFile(t, filepath.Join(dialogs, "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"),
 		"[2.5000 - 4.1000]\tSes01F_impro01_F000\tneu\t[\n[9.0000 - 10.0000]\tSes01F_impro01_M000\tneu\t[\n")
-	traintest.WriteWAV(t, filepath.Join(dialogs, "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"), traintest.Sine(220, 25600))
+	traintest.WriteWAV(t, filepath.Join(dialogs, "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"),
+		traintest.Sine(220, 25600))
 	crema := traintest.Touch(t, "CREMA-D")
 	traintest.WritePattern(t, filepath.Join(crema, "VideoFlash/1001_DFA_ANG_XX.flv"), 480, 360)
 	traintest.WriteWAV(t, filepath.Join(crema, "AudioWAV/1001_DFA_ANG_XX.wav"), traintest.Sine(220, 6*16000))
@@ -122,7 +125,10 @@ func TestDialogsAreCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := sizedFinder{traintest.NewFinder(), new(image.Point)}
-		p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: f.make, CacheDir: t.TempDir(), Workers: 1})
+		p, err := Prepare(t.Context(), clips, Options{
+			Spec: traintest.Spec, Finder: f.make, CacheDir: t.TempDir(),
+			Workers: 1,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +141,8 @@ func TestDialogsAreCut(t *testing.T) {
 			}
 		}
 		// One utterance lies behind the end of its dialog.
-		if tc.skipped != "" && (len(p.Skipped) != 1 || !strings.Contains(p.Skipped[0].Err.Error(), tc.skipped)) || tc.skipped == "" && p.Skipped != nil {
+		if tc.skipped != "" && (len(p.Skipped) != 1 || !strings.Contains(p.Skipped[0].Err.Error(), tc.skipped)) ||
+			tc.skipped == "" && p.Skipped != nil {
 			t.Errorf("%s: skipped %v", tc.set, p.Skipped)
 		}
 	}
@@ -156,7 +163,8 @@ func TestPartErrors(t *testing.T) {
 	}
 	still := filepath.Join(t.TempDir(), "a.png")
 	traintest.WritePNG(t, still, 32)
-	if _, err := OpenClip(t.Context(), &dataset.Clip{Video: still, End: time.Second}); err == nil || !strings.Contains(err.Error(), "a.png") {
+	if _, err := OpenClip(t.Context(), &dataset.Clip{Video: still, End: time.Second}); err == nil ||
+		!strings.Contains(err.Error(), "a.png") {
 		t.Errorf("a part of a picture: %v", err)
 	}
 }

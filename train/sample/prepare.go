@@ -18,18 +18,18 @@ type Options struct {
 	Spec pipeline.Spec // the length of windows, and the number and shape of their crops
 	// Finder makes a face finder for each worker that has something to cut; one that has a Close method is closed.
 	Finder func() (pipeline.FaceFinder, error)
-	// CacheDir keeps windows by the content of the clips' files, Spec and the version of the cutting code, whatever the files are
-	// called. "" keeps nothing.
+	// CacheDir keeps windows by the content of the clips' files, Spec and the version of the cutting code, whatever the
+	// files are called. "" keeps nothing.
 	CacheDir string
 	Workers  int // clips that are cut at a time, at least one
 	// Progress, unless nil, is called from one goroutine at a time with the number of clips that are done.
 	Progress func(done, total int)
 }
 
-// Prepare cuts clips into windows with the code that cuts live media, pipeline.Cut, or reads them from the cache. A clip that
-// cannot be read, that changes while it is read, or that shows no face and makes no sound, is skipped and named. The error is
-// ErrUnreadable if too many cannot be read, that of the face finder, or ctx's cause. A cache that cannot be written is no
-// error: see Prepared.CacheErr.
+// Prepare cuts clips into windows with the code that cuts live media, pipeline.Cut, or reads them from the cache. A
+// clip that cannot be read, that changes while it is read, or that shows no face and makes no sound, is skipped and
+// named. The error is ErrUnreadable if too many cannot be read, that of the face finder, or ctx's cause. A cache that
+// cannot be written is no error: see Prepared.CacheErr.
 func Prepare(ctx context.Context, clips []dataset.Clip, o Options) (*Prepared, error) {
 	job := &prepareJob{
 		clips: clips, spec: o.Spec, newFinder: o.Finder, progress: o.Progress,
@@ -57,7 +57,8 @@ func Prepare(ctx context.Context, clips []dataset.Clip, o Options) (*Prepared, e
 	return p, nil
 }
 
-// collect adds clip i to p: its samples, or why it is skipped. The error is that of a cache which has lost what was put into it.
+// collect adds clip i to p: its samples, or why it is skipped. The error is that of a cache which has lost what was put
+// into it.
 func (j *prepareJob) collect(p *Prepared, i int) error {
 	clip := &j.clips[i]
 	for _, f := range clip.Files() {
@@ -112,7 +113,8 @@ type prepareJob struct {
 	done, cached int
 }
 
-// runAll prepares all clips by so many workers. Afterwards each is in the cache or has an error, unless runAll returns one.
+// runAll prepares all clips by so many workers. Afterwards each is in the cache or has an error, unless runAll returns
+// one.
 func (j *prepareJob) runAll(ctx context.Context, workers int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -160,8 +162,8 @@ type worker struct {
 	finder pipeline.FaceFinder
 }
 
-// prepareClip puts the windows of clip i into the cache unless they are there. A clip whose file was written to while it was read is
-// tried once more.
+// prepareClip puts the windows of clip i into the cache unless they are there. A clip whose file was written to while
+// it was read is tried once more.
 func (w *worker) prepareClip(ctx context.Context, i int) (cached bool, err error) {
 	clip := &w.clips[i]
 	for try := range 2 {

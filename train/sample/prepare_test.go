@@ -29,9 +29,10 @@ func TestFinderThatCannotBeMadeIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("no detector here")
-	_, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "a.wav"}}, Options{Spec: nn.DefaultSpec, Finder: func() (pipeline.FaceFinder, error) {
-		return (*infer.BlazeFace)(nil), broken
-	}, Workers: 1})
+	_, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "a.wav"}},
+		Options{Spec: nn.DefaultSpec, Finder: func() (pipeline.FaceFinder, error) {
+			return (*infer.BlazeFace)(nil), broken
+		}, Workers: 1})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v, want the finder's error", err)
 	}
@@ -41,13 +42,16 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	clips := datasettest.Clips(t)
 	calls, last := 0, 0
-	p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 2, Progress: func(done, total int) {
-		calls++
-		if total != len(clips) || done < last {
-			t.Errorf("progress %d of %d after %d", done, total, last)
-		}
-		last = done
-	}})
+	p, err := Prepare(t.Context(), clips, Options{
+		Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 2,
+		Progress: func(done, total int) {
+			calls++
+			if total != len(clips) || done < last {
+				t.Errorf("progress %d of %d after %d", done, total, last)
+			}
+			last = done
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,23 +65,25 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		err = pipeline.Cut(t.Context(), src, traintest.NewFinder(), traintest.Spec, pipeline.Options{Faces: 1, SilenceDBFS: SilenceDBFS}, func(w *pipeline.Window) error {
-			if i >= len(p.Samples) {
-				t.Fatalf("clip %d has more windows than the %d samples", c, len(p.Samples))
-			}
-			got := p.Window(i)
-			for k := range w.Audio {
-				if math.Abs(float64(w.Audio[k]-got.Audio[k])) > 1.0/65536 {
-					t.Fatalf("clip %d, window %d, sample %d is %g instead of %g", c, n, k, got.Audio[k], w.Audio[k])
+		err = pipeline.Cut(t.Context(), src, traintest.NewFinder(), traintest.Spec,
+			pipeline.Options{Faces: 1, SilenceDBFS: SilenceDBFS}, func(w *pipeline.Window) error {
+				if i >= len(p.Samples) {
+					t.Fatalf("clip %d has more windows than the %d samples", c, len(p.Samples))
 				}
-			}
-			if p.Samples[i].Clip != c || got.AudioPresent != w.AudioPresent || !slices.Equal(got.Video, w.Video) || !slices.Equal(got.VideoMask, w.VideoMask) {
-				t.Errorf("clip %d, window %d differs", c, n)
-			}
-			i++
-			n++
-			return nil
-		})
+				got := p.Window(i)
+				for k := range w.Audio {
+					if math.Abs(float64(w.Audio[k]-got.Audio[k])) > 1.0/65536 {
+						t.Fatalf("clip %d, window %d, sample %d is %g instead of %g", c, n, k, got.Audio[k], w.Audio[k])
+					}
+				}
+				if p.Samples[i].Clip != c || got.AudioPresent != w.AudioPresent || !slices.Equal(got.Video, w.Video) ||
+					!slices.Equal(got.VideoMask, w.VideoMask) {
+					t.Errorf("clip %d, window %d differs", c, n)
+				}
+				i++
+				n++
+				return nil
+			})
 		if err := errors.Join(err, src.Close()); err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +105,8 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 			t.Errorf("picture with voice: sound %v, faces %v", s.Audio != nil, s.VideoMask)
 		}
 	}
-	if len(p.Skipped) != 2 || !strings.Contains(p.Skipped[0].Err.Error(), ErrNoModality.Error()) || p.Skipped[1].Path != clips[4].Video ||
+	if len(p.Skipped) != 2 || !strings.Contains(p.Skipped[0].Err.Error(), ErrNoModality.Error()) ||
+		p.Skipped[1].Path != clips[4].Video ||
 		!strings.Contains(p.Skipped[1].Err.Error(), "d.mp4") {
 		t.Errorf("skipped %v", p.Skipped)
 	}
@@ -108,14 +115,16 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 func TestPrepareOfAShortVoicePads(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "short.wav")
 	traintest.WriteWAV(t, path, traintest.Sine(300, 4000))
-	p, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "short"}}, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 1})
+	p, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "short"}},
+		Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(p.Samples) != 1 {
 		t.Fatalf("%d samples", len(p.Samples))
 	}
-	if a := p.Samples[0].Audio; len(a) != traintest.Spec.AudioSamples() || !slices.Equal(a[:4000], traintest.Sine(300, 4000)) || slices.Max(a[4000:]) != 0 {
+	if a := p.Samples[0].Audio; len(a) != traintest.Spec.AudioSamples() ||
+		!slices.Equal(a[:4000], traintest.Sine(300, 4000)) || slices.Max(a[4000:]) != 0 {
 		t.Error("the sound is not the file's with silence behind")
 	}
 }
@@ -127,7 +136,8 @@ func TestPrepareOfAVerySoftVoice(t *testing.T) {
 		soft[i] = int16(math.Round(float64(soft[i]) / 16384 * 22)) // -66 dBFS, silent for a live pipeline
 	}
 	traintest.WriteWAV(t, path, soft)
-	p, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "soft"}}, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 1})
+	p, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "soft"}},
+		Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 1})
 	if err != nil || len(p.Samples) != 4 {
 		t.Fatalf("%v, %d samples", err, len(p.Samples))
 	}
@@ -141,19 +151,28 @@ func TestPrepareFailures(t *testing.T) {
 		"cannot be made": func() (pipeline.FaceFinder, error) { return nil, broken },
 		"fails":          traintest.FixedFinder{Calls: new(atomic.Int64), Err: broken}.Make,
 	} {
-		if _, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: finder, CacheDir: t.TempDir(), Workers: 2}); !errors.Is(err, broken) {
+		if _, err := Prepare(t.Context(), clips, Options{
+			Spec: traintest.Spec, Finder: finder, CacheDir: t.TempDir(),
+			Workers: 2,
+		}); !errors.Is(err, broken) {
 			t.Errorf("finder %s: %v", name, err)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("stop")
 	cache := t.TempDir()
-	_, err := Prepare(ctx, clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: 1, Progress: func(int, int) { cancel(stop) }})
+	_, err := Prepare(ctx, clips, Options{
+		Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache,
+		Workers: 1, Progress: func(int, int) { cancel(stop) },
+	})
 	if !errors.Is(err, stop) {
 		t.Errorf("cancelled: %v", err)
 	}
 	// What was done before is kept.
-	p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: 1})
+	p, err := Prepare(t.Context(), clips, Options{
+		Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
+		CacheDir: cache, Workers: 1,
+	})
 	if err != nil || p.Cached == 0 {
 		t.Errorf("after a cancelled run: %v, %d from the cache", err, p.Cached)
 	}
@@ -172,10 +191,14 @@ func TestPrepareRefusesADataSetThatCannotBeRead(t *testing.T) {
 		clips = append(clips, dataset.Clip{Audio: path, ID: path, Dataset: "mine"})
 	}
 	_, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 2})
-	if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), "11 of the 40 of mine") || !strings.Contains(err.Error(), "00.wav") {
+	if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), "11 of the 40 of mine") ||
+		!strings.Contains(err.Error(), "00.wav") {
 		t.Errorf("11 unreadable clips: %v", err)
 	}
-	if p, err := Prepare(t.Context(), clips[1:], Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 2}); err != nil || len(p.Skipped) != 10 {
+	if p, err := Prepare(t.Context(), clips[1:], Options{
+		Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
+		Workers: 2,
+	}); err != nil || len(p.Skipped) != 10 {
 		t.Errorf("10 unreadable clips: %v", err)
 	}
 }
@@ -186,7 +209,10 @@ func TestEveryVoiceOfRAVDESSIsHeard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Prepare(t.Context(), clips, Options{Spec: nn.DefaultSpec, Finder: traintest.NewFinder().Make, CacheDir: t.TempDir(), Workers: 2})
+	p, err := Prepare(t.Context(), clips, Options{
+		Spec: nn.DefaultSpec, Finder: traintest.NewFinder().Make,
+		CacheDir: t.TempDir(), Workers: 2,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

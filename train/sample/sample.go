@@ -1,8 +1,9 @@
-// Package sample turns clips into what a network is trained and judged on: windows of sound samples and face crops, cut by the
-// code that cuts live media (pipeline.Cut).
+// Package sample turns clips into what a network is trained and judged on: windows of sound samples and face crops, cut
+// by the code that cuts live media (pipeline.Cut).
 //
-// Prepare does so for whole data sets, on all cores, and keeps the windows in a cache by the content of the clips' files, so
-// that the next run maps them into memory instead of decoding again. Fingerprints name the data that a run saw.
+// Prepare does so for whole data sets, on all cores, and keeps the windows in a cache by the content of the clips'
+// files, so that the next run maps them into memory instead of decoding again. Fingerprints name the data that a run
+// saw.
 package sample
 
 import (
@@ -24,11 +25,11 @@ import (
 // Sample is one window of a clip, as it is given to the network.
 type Sample struct {
 	Clip int // index into Prepared.Clips
-	// Audio is Spec.AudioSamples() samples of 16 bits at capture.SampleRate, nil where the window is silent or has no sound.
-	// Windows of one clip share memory: never write to it.
+	// Audio is Spec.AudioSamples() samples of 16 bits at capture.SampleRate, nil where the window is silent or has no
+	// sound. Windows of one clip share memory: never write to it.
 	Audio []int16
-	// Video is T crops of CropBytes(Spec) bytes, oldest first, zero where VideoMask is false; for a still it is one crop, which
-	// stands for all T. nil where no face was found.
+	// Video is T crops of CropBytes(Spec) bytes, oldest first, zero where VideoMask is false; for a still it is one
+	// crop, which stands for all T. nil where no face was found.
 	Video     []byte
 	VideoMask []bool // T = Spec.VideoFrames; nil where Video is
 	Still     bool
@@ -44,8 +45,8 @@ type Skipped struct {
 	files    [2]string
 }
 
-// Reason returns Err's message without places on this machine, for a report that travels: each of the clip's files is named by
-// the clip's PortableID instead.
+// Reason returns Err's message without places on this machine, for a report that travels: each of the clip's files is
+// named by the clip's PortableID instead.
 func (s *Skipped) Reason() string {
 	places := map[string]string{s.Path: s.name}
 	for _, f := range s.files {
@@ -91,8 +92,8 @@ func pathsIn(err error) []string {
 	return paths
 }
 
-// Prepared is a data set cut into windows. The sound and the crops of Samples lie in mapped files of the cache, so that they take no
-// memory but what the system has to spare; without a cache they are held in memory.
+// Prepared is a data set cut into windows. The sound and the crops of Samples lie in mapped files of the cache, so that
+// they take no memory but what the system has to spare; without a cache they are held in memory.
 type Prepared struct {
 	Spec    pipeline.Spec
 	Clips   []dataset.Clip
@@ -113,14 +114,16 @@ var (
 	ErrUnreadable = errors.New("too many clips cannot be read")
 )
 
-// Prepare refuses a data set of which more clips cannot be read than both of these: it is not the release that it should be.
+// Prepare refuses a data set of which more clips cannot be read than both of these: it is not the release that it
+// should be.
 const (
 	mostUnreadable      = 10
 	mostUnreadableShare = 0.05
 )
 
-// SilenceDBFS is the level, in dB of full scale, under which a window of a clip counts as silent. It is lower than the one for live
-// sound, since a data set has voices that were recorded very softly, and no microphone's noise between them.
+// SilenceDBFS is the level, in dB of full scale, under which a window of a clip counts as silent. It is lower than the
+// one for live sound, since a data set has voices that were recorded very softly, and no microphone's noise between
+// them.
 const SilenceDBFS = -70
 
 // checkReadable returns ErrUnreadable if too many clips of a data set could not be read.
@@ -134,7 +137,8 @@ func (p *Prepared) checkReadable() error {
 			}
 		}
 		if bad > mostUnreadable && float64(bad) > mostUnreadableShare*float64(len(group)) {
-			return fmt.Errorf("prepare: %w: %d of the %d of %s, such as %w; tandem data names them all", ErrUnreadable, bad, len(group), p.Clips[group[0]].Dataset, first)
+			return fmt.Errorf("prepare: %w: %d of the %d of %s, such as %w; tandem data names them all", ErrUnreadable,
+				bad, len(group), p.Clips[group[0]].Dataset, first)
 		}
 	}
 	return nil
@@ -152,7 +156,8 @@ func (p *Prepared) Only(split string) *Prepared {
 	return &q
 }
 
-// Changed returns the files whose size or time is not that of when Prepare read them, sorted. The samples are still those of then.
+// Changed returns the files whose size or time is not that of when Prepare read them, sorted. The samples are still
+// those of then.
 func (p *Prepared) Changed() []string {
 	var changed []string
 	for path, was := range p.stamps {
@@ -164,7 +169,8 @@ func (p *Prepared) Changed() []string {
 	return changed
 }
 
-// Window returns sample i as a recogniser takes it: sound in [-1, 1], zero where there is none, and a still's crop T times.
+// Window returns sample i as a recogniser takes it: sound in [-1, 1], zero where there is none, and a still's crop T
+// times.
 func (p *Prepared) Window(i int) *pipeline.Window {
 	s := &p.Samples[i]
 	w := &pipeline.Window{

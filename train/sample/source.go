@@ -11,8 +11,8 @@ import (
 	"tandem/train/dataset"
 )
 
-// OpenClip opens a clip's picture and sound as one source: its part of the files alone, with times from the part's start. Errors
-// name the file.
+// OpenClip opens a clip's picture and sound as one source: its part of the files alone, with times from the part's
+// start. Errors name the file.
 func OpenClip(ctx context.Context, c *dataset.Clip) (capture.Source, error) {
 	switch {
 	case c.Row != nil:

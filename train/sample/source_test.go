@@ -30,14 +30,16 @@ func TestFER2013RowsAreStills(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f := m.Frame; f.Width != dataset.FER2013Side || len(f.Pix) != 3*dataset.FER2013Side*dataset.FER2013Side || f.Pix[0] != first || f.Pix[3] != 7 || f.Pix[len(f.Pix)-1] != 7 {
+		if f := m.Frame; f.Width != dataset.FER2013Side || len(f.Pix) != 3*dataset.FER2013Side*dataset.FER2013Side ||
+			f.Pix[0] != first || f.Pix[3] != 7 || f.Pix[len(f.Pix)-1] != 7 {
 			t.Errorf("picture %d: %dx%d, begins %v", i, f.Width, f.Height, f.Pix[:6])
 		}
 		if !src.Info().Still {
 			t.Error("a row is not a still")
 		}
 	}
-	if _, err := OpenClip(t.Context(), &clips[2]); err == nil || !strings.Contains(err.Error(), "2 pixels instead of 2304") {
+	if _, err := OpenClip(t.Context(), &clips[2]); err == nil || !strings.Contains(err.Error(),
+		"2 pixels instead of 2304") {
 		t.Errorf("short row: %v", err)
 	}
 }

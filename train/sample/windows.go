@@ -28,9 +28,10 @@ type storedWindow struct {
 // errCache is the error of a file or an entry of the cache that is not as it was written.
 var errCache = errors.New("damaged cache")
 
-// appendWindows appends the windows of a clip as the cache keeps them, little-endian: number of sound samples u32, number of
-// windows u32, the samples i16; for each window: index of its first sample i32 (-1 for none), still u8, number of crops u8, their
-// mask a byte each, length of the crops in bytes u32 and the crops. Raise cutVersion with any change.
+// appendWindows appends the windows of a clip as the cache keeps them, little-endian: number of sound samples u32,
+// number of windows u32, the samples i16; for each window: index of its first sample i32 (-1 for none), still u8,
+// number of crops u8, their mask a byte each, length of the crops in bytes u32 and the crops. Raise cutVersion with any
+// change.
 func appendWindows(b []byte, c *clipWindows) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint32(b, uint32(len(c.audio)))
@@ -58,8 +59,8 @@ func bit(v bool) byte {
 	return 0
 }
 
-// parseWindows is the inverse of appendWindows, and errCache if data cannot be of spec. Sound and crops share data's memory: of a
-// mapped file they cost none until they are used.
+// parseWindows is the inverse of appendWindows, and errCache if data cannot be of spec. Sound and crops share data's
+// memory: of a mapped file they cost none until they are used.
 func parseWindows(data []byte, spec pipeline.Spec) (clipWindows, error) {
 	d := decoder{data: data}
 	samples, windows := int(d.u32()), int(d.u32())

@@ -8,7 +8,10 @@ import (
 	"tandem/pipeline"
 )
 
-var fuzzSpec = pipeline.Spec{Window: time.Millisecond, Hop: time.Millisecond, VideoFrames: 2, CropSize: 3, Channels: 1, CropMargin: 2}
+var fuzzSpec = pipeline.Spec{
+	Window: time.Millisecond, Hop: time.Millisecond, VideoFrames: 2, CropSize: 3, Channels: 1,
+	CropMargin: 2,
+}
 
 func FuzzCache(f *testing.F) {
 	voice := clipWindows{audio: make([]int16, fuzzSpec.AudioSamples()+10), windows: []storedWindow{{audioAt: 10}, {

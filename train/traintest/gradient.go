@@ -11,10 +11,13 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// CheckGradients compares the gradient of a scalar with central differences, in float64 and pure Go, at a few places of every
-// parameter. build makes the scalar of the inputs, with its parameters in the scope net. It is here because GoMLX v0.28.7 has layers whose gradient is
-// silently wrong (convolutions with an even kernel), so none is trusted unchecked.
-func CheckGradients(t *testing.T, build func(net *model.Scope, in []*graph.Node) *graph.Node, inputs ...*tensors.Tensor) {
+// CheckGradients compares the gradient of a scalar with central differences, in float64 and pure Go, at three places of
+// every parameter, the one of the largest gradient among them. build makes the scalar of the inputs, with its
+// parameters in the scope net. GoMLX v0.28.7 has layers whose gradient is silently wrong (convolutions with an even
+// kernel), so none is trusted unchecked.
+func CheckGradients(
+	t *testing.T, build func(net *model.Scope, in []*graph.Node) *graph.Node, inputs ...*tensors.Tensor,
+) {
 	t.Helper()
 	backend, err := gobackend.New("")
 	if err != nil {
@@ -62,7 +65,8 @@ func CheckGradients(t *testing.T, build func(net *model.Scope, in []*graph.Node)
 		value := tensors.MustCopyFlatData[float32](v.MustValue())
 		dims := v.Shape().Dimensions
 		set := func() {
-			if err := v.SetValue(tensors.FromFlatDataAndDimensions(append([]float32(nil), value...), dims...)); err != nil {
+			if err := v.SetValue(tensors.FromFlatDataAndDimensions(append([]float32(nil), value...),
+				dims...)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -86,14 +90,15 @@ func CheckGradients(t *testing.T, build func(net *model.Scope, in []*graph.Node)
 			value[k] = was
 			set()
 			want := (above - below) / (float64(up) - float64(down))
-			if diff := math.Abs(want - float64(grad[k])); diff > 1e-6+2e-4*math.Max(math.Abs(want), math.Abs(float64(grad[largest]))) {
+			off := 1e-6 + 2e-4*max(math.Abs(want), math.Abs(float64(grad[largest])))
+			if diff := math.Abs(want - float64(grad[k])); diff > off {
 				t.Errorf("%s[%d]: gradient %.8g, central difference %.8g", name, k, grad[k], want)
 			}
 		}
 	}
 }
 
-// Wave is a smooth input without symmetry, so that no error can cancel.
+// Wave returns a float64 tensor of a smooth signal without symmetry, so that no error can cancel.
 func Wave(dims ...int) *tensors.Tensor {
 	n := 1
 	for _, d := range dims {
