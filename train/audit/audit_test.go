@@ -27,8 +27,9 @@ func checkOf(t *testing.T, o Options, data ...string) *Report {
 	return d
 }
 
-func TestCheckData(t *testing.T) {
-	defer goleak.VerifyNone(t)
+// faultyData writes a manifest of nine clips with most faults that there are, and returns its path.
+func faultyData(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	voice := traintest.Sine(220, 24000)
 	traintest.WriteWAV(t, filepath.Join(dir, "a.wav"), voice)
@@ -55,20 +56,26 @@ noise.jpg,,p,,,angry,train
 b.png,,p,,,angry,train
 b.png,a.wav,p,,,,train
 `)
+	return path
+}
+
+func TestCheckData(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	path := faultyData(t)
 	total, last := 0, 0
-	d := checkOf(t, Options{CacheDir: t.TempDir(), Workers: 2, Progress: func(done, of int) { last, total = done, of }},
-		"manifest="+path)
+	progress := func(done, of int) { last, total = done, of }
+	d := checkOf(t, Options{CacheDir: t.TempDir(), Workers: 2, Progress: progress}, "manifest="+path)
 	s := d.Sets[0]
 	// A file is read once, of however many clips it is.
 	if s.Clips != 9 || s.Files != 8 || total != 8 || last != 8 || s.Pictures != 1 ||
 		math.Abs(s.Sound-(3*1.5+1)) > 1e-6 {
-		t.Errorf("%d clips, %d files, progress %d of %d, %d pictures, %g s", s.Clips, s.Files, last, total, s.Pictures,
-			s.Sound)
+		t.Errorf("%d clips, %d files, progress %d of %d, %d pictures, %g s",
+			s.Clips, s.Files, last, total, s.Pictures, s.Sound)
 	}
 	names := func(faults []Fault) (names []string) {
 		for _, f := range faults {
 			names = append(names, filepath.Base(f.Path))
-			if f.What == "" || strings.Contains(f.What, dir) {
+			if f.What == "" || strings.Contains(f.What, filepath.Dir(path)) {
 				t.Errorf("%s: %q", f.Path, f.What)
 			}
 		}
@@ -78,8 +85,8 @@ b.png,a.wav,p,,,,train
 	if got := names(s.Unreadable); !slices.Equal(got, []string{"empty.wav", "noise.jpg", "text.wav"}) {
 		t.Errorf("unreadable %v", s.Unreadable)
 	}
-	if got := names(s.Damaged); !slices.Equal(got, []string{"silent.wav"}) || !strings.Contains(s.Damaged[0].What,
-		"-70 dBFS") {
+	if got := names(s.Damaged); !slices.Equal(got, []string{"silent.wav"}) ||
+		!strings.Contains(s.Damaged[0].What, "-70 dBFS") {
 		t.Errorf("damaged %v", s.Damaged)
 	}
 	if len(d.SharedSpeakers) != 1 || d.SharedSpeakers[0] != "anna (test, train)" || !d.Wrong() {
@@ -87,7 +94,7 @@ b.png,a.wav,p,,,,train
 	}
 	if len(d.Leaks) != 1 || !slices.Equal(d.Leaks[0], Leak{"train a.wav", "val again.wav", "val same.wav"}) ||
 		d.Duplicates != 1 {
-		t.Errorf("leaks %v, %d doubles", d.Leaks, d.Duplicates)
+		t.Errorf("leaks %v, %d duplicates", d.Leaks, d.Duplicates)
 	}
 	r := s.Rows[0]
 	if len(s.Rows) != 4 || r.Set != "m" || r.Split != dataset.SplitTrain || r.Clips != 3 || r.Speakers != 2 ||
@@ -97,26 +104,30 @@ b.png,a.wav,p,,,,train
 	if s.Unlabelled["bored"] != 1 {
 		t.Errorf("unlabelled %v", s.Unlabelled)
 	}
+}
 
-	quick := checkOf(t, Options{Quick: true}, "manifest="+path)
+func TestQuickCheck(t *testing.T) {
+	quick := checkOf(t, Options{Quick: true}, "manifest="+faultyData(t))
 	if q := quick.Sets[0]; q.Clips != 9 || q.Unreadable == nil || len(q.Unreadable) != 0 || !q.Quick ||
 		len(quick.SharedSpeakers) != 1 || len(quick.Leaks) != 0 {
 		t.Errorf("quick: %+v", quick)
 	}
+}
 
+func TestCheckErrors(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	path := faultyData(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("stop")
-	_, err = Check(ctx, []string{"manifest=" + path}, Options{
-		Labels:   dataset.DefaultLabels(),
-		Progress: func(int, int) { cancel(stop) },
-	})
-	if !errors.Is(err, stop) {
+	o := Options{Labels: dataset.DefaultLabels(), Progress: func(int, int) { cancel(stop) }}
+	if _, err := Check(ctx, []string{"manifest=" + path}, o); !errors.Is(err, stop) {
 		t.Errorf("cancelled: %v", err)
 	}
 	if _, err := Check(t.Context(), []string{"manifest"}, Options{}); err == nil {
 		t.Error("no path and no error")
 	}
-	if _, err := Check(t.Context(), []string{"ravdess=" + dir}, Options{}); !errors.Is(err, dataset.ErrEmpty) {
+	other := []string{"ravdess=" + filepath.Dir(path)}
+	if _, err := Check(t.Context(), other, Options{}); !errors.Is(err, dataset.ErrEmpty) {
 		t.Errorf("no RAVDESS: %v", err)
 	}
 }
@@ -128,8 +139,8 @@ func TestCheckAcrossSets(t *testing.T) {
 		dir := t.TempDir()
 		traintest.WriteWAV(t, filepath.Join(dir, "a.wav"), traintest.Sine(220, 16000))
 		path := filepath.Join(dir, "m.csv")
-		traintest.WriteFile(t, path, strings.Join(dataset.ManifestColumns,
-			",")+"\n,a.wav,set"+split+",anna,f,happy,"+split+"\n")
+		traintest.WriteFile(t, path, strings.Join(dataset.ManifestColumns, ",")+
+			"\n,a.wav,set"+split+",anna,f,happy,"+split+"\n")
 		args = append(args, "manifest="+path)
 		if d := checkOf(t, Options{}, args[i]); d.Wrong() || len(d.Leaks) > 0 {
 			t.Errorf("one set: %+v", d)

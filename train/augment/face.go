@@ -10,7 +10,7 @@ import (
 type Face struct {
 	Flip        float64    `json:"flip"` // chance of a mirror image
 	Move        float64    `json:"move"`
-	Jitter      float64    `json:"jitter"`     // as move, but of each crop of a clip by itself, as a detector's boxes jump
+	Jitter      float64    `json:"jitter"`     // as move, but of each crop of a clip by itself, as detections jump
 	Zoom        float64    `json:"zoom"`       // part by which the face grows or shrinks
 	Turn        float64    `json:"turn"`       // degrees
 	Brightness  float64    `json:"brightness"` // grey levels
@@ -27,8 +27,7 @@ type Face struct {
 // Check returns an error, by the names in a recipe, for strengths out of range.
 func (a Face) Check() error {
 	for name, chance := range map[string]float64{
-		"flip": a.Flip, "grain_chance": a.GrainChance, "blur": a.Blur,
-		"coarse": a.Coarse, "erase": a.Erase,
+		"flip": a.Flip, "grain_chance": a.GrainChance, "blur": a.Blur, "coarse": a.Coarse, "erase": a.Erase,
 	} {
 		if !(chance >= 0 && chance <= 1) {
 			return fmt.Errorf("augment.face.%s %g: want a chance from 0 to 1", name, chance)

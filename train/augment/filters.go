@@ -126,7 +126,8 @@ func reverb(x []float32, seconds, wet float64, rng *rand.Rand) {
 		delay := int(uniform(rng, 0.030, 0.045) * capture.SampleRate)
 		g := float32(math.Pow(10, -3*float64(delay)/capture.SampleRate/seconds))
 		line := make([]float32, delay)
-		scale := float32(math.Sqrt(float64(1-g*g))) / 2 // each comb, and the four together, at the power of what goes in
+		// Each comb, and the four together, at the power of what goes in.
+		scale := float32(math.Sqrt(float64(1-g*g))) / 2
 		for i, v := range x {
 			k := i % delay
 			echo[i] += scale * line[k]

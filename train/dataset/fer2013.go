@@ -53,8 +53,7 @@ func loadFER2013(l *loader, path string) error {
 			return fmt.Errorf("%s: %w", filepath.Dir(file), err)
 		}
 		l.clips = append(l.clips, Clip{
-			Video: file, ID: id, Dataset: "fer2013", Emotion: emotion, Gender: -1,
-			Split: split, Age: -1,
+			Video: file, ID: id, Dataset: "fer2013", Emotion: emotion, Gender: -1, Split: split, Age: -1,
 		})
 		return nil
 	})

@@ -32,8 +32,7 @@ const paperLongest = 8 * time.Second
 // paperCrops are the places in a dialog's pictures, 720 wide and 480 high, where Chae et al. 2018 cut out the speaker's
 // face.
 var paperCrops = map[string]image.Rectangle{
-	"male":   image.Rect(438, 128, 438+224, 128+224),
-	"female": image.Rect(87, 128, 87+224, 128+224),
+	"male": image.Rect(438, 128, 438+224, 128+224), "female": image.Rect(87, 128, 87+224, 128+224),
 }
 
 // loadIEMOCAP reads Session1 to Session5 of IEMOCAP_full_release: labels and times of the utterances from

@@ -10,8 +10,8 @@ import (
 	"tandem/train/traintest"
 )
 
-// TestReportHasNoLocalPaths: neither file of a report names a place on this machine, though a clip's separate sound file
-// cannot be read.
+// TestReportHasNoLocalPaths: neither file of a report names a place on this machine, though a clip's separate sound
+// file cannot be read.
 func TestReportHasNoLocalPaths(t *testing.T) {
 	clips := datasettest.Clips(t)
 	media := filepath.Dir(clips[0].Audio)

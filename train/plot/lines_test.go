@@ -27,8 +27,7 @@ func TestLinesOfManySeries(t *testing.T) {
 	var s []Series
 	for k := range 20 {
 		s = append(s, Series{
-			Name: fmt.Sprint("series ", k), X: []float64{0, 1, 2},
-			Y: []float64{float64(k), float64(k + 1), float64(k)},
+			Name: fmt.Sprint("series ", k), X: []float64{0, 1, 2}, Y: []float64{float64(k), float64(k + 1), float64(k)},
 		})
 	}
 	svg, err := Lines("Many", "x", "y", s)

@@ -137,8 +137,8 @@ func render(title string, w, h vg.Length, body func(draw.Canvas)) ([]byte, error
 	}
 	// The head is our own: a page scales the chart, and a screen reader reads its title. Liberation Sans has the
 	// metrics of Arial and Helvetica.
-	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.5g %.5g" width="%.5gpt" height="%.5gpt" `+
-		`role="img" aria-label="%s" style="max-width:100%%;height:auto">`+"\n",
+	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.5g %.5g" `+
+		`width="%.5gpt" height="%.5gpt" role="img" aria-label="%s" style="max-width:100%%;height:auto">`+"\n",
 		w.Points(), h.Points(), w.Points(), h.Points(), html.EscapeString(title))
 	inner = bytes.ReplaceAll(inner, []byte("font-family:Liberation Sans;"),
 		[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))

@@ -125,8 +125,7 @@ func mirrorFace(f *pipeline.Face, width float64) {
 // meanFace returns the face halfway between two, with the better one's score.
 func meanFace(a, b pipeline.Face) pipeline.Face {
 	mean := pipeline.Face{
-		X: (a.X + b.X) / 2, Y: (a.Y + b.Y) / 2, W: (a.W + b.W) / 2, H: (a.H + b.H) / 2,
-		Score: max(a.Score, b.Score),
+		X: (a.X + b.X) / 2, Y: (a.Y + b.Y) / 2, W: (a.W + b.W) / 2, H: (a.H + b.H) / 2, Score: max(a.Score, b.Score),
 	}
 	for i, p := range points(&mean) {
 		q, r := points(&a)[i], points(&b)[i]

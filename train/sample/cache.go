@@ -62,8 +62,7 @@ type packEntry struct {
 func openWindowCache(dir string, spec pipeline.Spec) *windowCache {
 	shape := sha256.Sum256(fmt.Appendf(nil, "%d %+v", cutVersion, spec))
 	c := &windowCache{
-		dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec,
-		entries: map[cacheKey][]packEntry{},
+		dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec, entries: map[cacheKey][]packEntry{},
 	}
 	if dir == "" {
 		return c

@@ -23,7 +23,12 @@ import (
 	"tandem/train/traintest"
 )
 
-// prepareWith prepares with a cache and tells how often a face was looked for.
+// testOptions are options with small windows, and with a finder that always finds.
+func testOptions(cache string, workers int) Options {
+	return Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: workers}
+}
+
+// prepareWith prepares with a cache and returns how often a face was searched.
 func prepareWith(t *testing.T, cache string, clips []dataset.Clip, spec pipeline.Spec) (*Prepared, int64) {
 	t.Helper()
 	f := traintest.NewFinder()
@@ -59,17 +64,17 @@ func packs(t *testing.T, cache string) []string {
 
 func TestPrepareCache(t *testing.T) {
 	clips, cache := datasettest.Clips(t), filepath.Join(t.TempDir(), "cache")
-	first, looks := prepareWith(t, cache, clips, traintest.Spec)
-	if looks == 0 || first.Cached != 0 {
-		t.Errorf("the first run looked %d times, took %d from the cache", looks, first.Cached)
+	first, calls := prepareWith(t, cache, clips, traintest.Spec)
+	if calls == 0 || first.Cached != 0 {
+		t.Errorf("the first run looked %d times, took %d from the cache", calls, first.Cached)
 	}
 	if n := len(packs(t, cache)); n != 1 {
 		t.Fatalf("%d packs", n)
 	}
 	// All but the text are in the cache, the silent voice too; and the samples are those that memory would hold.
-	second, looks := prepareWith(t, cache, clips, traintest.Spec)
-	if looks != 0 || second.Cached != 4 || !sameSamples(first, second) {
-		t.Errorf("second run: %d looks, %d from the cache, the same %v", looks, second.Cached,
+	second, calls := prepareWith(t, cache, clips, traintest.Spec)
+	if calls != 0 || second.Cached != 4 || !sameSamples(first, second) {
+		t.Errorf("second run: %d calls, %d from the cache, the same %v", calls, second.Cached,
 			sameSamples(first, second))
 	}
 	if none, _ := prepareWith(t, "", clips, traintest.Spec); !sameSamples(first, none) {
@@ -92,17 +97,17 @@ func TestPrepareCache(t *testing.T) {
 		}
 		moved[i].ID, moved[i].Split = "x", dataset.SplitTest
 	}
-	if p, looks := prepareWith(t, cache, moved, traintest.Spec); looks != 0 || p.Cached != 4 ||
+	if p, calls := prepareWith(t, cache, moved, traintest.Spec); calls != 0 || p.Cached != 4 ||
 		!reflect.DeepEqual(p.Samples, first.Samples) {
-		t.Errorf("moved: %d looks, %d from the cache", looks, p.Cached)
+		t.Errorf("moved: %d calls, %d from the cache", calls, p.Cached)
 	}
 
 	other := traintest.Spec
 	other.CropMargin = 3
-	if _, looks := prepareWith(t, cache, clips, other); looks == 0 {
+	if _, calls := prepareWith(t, cache, clips, other); calls == 0 {
 		t.Error("another spec took the same cache")
 	}
-	if _, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 {
+	if _, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 {
 		t.Error("another spec took the cache away")
 	}
 	aligned := slices.Clone(clips)
@@ -141,21 +146,20 @@ func TestPrepareMendsItsCache(t *testing.T) {
 			os.Remove(p)
 		}
 		traintest.WriteFile(t, pack, string(bad))
-		again, looks := prepareWith(t, cache, clips, traintest.Spec)
-		if looks == 0 && again.Cached == 4 || !sameSamples(first, again) {
-			t.Errorf("%s: %d looks, %d from the cache, the same %v", name, looks, again.Cached,
+		again, calls := prepareWith(t, cache, clips, traintest.Spec)
+		if calls == 0 && again.Cached == 4 || !sameSamples(first, again) {
+			t.Errorf("%s: %d calls, %d from the cache, the same %v", name, calls, again.Cached,
 				sameSamples(first, again))
 		}
-		if mended, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 || mended.Cached != 4 {
-			t.Errorf("%s: the cache was not mended: %d looks, %d from the cache", name, looks, mended.Cached)
+		if mended, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 || mended.Cached != 4 {
+			t.Errorf("%s: the cache was not mended: %d calls, %d from the cache", name, calls, mended.Cached)
 		}
 	}
 	for name, bad := range map[string]string{
-		"text": "text\n", "short": "ab\t1@2\t/x\n", "no path": "ab",
-		"zeros": string(make([]byte, 3000)),
+		"text": "text\n", "short": "ab\t1@2\t/x\n", "no path": "ab", "zeros": string(make([]byte, 3000)),
 	} {
 		traintest.WriteFile(t, filepath.Join(cache, hashesName), bad)
-		if again, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 || !sameSamples(first, again) {
+		if again, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 || !sameSamples(first, again) {
 			t.Errorf("hashes of %s: cut again", name)
 		}
 	}
@@ -167,17 +171,14 @@ func TestPrepareByManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
-			p, err := Prepare(t.Context(), clips, Options{
-				Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
-				CacheDir: cache, Workers: 2,
-			})
+			p, err := Prepare(t.Context(), clips, testOptions(cache, 2))
 			if err != nil || p.CacheErr != nil || !sameSamples(want, p) {
 				t.Errorf("%v, %v", err, p.CacheErr)
 			}
 		})
 	}
 	wg.Wait()
-	if _, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 {
+	if _, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 {
 		t.Error("nothing is cached")
 	}
 }
@@ -206,11 +207,7 @@ func TestPrepareKilled(t *testing.T) {
 	if cache := os.Getenv("TANDEM_TEST_KILLED_CACHE"); cache != "" { // it is the one to be killed
 		smallPacks(t, 1)
 		for {
-			if _, err := Prepare(t.Context(), manyClips(t, 40),
-				Options{
-					Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache,
-					Workers: 2,
-				}); err != nil {
+			if _, err := Prepare(t.Context(), manyClips(t, 40), testOptions(cache, 2)); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range packs(t, cache) {
@@ -292,10 +289,7 @@ func TestPrepareOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache := t.TempDir()
-	p, err := Prepare(t.Context(), clips, Options{
-		Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
-		CacheDir: cache, Workers: 2,
-	})
+	p, err := Prepare(t.Context(), clips, testOptions(cache, 2))
 	if err != nil || !errors.Is(p.CacheErr, syscall.EFBIG) || !sameSamples(want, p) {
 		t.Fatalf("%v, cache: %v", err, p.CacheErr)
 	}
@@ -310,10 +304,7 @@ func TestPrepareWithoutItsFolder(t *testing.T) {
 	want, _ := prepareWith(t, "", clips, traintest.Spec)
 	file := filepath.Join(t.TempDir(), "file")
 	traintest.WriteFile(t, file, "")
-	p, err := Prepare(t.Context(), clips, Options{
-		Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
-		CacheDir: filepath.Join(file, "cache"), Workers: 2,
-	})
+	p, err := Prepare(t.Context(), clips, testOptions(filepath.Join(file, "cache"), 2))
 	if err != nil || p.CacheErr == nil || !sameSamples(want, p) {
 		t.Errorf("%v, cache: %v", err, p.CacheErr)
 	}

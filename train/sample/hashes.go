@@ -35,7 +35,7 @@ type FileHashes struct {
 	added map[string]string // lines of the file that Save adds, by path
 }
 
-// hashed is what is remembered of one file.
+// hashed is the remembered hash of one file.
 type hashed struct {
 	mu    sync.Mutex // held while it is hashed
 	stamp string     // see statFile; "" if not known

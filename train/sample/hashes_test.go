@@ -44,7 +44,7 @@ func TestPrepareRemembersHashes(t *testing.T) {
 	if err := os.Chtimes(clips[0].Audio, old, old); err != nil {
 		t.Fatal(err)
 	}
-	if p, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 || !sameSamples(first, p) {
+	if p, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 || !sameSamples(first, p) {
 		t.Error("the file was read again")
 	}
 	// With another time it is not.

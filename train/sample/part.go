@@ -37,8 +37,7 @@ func openPart(ctx context.Context, c *dataset.Clip) (capture.Source, error) {
 		return nil, fmt.Errorf("%s: a picture has no part from %v to %v", c.Path(), c.Start, c.End)
 	}
 	return &partSource{
-		Source: src, start: c.Start, end: c.End, crop: c.Crop,
-		past: [2]bool{!info.HasVideo, !info.HasAudio},
+		Source: src, start: c.Start, end: c.End, crop: c.Crop, past: [2]bool{!info.HasVideo, !info.HasAudio},
 	}, nil
 }
 

@@ -34,7 +34,7 @@ func readAll(t *testing.T, c dataset.Clip) (frames []*capture.Frame, sound []flo
 	return frames, sound
 }
 
-// TestPartOfAVideo: a part is what the whole has between its times.
+// TestPartOfAVideo: a part has the frames and the sound that the whole has between its times.
 func TestPartOfAVideo(t *testing.T) {
 	path := traintest.WriteDialog(t)
 	whole, sound := readAll(t, dataset.Clip{Video: path})
@@ -126,8 +126,7 @@ func TestDialogsAreCut(t *testing.T) {
 		}
 		f := sizedFinder{traintest.NewFinder(), new(image.Point)}
 		p, err := Prepare(t.Context(), clips, Options{
-			Spec: traintest.Spec, Finder: f.make, CacheDir: t.TempDir(),
-			Workers: 1,
+			Spec: traintest.Spec, Finder: f.make, CacheDir: t.TempDir(), Workers: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

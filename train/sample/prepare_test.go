@@ -18,7 +18,6 @@ import (
 	"tandem/pipeline"
 	"tandem/train/dataset"
 	"tandem/train/dataset/datasettest"
-	"tandem/train/nn"
 	"tandem/train/traintest"
 )
 
@@ -29,10 +28,9 @@ func TestFinderThatCannotBeMadeIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("no detector here")
+	finder := func() (pipeline.FaceFinder, error) { return (*infer.BlazeFace)(nil), broken }
 	_, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "a.wav"}},
-		Options{Spec: nn.DefaultSpec, Finder: func() (pipeline.FaceFinder, error) {
-			return (*infer.BlazeFace)(nil), broken
-		}, Workers: 1})
+		Options{Spec: traintest.Spec, Finder: finder, Workers: 1})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v, want the finder's error", err)
 	}
@@ -65,25 +63,25 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		err = pipeline.Cut(t.Context(), src, traintest.NewFinder(), traintest.Spec,
-			pipeline.Options{Faces: 1, SilenceDBFS: SilenceDBFS}, func(w *pipeline.Window) error {
-				if i >= len(p.Samples) {
-					t.Fatalf("clip %d has more windows than the %d samples", c, len(p.Samples))
+		o := pipeline.Options{Faces: 1, SilenceDBFS: SilenceDBFS}
+		err = pipeline.Cut(t.Context(), src, traintest.NewFinder(), traintest.Spec, o, func(w *pipeline.Window) error {
+			if i >= len(p.Samples) {
+				t.Fatalf("clip %d has more windows than the %d samples", c, len(p.Samples))
+			}
+			got := p.Window(i)
+			for k := range w.Audio {
+				if math.Abs(float64(w.Audio[k]-got.Audio[k])) > 1.0/65536 {
+					t.Fatalf("clip %d, window %d, sample %d is %g instead of %g", c, n, k, got.Audio[k], w.Audio[k])
 				}
-				got := p.Window(i)
-				for k := range w.Audio {
-					if math.Abs(float64(w.Audio[k]-got.Audio[k])) > 1.0/65536 {
-						t.Fatalf("clip %d, window %d, sample %d is %g instead of %g", c, n, k, got.Audio[k], w.Audio[k])
-					}
-				}
-				if p.Samples[i].Clip != c || got.AudioPresent != w.AudioPresent || !slices.Equal(got.Video, w.Video) ||
-					!slices.Equal(got.VideoMask, w.VideoMask) {
-					t.Errorf("clip %d, window %d differs", c, n)
-				}
-				i++
-				n++
-				return nil
-			})
+			}
+			if p.Samples[i].Clip != c || got.AudioPresent != w.AudioPresent ||
+				!slices.Equal(got.Video, w.Video) || !slices.Equal(got.VideoMask, w.VideoMask) {
+				t.Errorf("clip %d, window %d differs", c, n)
+			}
+			i++
+			n++
+			return nil
+		})
 		if err := errors.Join(err, src.Close()); err != nil {
 			t.Fatal(err)
 		}
@@ -106,8 +104,7 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 		}
 	}
 	if len(p.Skipped) != 2 || !strings.Contains(p.Skipped[0].Err.Error(), ErrNoModality.Error()) ||
-		p.Skipped[1].Path != clips[4].Video ||
-		!strings.Contains(p.Skipped[1].Err.Error(), "d.mp4") {
+		p.Skipped[1].Path != clips[4].Video || !strings.Contains(p.Skipped[1].Err.Error(), "d.mp4") {
 		t.Errorf("skipped %v", p.Skipped)
 	}
 }
@@ -115,8 +112,7 @@ func TestPrepareCutsAsThePipelineDoes(t *testing.T) {
 func TestPrepareOfAShortVoicePads(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "short.wav")
 	traintest.WriteWAV(t, path, traintest.Sine(300, 4000))
-	p, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "short"}},
-		Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 1})
+	p, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "short"}}, testOptions("", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +132,7 @@ func TestPrepareOfAVerySoftVoice(t *testing.T) {
 		soft[i] = int16(math.Round(float64(soft[i]) / 16384 * 22)) // -66 dBFS, silent for a live pipeline
 	}
 	traintest.WriteWAV(t, path, soft)
-	p, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "soft"}},
-		Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 1})
+	p, err := Prepare(t.Context(), []dataset.Clip{{Audio: path, ID: "soft"}}, testOptions("", 1))
 	if err != nil || len(p.Samples) != 4 {
 		t.Fatalf("%v, %d samples", err, len(p.Samples))
 	}
@@ -152,8 +147,7 @@ func TestPrepareFailures(t *testing.T) {
 		"fails":          traintest.FixedFinder{Calls: new(atomic.Int64), Err: broken}.Make,
 	} {
 		if _, err := Prepare(t.Context(), clips, Options{
-			Spec: traintest.Spec, Finder: finder, CacheDir: t.TempDir(),
-			Workers: 2,
+			Spec: traintest.Spec, Finder: finder, CacheDir: t.TempDir(), Workers: 2,
 		}); !errors.Is(err, broken) {
 			t.Errorf("finder %s: %v", name, err)
 		}
@@ -169,10 +163,7 @@ func TestPrepareFailures(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	// What was done before is kept.
-	p, err := Prepare(t.Context(), clips, Options{
-		Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
-		CacheDir: cache, Workers: 1,
-	})
+	p, err := Prepare(t.Context(), clips, testOptions(cache, 1))
 	if err != nil || p.Cached == 0 {
 		t.Errorf("after a cancelled run: %v, %d from the cache", err, p.Cached)
 	}
@@ -190,15 +181,12 @@ func TestPrepareRefusesADataSetThatCannotBeRead(t *testing.T) {
 		}
 		clips = append(clips, dataset.Clip{Audio: path, ID: path, Dataset: "mine"})
 	}
-	_, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 2})
+	_, err := Prepare(t.Context(), clips, testOptions("", 2))
 	if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), "11 of the 40 of mine") ||
 		!strings.Contains(err.Error(), "00.wav") {
 		t.Errorf("11 unreadable clips: %v", err)
 	}
-	if p, err := Prepare(t.Context(), clips[1:], Options{
-		Spec: traintest.Spec, Finder: traintest.NewFinder().Make,
-		Workers: 2,
-	}); err != nil || len(p.Skipped) != 10 {
+	if p, err := Prepare(t.Context(), clips[1:], testOptions("", 2)); err != nil || len(p.Skipped) != 10 {
 		t.Errorf("10 unreadable clips: %v", err)
 	}
 }
@@ -210,8 +198,7 @@ func TestEveryVoiceOfRAVDESSIsHeard(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, err := Prepare(t.Context(), clips, Options{
-		Spec: nn.DefaultSpec, Finder: traintest.NewFinder().Make,
-		CacheDir: t.TempDir(), Workers: 2,
+		Spec: fullSpec, Finder: traintest.NewFinder().Make, CacheDir: t.TempDir(), Workers: 2,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func TestReasonsTravel(t *testing.T) {
 		dataset.Clip{Video: still, Audio: file("none.wav"), ID: still + "|" + file("none.wav")},
 		dataset.Clip{Video: still, End: time.Second, ID: "a part of a still"},
 	)
-	p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, Workers: 1})
+	p, err := Prepare(t.Context(), clips, testOptions("", 1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,8 +38,8 @@ func TestFER2013RowsAreStills(t *testing.T) {
 			t.Error("a row is not a still")
 		}
 	}
-	if _, err := OpenClip(t.Context(), &clips[2]); err == nil || !strings.Contains(err.Error(),
-		"2 pixels instead of 2304") {
+	if _, err := OpenClip(t.Context(), &clips[2]); err == nil ||
+		!strings.Contains(err.Error(), "2 pixels instead of 2304") {
 		t.Errorf("short row: %v", err)
 	}
 }

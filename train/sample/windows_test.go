@@ -9,8 +9,7 @@ import (
 )
 
 var fuzzSpec = pipeline.Spec{
-	Window: time.Millisecond, Hop: time.Millisecond, VideoFrames: 2, CropSize: 3, Channels: 1,
-	CropMargin: 2,
+	Window: time.Millisecond, Hop: time.Millisecond, VideoFrames: 2, CropSize: 3, Channels: 1, CropMargin: 2,
 }
 
 func FuzzCache(f *testing.F) {
