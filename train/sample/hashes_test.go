@@ -2,11 +2,13 @@ package sample
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,4 +118,24 @@ func FuzzHashes(f *testing.F) {
 			}
 		})
 	})
+}
+
+// TestFileHashesByManyAtOnce: workers may ask for one file at once, and for its stamp meanwhile.
+func TestFileHashesByManyAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	traintest.WriteFile(t, path, "a file")
+	h := OpenFileHashes("")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			sum, size, err := h.Sum(t.Context(), path)
+			if err != nil || size != 6 || sum != sha256.Sum256([]byte("a file")) {
+				t.Errorf("%x of %d bytes, %v", sum, size, err)
+			}
+			if stamp := h.stamp(path); !strings.HasPrefix(stamp, "6@") {
+				t.Errorf("stamp %q", stamp)
+			}
+		})
+	}
+	wg.Wait()
 }
