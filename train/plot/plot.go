@@ -37,7 +37,7 @@ var palette = []color.Color{
 	color.NRGBA{0x33, 0x33, 0x33, 0xff},
 }
 
-// dashes tell the series beyond the palette's colours from the first.
+// dashes distinguish the series beyond the palette's colours from the first.
 var dashes = [][]vg.Length{nil, {5, 2.5}, {1.5, 2}}
 
 var (

@@ -32,8 +32,8 @@ func TestAlignedFinder(t *testing.T) {
 		picture.Pix[i] = byte(i / 3 % 48)
 	}
 	where := usual.in(picture)
-	// A face that is right in the picture, tilted by dy at the viewer's left eye, as a finder would tell it in the wide
-	// picture.
+	// A face that is right in the picture, tilted by dy at the viewer's left eye, as a finder would return it in the
+	// wide picture.
 	seen := func(dx, dy float64, mirrored bool) []pipeline.Face {
 		f := where
 		f.LeftEye.Y += dy

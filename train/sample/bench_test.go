@@ -22,7 +22,7 @@ var fullSpec = pipeline.Spec{
 }
 
 // BenchmarkPrepare cuts up to 1000 clips of each of the sets in TANDEM_DATA with a cold cache, then reads them from it,
-// and tells how much memory either leaves in use: the heap, which is held, and mapped files, which the system drops
+// and reports how much memory either leaves in use: the heap, which is held, and mapped files, which the system drops
 // when it needs memory.
 func BenchmarkPrepare(b *testing.B) {
 	clips, _, err := dataset.Load("manifest", filepath.Join(traintest.Data(b), "manifest.csv"), dataset.DefaultLabels())

@@ -69,7 +69,7 @@ func openWindowCache(dir string, spec pipeline.Spec) *windowCache {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return c // flush will say what is wrong with the folder
+		return c // flush will return what is wrong with the folder
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())

@@ -124,7 +124,7 @@ func (h *FileHashes) Sum(ctx context.Context, path string) (sum [sha256.Size]byt
 	return f.sum, size, nil
 }
 
-// hashFile reads a file to its end, by pieces between which it heeds ctx.
+// hashFile reads a file to its end, by pieces between which ctx may end it.
 func hashFile(ctx context.Context, path string) (sum [sha256.Size]byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {
