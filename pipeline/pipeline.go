@@ -99,6 +99,17 @@ type Labels struct {
 // dropped and counted, and the run goes on.
 var ErrLate = errors.New("not recognised in time")
 
+// SourceError is an error about one source, which its message names.
+type SourceError struct {
+	Source string // Info().Name
+	Err    error
+}
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *SourceError) Unwrap() error { return e.Err }
+
 // Recognizer tells emotion and gender of windows, all in one batch; one Prediction a Window, in order.
 // Windows with neither sense are never passed in.
 type Recognizer interface {

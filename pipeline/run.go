@@ -207,7 +207,8 @@ func (e *engine) read(ctx context.Context) error {
 				return context.Cause(ctx)
 			}
 			if !errors.Is(err, io.EOF) {
-				e.readErr = fmt.Errorf("pipeline: reading %s: %w", e.src.Info().Name, err)
+				name := e.src.Info().Name
+				e.readErr = &SourceError{name, fmt.Errorf("pipeline: reading %s: %w", name, err)}
 			}
 			return e.align.finish()
 		}

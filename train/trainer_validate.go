@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"runtime"
-	"sync"
 
 	"tandem/infer"
 	"tandem/pipeline"
@@ -15,7 +14,7 @@ import (
 	"tandem/train/sample"
 )
 
-// validation is what the exported model says of the validation split.
+// validation holds the scores of the exported model on the validation split.
 type validation struct {
 	sets  map[string]eval.SetReport
 	all   eval.SetReport // the clips of all sets together
@@ -67,55 +66,34 @@ func (v *validator) run(ctx context.Context, w nn.Weights, c infer.Contract) (*v
 	return v.judge(p), nil
 }
 
-// predict fills p for the samples, with one single-threaded session a core: small batches scale better so than by
-// splitting each layer.
-func (v *validator) predict(ctx context.Context, model []byte, arch nn.Arch, samples []int, p []pipeline.Prediction) error {
-	chunk := min(32, max(1, 256/arch.Spec.VideoFrames)) // windows of many frames take much memory
-	workers := runtime.GOMAXPROCS(0)
-	var wg sync.WaitGroup
-	errs := make([]error, workers)
-	next := make(chan []int, (len(samples)+chunk-1)/chunk)
-	for i := 0; i < len(samples); i += chunk {
-		next <- samples[i:min(i+chunk, len(samples))]
+// predict fills p for the samples by one session that all cores share, each with calls of its own: small batches scale
+// better so than by splitting each layer.
+func (v *validator) predict(
+	ctx context.Context,
+	model []byte,
+	arch nn.Arch,
+	samples []int,
+	p []pipeline.Prediction,
+) error {
+	rec, err := infer.NewRecognizer(model, infer.Options{Threads: 1})
+	if err != nil {
+		return err
 	}
-	close(next)
-	for k := range workers {
-		wg.Go(func() {
-			rec, err := infer.NewRecognizer(model, infer.Options{Threads: 1})
-			if err != nil {
-				errs[k] = err
-				return
-			}
-			defer rec.Close()
-			for ids := range next {
-				ws := make([]*pipeline.Window, len(ids))
-				for i, id := range ids {
-					ws[i] = v.data.Window(id)
-					t := arch.Spec.VideoFrames
-					ws[i].VideoMask = ws[i].VideoMask[:t]
-					ws[i].Video = ws[i].Video[:t*sample.CropBytes(arch.Spec)]
-				}
-				out, err := rec.Recognize(ctx, ws)
-				if err != nil {
-					errs[k] = err
-					return
-				}
-				for i, id := range ids {
-					p[id] = out[i]
-				}
-			}
-		})
+	defer rec.Close()
+	t := arch.Spec.VideoFrames
+	chunks := eval.Chunks{
+		Items: len(samples), Size: min(32, max(1, 256/t)), // windows of many frames take much memory
+		Parallel: runtime.GOMAXPROCS(0),
 	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = eval.RecognizeAll(ctx, rec, chunks, func(item int) []eval.Question {
+		w := v.data.Window(samples[item])
+		w.VideoMask, w.Video = w.VideoMask[:t], w.Video[:t*sample.CropBytes(arch.Spec)]
+		return []eval.Question{{Window: w, Answer: &p[samples[item]]}}
+	}, nil)
+	return err
 }
 
-// predictFile is what an exported model of all frames says of each sample.
+// predictFile returns the predictions of an exported model of all frames for each sample.
 func (v *validator) predictFile(ctx context.Context, model []byte) ([]pipeline.Prediction, error) {
 	p := make([]pipeline.Prediction, len(v.data.Samples))
 	return p, v.predict(ctx, model, v.arch, append(append([]int{}, v.one...), v.many...), p)

@@ -108,7 +108,7 @@ func (o *Options) cells() ([]cell, error) {
 }
 
 // sensesOfMode is what a network is judged by: the senses that it was trained on.
-var sensesOfMode = map[string]eval.Senses{"multi": eval.BothSenses, "audio": eval.AudioOnly, "video": eval.VideoOnly}
+var sensesOfMode = map[string]eval.Modalities{"multi": eval.Both, "audio": eval.AudioOnly, "video": eval.VideoOnly}
 
 // run are the options of a cell's run.
 func (o *Options) run(c cell) *train.Options {
@@ -241,7 +241,7 @@ func (o *Options) judge(ctx context.Context, c *CellResult, trained *train.Resul
 	defer rec.Close()
 	k := rec.Contract()
 	report, err := eval.EvaluatePrepared(ctx, rec, data.Only(dataset.SplitVal), eval.Options{
-		Split: dataset.SplitVal, Senses: sensesOfMode[c.Modal], Plain: true, Parallel: max(1, runtime.GOMAXPROCS(0)/o.Jobs),
+		Split: dataset.SplitVal, Modalities: sensesOfMode[c.Modal], Plain: true, Parallel: max(1, runtime.GOMAXPROCS(0)/o.Jobs),
 		Temperatures: k.Temperatures,
 	})
 	if err != nil {

@@ -103,17 +103,17 @@ var (
 	ErrMissingColumn  = errors.New("missing column")
 )
 
-// LoadError is the error of a data set that cannot be loaded, whatever the cause.
-type LoadError struct {
+// Error is the error of a data set that cannot be loaded, whatever the cause.
+type Error struct {
 	Name string // as given to Load
 	Err  error
 }
 
 // Error returns "data set NAME: " and the cause.
-func (e *LoadError) Error() string { return "data set " + e.Name + ": " + e.Err.Error() }
+func (e *Error) Error() string { return "data set " + e.Name + ": " + e.Err.Error() }
 
 // Unwrap returns the cause.
-func (e *LoadError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // definition is a data set that tandem knows by name.
 type definition struct {
@@ -162,7 +162,7 @@ func ParseName(name string) (base string, options []string, err error) {
 
 // Load lists the clips of the data set name (see ParseName) at path, in the order of their IDs. Media files are not
 // opened; those that a manifest lists must exist. docs/datasets.md has the layouts and the split rules. Errors are as
-// of ParseName, or a *LoadError.
+// of ParseName, or a *Error.
 func Load(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error) {
 	base, options, err := ParseName(name)
 	if err != nil {
@@ -170,14 +170,14 @@ func Load(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error)
 	}
 	path, err = filepath.Abs(path)
 	if err != nil {
-		return nil, LoadReport{}, &LoadError{name, err}
+		return nil, LoadReport{}, &Error{name, err}
 	}
 	l := &loader{labels: labels, options: options, report: LoadReport{Unlabelled: map[string]int{}}}
 	if _, err := os.Stat(path); err != nil {
-		return nil, LoadReport{}, &LoadError{name, err}
+		return nil, LoadReport{}, &Error{name, err}
 	}
 	if err := datasets[base].load(l, path); err != nil {
-		return nil, LoadReport{}, &LoadError{name, err}
+		return nil, LoadReport{}, &Error{name, err}
 	}
 	slices.SortStableFunc(l.clips, func(a, b Clip) int { return strings.Compare(a.ID, b.ID) })
 	l.report.Clips = len(l.clips)

@@ -247,10 +247,10 @@ func TestPortableID(t *testing.T) {
 	}
 }
 
-// TestLoadErrorNamesTheSet: whoever loads several sets learns which of them failed without reading the message.
-func TestLoadErrorNamesTheSet(t *testing.T) {
+// TestErrorNamesTheSet: whoever loads several sets learns which of them failed without reading the message.
+func TestErrorNamesTheSet(t *testing.T) {
 	_, _, err := Load("ravdess:audio", traintest.Touch(t, "empty"), DefaultLabels())
-	if e, ok := errors.AsType[*LoadError](err); !ok || e.Name != "ravdess:audio" || !errors.Is(e.Err, ErrEmpty) {
+	if e, ok := errors.AsType[*Error](err); !ok || e.Name != "ravdess:audio" || !errors.Is(e.Err, ErrEmpty) {
 		t.Errorf("%#v", err)
 	}
 }

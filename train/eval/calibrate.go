@@ -13,8 +13,9 @@ import (
 // minCalibrated is the fewest windows with a known label for which a temperature of their own is fitted.
 const minCalibrated = 100
 
-// Calibrate sets the contract's temperatures by what the network, whose own were 1, says of the validation split: for each task one
-// for windows with both senses and one for windows with each alone, since a network that is too sure of a voice need not be of a face.
+// Calibrate sets the contract's temperatures by what the network, whose own were 1, says of the validation split: for
+// each task one for windows with both senses and one for windows with each alone, since a network that is too sure of a
+// voice need not be of a face.
 func Calibrate(c *infer.Contract, data *sample.Prepared, p []pipeline.Prediction) {
 	c.EmotionTemperature, c.EmotionAlone = taskTemperatures(data, p,
 		func(p *pipeline.Prediction) []float32 { return p.Emotion }, func(c *dataset.Clip) int { return c.Emotion })
@@ -22,7 +23,12 @@ func Calibrate(c *infer.Contract, data *sample.Prepared, p []pipeline.Prediction
 		func(p *pipeline.Prediction) []float32 { return p.Gender }, func(c *dataset.Clip) int { return c.Gender })
 }
 
-func taskTemperatures(data *sample.Prepared, p []pipeline.Prediction, said func(*pipeline.Prediction) []float32, label func(*dataset.Clip) int) (both float64, alone infer.SenseTemperatures) {
+func taskTemperatures(
+	data *sample.Prepared,
+	p []pipeline.Prediction,
+	said func(*pipeline.Prediction) []float32,
+	label func(*dataset.Clip) int,
+) (both float64, alone infer.SenseTemperatures) {
 	fit := func(which func(s *sample.Sample) bool) (temperature float64, n int) {
 		var logits [][]float32
 		var truth []int
@@ -58,14 +64,28 @@ func logProbabilities(p []float32) []float32 {
 	return l
 }
 
-// WithTemperatures is what predictions made without any become under a contract's temperatures: softmax(z/T) = p^(1/T) / sum p^(1/T).
+// WithTemperatures returns what predictions made without any become under a contract's temperatures: softmax(z/T) =
+// p^(1/T) / sum p^(1/T).
 func WithTemperatures(c infer.Contract, data *sample.Prepared, p []pipeline.Prediction) []pipeline.Prediction {
 	out := make([]pipeline.Prediction, len(p))
 	for i := range p {
 		s := &data.Samples[i]
 		emotion, gender := c.Temperatures(s.Audio != nil, s.Video != nil)
 		out[i] = p[i]
-		out[i].Emotion, out[i].Gender = metrics.PowerNormalize(p[i].Emotion, 1/emotion), metrics.PowerNormalize(p[i].Gender, 1/gender)
+		out[i].Emotion, out[i].Gender = metrics.PowerNormalize(
+			p[i].Emotion,
+			1/emotion,
+		), metrics.PowerNormalize(
+			p[i].Gender,
+			1/gender,
+		)
 	}
 	return out
+}
+
+// uncalibrate undoes temperature scaling: p is softmax(z/T), so that softmax(z) is p^T made to sum to 1.
+func uncalibrate(p pipeline.Prediction, emotion, gender float64) pipeline.Prediction {
+	return pipeline.Prediction{
+		Emotion: metrics.PowerNormalize(p.Emotion, emotion), Gender: metrics.PowerNormalize(p.Gender, gender),
+	}
 }

@@ -13,8 +13,8 @@ import (
 	"tandem/train/traintest"
 )
 
-// What a network says is made too sure by a known factor, another for voices, for faces and for both: calibrate must find each, and
-// withTemperatures undo it.
+// What a network says is made too sure by a known factor, another for voices, for faces and for both: calibrate must
+// find each, and withTemperatures undo it.
 func TestCalibrateBySense(t *testing.T) {
 	const each = 6000
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -49,9 +49,21 @@ func TestCalibrateBySense(t *testing.T) {
 			if k.video {
 				s.Video = []byte{1}
 			}
-			data.Samples, data.Clips = append(data.Samples, s), append(data.Clips, dataset.Clip{Emotion: el, Gender: gl})
+			data.Samples, data.Clips = append(
+				data.Samples,
+				s,
+			), append(
+				data.Clips,
+				dataset.Clip{Emotion: el, Gender: gl},
+			)
 			honest = append(honest, pipeline.Prediction{Emotion: e, Gender: g})
-			p = append(p, pipeline.Prediction{Emotion: metrics.PowerNormalize(e, k.emotion), Gender: metrics.PowerNormalize(g, k.gender)})
+			p = append(
+				p,
+				pipeline.Prediction{
+					Emotion: metrics.PowerNormalize(e, k.emotion),
+					Gender:  metrics.PowerNormalize(g, k.gender),
+				},
+			)
 		}
 	}
 	var c infer.Contract
@@ -72,7 +84,13 @@ func TestCalibrateOfFewWindows(t *testing.T) {
 	data, p := &sample.Prepared{}, []pipeline.Prediction{}
 	add := func(s sample.Sample, emotion int) {
 		s.Clip = len(data.Clips)
-		data.Samples, data.Clips = append(data.Samples, s), append(data.Clips, dataset.Clip{Emotion: emotion, Gender: -1})
+		data.Samples, data.Clips = append(
+			data.Samples,
+			s,
+		), append(
+			data.Clips,
+			dataset.Clip{Emotion: emotion, Gender: -1},
+		)
 		p = append(p, pipeline.Prediction{Emotion: []float32{0.9, 0.1}, Gender: []float32{0.5, 0.5}})
 	}
 	for i := range 1000 {
@@ -84,7 +102,11 @@ func TestCalibrateOfFewWindows(t *testing.T) {
 	var c infer.Contract
 	Calibrate(&c, data, p)
 	if c.EmotionAlone.Audio != c.EmotionTemperature {
-		t.Errorf("50 windows have a temperature of their own, %g; that of all is %g", c.EmotionAlone.Audio, c.EmotionTemperature)
+		t.Errorf(
+			"50 windows have a temperature of their own, %g; that of all is %g",
+			c.EmotionAlone.Audio,
+			c.EmotionTemperature,
+		)
 	}
 	traintest.Near(t, "video", c.EmotionAlone.Video, 2, 0.01) // 9^(1/2) = 3 to 1
 	if c.GenderTemperature != 1 || c.GenderAlone != (infer.SenseTemperatures{Audio: 1, Video: 1}) {

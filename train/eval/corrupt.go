@@ -9,10 +9,10 @@ import (
 	"tandem/train/sample"
 )
 
-// Condition is what a model is given of a clip, by its name in reports.
+// Condition names, as reports do, the part of a clip that a model is given.
 type Condition string
 
-// The conditions beside that of EvalOptions.Senses: one sense alone, or one corrupted and the other as it is.
+// The conditions beside that of Options.Modalities: one sense alone, or one corrupted and the other as it is.
 const (
 	// AudioNoise adds white noise as strong as the window's sound (0 dB).
 	AudioNoise Condition = "audio_noise"
@@ -20,13 +20,17 @@ const (
 	VideoBlack Condition = "video_black"
 	// VideoBlur brings each crop down to a quarter of its side and back, as of a face far from the camera.
 	VideoBlur Condition = "video_blur"
-	// VideoNoise adds white noise of up to 88 grey levels either way (σ 51, a fifth of the range) to each crop; a still keeps the
-	// same in all of its frames.
+	// VideoNoise adds white noise of up to 88 grey levels either way (σ 51, a fifth of the range) to each crop; a still
+	// keeps the same in all of its frames.
 	VideoNoise Condition = "video_noise"
 )
 
 // Conditions are all of them, in the order in which reports have them.
-var Conditions = slices.Concat([]Condition{Condition(BothSenses), Condition(AudioOnly), Condition(VideoOnly)}, audioConditions, videoConditions)
+var Conditions = slices.Concat(
+	[]Condition{Condition(Both), Condition(AudioOnly), Condition(VideoOnly)},
+	audioConditions,
+	videoConditions,
+)
 
 // audioConditions and videoConditions need a clip with sound and with pictures.
 var (

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tandem/pipeline"
-	"tandem/train/metrics"
 	"tandem/train/traintest"
 )
 
@@ -17,7 +16,10 @@ var corruptSpec = pipeline.Spec{Window: time.Second, Hop: time.Second, VideoFram
 // aWindow has a tone and three crops, of which the second is missing.
 func aWindow(still bool) *pipeline.Window {
 	w := &pipeline.Window{
-		Audio: make([]float32, 16000), AudioPresent: true, Video: make([]byte, 3*256), VideoMask: []bool{true, false, true},
+		Audio: make(
+			[]float32,
+			16000,
+		), AudioPresent: true, Video: make([]byte, 3*256), VideoMask: []bool{true, false, true},
 	}
 	for i := range w.Audio {
 		w.Audio[i] = 0.2 * float32(math.Sin(float64(i)/9))
@@ -40,7 +42,8 @@ func TestConditions(t *testing.T) {
 			if !slices.Equal(w.Audio, again.Audio) || !bytes.Equal(w.Video, again.Video) {
 				t.Errorf("%s is not the same twice", c)
 			}
-			if !slices.Equal(whole.Audio, before.Audio) || !bytes.Equal(whole.Video, before.Video) || !slices.Equal(whole.VideoMask, before.VideoMask) {
+			if !slices.Equal(whole.Audio, before.Audio) || !bytes.Equal(whole.Video, before.Video) ||
+				!slices.Equal(whole.VideoMask, before.VideoMask) {
 				t.Fatalf("%s alters the window itself", c)
 			}
 			sound, picture := slices.Equal(w.Audio, whole.Audio), bytes.Equal(w.Video, whole.Video)
@@ -121,7 +124,7 @@ func TestUncalibrated(t *testing.T) {
 		}
 		return p
 	}
-	got := metrics.Uncalibrate(pipeline.Prediction{Emotion: soft(0.7), Gender: soft(3)}, 0.7, 3)
+	got := uncalibrate(pipeline.Prediction{Emotion: soft(0.7), Gender: soft(3)}, 0.7, 3)
 	for i, want := range soft(1) {
 		traintest.Near(t, "emotion", float64(got.Emotion[i]), float64(want), 1e-6)
 		traintest.Near(t, "gender", float64(got.Gender[i]), float64(want), 1e-6)

@@ -1,3 +1,5 @@
+// Package eval judges a recogniser by labelled clips: by data set, modality, group of people and under corruptions,
+// with intervals by speaker, as report.json and a page. It fits the temperatures of calibration too.
 package eval
 
 import (
@@ -12,29 +14,29 @@ import (
 	"tandem/train/sample"
 )
 
-// Senses is which senses a model is judged by.
-type Senses string
+// Modalities is which senses a model is judged by.
+type Modalities string
 
-// The choices of Senses. With one sense alone, clips that lack it do not count.
+// The choices of Modalities. With one sense alone, clips that lack it do not count.
 const (
-	BothSenses Senses = "both"
-	AudioOnly  Senses = "audio"
-	VideoOnly  Senses = "video"
+	Both      Modalities = "both"
+	AudioOnly Modalities = "audio"
+	VideoOnly Modalities = "video"
 )
 
 // SplitAll selects the clips of every split.
 const SplitAll = "all"
 
-// Options say what is evaluated. The zero value judges the validation split by both senses, and by each alone and corrupted, without
-// intervals.
+// Options say what is evaluated. The zero value judges the validation split by both senses, and by each alone and
+// corrupted, without intervals.
 type Options struct {
-	Split     string // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
-	Senses    Senses // "" is BothSenses
-	Plain     bool   // by the senses chosen and no others, nor corrupted
-	Model     string // SHA-256 of the model file in hex, for the report
-	Precision string // of the recogniser, for the report
-	// Temperatures are those by which the recogniser has divided its logits, as infer.Contract's method tells them of a window with these
-	// senses; nil if that is not known.
+	Split      string     // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
+	Modalities Modalities // "" is Both
+	Plain      bool       // by the senses chosen and no others, nor corrupted
+	Model      string     // SHA-256 of the model file in hex, for the report
+	Precision  string     // of the recogniser, for the report
+	// Temperatures are those by which the recogniser has divided its logits, as infer.Contract's method tells them of a
+	// window with these senses; nil if that is not known.
 	Temperatures func(audio, video bool) (emotion, gender float64)
 	Bootstrap    metrics.Bootstrap
 	CacheDir     string // as Prepare's
@@ -50,8 +52,15 @@ func (o Options) progress(stage string, done, total int) {
 	}
 }
 
-// Evaluate cuts the clips of a split and judges a recogniser by them. The labels of clips must be indices into the recogniser's.
-func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipeline.FaceFinder, error), clips []dataset.Clip, o Options) (*Report, error) {
+// Evaluate cuts the clips of a split and judges a recogniser by them. The labels of clips must be indices into the
+// recogniser's.
+func Evaluate(
+	ctx context.Context,
+	rec pipeline.Recognizer,
+	finder func() (pipeline.FaceFinder, error),
+	clips []dataset.Clip,
+	o Options,
+) (*Report, error) {
 	o, err := o.filled()
 	if err != nil {
 		return nil, err
@@ -65,7 +74,17 @@ func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipel
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s", len(clips), o.Split)
 	}
-	p, err := sample.Prepare(ctx, chosen, sample.Options{Spec: rec.Spec(), Finder: finder, CacheDir: o.CacheDir, Workers: o.Workers, Progress: func(done, total int) { o.progress("clips", done, total) }})
+	p, err := sample.Prepare(
+		ctx,
+		chosen,
+		sample.Options{
+			Spec:     rec.Spec(),
+			Finder:   finder,
+			CacheDir: o.CacheDir,
+			Workers:  o.Workers,
+			Progress: func(done, total int) { o.progress("clips", done, total) },
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -76,20 +95,29 @@ func Evaluate(ctx context.Context, rec pipeline.Recognizer, finder func() (pipel
 	return r, err
 }
 
-// EvaluatePrepared is Evaluate on clips that are cut already, of which it takes those of the split. One clip is one item: the mean of
-// its windows' probabilities.
+// EvaluatePrepared is Evaluate on clips that are cut already, of which it takes those of the split. One clip is one
+// item: the mean of its windows' probabilities.
 func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o Options) (*Report, error) {
 	o, err := o.filled()
 	if err != nil {
 		return nil, err
 	}
 	if p.Spec != rec.Spec() {
-		return nil, fmt.Errorf("evaluate: the data was cut into windows of %+v, the model takes %+v", p.Spec, rec.Spec())
+		return nil, fmt.Errorf(
+			"evaluate: the data was cut into windows of %+v, the model takes %+v",
+			p.Spec,
+			rec.Spec(),
+		)
 	}
 	labels := rec.Labels()
 	for i := range p.Clips {
 		if c := &p.Clips[i]; c.Emotion >= len(labels.Emotions) || c.Gender >= len(labels.Genders) {
-			return nil, fmt.Errorf("evaluate: %s has a label that the model does not: its labels are %v and %v", c.Path(), labels.Emotions, labels.Genders)
+			return nil, fmt.Errorf(
+				"evaluate: %s has a label that the model does not: its labels are %v and %v",
+				c.Path(),
+				labels.Emotions,
+				labels.Genders,
+			)
 		}
 	}
 	began := time.Now()
@@ -99,8 +127,11 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 	}
 
 	r := &Report{
-		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second), Model: o.Model, Precision: o.Precision, Split: o.Split, Senses: o.Senses,
-		Labels: ReportLabels(labels), Seed: o.Bootstrap.Seed, Sets: map[string]SetReport{}, Details: map[string]Detail{},
+		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second),
+		Model: o.Model, Precision: o.Precision, Split: o.Split, Modalities: o.Modalities,
+		Labels: ReportLabels(
+			labels,
+		), Seed: o.Bootstrap.Seed, Sets: map[string]SetReport{}, Details: map[string]Detail{},
 	}
 	for _, s := range p.Skipped {
 		if c := &p.Clips[s.Clip]; o.takes(c) {
@@ -108,7 +139,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 		}
 	}
 	j := newScorer(p, said, o, labels)
-	main := Condition(o.Senses)
+	main := Condition(o.Modalities)
 	groups := dataset.GroupByDataset(p.Clips)
 	for i, group := range groups {
 		set := j.clips(main, group)
@@ -121,7 +152,12 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 		o.progress("intervals", i+1, len(groups)+1)
 	}
 	if r.Clips == 0 {
-		return nil, fmt.Errorf("evaluate: none of the %d clips is of the split %s and has what the senses chosen (%s) need", len(p.Clips), o.Split, o.Senses)
+		return nil, fmt.Errorf(
+			"evaluate: none of the %d clips is of the split %s and has what the senses chosen (%s) need",
+			len(p.Clips),
+			o.Split,
+			o.Modalities,
+		)
 	}
 	r.All = j.clips(main, slices.Concat(groups...)).report(j, true)
 	o.progress("intervals", len(groups)+1, len(groups)+1)
@@ -134,14 +170,14 @@ func (o Options) filled() (Options, error) {
 	if o.Split == "" {
 		o.Split = dataset.SplitVal
 	}
-	if o.Senses == "" {
-		o.Senses = BothSenses
+	if o.Modalities == "" {
+		o.Modalities = Both
 	}
 	if !dataset.IsSplit(o.Split) && o.Split != SplitAll {
 		return o, fmt.Errorf("evaluate: split %q; allowed are train, val, test, all", o.Split)
 	}
-	if !slices.Contains([]Senses{BothSenses, AudioOnly, VideoOnly}, o.Senses) {
-		return o, fmt.Errorf("evaluate: senses %q; allowed are both, audio, video", o.Senses)
+	if !slices.Contains([]Modalities{Both, AudioOnly, VideoOnly}, o.Modalities) {
+		return o, fmt.Errorf("evaluate: senses %q; allowed are both, audio, video", o.Modalities)
 	}
 	return o, nil
 }

@@ -17,8 +17,8 @@ import (
 	"tandem/train/traintest"
 )
 
-// levelRecognizer tells emotion from the level of the sound and gender from that of the pictures, so that its answers depend on all of
-// both.
+// levelRecognizer tells emotion from the level of the sound and gender from that of the pictures, so that its answers
+// depend on all of both.
 type levelRecognizer struct{ spec pipeline.Spec }
 
 func (r levelRecognizer) Spec() pipeline.Spec { return r.spec }
@@ -47,7 +47,8 @@ func (r levelRecognizer) Recognize(_ context.Context, ws []*pipeline.Window) ([]
 	return out, nil
 }
 
-// TestEvaluateAgreesWithRun holds evaluation to the pipeline: the mean of what Run says of a clip's windows, before smoothing.
+// TestEvaluateAgreesWithRun holds evaluation to the pipeline: the mean of what Run says of a clip's windows, before
+// smoothing.
 func TestEvaluateAgreesWithRun(t *testing.T) {
 	clips := datasettest.Clips(t)[:3]
 	rec := levelRecognizer{traintest.Spec}
@@ -58,14 +59,21 @@ func TestEvaluateAgreesWithRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		var emotion, gender, n float64
-		_, err = pipeline.Run(t.Context(), src, traintest.NewFinder(), rec, pipeline.Options{Faces: 1}, func(e pipeline.Event) error {
-			if e.Window != nil {
-				emotion += e.Window.Emotion.P[0].P
-				gender += e.Window.Gender.P[0].P
-				n++
-			}
-			return nil
-		})
+		_, err = pipeline.Run(
+			t.Context(),
+			src,
+			traintest.NewFinder(),
+			rec,
+			pipeline.Options{Faces: 1},
+			func(e pipeline.Event) error {
+				if e.Window != nil {
+					emotion += e.Window.Emotion.P[0].P
+					gender += e.Window.Gender.P[0].P
+					n++
+				}
+				return nil
+			},
+		)
 		src.Close()
 		if err != nil {
 			t.Fatal(err)
@@ -89,9 +97,9 @@ func TestEvaluateChoosesSplitAndSenses(t *testing.T) {
 		{Options{}, 2, 2, 2, 2},
 		{Options{Split: dataset.SplitTrain}, 1, 1, 0, 0},
 		{Options{Split: SplitAll}, 3, 3, 2, 2},
-		{Options{Split: SplitAll, Senses: AudioOnly}, 2, 2, 1, 2},
-		{Options{Split: SplitAll, Senses: VideoOnly}, 2, 2, 1, 2},
-		{Options{Senses: VideoOnly}, 1, 1, 1, 2},
+		{Options{Split: SplitAll, Modalities: AudioOnly}, 2, 2, 1, 2},
+		{Options{Split: SplitAll, Modalities: VideoOnly}, 2, 2, 1, 2},
+		{Options{Modalities: VideoOnly}, 1, 1, 1, 2},
 	} {
 		r, err := Evaluate(t.Context(), rec, traintest.NewFinder().Make, clips, tc.o)
 		if err != nil {
@@ -104,8 +112,16 @@ func TestEvaluateChoosesSplitAndSenses(t *testing.T) {
 			}
 			return s.N
 		}
-		if r.Clips != tc.clips || n(r.All.Emotion) != tc.emotion || n(r.All.Gender) != tc.gender || len(r.Skipped) != tc.skipped {
-			t.Errorf("%+v: %d clips, emotion %d, gender %d, skipped %d", tc.o, r.Clips, n(r.All.Emotion), n(r.All.Gender), len(r.Skipped))
+		if r.Clips != tc.clips || n(r.All.Emotion) != tc.emotion || n(r.All.Gender) != tc.gender ||
+			len(r.Skipped) != tc.skipped {
+			t.Errorf(
+				"%+v: %d clips, emotion %d, gender %d, skipped %d",
+				tc.o,
+				r.Clips,
+				n(r.All.Emotion),
+				n(r.All.Gender),
+				len(r.Skipped),
+			)
 		}
 		if set := r.Sets["mine"]; n(set.Emotion) != tc.emotion || (set.Gender == nil) != (tc.gender == 0) {
 			t.Errorf("%+v: set %+v", tc.o, set)
@@ -115,14 +131,18 @@ func TestEvaluateChoosesSplitAndSenses(t *testing.T) {
 		o    Options
 		says string
 	}{
-		{Options{Split: "dev"}, `split "dev"`}, {Options{Split: dataset.SplitTest}, "of the split test"}, {Options{Senses: "smell"}, `senses "smell"`},
+		{Options{Split: "dev"}, `split "dev"`},
+		{Options{Split: dataset.SplitTest}, "of the split test"},
+		{Options{Modalities: "smell"}, `senses "smell"`},
 	} {
-		if _, err := Evaluate(t.Context(), rec, traintest.NewFinder().Make, clips, tc.o); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if _, err := Evaluate(t.Context(), rec, traintest.NewFinder().Make, clips, tc.o); err == nil ||
+			!strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%+v: %v", tc.o, err)
 		}
 	}
 	clips[0].Emotion = 5
-	if _, err := Evaluate(t.Context(), rec, traintest.NewFinder().Make, clips, Options{}); err == nil || !strings.Contains(err.Error(), "does not: its labels are") {
+	if _, err := Evaluate(t.Context(), rec, traintest.NewFinder().Make, clips, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "does not: its labels are") {
 		t.Errorf("label beyond the model's: %v", err)
 	}
 }
@@ -131,7 +151,12 @@ func TestEvaluateChoosesSplitAndSenses(t *testing.T) {
 func TestEvaluateTellsDetails(t *testing.T) {
 	clips := datasettest.Clips(t)
 	rec := levelRecognizer{traintest.Spec}
-	o := Options{Split: SplitAll, Bootstrap: metrics.Bootstrap{Resamples: 20, Seed: 1}, Temperatures: func(bool, bool) (float64, float64) { return 2, 2 }, Parallel: 1}
+	o := Options{
+		Split:        SplitAll,
+		Bootstrap:    metrics.Bootstrap{Resamples: 20, Seed: 1},
+		Temperatures: func(bool, bool) (float64, float64) { return 2, 2 },
+		Parallel:     1,
+	}
 	for i := range clips {
 		clips[i].Gender, clips[i].Age, clips[i].Race = i%2, 20, "white"
 		clips[i].Speaker = fmt.Sprint(i)
@@ -142,11 +167,13 @@ func TestEvaluateTellsDetails(t *testing.T) {
 	}
 	d := one.Details["mine"]
 	counts := map[Condition]int{}
-	for c, r := range d.Senses {
+	for c, r := range d.Modalities {
 		counts[c] = r.Gender.N
 	}
 	// Of the three clips that can be used two have sound, two have a face, and one has both.
-	if want := "map[audio:1 audio_noise:2 both:3 video:1 video_black:2 video_blur:2 video_noise:2]"; fmt.Sprint(counts) != want {
+	if want := "map[audio:1 audio_noise:2 both:3 video:1 video_black:2 video_blur:2 video_noise:2]"; fmt.Sprint(
+		counts,
+	) != want {
 		t.Errorf("%v, want %s", counts, want)
 	}
 	if d.Fusion == nil || d.Fusion.Gender.N != 1 {
@@ -183,14 +210,19 @@ func TestEvaluateTellsDetails(t *testing.T) {
 	}
 }
 
-// What is remembered of crops changes no answer: the default model says the same of each window, under each condition, by itself.
+// What is remembered of crops changes no answer: the default model says the same of each window, under each condition,
+// by itself.
 func TestRememberingChangesNothing(t *testing.T) {
 	rec, err := infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rec.Close()
-	p, err := sample.Prepare(t.Context(), datasettest.Clips(t), sample.Options{Spec: rec.Spec(), Finder: traintest.NewFinder().Make, Workers: 1})
+	p, err := sample.Prepare(
+		t.Context(),
+		datasettest.Clips(t),
+		sample.Options{Spec: rec.Spec(), Finder: traintest.NewFinder().Make, Workers: 1},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +262,8 @@ func TestRememberingChangesNothing(t *testing.T) {
 func TestEvaluateHeedsItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Evaluate(ctx, levelRecognizer{traintest.Spec}, traintest.NewFinder().Make, datasettest.Clips(t), Options{}); err == nil {
+	rec, finder := levelRecognizer{traintest.Spec}, traintest.NewFinder().Make
+	if _, err := Evaluate(ctx, rec, finder, datasettest.Clips(t), Options{}); err == nil {
 		t.Error("no error of a cancelled context")
 	}
 }

@@ -22,7 +22,25 @@ func answersOf(speakers []string, p ...float64) *answers {
 
 func TestFusionIsPaired(t *testing.T) {
 	speakers := []string{"a", "a", "b", "b"}
-	both, audio, video := answersOf(speakers, .9, .9, .9, .4), answersOf(speakers, .9, .2, .9, .2), answersOf(speakers, .1, .9, .1, .1)
+	both, audio, video := answersOf(
+		speakers,
+		.9,
+		.9,
+		.9,
+		.4,
+	), answersOf(
+		speakers,
+		.9,
+		.2,
+		.9,
+		.2,
+	), answersOf(
+		speakers,
+		.1,
+		.9,
+		.1,
+		.1,
+	)
 	b := metrics.Bootstrap{Resamples: 200, Seed: 1}
 	f := compareFusion(b, both, audio, video, 2)
 	if f.N != 4 || f.Better != AudioOnly || f.By != "speaker" || f.Units != 2 {

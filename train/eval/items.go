@@ -14,6 +14,7 @@ type ClipSum struct {
 	emotion, gender []float64
 }
 
+// Add adds a window's prediction.
 func (s *ClipSum) Add(p pipeline.Prediction) {
 	if s.Windows == 0 {
 		s.emotion, s.gender = make([]float64, len(p.Emotion)), make([]float64, len(p.Gender))
@@ -57,6 +58,7 @@ func (j *answers) units() []metrics.Unit {
 // TaskItems are a set's items by task.
 type TaskItems struct{ emotion, gender answers }
 
+// Add adds a clip as one item of each task whose label it has.
 func (t *TaskItems) Add(c *dataset.Clip, s *ClipSum) {
 	t.emotion.Add(c, c.Emotion, s.emotion, s.Windows)
 	t.gender.Add(c, c.Gender, s.gender, s.Windows)

@@ -34,8 +34,8 @@ type items struct {
 	now, before TaskItems
 }
 
-// clips are the clips of group, an index into those prepared, of which the condition leaves a window: the mean of their windows'
-// probabilities.
+// clips are the clips of group, an index into those prepared, of which the condition leaves a window: the mean of their
+// windows' probabilities.
 func (j scorer) clips(c Condition, group []int) items {
 	return j.gather(c, group, func(all *items, clip *dataset.Clip, now, before []pipeline.Prediction) {
 		var sum, was ClipSum
@@ -63,7 +63,11 @@ func (j scorer) windows(c Condition, group []int) items {
 	})
 }
 
-func (j scorer) gather(c Condition, group []int, visit func(all *items, clip *dataset.Clip, now, before []pipeline.Prediction)) items {
+func (j scorer) gather(
+	c Condition,
+	group []int,
+	visit func(all *items, clip *dataset.Clip, now, before []pipeline.Prediction),
+) items {
 	var all items
 	for _, k := range group {
 		var now, before []pipeline.Prediction
@@ -72,8 +76,11 @@ func (j scorer) gather(c Condition, group []int, visit func(all *items, clip *da
 				now = append(now, said)
 				if j.o.Temperatures != nil {
 					s := &j.p.Samples[i]
-					emotion, gender := j.o.Temperatures(s.Audio != nil && c != Condition(VideoOnly), s.Video != nil && c != Condition(AudioOnly))
-					said = metrics.Uncalibrate(said, emotion, gender)
+					emotion, gender := j.o.Temperatures(
+						s.Audio != nil && c != Condition(VideoOnly),
+						s.Video != nil && c != Condition(AudioOnly),
+					)
+					said = uncalibrate(said, emotion, gender)
 				}
 				before = append(before, said)
 			}
@@ -86,7 +93,8 @@ func (j scorer) gather(c Condition, group []int, visit func(all *items, clip *da
 	return all
 }
 
-// report scores the items by task and leaves one without labels out. Without plots, what only those need is left out too.
+// report scores the items by task and leaves one without labels out. Without plots, what only those need is left out
+// too.
 func (it items) report(j scorer, plots bool) SetReport {
 	return SetReport{
 		Emotion: j.scores(&it.now.emotion, &it.before.emotion, len(j.labels.Emotions), plots),
@@ -111,21 +119,21 @@ func (j scorer) scores(now, before *answers, classes int, plots bool) *metrics.S
 
 // detail judges the clips of one data set by window, under all conditions, and by group.
 func (j scorer) detail(set []int) Detail {
-	main := Condition(j.o.Senses)
+	main := Condition(j.o.Modalities)
 	d := Detail{Groups: j.groups(main, set)}
 	if all := j.windows(main, set); all.n > j.clips(main, set).n { // else each clip is one window
 		r := all.report(j, false)
 		d.Windows = &r
 	}
-	if j.o.Senses != BothSenses || j.o.Plain {
+	if j.o.Modalities != Both || j.o.Plain {
 		return d
 	}
 	for _, c := range Conditions {
 		if r := j.clips(c, set).report(j, false); r != (SetReport{}) {
-			if d.Senses == nil {
-				d.Senses = map[Condition]SetReport{}
+			if d.Modalities == nil {
+				d.Modalities = map[Condition]SetReport{}
 			}
-			d.Senses[c] = r
+			d.Modalities[c] = r
 		}
 	}
 	d.Fusion = j.fusion(set)

@@ -42,7 +42,7 @@ func (r *Report) HTML() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// reportView is what the page shows.
+// reportView holds what the page shows.
 type reportView struct {
 	*Report
 	Rows    []Row // all sets as a whole
@@ -61,7 +61,7 @@ type Row struct {
 	*metrics.Scores
 }
 
-// Name is what a chart calls the row.
+// Name returns the row's name in a chart.
 func (r Row) Name() string {
 	if r.Part != "" {
 		return r.Part
@@ -95,7 +95,7 @@ func (r *Report) page() *reportView {
 		}
 		var parts []Row
 		for _, c := range Conditions {
-			if s, ok := d.Senses[c]; ok {
+			if s, ok := d.Modalities[c]; ok {
 				parts = append(parts, r.tasks(set, conditionNames[c], s)...)
 			}
 		}
@@ -122,15 +122,15 @@ func (r *Report) page() *reportView {
 // calibrated is the largest ECE that the page does not remark on.
 const calibrated = 0.05 // the page's template has it too
 
-// conditionNames are what the page calls the conditions.
+// conditionNames are the conditions' names on the page.
 var conditionNames = map[Condition]string{
-	Condition(BothSenses): "as it is",
-	Condition(AudioOnly):  "sound only",
-	Condition(VideoOnly):  "picture only",
-	AudioNoise:            "noise on the sound (0 dB)",
-	VideoBlack:            "picture black",
-	VideoBlur:             "picture blurred",
-	VideoNoise:            "noise on the picture",
+	Condition(Both):      "as it is",
+	Condition(AudioOnly): "sound only",
+	Condition(VideoOnly): "picture only",
+	AudioNoise:           "noise on the sound (0 dB)",
+	VideoBlack:           "picture black",
+	VideoBlur:            "picture blurred",
+	VideoNoise:           "noise on the picture",
 }
 
 // Rows lists all tasks of all sets, and of all together at the end if there are several sets.
@@ -186,11 +186,13 @@ func anchor(parts ...string) string {
 // Drawing makes the charts and keeps the first error.
 type Drawing struct{ Err error }
 
+// Inline returns a chart for a page; after an error it returns nothing, and Err keeps the first.
 func (d *Drawing) Inline(svg []byte, err error) template.HTML {
 	if err != nil && d.Err == nil {
 		d.Err = err
 	}
-	return template.HTML(bytes.Replace(svg, []byte(` xmlns="http://www.w3.org/2000/svg"`), nil, 1)) // a page knows what svg is
+	// A page knows what svg is.
+	return template.HTML(bytes.Replace(svg, []byte(` xmlns="http://www.w3.org/2000/svg"`), nil, 1))
 }
 
 func (d *Drawing) confusion(r Row) template.HTML {

@@ -16,15 +16,15 @@ import (
 // evalChunk is the number of samples that are recognised at a time, each under all conditions.
 const evalChunk = 8
 
-// predictions is what a recogniser says of samples under one condition; a prediction has no Emotion where the condition leaves nothing
-// to judge by.
+// predictions are the answers of a recogniser by condition and sample; one has no Emotion where the condition
+// leaves nothing to judge by.
 type predictions map[Condition][]pipeline.Prediction
 
-// senses is which senses a clip has, over all its windows.
-type senses struct{ audio, video bool }
+// modalities are those that a clip has, over all its windows.
+type modalities struct{ audio, video bool }
 
-func sensesOf(p *sample.Prepared) []senses {
-	has := make([]senses, len(p.Clips))
+func modalitiesOf(p *sample.Prepared) []modalities {
+	has := make([]modalities, len(p.Clips))
 	for i := range p.Samples {
 		s := &p.Samples[i]
 		has[s.Clip].audio = has[s.Clip].audio || s.Audio != nil
@@ -34,9 +34,9 @@ func sensesOf(p *sample.Prepared) []senses {
 }
 
 // conditions are those under which a clip is judged, o's own first.
-func (o Options) conditions(has senses) []Condition {
-	all := []Condition{Condition(o.Senses)}
-	if o.Senses != BothSenses || o.Plain {
+func (o Options) conditions(has modalities) []Condition {
+	all := []Condition{Condition(o.Modalities)}
+	if o.Modalities != Both || o.Plain {
 		return all
 	}
 	if has.audio && has.video {
@@ -51,69 +51,56 @@ func (o Options) conditions(has senses) []Condition {
 	return all
 }
 
-// predict recognises the samples of the clips that o takes, o.Parallel chunks at a time, and tells how many windows it gave to the
-// network and for how long.
-func predict(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o Options) (predictions, Speed, error) {
-	has := sensesOf(p)
-	var chosen, kth []int // samples, and which window of its clip each is
-	k := 0
-	for i := range p.Samples {
-		if c := p.Samples[i].Clip; o.takes(&p.Clips[c]) {
-			if len(chosen) > 0 && p.Samples[chosen[len(chosen)-1]].Clip == c {
-				k++
-			} else {
-				k = 0
-			}
-			chosen, kth = append(chosen, i), append(kth, k)
-		}
-	}
-	out := predictions{}
-	for _, c := range o.conditions(senses{true, true}) {
-		out[c] = make([]pipeline.Prediction, len(p.Samples))
-	}
+// Question is a window that a recogniser is asked about, and where its answer goes.
+type Question struct {
+	Window *pipeline.Window
+	Answer *pipeline.Prediction
+}
+
+// Chunks divides items into what is recognised in one call and what runs side by side.
+type Chunks struct {
+	Items    int // in all
+	Size     int // items a call, at least one
+	Parallel int // calls at a time, at least one
+}
+
+// RecognizeAll asks rec all questions of items 0 to Items-1, and returns how many windows that were. questions makes
+// those of one item; it is called from several goroutines. done, unless nil, is called from one goroutine at a time
+// with the number of items that are answered. RecognizeAll ends early, with ctx's cause, when ctx ends, and at rec's
+// first error.
+func RecognizeAll(
+	ctx context.Context,
+	rec pipeline.Recognizer,
+	c Chunks,
+	questions func(item int) []Question,
+	done func(items int),
+) (windows int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	starts := make(chan int)
-	var mu sync.Mutex // guards done, speed and calls of Progress
+	var mu sync.Mutex // guards windows, answered and calls of done
+	answered := 0
 	var wg sync.WaitGroup
-	var speed Speed
-	done := 0
-	black := new(pipeline.Memo) // all black crops are one
-	for range max(1, o.Parallel) {
+	for range max(1, c.Parallel) {
 		wg.Go(func() {
 			for from := range starts {
-				to := min(from+evalChunk, len(chosen))
-				var ws []*pipeline.Window
-				var into []*pipeline.Prediction
-				for j := from; j < to; j++ {
-					i := chosen[j]
-					clip := &p.Clips[p.Samples[i].Clip]
-					whole := p.Window(i)
-					shareFeatures(whole, p.Samples[i].Still)
-					for _, c := range o.conditions(has[p.Samples[i].Clip]) {
-						if w := applyCondition(c, whole, p.Spec, black, clip.ID, kth[j]); w.AudioPresent || w.VideoPresent() {
-							ws, into = append(ws, w), append(into, &out[c][i])
-						}
-					}
-				}
-				predictions, err := rec.Recognize(ctx, ws)
+				to := min(from+c.Size, c.Items)
+				n, err := recognizeChunk(ctx, rec, from, to, questions)
 				if err != nil {
-					cancel(fmt.Errorf("evaluate: %w", err))
+					cancel(err)
 					return
 				}
-				for k := range predictions {
-					*into[k] = predictions[k]
-				}
 				mu.Lock()
-				speed.Windows += len(ws)
-				done += to - from
-				o.progress("windows", done, len(chosen))
+				windows += n
+				answered += to - from
+				if done != nil {
+					done(answered)
+				}
 				mu.Unlock()
 			}
 		})
 	}
-	began := time.Now()
-	for from := 0; from < len(chosen); from += evalChunk {
+	for from := 0; from < c.Items; from += c.Size {
 		select {
 		case starts <- from:
 			continue
@@ -123,12 +110,92 @@ func predict(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o
 	}
 	close(starts)
 	wg.Wait()
-	speed.Seconds = time.Since(began).Seconds()
-	speed.Rate = float64(speed.Windows) / math.Max(speed.Seconds, 1e-9)
-	return out, speed, context.Cause(ctx)
+	return windows, context.Cause(ctx)
 }
 
-// shareFeatures gives the window's crops memos, so that a recogniser need read each but once for all conditions; those of a still are one.
+// recognizeChunk asks the questions of the items from from to before to in one call.
+func recognizeChunk(
+	ctx context.Context,
+	rec pipeline.Recognizer,
+	from, to int,
+	questions func(item int) []Question,
+) (int, error) {
+	var all []Question
+	for i := from; i < to; i++ {
+		all = append(all, questions(i)...)
+	}
+	ws := make([]*pipeline.Window, len(all))
+	for i, q := range all {
+		ws[i] = q.Window
+	}
+	predictions, err := rec.Recognize(ctx, ws)
+	if err != nil {
+		return 0, err
+	}
+	for i, p := range predictions {
+		*all[i].Answer = p
+	}
+	return len(all), nil
+}
+
+// predict recognises the samples of the clips that o takes under all conditions, and says how many windows it gave to
+// the network and in what time.
+func predict(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o Options) (predictions, Speed, error) {
+	has := modalitiesOf(p)
+	chosen, kth := o.samples(p)
+	out := predictions{}
+	for _, c := range o.conditions(modalities{true, true}) {
+		out[c] = make([]pipeline.Prediction, len(p.Samples))
+	}
+	black := new(pipeline.Memo) // all black crops are one
+	began := time.Now()
+	windows, err := RecognizeAll(
+		ctx,
+		rec,
+		Chunks{Items: len(chosen), Size: evalChunk, Parallel: o.Parallel},
+		func(j int) []Question {
+			i := chosen[j]
+			clip := p.Samples[i].Clip
+			whole := p.Window(i)
+			shareFeatures(whole, p.Samples[i].Still)
+			var questions []Question
+			for _, c := range o.conditions(has[clip]) {
+				if w := applyCondition(c, whole, p.Spec, black, p.Clips[clip].ID, kth[j]); w.AudioPresent ||
+					w.VideoPresent() {
+					questions = append(questions, Question{w, &out[c][i]})
+				}
+			}
+			return questions
+		},
+		func(done int) { o.progress("windows", done, len(chosen)) },
+	)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("evaluate: %w", err)
+	}
+	speed := Speed{Windows: windows, Seconds: time.Since(began).Seconds()}
+	speed.Rate = float64(speed.Windows) / math.Max(speed.Seconds, 1e-9)
+	return out, speed, err
+}
+
+// samples returns the samples of the clips that o takes, and which window of its clip each is, from 0.
+func (o Options) samples(p *sample.Prepared) (chosen, kth []int) {
+	k := 0
+	for i := range p.Samples {
+		c := p.Samples[i].Clip
+		if !o.takes(&p.Clips[c]) {
+			continue
+		}
+		k++
+		if len(chosen) == 0 || p.Samples[chosen[len(chosen)-1]].Clip != c {
+			k = 0
+		}
+		chosen, kth = append(chosen, i), append(kth, k)
+	}
+	return chosen, kth
+}
+
+// shareFeatures gives the window's crops memos, so that a recogniser need read each but once for all conditions; those
+// of a still are one.
 func shareFeatures(w *pipeline.Window, still bool) {
 	w.Memos = make([]*pipeline.Memo, len(w.VideoMask))
 	one := new(pipeline.Memo)
@@ -141,8 +208,15 @@ func shareFeatures(w *pipeline.Window, still bool) {
 	}
 }
 
-// applyCondition is what a condition leaves of a window, which it does not touch.
-func applyCondition(c Condition, whole *pipeline.Window, spec pipeline.Spec, black *pipeline.Memo, clip string, k int) *pipeline.Window {
+// applyCondition returns a copy of the window with what the condition leaves of it.
+func applyCondition(
+	c Condition,
+	whole *pipeline.Window,
+	spec pipeline.Spec,
+	black *pipeline.Memo,
+	clip string,
+	k int,
+) *pipeline.Window {
 	w := *whole
 	switch c {
 	case Condition(AudioOnly):
@@ -160,7 +234,11 @@ func applyCondition(c Condition, whole *pipeline.Window, spec pipeline.Spec, bla
 			}
 		}
 	case VideoBlur:
-		corruptFaces(&w, spec, func(crop []byte) { augment.Coarsen(crop, spec.CropSize, max(1, spec.CropSize/4), spec.Channels) })
+		corruptFaces(
+			&w,
+			spec,
+			func(crop []byte) { augment.Coarsen(crop, spec.CropSize, max(1, spec.CropSize/4), spec.Channels) },
+		)
 	case VideoNoise:
 		rng := corruption(clip, k)
 		corruptFaces(&w, spec, func(crop []byte) { augment.AddGrain(crop, grain, rng) })

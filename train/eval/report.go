@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"tandem/internal/atomicfile"
 	"tandem/train/metrics"
 )
 
 // reportVersion is the version of report.json; consumers ignore fields that they do not know.
 const reportVersion = 1
 
-// Report is what tandem eval writes.
+// Report is the content of report.json, which tandem eval writes.
 type Report struct {
 	Version int       `json:"v"`
 	Created time.Time `json:"created"`
@@ -21,20 +22,21 @@ type Report struct {
 	// Precision is that of the network's convolutions: "fp32" or "int8".
 	Precision string `json:"precision,omitempty"`
 	Split     string `json:"split"`
-	// SplitBy is how the data was divided, if not as the sets say, and SharedSpeakers names who stands in several splits.
+	// SplitBy is how the data was divided, if not as the sets say, and SharedSpeakers names who stands in several
+	// splits.
 	SplitBy        string   `json:"split_by,omitempty"`
 	SharedSpeakers []string `json:"shared_speakers,omitempty"`
 	// TrainedOnShared names the sets of which the model says that speakers stood in several splits when it was trained.
 	TrainedOnShared []string `json:"trained_on_shared,omitempty"`
 	CacheErr        error    `json:"-"` // Prepared's
 
-	Senses  Senses               `json:"senses"`
-	Labels  ReportLabels         `json:"labels"`
-	Clips   int                  `json:"clips"` // judged
-	Skipped []string             `json:"skipped,omitempty"`
-	Seed    uint64               `json:"seed"` // of the bootstrap
-	Sets    map[string]SetReport `json:"sets"`
-	All     SetReport            `json:"all"` // the clips of all sets together
+	Modalities Modalities           `json:"senses"`
+	Labels     ReportLabels         `json:"labels"`
+	Clips      int                  `json:"clips"` // judged
+	Skipped    []string             `json:"skipped,omitempty"`
+	Seed       uint64               `json:"seed"` // of the bootstrap
+	Sets       map[string]SetReport `json:"sets"`
+	All        SetReport            `json:"all"` // the clips of all sets together
 	// Details tells more of each set.
 	Details map[string]Detail `json:"details,omitempty"`
 	Speed   Speed             `json:"speed"`
@@ -44,14 +46,15 @@ type Report struct {
 type Detail struct {
 	// Windows judges each window by itself; nil where each clip is one.
 	Windows *SetReport `json:"windows,omitempty"`
-	// Senses judges by one sense, by both, and with one corrupted; each time the clips that have the senses in question.
-	Senses map[Condition]SetReport `json:"senses,omitempty"`
-	Fusion *FusionReport           `json:"fusion,omitempty"`
+	// Modalities judges by one sense, by both, and with one corrupted; each time the clips that have the senses in
+	// question.
+	Modalities map[Condition]SetReport `json:"senses,omitempty"`
+	Fusion     *FusionReport           `json:"fusion,omitempty"`
 	// Groups judges the clips of some people only: by kind of group ("age") and group ("18–29").
 	Groups map[string]map[string]SetReport `json:"groups,omitempty"`
 }
 
-// Speed is what an evaluation cost.
+// Speed is the cost of an evaluation.
 type Speed struct {
 	Windows int     `json:"windows"`            // recognised, under all conditions together
 	Seconds float64 `json:"seconds"`            // that took, in all
@@ -85,7 +88,7 @@ func (r *Report) Write(dir string) error {
 		return err
 	}
 	for name, b := range map[string][]byte{"report.json": append(data, '\n'), "report.html": page} {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, name), b); err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
 	}

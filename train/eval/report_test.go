@@ -12,10 +12,12 @@ import (
 	"tandem/train/traintest"
 )
 
-func TestReportIsTheContract(t *testing.T) {
+// wholeReport is a report that has all parts, and its scores without intervals.
+func wholeReport() (*Report, metrics.Scores) {
 	r := &Report{
-		Version: reportVersion, Model: "abc", Split: dataset.SplitVal, Senses: BothSenses, Labels: ReportLabels{[]string{"neutral", "<b>"}, []string{"female", "male"}},
-		Clips: 3, Skipped: []string{"x.mp4: not a film"},
+		Version: reportVersion, Model: "abc", Split: dataset.SplitVal, Modalities: Both,
+		Labels: ReportLabels{[]string{"neutral", "<b>"}, []string{"female", "male"}},
+		Clips:  3, Skipped: []string{"x.mp4: not a film"},
 		Sets: map[string]SetReport{},
 	}
 	emotion := metrics.Score([][]float64{{.9, .1}, {.3, .7}, {.6, .4}}, []int{0, 1, 1}, 2)
@@ -26,14 +28,26 @@ func TestReportIsTheContract(t *testing.T) {
 	drawn := metrics.Drawn{By: metrics.BySpeaker, Units: 2, Resamples: 10}
 	judged := emotion
 	judged.ECEBefore, judged.NLLBefore, judged.BinsBefore = &before, &before, emotion.Bins
-	judged.Intervals = &metrics.Intervals{Accuracy: metrics.Range{0.1234, 0.9876}, ECEBefore: &metrics.Range{0, 1}, Drawn: drawn}
+	judged.Intervals = &metrics.Intervals{
+		Accuracy:  metrics.Range{0.1234, 0.9876},
+		ECEBefore: &metrics.Range{0, 1},
+		Drawn:     drawn,
+	}
 	r.Sets["ravdess"] = SetReport{Emotion: &judged, Gender: &emotion}
+	gain := metrics.Difference{Difference: 0.0777, Interval: &metrics.Range{-0.1, 0.2}}
 	r.Details = map[string]Detail{"ravdess": {
-		Windows: &SetReport{Emotion: &judged},
-		Senses:  map[Condition]SetReport{"both": {Emotion: &judged}, VideoBlack: {Emotion: &judged}},
-		Fusion:  &FusionReport{Emotion: &Fusion{N: 3, Better: AudioOnly, UAR: Difference{0.0777, &metrics.Range{-0.1, 0.2}}, Drawn: drawn}},
-		Groups:  map[string]map[string]SetReport{"age": {"18–29": {Gender: &judged}, "<60>": {Gender: &judged}}},
+		Windows:    &SetReport{Emotion: &judged},
+		Modalities: map[Condition]SetReport{"both": {Emotion: &judged}, VideoBlack: {Emotion: &judged}},
+		Fusion: &FusionReport{
+			Emotion: &Fusion{N: 3, Better: AudioOnly, UAR: gain, Drawn: drawn},
+		},
+		Groups: map[string]map[string]SetReport{"age": {"18–29": {Gender: &judged}, "<60>": {Gender: &judged}}},
 	}}
+	return r, emotion
+}
+
+func TestReportIsTheContract(t *testing.T) {
+	r, emotion := wholeReport()
 	dir := filepath.Join(t.TempDir(), "new", "report")
 	if err := r.Write(dir); err != nil {
 		t.Fatal(err)
@@ -58,13 +72,18 @@ func TestReportIsTheContract(t *testing.T) {
 	if _, ok := got.Sets["fer2013"]["gender"]; ok {
 		t.Error("a task without labels is there")
 	}
-	for _, want := range []string{`"details"`, `"senses"`, `"video_black"`, `"fusion"`, `"groups"`, `"windows"`, `"ece_before": 0.25`, `"by": "speaker"`} {
+	for _, want := range []string{
+		`"details"`, `"senses"`, `"video_black"`, `"fusion"`, `"groups"`, `"windows"`, `"ece_before": 0.25`,
+		`"by": "speaker"`,
+	} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("report.json does not have %s", want)
 		}
 	}
 	scores := got.Sets["ravdess"]["emotion"]
-	for key, want := range map[string]float64{"n": 3, "accuracy": 2. / 3, "uar": .75, "f1": 2. / 3, "nll": emotion.NLL, "ece": emotion.ECE} {
+	for key, want := range map[string]float64{
+		"n": 3, "accuracy": 2. / 3, "uar": .75, "f1": 2. / 3, "nll": emotion.NLL, "ece": emotion.ECE,
+	} {
 		v, ok := scores[key].(float64)
 		if !ok {
 			t.Errorf("%s is missing", key)
@@ -78,7 +97,12 @@ func TestReportIsTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(page)
-	for _, want := range []string{"0.667", "[0.123, 0.988]", "0.250", "#43;0.078", "[-0.100, 0.200]", "picture black", "18–29", "&lt;60&gt;", "speaker (2)", "as few as 2 speakers", "ECE is above 0.05", `href="#ravdess-gender"`, `id="ravdess-gender"`, "Before temperature scaling", "ravdess: gender", "all: emotion", "&lt;b&gt;", "x.mp4: not a film", "<svg", "abc"} {
+	for _, want := range []string{
+		"0.667", "[0.123, 0.988]", "0.250", "#43;0.078", "[-0.100, 0.200]", "picture black", "18–29", "&lt;60&gt;",
+		"speaker (2)", "as few as 2 speakers", "ECE is above 0.05", `href="#ravdess-gender"`, `id="ravdess-gender"`,
+		"Before temperature scaling", "ravdess: gender", "all: emotion", "&lt;b&gt;", "x.mp4: not a film", "<svg",
+		"abc",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -92,7 +116,8 @@ func TestReportIsTheContract(t *testing.T) {
 
 func TestReportSaysHowItsDataIsDivided(t *testing.T) {
 	page, err := (&Report{SplitBy: dataset.ByAuthors, SharedSpeakers: []string{"anna (train, val)"}}).HTML()
-	if err != nil || !strings.Contains(string(page), "Divided by authors") || !strings.Contains(string(page), "1 speakers stand in several splits") {
+	if err != nil || !strings.Contains(string(page), "Divided by authors") ||
+		!strings.Contains(string(page), "1 speakers stand in several splits") {
 		t.Errorf("report: %v\n%s", err, page)
 	}
 }

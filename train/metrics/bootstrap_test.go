@@ -59,7 +59,9 @@ func TestBootstrapDrawsSpeakersWhole(t *testing.T) {
 	}
 	b := Bootstrap{Resamples: 500, Seed: 1}
 	s := b.Score(someVerdicts(right), nil, ClustersOf(unitsOf(speakers...)), 2)
-	if s.Accuracy != 0.5 || s.Intervals.Accuracy != (Range{0, 1}) || s.Intervals.By != "speaker" || s.Intervals.Units != 2 || s.Intervals.Resamples != 500 {
+	if s.Accuracy != 0.5 || s.Intervals.Accuracy != (Range{0, 1}) || s.Intervals.By != "speaker" ||
+		s.Intervals.Units != 2 ||
+		s.Intervals.Resamples != 500 {
 		t.Errorf("%+v: %+v", s.Accuracy, s.Intervals)
 	}
 	if s.NLLBefore != nil || s.Intervals.ECEBefore != nil {
@@ -72,10 +74,11 @@ func TestBootstrapDrawsSpeakersWhole(t *testing.T) {
 	if *alone.ECEBefore != alone.ECE || *alone.Intervals.NLLBefore != alone.Intervals.NLL {
 		t.Error("the same before and after, but other scores")
 	}
-	if again := b.Score(someVerdicts(right), nil, ClustersOf(unitsOf(make([]string, 200)...)), 2); again.Intervals.UAR != alone.Intervals.UAR {
+	apart := unitsOf(make([]string, 200)...)
+	if again := b.Score(someVerdicts(right), nil, ClustersOf(apart), 2); again.Intervals.UAR != alone.Intervals.UAR {
 		t.Error("the same seed gives another interval")
 	}
-	if one := b.Score(someVerdicts(right), nil, ClustersOf(unitsOf(make([]string, 200)...)[:0]), 2); one.Intervals != nil {
+	if one := b.Score(someVerdicts(right), nil, ClustersOf(apart[:0]), 2); one.Intervals != nil {
 		t.Error("an interval of nothing")
 	}
 }
@@ -87,8 +90,9 @@ func TestOneSpeakerGivesNoInterval(t *testing.T) {
 	}
 }
 
-// TestBootstrapCovers draws data sets of 25 speakers, each with an accuracy of its own about 0.7, and counts how often the interval holds
-// 0.7: about 95 times of 100 by speaker, and far less often by clip, which takes what speakers have in common for knowledge.
+// TestBootstrapCovers draws data sets of 25 speakers, each with an accuracy of its own about 0.7, and counts how often
+// the interval holds that mean: about 95 times of 100 by speaker, and far less often by clip, which takes what speakers
+// have in common for knowledge.
 func TestBootstrapCovers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	const sets, speakers, each = 200, 25, 30
@@ -142,7 +146,7 @@ func TestQuantile(t *testing.T) {
 	for q, want := range map[float64]float64{0: 0, 0.5: 2, 0.625: 2.5, 1: 4} {
 		traintest.Near(t, fmt.Sprint("quantile ", q), quantile(v, q), want, 1e-12)
 	}
-	if r := MiddleRange([]float64{3}); r != (Range{3, 3}) || math.IsNaN(r[0]) {
+	if r := middle([]float64{3}); r != (Range{3, 3}) || math.IsNaN(r[0]) {
 		t.Errorf("of one value: %v", r)
 	}
 }

@@ -1,3 +1,5 @@
+// Package metrics has the scores by which classifiers are judged (accuracy, UAR, F1, NLL, ECE), bootstrap intervals of
+// them by speaker, and temperature scaling. It imports nothing of tandem.
 package metrics
 
 import (
@@ -19,8 +21,8 @@ type Scores struct {
 	// ECE, the expected calibration error (Naeini et al. 2015), is the mean distance between confidence and
 	// accuracy over CalibrationBins bins of confidence of equal width, weighted by their items.
 	ECE float64 `json:"ece"`
-	// ECEByChance is the ECE to be expected of a model whose confidences are the truth, from as many items with the same
-	// confidences. An ECE near it tells of no error in calibration: these items are too few to tell.
+	// ECEByChance is the ECE to be expected of a model whose confidences are the truth, from as many items with the
+	// same confidences. An ECE near it shows no error in calibration: these items are too few to tell.
 	ECEByChance float64 `json:"ece_by_chance"`
 	// NLLBefore and ECEBefore are NLL and ECE before temperature scaling, nil where they are not known.
 	NLLBefore *float64 `json:"nll_before,omitempty"`
@@ -43,17 +45,17 @@ type CalibrationBin struct {
 // CalibrationBins is the number of bins of ECE.
 const CalibrationBins = 15
 
-// leastProbability is what a smaller probability counts as in NLL, so that one confident error stays finite.
+// leastProbability replaces a smaller probability in NLL, so that one confident error stays finite.
 const leastProbability = 1e-7
 
 // Score judges probabilities p, [item][class], against the true classes; items whose truth is negative do not count.
 func Score(p [][]float64, truth []int, classes int) Scores {
-	s := NewScores(classes)
-	s.Count(Verdicts(p, truth))
+	s := newScores(classes)
+	s.count(Verdicts(p, truth))
 	return s
 }
 
-// Verdict is what Scores need to know of one item.
+// Verdict is the part of one item's prediction that Scores need.
 type Verdict struct {
 	truth, best, bin int // truth is negative where it is not known
 	confidence, nll  float64
@@ -75,7 +77,7 @@ func Verdicts(p [][]float64, truth []int) []Verdict {
 	return out
 }
 
-func NewScores(classes int) Scores {
+func newScores(classes int) Scores {
 	s := Scores{Confusion: make([][]int, classes), Bins: make([]CalibrationBin, CalibrationBins)}
 	for i := range s.Confusion {
 		s.Confusion[i] = make([]int, classes)
@@ -83,9 +85,9 @@ func NewScores(classes int) Scores {
 	return s
 }
 
-// Count makes the scores those of the verdicts.
-func (s *Scores) Count(out []Verdict) {
-	s.Recount(out, nil, nil)
+// count makes the scores those of the verdicts.
+func (s *Scores) count(out []Verdict) {
+	s.recount(out, nil, nil)
 	s.ECEByChance = 0
 	for _, b := range s.Bins {
 		if b.N > 0 {
@@ -94,8 +96,8 @@ func (s *Scores) Count(out []Verdict) {
 	}
 }
 
-// binomialDeviation is E|X - np| of X from n trials of probability p: 2v C(n, v) p^v (1-p)^(n-v+1), where v = floor(np) + 1
-// (de Moivre; Diaconis and Zabell 1991, Closed form summation for classical distributions).
+// binomialDeviation is E|X - np| of X from n trials of probability p: 2v C(n, v) p^v (1-p)^(n-v+1), where v = floor(np)
+// + 1 (de Moivre; Diaconis and Zabell 1991, Closed form summation for classical distributions).
 func binomialDeviation(n int, p float64) float64 {
 	v := math.Floor(float64(n)*p) + 1
 	if p <= 0 || v > float64(n) { // p is 1: X is n
@@ -106,9 +108,9 @@ func binomialDeviation(n int, p float64) float64 {
 	return 2 * v * math.Exp(logGamma(m+1)-logGamma(v+1)-logGamma(m-v+1)+v*math.Log(p)+(m-v+1)*math.Log1p(-p))
 }
 
-// Recount makes the scores those of a resample of the verdicts, each taken as often as times says. whole is the confusion matrix of all
-// of them: F1 leaves out a class that occurs there and was not drawn, as UAR does.
-func (s *Scores) Recount(out []Verdict, times []int, whole [][]int) {
+// recount makes the scores those of a resample of the verdicts, each taken as often as times says. whole is the
+// confusion matrix of all of them: F1 leaves out a class that occurs there and was not drawn, as UAR does.
+func (s *Scores) recount(out []Verdict, times []int, whole [][]int) {
 	s.N, s.Accuracy, s.NLL, s.ECE = 0, 0, 0, 0
 	for i := range s.Confusion {
 		clear(s.Confusion[i])

@@ -24,7 +24,8 @@ func TestScoreByHand(t *testing.T) {
 	}
 	traintest.Near(t, "accuracy", s.Accuracy, 3.0/5, 1e-12)
 	traintest.Near(t, "uar", s.UAR, (1.0/3+1)/2, 1e-12) // class 2 never occurs
-	// F1 of class 0: precision 1, recall 1/3; of class 1: precision 2/4, recall 1; class 2 neither occurs nor is predicted.
+	// F1 of class 0: precision 1, recall 1/3; of class 1: precision 2/4, recall 1; class 2 neither occurs nor is
+	// predicted.
 	traintest.Near(t, "f1", s.F1, (2*(1.0/3)/(4.0/3)+2*0.5/1.5)/2, 1e-12)
 	traintest.Near(t, "nll", s.NLL, -(math.Log(.7)+math.Log(.4)+math.Log(.85)+math.Log(.6)+math.Log(1e-7))/5, 1e-9)
 	// One item a bin: |.7-1|, |.5-0|, |.85-1|, |.6-1|, |1-0|.
@@ -39,7 +40,7 @@ func TestScoreByHand(t *testing.T) {
 	}
 }
 
-// A calibrated model's ECE is what ECEByChance expects, which falls as the items grow in number.
+// A calibrated model's ECE is near ECEByChance, which falls as the items grow in number.
 func TestECEByChance(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	before := 1.0
@@ -124,7 +125,8 @@ func TestFitTemperatureEdges(t *testing.T) {
 	if got := FitTemperature([][]float32{{1, 2}}, []int{-1}); got != 1 {
 		t.Errorf("without labels %g", got)
 	}
-	if got := FitTemperature([][]float32{{1, -1}}, []int{0}); got > 0.1 || got < minTemperature { // below, the NLL is 0 in float64
+	if got := FitTemperature([][]float32{{1, -1}}, []int{0}); got > 0.1 ||
+		got < minTemperature { // below, the NLL is 0 in float64
 		t.Errorf("always right: %g", got)
 	}
 	traintest.Near(t, "always wrong", FitTemperature([][]float32{{5, -5}}, []int{1}), maxTemperature, 1e-1)

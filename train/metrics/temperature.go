@@ -2,16 +2,10 @@ package metrics
 
 import (
 	"math"
-
-	"tandem/pipeline"
 )
 
-// Uncalibrate undoes temperature scaling: p is softmax(z/T), so that softmax(z) is p^T made to sum to 1.
-func Uncalibrate(p pipeline.Prediction, emotion, gender float64) pipeline.Prediction {
-	return pipeline.Prediction{Emotion: PowerNormalize(p.Emotion, emotion), Gender: PowerNormalize(p.Gender, gender)}
-}
-
-// PowerNormalize is p to a power, made to sum to 1.
+// PowerNormalize returns each probability to a power, made to sum to 1: temperature scaling by T is the power 1/T,
+// since softmax(z/T) is softmax(z)^(1/T) made to sum to 1.
 func PowerNormalize(p []float32, power float64) []float32 {
 	out := make([]float32, len(p))
 	sum := 0.0
@@ -30,8 +24,8 @@ const (
 	maxTemperature = 20
 )
 
-// FitTemperature is the temperature T that minimises the NLL of softmax(logits/T) (Guo et al. 2017), in [0.05, 20]; items whose
-// truth is negative do not count, and without any it is 1. Logits are [item][class].
+// FitTemperature returns the temperature T that minimises the NLL of softmax(logits/T) (Guo et al. 2017), in [0.05,
+// 20]; items whose truth is negative do not count, and without any it is 1. Logits are [item][class].
 func FitTemperature(logits [][]float32, truth []int) float64 {
 	known := false
 	for _, t := range truth {
@@ -60,7 +54,7 @@ func FitTemperature(logits [][]float32, truth []int) float64 {
 	return math.Exp((lo + hi) / 2)
 }
 
-// temperatureNLL is the mean NLL of softmax(logits/T).
+// temperatureNLL returns the mean NLL of softmax(logits/T).
 func temperatureNLL(logits [][]float32, truth []int, temperature float64) float64 {
 	sum, n := 0.0, 0
 	for i, t := range truth {
