@@ -213,7 +213,7 @@ func (b *batcher) batch(step int) *batch {
 		}
 		at := len(out.sounds)
 		out.sounds = append(out.sounds, make([]float32, s.AudioSamples())...)
-		r.Augment.Sound.Apply(out.sounds[at:], sample.Audio, rng)
+		r.Augment.Audio.Apply(out.sounds[at:], sample.Audio, rng)
 		return at / s.AudioSamples()
 	}
 

@@ -83,7 +83,7 @@ type Recipe struct {
 	// EMA is the decay a step of a moving average of the weights, which is then what is judged and exported; 0: none.
 	EMA float64 `json:"ema"`
 
-	Augment augment.Augment `json:"augment"`
+	Augment augment.Config `json:"augment"`
 }
 
 //go:embed recipes/default.json
@@ -186,7 +186,7 @@ func (r Recipe) Check() error {
 	case !(r.EMA >= 0 && r.EMA < 1):
 		return fmt.Errorf("ema %g: want a decay from 0 to below 1, such as 0.999", r.EMA)
 	}
-	return errors.Join(dataset.CheckLabels("emotion", r.Emotions), dataset.CheckLabels("gender", r.Genders), nn.CheckFreeze(r.Freeze), r.Augment.Sound.Check(), r.Augment.Face.Check())
+	return errors.Join(dataset.CheckLabels("emotion", r.Emotions), dataset.CheckLabels("gender", r.Genders), nn.CheckFreeze(r.Freeze), r.Augment.Audio.Check(), r.Augment.Face.Check())
 }
 
 // Labels are what the network tells apart.

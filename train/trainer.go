@@ -119,7 +119,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 
 // Prepare loads and cuts all data.
 func (o *Options) Prepare(ctx context.Context) (*Data, error) {
-	sets, err := dataset.LoadSets(dataset.SetOptions{Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
+	sets, err := dataset.LoadAll(dataset.Options{Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
