@@ -27,7 +27,8 @@ func CheckBackend(name string) error {
 	case "xla":
 		return nil
 	}
-	return fmt.Errorf("%q: known are onnx (ONNX Runtime), go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs)", name)
+	return fmt.Errorf("%q: known are onnx (ONNX Runtime), go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs)",
+		name)
 }
 
 // newBackend opens what computes the steps of training: onnx, go, xla or xla:PLUGIN.

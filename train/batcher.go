@@ -139,7 +139,8 @@ func newBatcher(recipe Recipe, arch nn.Arch, data *sample.Prepared) (*batcher, e
 		}
 		return classes
 	}
-	b.voiceBy, b.talkBy = newChooser(emotions(b.voices), recipe.VoiceBalance), newChooser(emotions(b.talking), recipe.VoiceBalance)
+	b.voiceBy, b.talkBy = newChooser(emotions(b.voices), recipe.VoiceBalance),
+		newChooser(emotions(b.talking), recipe.VoiceBalance)
 	if recipe.StillBalance != "none" {
 		for k := range b.stills {
 			classes := make([]int, len(b.stills[k].samples))
@@ -220,7 +221,8 @@ func (b *batcher) batch(step int) *batch {
 	stills := make([]int, r.Stills)
 	for i := range stills {
 		stills[i] = b.still(step, i, rng)
-		row(b.data.Samples[stills[i]].Clip, b.repeat(crops(b.data.Samples[stills[i]], 1), rng), -1, r.StillWeight, true, true)
+		row(b.data.Samples[stills[i]].Clip, b.repeat(crops(b.data.Samples[stills[i]], 1), rng), -1, r.StillWeight, true,
+			true)
 	}
 	voices := make([]int, r.Voices)
 	heard := make([]int, r.Voices)
@@ -286,8 +288,8 @@ func (b *batcher) batch(step int) *batch {
 	return out
 }
 
-// mix blends stills with stills and voices with voices; it returns the rows that are blended. The stills' rows come first, then
-// the voices', and so do their crops.
+// mix blends stills with stills and voices with voices; it returns the rows that are blended. The stills' rows come
+// first, then the voices', and so do their crops.
 func (b *batcher) mix(rng *rand.Rand, out *batch, heard []int) map[int]bool {
 	r := b.recipe
 	var rows, at []int
@@ -296,15 +298,22 @@ func (b *batcher) mix(rng *rand.Rand, out *batch, heard []int) map[int]bool {
 		rows, at = append(rows, i), append(at, i*size)
 	}
 	m := augment.Mixup{Share: r.MixupShare, Alpha: r.MixupAlpha}
-	emotion, gender := augment.Targets{P: out.emotion, Weight: out.emotionWeight}, augment.Targets{P: out.gender, Weight: out.genderWeight}
-	mixed := augment.Blend(rng, m, augment.MixupItems[byte]{Rows: rows, At: at, Values: out.crops, Size: size, Blend: augment.BlendPixels}, emotion, gender)
+	emotion, gender := augment.Targets{P: out.emotion, Weight: out.emotionWeight},
+		augment.Targets{P: out.gender, Weight: out.genderWeight}
+	mixed := augment.Blend(rng, m, augment.MixupItems[byte]{
+		Rows: rows, At: at, Values: out.crops, Size: size,
+		Blend: augment.BlendPixels,
+	}, emotion, gender)
 	rows, at = nil, nil
 	for i, h := range heard {
 		if h >= 0 {
 			rows, at = append(rows, r.Stills+i), append(at, h*b.arch.Spec.AudioSamples())
 		}
 	}
-	sounds := augment.MixupItems[float32]{Rows: rows, At: at, Values: out.sounds, Size: b.arch.Spec.AudioSamples(), Blend: augment.BlendSamples}
+	sounds := augment.MixupItems[float32]{
+		Rows: rows, At: at, Values: out.sounds, Size: b.arch.Spec.AudioSamples(),
+		Blend: augment.BlendSamples,
+	}
 	for row := range augment.Blend(rng, m, sounds, emotion, gender) {
 		mixed[row] = true
 	}
@@ -322,9 +331,11 @@ func (b *batcher) fixShape(out *batch, size int) {
 	}
 }
 
-// pair makes a row of a voice and a still of this batch, neither blended, that show the same emotion, or failing that the same
-// gender; the other task's label is left out, since the two are not one person.
-func (b *batcher) pair(rng *rand.Rand, out *batch, stills, voices, heard []int, mixed map[int]bool, row func(clip int, pick []int, hear int, weight float64, emotion, gender bool)) {
+// pair makes a row of a voice and a still of this batch, neither blended, that show the same emotion, or failing that
+// the same gender; the other task's label is left out, since the two are not one person.
+func (b *batcher) pair(rng *rand.Rand, out *batch, stills, voices, heard []int, mixed map[int]bool,
+	row func(clip int, pick []int, hear int, weight float64, emotion, gender bool),
+) {
 	v := rng.IntN(len(voices))
 	voice := b.data.Clips[b.data.Samples[voices[v]].Clip]
 	offset := rng.IntN(len(stills))

@@ -103,7 +103,8 @@ func TestBlendLabels(t *testing.T) {
 	} {
 		got, w := augment.BlendLabels(happy, sad, c.wa, c.wb, c.s)
 		if !slices.Equal(got, c.want) || math.Abs(float64(w-c.weight)) > 1e-6 {
-			t.Errorf("weights %g and %g, share %g: %v of weight %g, want %v of %g", c.wa, c.wb, c.s, got, w, c.want, c.weight)
+			t.Errorf("weights %g and %g, share %g: %v of weight %g, want %v of %g", c.wa, c.wb, c.s, got, w, c.want,
+				c.weight)
 		}
 	}
 }

@@ -97,7 +97,8 @@ func TestBlankFaces(t *testing.T) {
 			}
 		}
 		for _, p := range in.pick[0] {
-			if p >= 0 && in.crops[p*size] == in.crops[p*size+1] && in.crops[p*size] == in.crops[(p+1)*size-1] && in.crops[p*size+size/2] == in.crops[p*size] && in.crops[p*size+size/3] == in.crops[p*size] {
+			if p >= 0 && in.crops[p*size] == in.crops[p*size+1] && in.crops[p*size] == in.crops[(p+1)*size-1] &&
+				in.crops[p*size+size/2] == in.crops[p*size] && in.crops[p*size+size/3] == in.crops[p*size] {
 				t.Fatal("a still is blank, too")
 			}
 		}

@@ -131,7 +131,8 @@ func stepInPyTorch(b *testing.B, python string, steps, threads int, arch nn.Arch
 		return nil, err
 	}
 	cmd := exec.CommandContext(b.Context(), python, "bench_torch.py", strconv.Itoa(steps),
-		strconv.Itoa(threads), strconv.Itoa(in.faces(arch.Spec)), strconv.Itoa(in.voices(arch.Spec)), strconv.Itoa(len(in.pick)), string(sizes))
+		strconv.Itoa(threads), strconv.Itoa(in.faces(arch.Spec)), strconv.Itoa(in.voices(arch.Spec)),
+		strconv.Itoa(len(in.pick)), string(sizes))
 	for _, v := range os.Environ() {
 		// Where these are set for other programs' sake they slow PyTorch down.
 		if !strings.HasPrefix(v, "OPENBLAS_CORETYPE=") && !strings.HasPrefix(v, "OPENBLAS_L2_SIZE=") {

@@ -47,7 +47,8 @@ var (
 
 // elementTypes are the types of variables that there are.
 var elementTypes = map[dtypes.DType]onnx.TensorProto_DataType{
-	dtypes.Float32: onnx.TensorProto_FLOAT, dtypes.Float64: onnx.TensorProto_DOUBLE, dtypes.Int32: onnx.TensorProto_INT32,
+	dtypes.Float32: onnx.TensorProto_FLOAT, dtypes.Float64: onnx.TensorProto_DOUBLE,
+	dtypes.Int32: onnx.TensorProto_INT32,
 	dtypes.Int64: onnx.TensorProto_INT64, dtypes.Uint64: onnx.TensorProto_UINT64,
 }
 
@@ -76,7 +77,8 @@ func finite(t dtypes.DType, b []byte) bool {
 	switch t {
 	case dtypes.Float32:
 		for i := 0; i+4 <= len(b); i += 4 {
-			if binary.LittleEndian.Uint32(b[i:])>>23&0xff == 0xff { // the exponent of infinities and of what is no number
+			// the exponent of infinities and of what is no number
+			if binary.LittleEndian.Uint32(b[i:])>>23&0xff == 0xff {
 				return false
 			}
 		}
@@ -131,7 +133,11 @@ func (c *checkpoint) marshal() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range [][2]string{{"network", c.Network}, {"state", string(st)}, {"sha256", hex.EncodeToString(sum.Sum(nil))}} {
+	for _, p := range [][2]string{
+		{"network", c.Network},
+		{"state", string(st)},
+		{"sha256", hex.EncodeToString(sum.Sum(nil))},
+	} {
 		m.MetadataProps = append(m.MetadataProps, &onnx.StringStringEntryProto{Key: checkpointKey + p[0], Value: p[1]})
 	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
@@ -173,7 +179,8 @@ func parseCheckpoint(b []byte) (*checkpoint, error) {
 			bytes *= int(d)
 		}
 		if bytes == 0 || bytes != len(e.data) || e.path == "" || seen[e.path] {
-			return nil, fmt.Errorf("%w: variable %q of shape %v has %d bytes of data", ErrCheckpoint, p.Name, p.Dims, len(p.RawData))
+			return nil, fmt.Errorf("%w: variable %q of shape %v has %d bytes of data", ErrCheckpoint, p.Name, p.Dims,
+				len(p.RawData))
 		}
 		seen[e.path] = true
 		sum.Write(e.data)
@@ -185,7 +192,8 @@ func parseCheckpoint(b []byte) (*checkpoint, error) {
 	return c, nil
 }
 
-// checkpoints are those of a run, in a folder: the last two, since one that a failing disk has eaten must not end the run.
+// checkpoints are those of a run, in a folder: the last two, since one that a failing disk has eaten must not end the
+// run.
 type checkpoints struct {
 	dir   string
 	write func(path string, b []byte) error // atomicfile.WriteBytes but in tests
@@ -234,7 +242,8 @@ func (k checkpoints) steps() []int {
 	files, _ := filepath.Glob(filepath.Join(k.dir, "step-*.ckpt"))
 	var steps []int
 	for _, f := range files {
-		if n, err := strconv.Atoi(filepath.Base(f)[len("step-") : len(filepath.Base(f))-len(".ckpt")]); err == nil && f == k.path(n) {
+		if n, err := strconv.Atoi(filepath.Base(f)[len("step-") : len(filepath.Base(f))-len(".ckpt")]); err == nil &&
+			f == k.path(n) {
 			steps = append(steps, n)
 		}
 	}
@@ -242,8 +251,8 @@ func (k checkpoints) steps() []int {
 	return steps
 }
 
-// last is the newest checkpoint that is whole, nil if there is none; damaged is told of those that are not. That there are
-// checkpoints and none of them is whole is an error.
+// last is the newest checkpoint that is whole, nil if there is none; damaged is told of those that are not. That there
+// are checkpoints and none of them is whole is an error.
 func (k checkpoints) last(damaged func(error)) (*checkpoint, error) {
 	steps := k.steps()
 	var broken error

@@ -11,8 +11,8 @@ import (
 	"tandem/train/nn"
 )
 
-// BenchmarkEncode is the embedded model's encoders' share of a window's inference, on one thread: one face crop, of which a
-// window has VideoFrames, and one window of sound.
+// BenchmarkEncode is the embedded model's encoders' share of a window's inference, on one thread: one face crop, of
+// which a window has VideoFrames, and one window of sound.
 func BenchmarkEncode(b *testing.B) {
 	if err := infer.Init(); err != nil {
 		b.Skip(err)
@@ -26,7 +26,8 @@ func BenchmarkEncode(b *testing.B) {
 		o := nn.NewOnnxOps(in.Params)
 		dims := []int{s.CropSize, s.CropSize, s.Channels}
 		out := nn.FaceEncoders(o, a, nn.OnnxValue{Name: "in", Dims: append([]int{-1}, dims...)})
-		crop, err := ort.NewTensor(ort.NewShape(1, int64(dims[0]), int64(dims[1]), int64(dims[2])), textured(s.CropSize, s.Channels))
+		crop, err := ort.NewTensor(ort.NewShape(1, int64(dims[0]), int64(dims[1]), int64(dims[2])),
+			textured(s.CropSize, s.Channels))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -60,7 +61,9 @@ func textured(size, channels int) []byte {
 }
 
 // runEncoder times a graph with the one input "in", which has dims behind its batch of one, and the output out.
-func runEncoder(b *testing.B, o *nn.OnnxOps, out nn.OnnxValue, inType onnx.TensorProto_DataType, dims []int, width int, in ort.Value) {
+func runEncoder(b *testing.B, o *nn.OnnxOps, out nn.OnnxValue, inType onnx.TensorProto_DataType, dims []int, width int,
+	in ort.Value,
+) {
 	b.Helper()
 	o.Rename(out, "out")
 	file, err := o.Model(

@@ -132,9 +132,15 @@ func withoutTemperatures(t *testing.T, b []byte) []byte {
 
 func TestInitFromAModelAnswersAsTheModel(t *testing.T) {
 	NeedBackend(t)
-	for name, model := range map[string][]byte{"tiny": freshModel(t, tinyRecipe().Arch, sampletest.Labels), "embedded": infer.DefaultModel()} {
+	for name, model := range map[string][]byte{
+		"tiny":     freshModel(t, tinyRecipe().Arch, sampletest.Labels),
+		"embedded": infer.DefaultModel(),
+	} {
 		in := mustInit(t, name, model)
-		if want := map[string]nn.Arch{"tiny": tinyRecipe().Arch, "embedded": DefaultRecipe().Arch}[name]; name == "tiny" && !reflect.DeepEqual(in.Sizes(), want) {
+		if want := map[string]nn.Arch{
+			"tiny":     tinyRecipe().Arch,
+			"embedded": DefaultRecipe().Arch,
+		}[name]; name == "tiny" && !reflect.DeepEqual(in.Sizes(), want) {
 			t.Errorf("%s: sizes %+v, want %+v", name, in.Sizes(), want)
 		}
 		d := worst(says(t, withoutTemperatures(t, model)), says(t, again(t, in, in.Labels)))
@@ -179,7 +185,8 @@ func TestFineTuning(t *testing.T) {
 		t.Fatal(err)
 	}
 	fromCheckpoint := mustInit(t, path, b)
-	if d := worst(says(t, withoutTemperatures(t, model)), says(t, again(t, fromCheckpoint, fromCheckpoint.Labels))); d > 1e-5 {
+	if d := worst(says(t, withoutTemperatures(t, model)),
+		says(t, again(t, fromCheckpoint, fromCheckpoint.Labels))); d > 1e-5 {
 		t.Errorf("a network that begins with the checkpoint answers otherwise than the model, by %g", d)
 	}
 
@@ -242,7 +249,8 @@ func TestFineTuning(t *testing.T) {
 	resumed.Init, resumed.Resume = fromCheckpoint, false
 	resumed.Run = t.TempDir()
 	resumed.Recipe.Arch.FuseDim += 8
-	if _, err := trainOn(t.Context(), resumed.Train, data); !errors.Is(err, nn.ErrPretrained) || !strings.Contains(err.Error(), "fuse/w") {
+	if _, err := trainOn(t.Context(), resumed.Train, data); !errors.Is(err, nn.ErrPretrained) ||
+		!strings.Contains(err.Error(), "fuse/w") {
 		t.Errorf("other sizes: %v, want ErrInit", err)
 	}
 }
@@ -274,15 +282,18 @@ func TestReadInitRefusesWhatIsNoNetwork(t *testing.T) {
 		file []byte
 		says string
 	}{
-		"nothing":         {nil, "empty"},
-		"text":            {[]byte("this is no model"), ""},
-		"half":            {good[:len(good)/2], ""},
-		"another tensor":  {named("fuse/w", func(p *onnx.TensorProto) { p.Name = "fusion/w" }), "fuse/w"},
-		"another shape":   {named("sound/out/w", func(p *onnx.TensorProto) { p.Dims[0], p.Dims[1] = p.Dims[1]*p.Dims[0], 1 }), "sound"},
+		"nothing":        {nil, "empty"},
+		"text":           {[]byte("this is no model"), ""},
+		"half":           {good[:len(good)/2], ""},
+		"another tensor": {named("fuse/w", func(p *onnx.TensorProto) { p.Name = "fusion/w" }), "fuse/w"},
+		"another shape": {named("sound/out/w",
+			func(p *onnx.TensorProto) { p.Dims[0], p.Dims[1] = p.Dims[1]*p.Dims[0], 1 }), "sound"},
 		"numbers missing": {named("fuse/w", func(p *onnx.TensorProto) { p.RawData = p.RawData[4:] }), "fuse/w"},
-		"no numbers":      {named("face/0/folded", func(p *onnx.TensorProto) { p.Dims, p.RawData = []int64{1 << 40, 0, 3, 3}, nil }), "face/0"},
+		"no numbers": {named("face/0/folded",
+			func(p *onnx.TensorProto) { p.Dims, p.RawData = []int64{1 << 40, 0, 3, 3}, nil }), "face/0"},
 	} {
-		if _, err := ReadPretrained("m.onnx", c.file); !errors.Is(err, nn.ErrPretrained) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "m.onnx") {
+		if _, err := ReadPretrained("m.onnx", c.file); !errors.Is(err, nn.ErrPretrained) ||
+			!strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "m.onnx") {
 			t.Errorf("%s: %v, want ErrInit that names %q", name, err, c.says)
 		}
 	}
@@ -290,7 +301,8 @@ func TestReadInitRefusesWhatIsNoNetwork(t *testing.T) {
 
 func FuzzReadInit(f *testing.F) {
 	a := tinyRecipe().Arch
-	a.FaceWidths, a.FaceDim, a.SoundWidths, a.SoundDim, a.FuseDim, a.MelBands = []int{1, 1, 1, 1}, 1, []int{1, 1, 1}, 1, 1, 8
+	a.FaceWidths, a.FaceDim, a.SoundWidths, a.SoundDim, a.FuseDim, a.MelBands = []int{1, 1, 1, 1}, 1, []int{1, 1, 1}, 1,
+		1, 8
 	b := freshModel(f, a, sampletest.Labels)
 	// Most of a model is the Fourier basis, which says nothing of the network.
 	var m onnx.ModelProto
@@ -338,8 +350,8 @@ func otherFaces(t *testing.T, in *nn.Pretrained, seed uint64) []byte {
 	return modelOf(t, in.Arch, w, in.Labels)
 }
 
-// TestJoinedNetworksAnswerAsTheirMean: the logits of a still, of a voice, and of both are the means of the members', each counting by
-// its face encoders, also when one of them is a joined network itself.
+// TestJoinedNetworksAnswerAsTheirMean: the logits of a still, of a voice, and of both are the means of the members',
+// each counting by its face encoders, also when one of them is a joined network itself.
 func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
 	NeedBackend(t)
 	a := mustInit(t, "a", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
@@ -362,7 +374,8 @@ func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
 	var ws []*pipeline.Window
 	for k, present := range [][2]bool{{true, true}, {true, false}, {false, true}} {
 		w := &pipeline.Window{
-			Audio: make([]float32, spec.AudioSamples()), Video: make([]byte, spec.VideoFrames*spec.CropSize*spec.CropSize),
+			Audio:        make([]float32, spec.AudioSamples()),
+			Video:        make([]byte, spec.VideoFrames*spec.CropSize*spec.CropSize),
 			AudioPresent: present[0], VideoMask: make([]bool, spec.VideoFrames),
 		}
 		for i := range w.Audio {
@@ -387,7 +400,8 @@ func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
 		}
 		return all
 	}
-	la, lb, lc := logits(again(t, a, sampletest.Labels)), logits(again(t, b, sampletest.Labels)), logits(again(t, c, sampletest.Labels))
+	la, lb, lc := logits(again(t, a, sampletest.Labels)), logits(again(t, b, sampletest.Labels)),
+		logits(again(t, c, sampletest.Labels))
 	l2, l3 := logits(two), logits(again(t, three, sampletest.Labels))
 	apart := 0.0
 	for i := range la {
@@ -402,8 +416,8 @@ func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
 	}
 }
 
-// TestTrainingGoesOnFromJoinedNetworks: one is trained from the other with the sound frozen, then both are joined and what follows the
-// encoders is fitted.
+// TestTrainingGoesOnFromJoinedNetworks: one is trained from the other with the sound frozen, then both are joined and
+// what follows the encoders is fitted.
 func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
 	NeedBackend(t)
 	run := func(in *nn.Pretrained, freeze ...string) (Options, *nn.Pretrained) {
@@ -433,7 +447,8 @@ func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
 	if fitted.Arch.FaceNets != 2 {
 		t.Fatalf("%d face encoders, want 2", fitted.Arch.FaceNets)
 	}
-	if a, err := o.readAbout(); err != nil || a.Init == nil || a.Init.Name != "m.onnx + m.onnx" || a.Init.SHA256 != one.SHA256+" + "+two.SHA256 {
+	if a, err := o.readAbout(); err != nil || a.Init == nil || a.Init.Name != "m.onnx + m.onnx" ||
+		a.Init.SHA256 != one.SHA256+" + "+two.SHA256 {
 		t.Errorf("run.json does not tell what it began with: %+v, %v", a.Init, err)
 	}
 	moved := map[string]int{}
@@ -456,15 +471,22 @@ func TestJoinRefusesNetworksThatDontFit(t *testing.T) {
 	wide := tinyRecipe().Arch
 	wide.FaceWidths = []int{8, 12, 16, 24}
 	deaf := mustInit(t, "other sound", otherFaces(t, a, 7))
-	deaf.Params["sound/out/w"] = nn.Weight{Dims: deaf.Params["sound/out/w"].Dims, Data: slices.Clone(deaf.Params["sound/out/w"].Data)}
+	deaf.Params["sound/out/w"] = nn.Weight{
+		Dims: deaf.Params["sound/out/w"].Dims,
+		Data: slices.Clone(deaf.Params["sound/out/w"].Data),
+	}
 	deaf.Params["sound/out/w"].Data[3] += 1
 	many := make([]*nn.Pretrained, nn.MaxFaceNets+1)
 	for i := range many {
 		many[i] = a
 	}
 	for says, ins := range map[string][]*nn.Pretrained{
-		"sizes":                    {a, mustInit(t, "wide", freshModel(t, wide, sampletest.Labels))},
-		"labels":                   {a, mustInit(t, "labels", freshModel(t, tinyRecipe().Arch, pipeline.Labels{Emotions: []string{"bored", "sad"}, Genders: sampletest.Labels.Genders}))},
+		"sizes": {a, mustInit(t, "wide", freshModel(t, wide, sampletest.Labels))},
+		"labels": {a, mustInit(t, "labels",
+			freshModel(t, tinyRecipe().Arch, pipeline.Labels{
+				Emotions: []string{"bored", "sad"},
+				Genders:  sampletest.Labels.Genders,
+			}))},
 		"--freeze sound":           {a, deaf},
 		"face_nets 9: want 1 to 8": many,
 		"none is given":            nil,

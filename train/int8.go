@@ -14,15 +14,16 @@ import (
 // int8Windows is how many windows tell the ranges of a model's tensors.
 const int8Windows = 512
 
-// WithInt8Ranges gives a model what it needs to run in 8 bits: the ranges that its tensors take on samples of p, which are to be of the
-// training split. Silent sides of windows count too, as they will be met.
+// WithInt8Ranges gives a model what it needs to run in 8 bits: the ranges that its tensors take on samples of p, which
+// are to be of the training split. Silent sides of windows count too, as they will be met.
 func WithInt8Ranges(ctx context.Context, model []byte, p *sample.Prepared) ([]byte, error) {
 	contract, err := infer.LoadModel(model)
 	if err != nil {
 		return nil, err
 	}
 	if p.Spec != contract.Spec() {
-		return nil, fmt.Errorf("quantize: the data was cut into windows of %+v, the model takes %+v", p.Spec, contract.Spec())
+		return nil, fmt.Errorf("quantize: the data was cut into windows of %+v, the model takes %+v", p.Spec,
+			contract.Spec())
 	}
 	var ws []*pipeline.Window
 	n := min(len(p.Samples), int8Windows)
@@ -36,7 +37,8 @@ func WithInt8Ranges(ctx context.Context, model []byte, p *sample.Prepared) ([]by
 }
 
 // Quantize is WithInt8Ranges on some clips of the training split, cut for the purpose.
-func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, finder func() (pipeline.FaceFinder, error), cacheDir string, workers int,
+func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, finder func() (pipeline.FaceFinder, error),
+	cacheDir string, workers int,
 	progress func(done, total int),
 ) ([]byte, error) {
 	contract, err := infer.LoadModel(model)
@@ -57,9 +59,11 @@ func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, finder fu
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("quantize: none of the %d clips is of the split %s, by which ranges are found", len(clips), dataset.SplitTrain)
+		return nil, fmt.Errorf("quantize: none of the %d clips is of the split %s, by which ranges are found",
+			len(clips), dataset.SplitTrain)
 	}
-	p, err := sample.Prepare(ctx, chosen, sample.Options{Spec: contract.Spec(), Finder: finder, CacheDir: cacheDir, Workers: workers, Progress: progress})
+	p, err := sample.Prepare(ctx, chosen,
+		sample.Options{Spec: contract.Spec(), Finder: finder, CacheDir: cacheDir, Workers: workers, Progress: progress})
 	if err != nil {
 		return nil, err
 	}

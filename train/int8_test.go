@@ -25,7 +25,8 @@ func TestQuantize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(after.Int8Ranges) < 10 || after.EmotionTemperature != before.EmotionTemperature || string(after.Metrics) != string(before.Metrics) {
+	if len(after.Int8Ranges) < 10 || after.EmotionTemperature != before.EmotionTemperature ||
+		string(after.Metrics) != string(before.Metrics) {
 		t.Errorf("%d ranges; %+v", len(after.Int8Ranges), after)
 	}
 	rec, err := infer.NewRecognizer(model, infer.Options{Int8: true})
@@ -36,7 +37,8 @@ func TestQuantize(t *testing.T) {
 	for i := range clips {
 		clips[i].Split = dataset.SplitVal
 	}
-	if _, err := Quantize(t.Context(), model, clips, traintest.NewFinder().Make, "", 1, nil); err == nil || !strings.Contains(err.Error(), "of the split train") {
+	if _, err := Quantize(t.Context(), model, clips, traintest.NewFinder().Make, "", 1, nil); err == nil ||
+		!strings.Contains(err.Error(), "of the split train") {
 		t.Errorf("without clips to train on: %v", err)
 	}
 }

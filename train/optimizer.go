@@ -24,8 +24,8 @@ func (n *network) update(root *model.Scope, netGrads, lossGrads []*graph.Node, l
 	}
 	decay := r.WeightDecay
 	if r.Optimizer == "adam" && decay > 0 {
-		// Adam's decay is an L2 penalty: a part of the gradient, and so of its moments. AdamW's is beside them (Loshchilov
-		// and Hutter 2019).
+		// Adam's decay is an L2 penalty: a part of the gradient, and so of its moments. AdamW's is beside them
+		// (Loshchilov and Hutter 2019).
 		for i, w := range optim.Trainable(net, g) {
 			netGrads[i] = graph.Add(netGrads[i], graph.MulScalar(w, decay))
 		}
@@ -51,14 +51,15 @@ func (n *network) update(root *model.Scope, netGrads, lossGrads []*graph.Node, l
 	return norm
 }
 
-// average moves the averages of the parameters towards them: a <- d a + (1-d) w. The decay d rises with the number t of steps before,
-// as t/(t+9), so that the averages begin at the first weights and soon forget them.
+// average moves the averages of the parameters towards them: a <- d a + (1-d) w. The decay d rises with the number t of
+// steps before, as t/(t+9), so that the averages begin at the first weights and soon forget them.
 func (n *network) average(root *model.Scope, g *graph.Graph) {
 	t := optimizer.IncrementCounter(root.At(optim.EMAScope), g, "steps", dtypes.Float32)
 	decay := graph.MinScalar(graph.Div(graph.AddScalar(t, -1), graph.AddScalar(t, 8)), n.recipe.EMA)
 	for _, v := range optim.TrainableVars(root.At("net"), g) {
 		value := v.NodeValue(g)
-		a := root.At(optim.EMAScope).VariableWithValue(optim.FlatName(v.Path()), optim.Zeros(v.Shape())).SetTrainable(false)
+		a := root.At(optim.EMAScope).VariableWithValue(optim.FlatName(v.Path()),
+			optim.Zeros(v.Shape())).SetTrainable(false)
 		now := a.NodeValue(g)
 		a.SetNodeValue(graph.Add(now, graph.Mul(graph.OneMinus(decay), graph.Sub(value, now))))
 	}
@@ -79,7 +80,8 @@ func (n *network) accumulated(scope *model.Scope, grads []*graph.Node, last bool
 	}
 	out := make([]*graph.Node, len(grads))
 	for i, v := range optim.TrainableVars(scope, grads[0].Graph()) {
-		sum := n.store.RootScope().At(optim.AccumulateScope).VariableWithValue(optim.FlatName(v.Path()), optim.Zeros(v.Shape())).SetTrainable(false)
+		sum := n.store.RootScope().At(optim.AccumulateScope).VariableWithValue(optim.FlatName(v.Path()),
+			optim.Zeros(v.Shape())).SetTrainable(false)
 		out[i] = graph.Add(sum.NodeValue(grads[i].Graph()), graph.MulScalar(grads[i], 1/float64(n.recipe.Accumulate)))
 		if last {
 			sum.SetNodeValue(graph.ZerosLike(out[i]))

@@ -11,17 +11,19 @@ import (
 	"tandem/train/optim"
 )
 
-// ofMuon is whether Muon moves a parameter: the weights of hidden layers, which are matrices. Gains, biases, the filter bank and
-// the output layers are Adam's.
+// ofMuon is whether Muon moves a parameter: the weights of hidden layers, which are matrices. Gains, biases, the filter
+// bank and the output layers are Adam's.
 func ofMuon(v *model.Variable) bool {
 	d := v.Shape().Dimensions
 	return strings.HasSuffix(v.Path(), "/w") && len(d) == 2 && min(d[0], d[1]) >= 2 && !nn.IsHead(v)
 }
 
-// muon moves the parameters that are its own and returns the gradients of the others. Each step is along the orthogonal matrix
-// nearest to the momentum: all directions in which the gradient points count alike, where a gradient's own few large ones
-// would drown the rest.
-func (n *network) muon(root *model.Scope, grads []*graph.Node, lr *graph.Node) (rest []*graph.Node, mine []*model.Variable) {
+// muon moves the parameters that are its own and returns the gradients of the others. Each step is along the orthogonal
+// matrix nearest to the momentum: all directions in which the gradient points count alike, where a gradient's own few
+// large ones would drown the rest.
+func (n *network) muon(root *model.Scope, grads []*graph.Node, lr *graph.Node) (rest []*graph.Node,
+	mine []*model.Variable,
+) {
 	g := lr.Graph()
 	for i, v := range optim.TrainableVars(root.At("net"), g) {
 		grad := grads[i]
@@ -30,10 +32,12 @@ func (n *network) muon(root *model.Scope, grads []*graph.Node, lr *graph.Node) (
 			continue
 		}
 		mine = append(mine, v)
-		m := root.At(optim.MuonScope).VariableWithValue(optim.FlatName(v.Path()), optim.Zeros(v.Shape())).SetTrainable(false)
+		m := root.At(optim.MuonScope).VariableWithValue(optim.FlatName(v.Path()),
+			optim.Zeros(v.Shape())).SetTrainable(false)
 		momentum := graph.Add(graph.MulScalar(m.NodeValue(g), optim.MuonMomentum), grad)
 		m.SetNodeValue(momentum)
-		update := optim.Orthogonal(graph.Add(grad, graph.MulScalar(momentum, optim.MuonMomentum))) // Nesterov's look ahead
+		// Nesterov's look ahead
+		update := optim.Orthogonal(graph.Add(grad, graph.MulScalar(momentum, optim.MuonMomentum)))
 		d := v.Shape().Dimensions
 		update = graph.MulScalar(update, optim.MuonScale*math.Sqrt(float64(max(d[0], d[1]))))
 		w := v.NodeValue(g)

@@ -12,12 +12,14 @@ import (
 	"tandem/train/traintest"
 )
 
-// muonRun minimises the sum of squares of w - c, a hidden layer's matrix, of b - c, its bias, and of an output layer's matrix.
+// muonRun minimises the sum of squares of w - c, a hidden layer's matrix, of b - c, its bias, and of an output layer's
+// matrix.
 func muonRun(t *testing.T, r Recipe, rows, columns int, start, c []float32, steps int) (hidden, bias, out []float32) {
 	t.Helper()
 	n := minimise(t, r, steps, func(net *model.Scope, g *graph.Graph) *graph.Node {
 		layer, out := net.At("face").At("1"), net.At("face").At("emotion")
-		return graph.Add(graph.Add(halfSquares(layer, g, "w", start, c, rows, columns), halfSquares(layer, g, "b", start, c, rows, columns)),
+		return graph.Add(graph.Add(halfSquares(layer, g, "w", start, c, rows, columns),
+			halfSquares(layer, g, "b", start, c, rows, columns)),
 			halfSquares(out, g, "w", start, c, rows, columns))
 	})
 	value := func(path string) []float32 {
@@ -67,7 +69,8 @@ func muonByHand(r Recipe, rows, columns int, start, c []float32, steps int) []fl
 		// On the left as it stands, however tall it is: (x xT)^k x is x (xT x)^k.
 		for range 5 {
 			square := times(x, rows, columns, flip(x, rows, columns), rows)
-			first, second := times(square, rows, rows, x, columns), times(times(square, rows, rows, square, rows), rows, rows, x, columns)
+			first, second := times(square, rows, rows, x, columns),
+				times(times(square, rows, rows, square, rows), rows, rows, x, columns)
 			for i := range x {
 				x[i] = 3.4445*x[i] - 4.7750*first[i] + 2.0315*second[i]
 			}
@@ -88,7 +91,8 @@ func TestMuonIsThatOfItsPaper(t *testing.T) {
 			start[i], c[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
 		}
 		r := DefaultRecipe()
-		r.Optimizer, r.LearningRate, r.WarmupSteps, r.Schedule, r.Clip, r.WeightDecay, r.EMA = "muon", 0.05, 3, "constant", 0, 0.1, 0
+		r.Optimizer, r.LearningRate, r.WarmupSteps, r.Schedule, r.Clip, r.WeightDecay, r.EMA = "muon", 0.05, 3,
+			"constant", 0, 0.1, 0
 		hidden, bias, out := muonRun(t, r, d[0], d[1], start, c, 10)
 		want := muonByHand(r, d[0], d[1], start, c, 10)
 		r.Optimizer = "adamw"

@@ -59,7 +59,8 @@ func quadratic(t *testing.T, r Recipe, start, c []float32, steps int) (w, averag
 	return tensors.MustCopyFlatData[float32](n.store.GetVariable("/net/w").MustValue()), weights
 }
 
-// reference is the same on paper: Kingma and Ba 2015, algorithm 1, with Loshchilov and Hutter's decay where it is decoupled.
+// reference is the same on paper: Kingma and Ba 2015, algorithm 1, with Loshchilov and Hutter's decay where it is
+// decoupled.
 func reference(r Recipe, start, c []float32, steps int) (w, average []float64) {
 	w, average = make([]float64, len(start)), make([]float64, len(start))
 	m, v := make([]float64, len(start)), make([]float64, len(start))
@@ -85,7 +86,8 @@ func reference(r Recipe, start, c []float32, steps int) (w, average []float64) {
 			}
 			m[i] = 0.9*m[i] + 0.1*g[i]
 			v[i] = 0.999*v[i] + 0.001*g[i]*g[i]
-			w[i] -= lr*(m[i]/(1-math.Pow(0.9, float64(t))))/(math.Sqrt(v[i]/(1-math.Pow(0.999, float64(t))))+1e-7) + decay
+			w[i] -= lr*(m[i]/(1-math.Pow(0.9, float64(t))))/(math.Sqrt(v[i]/(1-math.Pow(0.999, float64(t))))+1e-7) +
+				decay
 			d := min(r.EMA, float64(t-1)/float64(t+8))
 			average[i] = d*average[i] + (1-d)*w[i]
 		}
@@ -163,8 +165,9 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 		}
 		return worst
 	}
-	// Twice, so that the sums must have been cleared in between. The first step moves each parameter by its rate, whatever the
-	// gradient's size; gradients near zero may round to either side, so that the second batch is another one.
+	// Twice, so that the sums must have been cleared in between. The first step moves each parameter by its rate,
+	// whatever the gradient's size; gradients near zero may round to either side, so that the second batch is another
+	// one.
 	once, twice := after(1, 1, 2), after(2, 1, 1, 2, 2)
 	if len(once) == 0 || len(once) != len(twice) {
 		t.Fatalf("%d and %d parameters", len(once), len(twice))

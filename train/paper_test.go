@@ -38,7 +38,10 @@ func paperData(spec pipeline.Spec, n int) *sample.Prepared {
 	p := &sample.Prepared{Spec: spec}
 	for i := range n {
 		e, g := i%4, i%4/2
-		s := sample.Sample{Clip: i, Audio: make([]int16, spec.AudioSamples()), Video: make([]byte, spec.VideoFrames*sample.CropBytes(spec)), VideoMask: make([]bool, spec.VideoFrames)}
+		s := sample.Sample{
+			Clip: i, Audio: make([]int16, spec.AudioSamples()),
+			Video: make([]byte, spec.VideoFrames*sample.CropBytes(spec)), VideoMask: make([]bool, spec.VideoFrames),
+		}
 		steps := spec.VideoFrames
 		if i%2 == 1 {
 			steps = spec.VideoFrames * 2 / 3
@@ -78,7 +81,10 @@ func TestPaperTrainsInEachMode(t *testing.T) {
 			}
 			recipe.Voices, recipe.Talking, recipe.Dropout = 6, 6, 0
 			dir := t.TempDir()
-			o := Options{Recipe: recipe, Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
+			o := Options{
+				Recipe: recipe, Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"),
+				Version: "test",
+			}
 			o.Log, o.Progress = func(s string) { t.Log(s) }, func(Progress) {}
 			r, err := trainOn(context.Background(), o.Train, paperData(spec, 16))
 			if err != nil {
@@ -142,7 +148,9 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file, err := nn.Export(arch, net.weights(), (&Options{Recipe: recipe, Version: "test"}).contract(dataOf(t, data), recipe.Labels(), weighting.Softmax{}))
+			file, err := nn.Export(arch, net.weights(),
+				(&Options{Recipe: recipe, Version: "test"}).contract(dataOf(t, data), recipe.Labels(),
+					weighting.Softmax{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +158,8 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			worst, spread := 0.0, 0.0
 			for i := range ws {
 				for k, p := range append(softmax(trained[i][:4]), softmax(trained[i][4:])...) {
-					worst = math.Max(worst, math.Abs(float64(p-append(append([]float32{}, exported[i].Emotion...), exported[i].Gender...)[k])))
+					worst = math.Max(worst, math.Abs(float64(p-append(append([]float32{}, exported[i].Emotion...),
+						exported[i].Gender...)[k])))
 				}
 				if data.Samples[i].VideoMask[24] && i != 4 { // whole windows with both senses
 					spread = math.Max(spread, math.Abs(float64(trained[i][0]-trained[0][0])))
@@ -173,8 +182,10 @@ func TestPaperBatchIsOneUtterance(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := batches.batch(0)
-		if len(b.pick) != 1 || b.samples != 1 || (b.hear[0] >= 0) != (senses != "video") || anySeen(b.pick[0]) != (senses != "audio") {
-			t.Errorf("%s: %d rows of %d samples, sound %d, faces %v", senses, len(b.pick), b.samples, b.hear[0], b.pick[0])
+		if len(b.pick) != 1 || b.samples != 1 || (b.hear[0] >= 0) != (senses != "video") ||
+			anySeen(b.pick[0]) != (senses != "audio") {
+			t.Errorf("%s: %d rows of %d samples, sound %d, faces %v", senses, len(b.pick), b.samples, b.hear[0],
+				b.pick[0])
 		}
 	}
 }

@@ -37,7 +37,8 @@ type Recipe struct {
 
 	Epochs        int `json:"epochs"`
 	StepsPerEpoch int `json:"steps_per_epoch"`
-	Patience      int `json:"patience"` // epochs without a better stop_metric before it stops early and keeps the best; 0: never, and the last is kept
+	// epochs without a better stop_metric before it stops early and keeps the best; 0: never, and the last is kept
+	Patience int `json:"patience"`
 	// StopMetric is what early stopping looks at, see stopMetrics.
 	StopMetric string `json:"stop_metric"`
 
@@ -51,8 +52,8 @@ type Recipe struct {
 	Talking int `json:"talking"`
 	Pairs   int `json:"pairs"`
 
-	// How often samples of rare emotions come: "none", each clip as often as any other; "full", each emotion; "sqrt", between the
-	// two. Where stills have no emotion their gender counts.
+	// How often samples of rare emotions come: "none", each clip as often as any other; "full", each emotion; "sqrt",
+	// between the two. Where stills have no emotion their gender counts.
 	StillBalance string `json:"still_balance"`
 	VoiceBalance string `json:"voice_balance"` // and of talking faces
 
@@ -61,13 +62,14 @@ type Recipe struct {
 	TalkingWeight float64 `json:"talking_weight"`
 	PairWeight    float64 `json:"pair_weight"`
 
-	SenseDropout   float64 `json:"sense_dropout"` // chance that a talking row loses one of its senses
-	FrameDropout   float64 `json:"frame_dropout"` // chance that a crop of a talking face is left out
-	FaceBlank      float64 `json:"face_blank"`    // chance that a talking face with both senses shows one grey level only
+	SenseDropout float64 `json:"sense_dropout"` // chance that a talking row loses one of its senses
+	FrameDropout float64 `json:"frame_dropout"` // chance that a crop of a talking face is left out
+	// chance that a talking face with both senses shows one grey level only
+	FaceBlank      float64 `json:"face_blank"`
 	Dropout        float64 `json:"dropout"`
 	LabelSmoothing float64 `json:"label_smoothing"` // of the emotions; a half of it of the genders
-	// Mixup (Zhang et al. 2018) blends a still with another still, or a voice with another voice, and their labels alike:
-	// MixupShare of them are blended, by shares drawn from Beta(MixupAlpha, MixupAlpha).
+	// Mixup (Zhang et al. 2018) blends a still with another still, or a voice with another voice, and their labels
+	// alike: MixupShare of them are blended, by shares drawn from Beta(MixupAlpha, MixupAlpha).
 	MixupShare float64 `json:"mixup_share"`
 	MixupAlpha float64 `json:"mixup_alpha"`
 
@@ -123,8 +125,8 @@ func ReadRecipe(path string) (Recipe, error) {
 	return r, nil
 }
 
-// ParseRecipe reads a recipe's JSON. What it leaves out is as in the default; unknown fields are errors, since a misspelt one would be
-// left out silently.
+// ParseRecipe reads a recipe's JSON. What it leaves out is as in the default; unknown fields are errors, since a
+// misspelt one would be left out silently.
 func ParseRecipe(b []byte) (Recipe, error) {
 	r := DefaultRecipe()
 	return r, r.read(b)
@@ -173,12 +175,15 @@ func (r Recipe) Check() error {
 		return fmt.Errorf("epochs %d, steps_per_epoch %d: want at least 1", r.Epochs, r.StepsPerEpoch)
 	case r.Stills < 0 || r.Voices < 0 || r.Talking < 0 || r.Pairs < 0 || r.Stills+r.Voices+r.Talking < 2:
 		return fmt.Errorf("stills %d, voices %d, talking %d, pairs %d: want none negative and at least two samples a batch", r.Stills, r.Voices, r.Talking, r.Pairs)
-	case r.LearningRate <= 0 || r.Dropout < 0 || r.Dropout >= 1 || r.LabelSmoothing < 0 || r.LabelSmoothing >= 1 || r.SenseDropout < 0 || r.SenseDropout > 1 || r.EmotionStills < 0 || r.EmotionStills > 1:
+	case r.LearningRate <= 0 || r.Dropout < 0 || r.Dropout >= 1 || r.LabelSmoothing < 0 || r.LabelSmoothing >= 1 ||
+		r.SenseDropout < 0 || r.SenseDropout > 1 || r.EmotionStills < 0 || r.EmotionStills > 1:
 		return fmt.Errorf("learning_rate %g, dropout %g, label_smoothing %g, sense_dropout %g, emotion_stills %g: out of range", r.LearningRate, r.Dropout, r.LabelSmoothing, r.SenseDropout, r.EmotionStills)
 	case r.MixupShare < 0 || r.MixupShare > 1 || r.MixupShare > 0 && !(r.MixupAlpha > 0 && r.MixupAlpha <= 100):
-		return fmt.Errorf("mixup_share %g, mixup_alpha %g: want a share from 0 to 1 and an alpha above 0", r.MixupShare, r.MixupAlpha)
+		return fmt.Errorf("mixup_share %g, mixup_alpha %g: want a share from 0 to 1 and an alpha above 0", r.MixupShare,
+			r.MixupAlpha)
 	case r.WarmupSteps < 0 || r.WeightDecay < 0 || r.Clip < 0 || r.Patience < 0:
-		return fmt.Errorf("warmup_steps %d, weight_decay %g, clip %g, patience %d: want none negative", r.WarmupSteps, r.WeightDecay, r.Clip, r.Patience)
+		return fmt.Errorf("warmup_steps %d, weight_decay %g, clip %g, patience %d: want none negative", r.WarmupSteps,
+			r.WeightDecay, r.Clip, r.Patience)
 	case r.Schedule == "step" && (r.DecayEpochs < 1 || !(r.DecayFactor > 0 && r.DecayFactor <= 1)):
 		return fmt.Errorf("decay_epochs %d, decay_factor %g: schedule step wants at least 1 epoch and a factor above 0, at most 1", r.DecayEpochs, r.DecayFactor)
 	case r.Accumulate < 1 || r.Accumulate > 1000:
@@ -186,7 +191,8 @@ func (r Recipe) Check() error {
 	case !(r.EMA >= 0 && r.EMA < 1):
 		return fmt.Errorf("ema %g: want a decay from 0 to below 1, such as 0.999", r.EMA)
 	}
-	return errors.Join(dataset.CheckLabels("emotion", r.Emotions), dataset.CheckLabels("gender", r.Genders), nn.CheckFreeze(r.Freeze), r.Augment.Sound.Check(), r.Augment.Face.Check())
+	return errors.Join(dataset.CheckLabels("emotion", r.Emotions), dataset.CheckLabels("gender", r.Genders),
+		nn.CheckFreeze(r.Freeze), r.Augment.Sound.Check(), r.Augment.Face.Check())
 }
 
 // Labels are what the network tells apart.

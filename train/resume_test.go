@@ -28,7 +28,10 @@ import (
 
 // QuickRun are the options of a run of two epochs of six steps, and its data.
 func QuickRun(dir string) (Options, *sample.Prepared) {
-	o := Options{Recipe: tinyRecipe(), Out: filepath.Join(dir, "m.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
+	o := Options{
+		Recipe: tinyRecipe(), Out: filepath.Join(dir, "m.onnx"), Run: filepath.Join(dir, "run"),
+		Version: "test",
+	}
 	o.Recipe.StepsPerEpoch = 6
 	o.Log, o.Progress = func(string) {}, func(Progress) {}
 	return o, sampletest.Split(sampletest.Synthetic(nn.DefaultSpec, 24, 8, 4))
@@ -45,7 +48,9 @@ func dataOf(t testing.TB, p *sample.Prepared) *Data {
 }
 
 // trainOn runs train on prepared samples.
-func trainOn(ctx context.Context, train func(context.Context, *Data) (*Result, error), p *sample.Prepared) (*Result, error) {
+func trainOn(ctx context.Context, train func(context.Context, *Data) (*Result, error), p *sample.Prepared) (*Result,
+	error,
+) {
 	data, err := NewData(ctx, p, "")
 	if err != nil {
 		return nil, err
@@ -53,7 +58,8 @@ func trainOn(ctx context.Context, train func(context.Context, *Data) (*Result, e
 	return train(ctx, data)
 }
 
-// outcome is what a run has made: its model without the time it was made, its log without times, and its last checkpoint's variables.
+// outcome is what a run has made: its model without the time it was made, its log without times, and its last
+// checkpoint's variables.
 func outcome(t *testing.T, o Options) (model []byte, log string, last *checkpoint) {
 	t.Helper()
 	b, err := os.ReadFile(o.Out)
@@ -143,8 +149,8 @@ func TestHelperRun(t *testing.T) {
 	}
 }
 
-// A run is killed in the middle of its first epoch and again in the middle of its second, each time between two checkpoints, and
-// goes on in another process; what comes out is, bit for bit, what an undisturbed run gives.
+// A run is killed in the middle of its first epoch and again in the middle of its second, each time between two
+// checkpoints, and goes on in another process; what comes out is, bit for bit, what an undisturbed run gives.
 func TestResumesAfterKill(t *testing.T) {
 	NeedBackend(t)
 	whole, data := QuickRun(t.TempDir())
@@ -170,7 +176,8 @@ func TestResumesAfterKill(t *testing.T) {
 		}
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			if n, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "step ")); err == nil && n >= killAt && killAt > 0 {
+			if n, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "step ")); err == nil && n >= killAt &&
+				killAt > 0 {
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}
@@ -179,7 +186,8 @@ func TestResumesAfterKill(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, out)
 		err = cmd.Wait()
-		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); killAt > 0 && !(ok && status.Signaled() && status.Signal() == syscall.SIGKILL) {
+		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); killAt > 0 &&
+			!(ok && status.Signaled() && status.Signal() == syscall.SIGKILL) {
 			t.Fatalf("the run was to be killed at step %d, but ended with %v", killAt, err)
 		}
 		if killAt == 0 && err != nil {
@@ -210,7 +218,8 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 		t.Fatalf("interrupted run ended with %v", err)
 	}
 	o.Progress = func(Progress) {}
-	if _, err := trainOn(t.Context(), o.Train, data); !errors.Is(err, ErrRunExists) || !strings.Contains(err.Error(), "--resume") {
+	if _, err := trainOn(t.Context(), o.Train, data); !errors.Is(err, ErrRunExists) ||
+		!strings.Contains(err.Error(), "--resume") {
 		t.Fatalf("a second run in the folder: %v, want ErrRunExists that names --resume", err)
 	}
 	o.Resume = true
@@ -238,13 +247,20 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 		says   string
 	}{
 		"another recipe": {func(o *Options, _ *sample.Prepared) { o.Recipe.LearningRate *= 2 }, ErrRunOther, "recipe"},
-		"another label":  {func(_ *Options, p *sample.Prepared) { p.Clips[3].Emotion = (p.Clips[3].Emotion + 1) % 7 }, ErrRunOther, "synthetic"},
-		"a clip less":    {func(_ *Options, p *sample.Prepared) { p.Samples = p.Samples[:len(p.Samples)-1] }, ErrRunOther, "windows"},
+		"another label": {
+			func(_ *Options, p *sample.Prepared) { p.Clips[3].Emotion = (p.Clips[3].Emotion + 1) % 7 },
+			ErrRunOther, "synthetic",
+		},
+		"a clip less": {
+			func(_ *Options, p *sample.Prepared) { p.Samples = p.Samples[:len(p.Samples)-1] },
+			ErrRunOther, "windows",
+		},
 	} {
 		changed, p := QuickRun(t.TempDir())
 		changed.Run, changed.Resume = o.Run, true
 		c.change(&changed, p)
-		if _, err := trainOn(t.Context(), changed.Train, p); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+		if _, err := trainOn(t.Context(), changed.Train, p); !errors.Is(err, c.want) ||
+			!strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %v that names %s", name, err, c.want, c.says)
 		}
 	}
@@ -254,7 +270,8 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 	if err := os.Remove(filepath.Join(o.Run, recipeFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := trainOn(t.Context(), other.Train, data); !errors.Is(err, ErrOtherNetwork) || !strings.Contains(err.Error(), "--run") {
+	if _, err := trainOn(t.Context(), other.Train, data); !errors.Is(err, ErrOtherNetwork) ||
+		!strings.Contains(err.Error(), "--run") {
 		t.Errorf("a checkpoint of another network: %v, want ErrOtherNetwork", err)
 	}
 }
@@ -266,7 +283,8 @@ func TestRunFolderIsLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := Options{Recipe: tinyRecipe(), Run: dir, Data: []string{"ravdess=nosuch"}}
-	if _, err := Run(t.Context(), o); !errors.Is(err, ErrRunInUse) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+	if _, err := Run(t.Context(), o); !errors.Is(err, ErrRunInUse) ||
+		!strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
 		t.Errorf("a second run in the folder: %v, want ErrRunInUse with the process", err)
 	}
 	unlock()
@@ -306,7 +324,8 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 		}
 	}
 	_, err := trainOn(t.Context(), o.Train, data)
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "of step 2;") || !strings.Contains(err.Error(), "--resume") {
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "of step 2;") ||
+		!strings.Contains(err.Error(), "--resume") {
 		t.Fatalf("a full disk: %v, want that, the last good step, 2, and --resume", err)
 	}
 	t.Log(err)

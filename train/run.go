@@ -62,7 +62,10 @@ func (s *epochSums) Add(r stepResult) {
 // mean is what the epoch's steps report on average, with the weights at its end.
 func (s *epochSums) mean() stepResult {
 	n := math.Max(float64(s.Steps), 1)
-	return stepResult{Joint: s.Joint / n, Emotion: s.Emotion / n, Gender: s.Gender / n, GradNorm: s.GradNorm / n, Weights: s.Weights}
+	return stepResult{
+		Joint: s.Joint / n, Emotion: s.Emotion / n, Gender: s.Gender / n, GradNorm: s.GradNorm / n,
+		Weights: s.Weights,
+	}
 }
 
 // run is a training run under way.
@@ -151,7 +154,8 @@ func (r *run) open() error {
 func (r *run) begin() error {
 	if r.Init == nil {
 		if a, err := r.readAbout(); r.Resume && err == nil && a.Init != nil {
-			return fmt.Errorf("run folder %s: the run began with --init %s and has no checkpoint yet: give that again", r.Run, a.Init.Name)
+			return fmt.Errorf("run folder %s: the run began with --init %s and has no checkpoint yet: give that again",
+				r.Run, a.Init.Name)
 		}
 		return nil
 	}
@@ -204,9 +208,13 @@ func (r *run) epoch(ctx context.Context) error {
 	if err := r.save(); err != nil {
 		return err
 	}
-	r.reported(&judged{what: fmt.Sprintf("epoch %d", next.Epoch), labels: r.contract.Labels(), sets: v.sets, all: v.all}, false)
+	r.reported(&judged{
+		what: fmt.Sprintf("epoch %d", next.Epoch), labels: r.contract.Labels(), sets: v.sets,
+		all: v.all,
+	}, false)
 	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept %.4f of epoch %d",
-		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0], mean.Weights[1], score, next.BestScore, next.Best))
+		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0],
+		mean.Weights[1], score, next.BestScore, next.Best))
 	return nil
 }
 
@@ -256,7 +264,8 @@ func (r *run) trainSteps(ctx context.Context) error {
 		r.tick()
 		r.report(result, len(batches)*batches[0].samples)
 		// At an epoch's end the checkpoint waits for its validation.
-		due := r.CheckpointSteps > 0 && r.st.Step%r.CheckpointSteps == 0 || r.CheckpointEvery > 0 && time.Since(r.lastSaved) >= r.CheckpointEvery
+		due := r.CheckpointSteps > 0 && r.st.Step%r.CheckpointSteps == 0 ||
+			r.CheckpointEvery > 0 && time.Since(r.lastSaved) >= r.CheckpointEvery
 		if due && r.st.Step < end {
 			if err := r.save(); err != nil {
 				return err
@@ -337,7 +346,8 @@ func (r *run) columns(st state, v *validation) []column {
 		}{{"emotion", v.sets[set].Emotion}, {"gender", v.sets[set].Gender}} {
 			if t.s != nil {
 				at := "val_" + set + "_" + t.name
-				cols = append(cols, column{at + "_accuracy", t.s.Accuracy}, column{at + "_uar", t.s.UAR}, column{at + "_nll", t.s.NLL})
+				cols = append(cols, column{at + "_accuracy", t.s.Accuracy}, column{at + "_uar", t.s.UAR},
+					column{at + "_nll", t.s.NLL})
 			}
 		}
 	}
@@ -375,7 +385,10 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		scores[set] = map[string]map[string]float64{}
 		for task, t := range map[string]*metrics.Scores{"emotion": s.Emotion, "gender": s.Gender} {
 			if t != nil {
-				scores[set][task] = map[string]float64{"accuracy": round4(t.Accuracy), "uar": round4(t.UAR), "f1": round4(t.F1)}
+				scores[set][task] = map[string]float64{
+					"accuracy": round4(t.Accuracy), "uar": round4(t.UAR),
+					"f1": round4(t.F1),
+				}
 			}
 		}
 	}
@@ -399,7 +412,8 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	r.reported(&judged{
-		what: fmt.Sprintf("epoch %d, which is kept, calibrated", r.st.Best), labels: contract.Labels(), sets: v.sets, all: v.all, before: &before,
+		what: fmt.Sprintf("epoch %d, which is kept, calibrated", r.st.Best), labels: contract.Labels(), sets: v.sets,
+		all: v.all, before: &before,
 	}, true)
 	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().Parameters()}, nil
 }

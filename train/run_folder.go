@@ -26,8 +26,9 @@ var (
 	ErrRunOther  = errors.New("not the run that was begun")
 )
 
-// LockRun makes a run's folder and keeps others out of it until unlock is called. The lock is the kernel's (flock), which
-// ends with the process that holds it, however that dies: no lock is ever stale. The file names the process for people.
+// LockRun makes a run's folder and keeps others out of it until unlock is called. The lock is the kernel's (flock),
+// which ends with the process that holds it, however that dies: no lock is ever stale. The file names the process for
+// people.
 func LockRun(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
@@ -40,7 +41,8 @@ func LockRun(dir string) (unlock func(), err error) {
 	}
 	if !ok {
 		who, _ := os.ReadFile(path)
-		return nil, fmt.Errorf("run folder %s: %w (process %s): wait for its end, or choose another --run", dir, ErrRunInUse, strings.TrimSpace(string(who)))
+		return nil, fmt.Errorf("run folder %s: %w (process %s): wait for its end, or choose another --run", dir,
+			ErrRunInUse, strings.TrimSpace(string(who)))
 	}
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 		return nil, errors.Join(fmt.Errorf("run folder %s: %w", dir, err), l.Unlock())
@@ -60,7 +62,8 @@ func (o *Options) CheckFolder() error {
 	case !o.Resume:
 		return fmt.Errorf("run folder %s %w: go on with --resume, or choose another --run", o.Run, ErrRunExists)
 	case !reflect.DeepEqual(old, o.Recipe):
-		return fmt.Errorf("run folder %s: %w: its recipe is another than the one given; resume with %s", o.Run, ErrRunOther, file)
+		return fmt.Errorf("run folder %s: %w: its recipe is another than the one given; resume with %s", o.Run,
+			ErrRunOther, file)
 	}
 	return nil
 }
@@ -130,7 +133,10 @@ func BuiltFrom() (g GitState, goVersion string) {
 func (r *run) describeRun() error {
 	git, goVersion := BuiltFrom()
 	now := time.Now().UTC().Truncate(time.Second)
-	a := about{Version: 1, Begun: now, Tandem: r.Version, Git: git, Go: goVersion, Network: r.network, Backend: r.backend, Data: r.data.Fingerprints}
+	a := about{
+		Version: 1, Begun: now, Tandem: r.Version, Git: git, Go: goVersion, Network: r.network,
+		Backend: r.backend, Data: r.data.Fingerprints,
+	}
 	if r.Init != nil {
 		a.Init = &initName{r.Init.Name, r.Init.SHA256}
 	}
@@ -140,7 +146,8 @@ func (r *run) describeRun() error {
 			return err
 		}
 		if err := sample.SameData(old.Data, r.data.Fingerprints); err != nil {
-			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run", r.Run, ErrRunOther, err)
+			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run",
+				r.Run, ErrRunOther, err)
 		}
 		if old.Backend != r.backend {
 			r.Log(fmt.Sprintf("the run was begun with --backend %s: with %s it will not be what it would have been, bit for bit", old.Backend, r.backend))

@@ -128,8 +128,10 @@ func (r *run) trainingCharts() ([]chart, error) {
 	for i := range sum.Y {
 		sum.Y[i] += gender.Y[i]
 	}
-	lines("losses", "Training losses", "step", "nats", steps("emotion", "emotion"), steps("gender", "gender"), sum, steps("joint", "joint (weighted)"))
-	lines("weights", "Task weights: "+r.Recipe.Weighting, "step", "weight", steps("weight_emotion", "emotion"), steps("weight_gender", "gender"))
+	lines("losses", "Training losses", "step", "nats", steps("emotion", "emotion"), steps("gender", "gender"), sum,
+		steps("joint", "joint (weighted)"))
+	lines("weights", "Task weights: "+r.Recipe.Weighting, "step", "weight", steps("weight_emotion", "emotion"),
+		steps("weight_gender", "gender"))
 	lines("learning-rate", "Learning rate", "step", "rate", steps("learning_rate", "learning rate"))
 	lines("gradient-norm", "Gradient norm before clipping", "step", "norm", steps("gradient_norm", "gradient norm"))
 	var uar, nll []plot.Series
@@ -221,7 +223,10 @@ func (l *epochLog) series(column string) (x, y []float64) {
 
 // summary are the columns of the log that fit a page, with the header.
 func (l *epochLog) summary() [][]string {
-	want := []string{"epoch", "seconds", "emotion", "gender", "unweighted_sum", "weight_emotion", "weight_gender", "val_score"}
+	want := []string{
+		"epoch", "seconds", "emotion", "gender", "unweighted_sum", "weight_emotion", "weight_gender",
+		"val_score",
+	}
 	var rows [][]string
 	for i := range l.rows {
 		row := make([]string, 0, len(want))

@@ -15,7 +15,10 @@ import (
 )
 
 // stepColumns are those of steps.csv.
-var stepColumns = []string{"step", "learning_rate", "joint", "emotion", "gender", "weight_emotion", "weight_gender", "gradient_norm"}
+var stepColumns = []string{
+	"step", "learning_rate", "joint", "emotion", "gender", "weight_emotion", "weight_gender",
+	"gradient_norm",
+}
 
 // StepLog is a run's log of every step.
 type StepLog struct {
@@ -24,8 +27,8 @@ type StepLog struct {
 	Rows [][]float64 // all of them, for the charts
 }
 
-// openSteps opens the log, keeping the rows up to a step: what was written after the checkpoint that a run resumes from is
-// written again.
+// openSteps opens the log, keeping the rows up to a step: what was written after the checkpoint that a run resumes from
+// is written again.
 func openSteps(path string, step int) (*StepLog, error) {
 	l := &StepLog{}
 	if step > 0 {

@@ -62,6 +62,7 @@ func TestStepLogThinsItsCharts(t *testing.T) {
 	}
 	x, y := l.Series("emotion")
 	if len(x) != 334 || x[0] != 3 || x[333] != 1000 || y[0] != 1 {
-		t.Errorf("%d points from %v to %v, the first %v; want 334 means of three steps", len(x), x[0], x[len(x)-1], y[0])
+		t.Errorf("%d points from %v to %v, the first %v; want 334 means of three steps", len(x), x[0], x[len(x)-1],
+			y[0])
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"tandem/train/metrics"
 )
 
-// stopMetrics are what early stopping can look at, each so that more is better. All but nll and score are the mean over the
-// data sets that have the task.
+// stopMetrics are what early stopping can look at, each so that more is better. All but nll and score are the mean over
+// the data sets that have the task.
 var stopMetrics = map[string]func(v *validation) float64{
 	"score":            func(v *validation) float64 { return v.score },
 	"nll":              func(v *validation) float64 { return v.mean(emotionOf, minusNLL) + v.mean(genderOf, minusNLL) },

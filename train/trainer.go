@@ -72,7 +72,8 @@ type Progress struct {
 	Stage       string // "prepare" or "train"
 	Done, Total int    // clips, or steps
 	Text        string // losses, weights and speed
-	// Left is how long the steps that are left will take at the speed of those that this process has made; 0: not known.
+	// Left is how long the steps that are left will take at the speed of those that this process has made; 0: not
+	// known.
 	Left time.Duration
 }
 
@@ -119,7 +120,10 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 
 // Prepare loads and cuts all data.
 func (o *Options) Prepare(ctx context.Context) (*Data, error) {
-	sets, err := dataset.LoadSets(dataset.SetOptions{Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
+	sets, err := dataset.LoadSets(dataset.SetOptions{
+		Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy,
+		AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -129,9 +133,13 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	p, err := sample.Prepare(ctx, clips, sample.Options{Spec: o.Recipe.Arch.WindowSpec(), Finder: finder, CacheDir: o.Cache, Workers: workers, Progress: func(done, total int) {
-		o.Progress(Progress{Stage: "prepare", Done: done, Total: total})
-	}})
+	p, err := sample.Prepare(ctx, clips,
+		sample.Options{
+			Spec: o.Recipe.Arch.WindowSpec(), Finder: finder, CacheDir: o.Cache, Workers: workers,
+			Progress: func(done, total int) {
+				o.Progress(Progress{Stage: "prepare", Done: done, Total: total})
+			},
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +153,8 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 	if p.CacheErr != nil {
 		o.Log(fmt.Sprintf("the cache is not kept, so that the next run cuts all clips again: %v; choose a folder by --cache", p.CacheErr))
 	}
-	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached, len(p.Samples), len(p.Skipped)))
+	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached,
+		len(p.Samples), len(p.Skipped)))
 	warnings, err := CheckTasks(p, o.Recipe, o.Recipe.Labels())
 	for _, w := range warnings {
 		o.Log(w)
@@ -185,7 +194,8 @@ func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 		return nil, err
 	}
 	r := &run{
-		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: data, backend: backendName, network: describeNetwork(arch, labels),
+		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: data,
+		backend: backendName, network: describeNetwork(arch, labels),
 		saved: checkpoints{dir: filepath.Join(o.Run, checkpointsDir), write: atomicfile.WriteBytes},
 	}
 	if o.write != nil {
@@ -225,7 +235,8 @@ func (o *Options) contract(data *Data, labels pipeline.Labels, weighting weighti
 	return c
 }
 
-// CheckTasks refuses to train a task that the training split cannot teach, unless it has no weight, and warns of what lacks.
+// CheckTasks refuses to train a task that the training split cannot teach, unless it has no weight, and warns of what
+// lacks.
 func CheckTasks(p *sample.Prepared, recipe Recipe, labels pipeline.Labels) (warnings []string, err error) {
 	for i, task := range []struct {
 		name, alone string // alone is the weighting that trains the other one alone
@@ -238,7 +249,10 @@ func CheckTasks(p *sample.Prepared, recipe Recipe, labels pipeline.Labels) (warn
 		if hasNoWeight(recipe.Weighting, i) {
 			continue
 		}
-		count := map[string][]int{dataset.SplitTrain: make([]int, len(task.labels)), dataset.SplitVal: make([]int, len(task.labels))}
+		count := map[string][]int{
+			dataset.SplitTrain: make([]int, len(task.labels)),
+			dataset.SplitVal:   make([]int, len(task.labels)),
+		}
 		for _, s := range p.Samples {
 			c := &p.Clips[s.Clip]
 			seen := recipe.Modal != "audio" && s.Video != nil || recipe.Modal != "video" && s.Audio != nil

@@ -77,7 +77,8 @@ type stepResult struct {
 func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*graph.Node {
 	g := in[0].Graph()
 	n.store.SetTraining(g, true)
-	crops, sounds, pick, hear, emotion, gender, ew, gw, lr, draw := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7], in[8], in[9]
+	crops, sounds, pick, hear, emotion, gender, ew, gw, lr, draw := in[0], in[1], in[2], in[3], in[4], in[5], in[6],
+		in[7], in[8], in[9]
 	drop := map[string]*graph.Node{}
 	for i, d := range nn.DropoutLayers(n.arch) {
 		drop[d.Name] = in[10+i]
@@ -85,14 +86,18 @@ func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*g
 	o := &nn.GraphOps{Scope: root.At("net"), Graph: g, Seed: n.recipe.Seed, Drop: drop}
 	run := func() []*graph.Node {
 		logits := n.forward(o, crops, sounds, pick, hear)
-		return []*graph.Node{weighting.CrossEntropy(logits[0], emotion, ew), weighting.CrossEntropy(logits[1], gender, gw)}
+		return []*graph.Node{
+			weighting.CrossEntropy(logits[0], emotion, ew),
+			weighting.CrossEntropy(logits[1], gender, gw),
+		}
 	}
 	losses := run()
 	n.freeze(root.At("net"))
 	netVars := optim.Trainable(root.At("net"), g)
 	tasks := &weighting.TaskLosses{
-		GraphOps: &nn.GraphOps{Scope: root.At("loss"), Graph: g}, Losses: losses, Classes: []int{n.arch.Emotions, n.arch.Genders},
-		Draw: draw, Batches: n.recipe.StepsPerEpoch * n.recipe.Accumulate,
+		GraphOps: &nn.GraphOps{Scope: root.At("loss"), Graph: g}, Losses: losses,
+		Classes: []int{n.arch.Emotions, n.arch.Genders},
+		Draw:    draw, Batches: n.recipe.StepsPerEpoch * n.recipe.Accumulate,
 		Gradients: func(loss *graph.Node) []*graph.Node { return graph.Gradient(loss, netVars...) },
 		Shared:    sharedOf(root.At("net"), g),
 	}
@@ -137,8 +142,10 @@ func (n *network) forward(o *nn.GraphOps, crops, sounds, pick, hear *graph.Node)
 	// choose gives a product that takes rows by their index, and which of the indices there are.
 	choose := func(index *graph.Node, count int) (oneHot, mask *graph.Node) {
 		flat := graph.Reshape(index, -1, 1)
-		iota := graph.ConvertDType(graph.Iota(g, shapes.Make(dtypes.Float32, flat.Shape().Dimensions[0], count), 1), flat.DType())
-		oneHot = graph.ConvertDType(graph.Equal(iota, graph.BroadcastToDims(flat, iota.Shape().Dimensions...)), flat.DType())
+		iota := graph.ConvertDType(graph.Iota(g, shapes.Make(dtypes.Float32, flat.Shape().Dimensions[0], count), 1),
+			flat.DType())
+		oneHot = graph.ConvertDType(graph.Equal(iota, graph.BroadcastToDims(flat, iota.Shape().Dimensions...)),
+			flat.DType())
 		return oneHot, graph.ConvertDType(graph.GreaterOrEqual(index, graph.ZerosLike(index)), flat.DType())
 	}
 	seeing, videoMask := choose(pick, crops.Shape().Dimensions[0])
@@ -248,7 +255,8 @@ func (n *network) run(exec *model.Exec, b *batch) (r stepResult, err error) {
 		t.FinalizeAll()
 	}
 	if math.IsNaN(r.Joint+r.GradNorm) || math.IsInf(r.Joint+r.GradNorm, 0) {
-		return r, fmt.Errorf("%w; the batch holds %s", ErrDiverged, strings.Join(slices.Compact(slices.Sorted(slices.Values(b.paths))), ", "))
+		return r, fmt.Errorf("%w; the batch holds %s", ErrDiverged,
+			strings.Join(slices.Compact(slices.Sorted(slices.Values(b.paths))), ", "))
 	}
 	return r, nil
 }
@@ -267,7 +275,10 @@ func (n *network) weights() nn.Weights {
 			now = a
 		}
 		value := now.MustValue()
-		w[v.Path()[len("/net/"):]] = nn.Weight{Dims: value.Shape().Dimensions, Data: tensors.MustCopyFlatData[float32](value)}
+		w[v.Path()[len("/net/"):]] = nn.Weight{
+			Dims: value.Shape().Dimensions,
+			Data: tensors.MustCopyFlatData[float32](value),
+		}
 	}
 	return w
 }
@@ -323,7 +334,8 @@ func (n *network) freeze(net *model.Scope) {
 		return
 	}
 	for v := range net.IterVariables() {
-		if !optim.IsOptimizerState(v.Path()) && slices.Contains(n.recipe.Freeze, nn.PartOf(strings.TrimPrefix(v.Path(), "/net/"))) {
+		if !optim.IsOptimizerState(v.Path()) &&
+			slices.Contains(n.recipe.Freeze, nn.PartOf(strings.TrimPrefix(v.Path(), "/net/"))) {
 			v.SetTrainable(false)
 		}
 	}

@@ -42,7 +42,10 @@ func TestTrainingLearnsAndExports(t *testing.T) {
 	NeedBackend(t)
 	data := sampletest.Split(sampletest.Synthetic(nn.DefaultSpec, 60, 24, 12))
 	dir := t.TempDir()
-	o := Options{Recipe: tinyRecipe(), Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
+	o := Options{
+		Recipe: tinyRecipe(), Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"),
+		Version: "test",
+	}
 	o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.LearningRate = 3, 40, 0.004
 	o.Log, o.Progress = func(s string) { t.Log(s) }, func(Progress) {}
 	r, err := trainOn(context.Background(), o.Train, data)
@@ -88,7 +91,10 @@ func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
 	}
 	two := tinyRecipe()
 	two.Arch.FaceNets = 2
-	for name, recipe := range map[string]Recipe{"tiny": tinyRecipe(), "two face encoders": two, "default": DefaultRecipe()} {
+	for name, recipe := range map[string]Recipe{
+		"tiny": tinyRecipe(), "two face encoders": two,
+		"default": DefaultRecipe(),
+	} {
 		t.Run(name, func(t *testing.T) {
 			recipe.EMA = 0 // the averages would be exported, the graph has the parameters
 			arch := recipe.Arch
@@ -122,7 +128,8 @@ func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := Options{Recipe: recipe, Version: "test"}
-			model, err := nn.Export(arch, net.weights(), o.contract(dataOf(t, data), sampletest.Labels, weighting.Softmax{}))
+			model, err := nn.Export(arch, net.weights(),
+				o.contract(dataOf(t, data), sampletest.Labels, weighting.Softmax{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -262,15 +269,27 @@ func TestTasksThatCannotBeTaught(t *testing.T) {
 		modal      string
 		err, warns string
 	}{
-		"all there":        {whole, "softmax", "multi", "", ""},
-		"no emotion":       {without(whole, true, false), "softmax", "multi", "no clip of the training split has a known emotion", ""},
+		"all there": {whole, "softmax", "multi", "", ""},
+		"no emotion": {
+			without(whole, true, false), "softmax", "multi",
+			"no clip of the training split has a known emotion", "",
+		},
 		"no gender":        {without(whole, false, true), "softmax", "multi", "--weighting static:1,0", ""},
 		"emotion alone":    {without(whole, false, true), "static:1,0", "multi", "", ""},
 		"emotion with all": {without(whole, false, true), "static:2,0.0", "multi", "", ""},
 		"both given":       {without(whole, false, true), "static:1,0.5", "multi", "known gender", ""},
-		"one gender":       {append([]dataset.Clip{clip(0, 0, dataset.SplitTrain)}, without(whole, false, true)...), "softmax", "multi", "the others are not there: male", ""},
-		"no surprise":      {slices.Concat(all(dataset.SplitTrain)[:6], all(dataset.SplitVal)), "softmax", "multi", "", "surprised"},
-		"no validation":    {slices.Concat(all(dataset.SplitTrain), without(all(dataset.SplitVal), true, false)), "softmax", "multi", "", "no clip of the validation split has a known emotion"},
+		"one gender": {
+			append([]dataset.Clip{clip(0, 0, dataset.SplitTrain)}, without(whole, false, true)...),
+			"softmax", "multi", "the others are not there: male", "",
+		},
+		"no surprise": {
+			slices.Concat(all(dataset.SplitTrain)[:6], all(dataset.SplitVal)), "softmax", "multi", "",
+			"surprised",
+		},
+		"no validation": {
+			slices.Concat(all(dataset.SplitTrain), without(all(dataset.SplitVal), true, false)),
+			"softmax", "multi", "", "no clip of the validation split has a known emotion",
+		},
 		"another sense":    {whole, "softmax", "video", "a sense that is trained", ""},
 		"only in training": {all(dataset.SplitVal), "softmax", "multi", "training split", ""},
 	} {

@@ -21,8 +21,9 @@ import (
 // ReadPretrained reads a model (ONNX) that tandem train has written, or a checkpoint of a run.
 //
 // A model has weight standardization folded into its convolutions. That loses nothing that matters: standardizing a
-// standardized filter gives it back but for its size, and the size is what the gain is for. A network that begins with a model
-// answers as the model does, to rounding; what is lost is the optimizer's memory, which a fine-tuning begins anew anyway.
+// standardized filter gives it back but for its size, and the size is what the gain is for. A network that begins with
+// a model answers as the model does, to rounding; what is lost is the optimizer's memory, which a fine-tuning begins
+// anew anyway.
 func ReadPretrained(name string, b []byte) (*nn.Pretrained, error) {
 	var m onnx.ModelProto
 	err := proto.Unmarshal(b, &m)
@@ -46,7 +47,8 @@ func ReadPretrained(name string, b []byte) (*nn.Pretrained, error) {
 }
 
 func isCheckpoint(m *onnx.ModelProto) bool {
-	return slices.ContainsFunc(m.MetadataProps, func(p *onnx.StringStringEntryProto) bool { return p.Key == checkpointKey+"network" })
+	return slices.ContainsFunc(m.MetadataProps,
+		func(p *onnx.StringStringEntryProto) bool { return p.Key == checkpointKey+"network" })
 }
 
 // fromCheckpoint reads the network of a run's checkpoint: its averaged parameters where it has them.
@@ -81,8 +83,8 @@ func fromCheckpoint(b []byte) (*nn.Pretrained, error) {
 	return in, nil
 }
 
-// begin gives a network that has no parameters yet those of in. The outputs of labels that both know are taken over too; those of
-// others begin as in a new network. It returns what there is to say about that.
+// begin gives a network that has no parameters yet those of in. The outputs of labels that both know are taken over
+// too; those of others begin as in a new network. It returns what there is to say about that.
 func (n *network) begin(in *nn.Pretrained, labels pipeline.Labels) (notes []string, err error) {
 	l := nn.LayoutOf(n.arch)
 	for _, name := range l.Names {
@@ -98,9 +100,11 @@ func (n *network) begin(in *nn.Pretrained, labels pipeline.Labels) (notes []stri
 				}
 			}
 		} else if !slices.Equal(old.Dims, dims) {
-			return nil, fmt.Errorf("--init %s: %w: its parameter %s has the shape %v, but the network of this run %v", in.Name, nn.ErrPretrained, name, old.Dims, dims)
+			return nil, fmt.Errorf("--init %s: %w: its parameter %s has the shape %v, but the network of this run %v",
+				in.Name, nn.ErrPretrained, name, old.Dims, dims)
 		}
-		if _, err := n.store.CreateVariable("/net/"+name, tensors.FromFlatDataAndDimensions(values, dims...)); err != nil {
+		if _, err := n.store.CreateVariable("/net/"+name,
+			tensors.FromFlatDataAndDimensions(values, dims...)); err != nil {
 			return nil, fmt.Errorf("--init %s: %w", in.Name, err)
 		}
 	}

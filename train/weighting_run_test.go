@@ -10,8 +10,8 @@ import (
 	"tandem/train/weighting"
 )
 
-// Every method trains the network, logs weights that are numbers, and goes on after an interruption bit for bit. DWA has two epochs
-// behind it in the third.
+// Every method trains the network, logs weights that are numbers, and goes on after an interruption bit for bit. DWA
+// has two epochs behind it in the third.
 func TestEveryWeightingTrainsAndResumes(t *testing.T) {
 	NeedBackend(t)
 	names := append([]string{"static:1,0", "static:0.7,0.3"}, weighting.Names...)
@@ -50,7 +50,8 @@ func TestEveryWeightingTrainsAndResumes(t *testing.T) {
 				if !(e >= 0 && g >= 0 && e+g > 0 && e+g < 100) {
 					t.Errorf("epoch %d: weights %g and %g", i, e, g)
 				}
-				traintest.Near(t, "unweighted sum", number(t, rows, i, "unweighted_sum"), number(t, rows, i, "emotion")+number(t, rows, i, "gender"), 1e-4)
+				traintest.Near(t, "unweighted sum", number(t, rows, i, "unweighted_sum"),
+					number(t, rows, i, "emotion")+number(t, rows, i, "gender"), 1e-4)
 			}
 		})
 	}

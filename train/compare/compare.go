@@ -122,8 +122,8 @@ func (o *Options) run(c cell) *train.Options {
 	return &r
 }
 
-// Run trains all cells that are not finished in o.Dir yet, judges each by its exported file on the validation split, and
-// compares them. It ends early when ctx ends, and goes on from there when it is called again.
+// Run trains all cells that are not finished in o.Dir yet, judges each by its exported file on the validation split,
+// and compares them. It ends early when ctx ends, and goes on from there when it is called again.
 func Run(ctx context.Context, o Options) (*Comparison, error) {
 	cells, err := o.cells()
 	if err != nil {
@@ -163,7 +163,10 @@ func (o *Options) compare(ctx context.Context, cells []cell, data *train.Data) (
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	all := &overall{report: o.Progress, cells: len(cells), each: o.Recipe.Epochs * o.Recipe.StepsPerEpoch, done: map[cell]int{}, begin: map[cell]int{}, began: time.Now()}
+	all := &overall{
+		report: o.Progress, cells: len(cells), each: o.Recipe.Epochs * o.Recipe.StepsPerEpoch,
+		done: map[cell]int{}, begin: map[cell]int{}, began: time.Now(),
+	}
 	results := make([]CellResult, len(cells))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -241,7 +244,8 @@ func (o *Options) judge(ctx context.Context, c *CellResult, trained *train.Resul
 	defer rec.Close()
 	k := rec.Contract()
 	report, err := eval.EvaluatePrepared(ctx, rec, data.Only(dataset.SplitVal), eval.Options{
-		Split: dataset.SplitVal, Modalities: sensesOfMode[c.Modal], Plain: true, Parallel: max(1, runtime.GOMAXPROCS(0)/o.Jobs),
+		Split: dataset.SplitVal, Modalities: sensesOfMode[c.Modal], Plain: true,
+		Parallel:     max(1, runtime.GOMAXPROCS(0)/o.Jobs),
 		Temperatures: k.Temperatures,
 	})
 	if err != nil {
@@ -267,7 +271,8 @@ const (
 	setupFile = "setup.json" // in the comparison's
 )
 
-// finished is what a run has come to, nil if it is not at its end: without the file, or with another model than it is of.
+// finished is what a run has come to, nil if it is not at its end: without the file, or with another model than it is
+// of.
 func finished(o *train.Options, c cell) (*CellResult, error) {
 	if err := o.CheckFolder(); err != nil {
 		return nil, err
@@ -281,7 +286,8 @@ func finished(o *train.Options, c cell) (*CellResult, error) {
 	if err == nil {
 		err = json.Unmarshal(b, &r)
 	}
-	if err == nil && (r.Version != compareVersion || (cell{r.Weighting, r.Modal, r.Seed}) != c || r.Failed == "" && (r.All.Emotion == nil || r.All.Gender == nil)) {
+	if err == nil && (r.Version != compareVersion || (cell{r.Weighting, r.Modal, r.Seed}) != c ||
+		r.Failed == "" && (r.All.Emotion == nil || r.All.Gender == nil)) {
 		err = fmt.Errorf("it is not the result of %s", c)
 	}
 	if err != nil {
@@ -350,12 +356,16 @@ func (o *Options) setUp(data []sample.Fingerprint) (*setup, error) {
 	}
 	if s != nil {
 		if err := sample.SameData(s.Data, data); err != nil {
-			return nil, fmt.Errorf("comparison %s: %w: %w; give the data as it was, or another --out", o.Dir, train.ErrRunOther, err)
+			return nil, fmt.Errorf("comparison %s: %w: %w; give the data as it was, or another --out", o.Dir,
+				train.ErrRunOther, err)
 		}
 		return s, nil
 	}
 	git, _ := train.BuiltFrom()
-	s = &setup{Version: compareVersion, Tandem: o.Version, Git: git, Recipe: o.common(), Data: data, SplitBy: o.splitBy()}
+	s = &setup{
+		Version: compareVersion, Tandem: o.Version, Git: git, Recipe: o.common(), Data: data,
+		SplitBy: o.splitBy(),
+	}
 	b, err := json.MarshalIndent(s, "", " ")
 	if err == nil {
 		err = atomicfile.WriteBytes(filepath.Join(o.Dir, setupFile), append(b, '\n'))

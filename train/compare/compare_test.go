@@ -22,14 +22,20 @@ import (
 
 // quickCompare are two weightings in one mode by two seeds, and their data.
 func quickCompare(dir string) (Options, *sample.Prepared) {
-	o := train.Options{Recipe: train.DefaultRecipe(), Version: "test", Log: func(string) {}, Progress: func(train.Progress) {}}
+	o := train.Options{
+		Recipe: train.DefaultRecipe(), Version: "test", Log: func(string) {},
+		Progress: func(train.Progress) {},
+	}
 	r := &o.Recipe
 	r.Arch.FaceWidths, r.Arch.FaceDim = []int{8, 12, 16, 16}, 16
 	r.Arch.SoundWidths, r.Arch.SoundDim, r.Arch.FuseDim, r.Arch.MelBands = []int{8, 12, 16}, 16, 16, 32
 	r.Epochs, r.StepsPerEpoch, r.WarmupSteps = 2, 4, 5
 	r.Stills, r.Voices, r.Talking, r.Pairs = 8, 4, 2, 2
 	data := sampletest.Split(sampletest.Synthetic(nn.DefaultSpec, 24, 8, 4))
-	return Options{Options: o, Weightings: []string{"softmax"}, StaticGrid: []float64{0.3}, Modes: []string{"multi"}, Seeds: 2, Dir: dir, Jobs: 1}, data
+	return Options{
+		Options: o, Weightings: []string{"softmax"}, StaticGrid: []float64{0.3}, Modes: []string{"multi"},
+		Seeds: 2, Dir: dir, Jobs: 1,
+	}, data
 }
 
 func needRuntime(t *testing.T) {
@@ -109,7 +115,8 @@ func TestCompareGoesOnAfterAnInterruption(t *testing.T) {
 		t.Fatalf("%d models, %d cells, %d rows; want 4, 4 and 2", len(after), len(c.Cells), len(c.Rows))
 	}
 	soft, static := c.Rows[0], c.Rows[1]
-	if soft.Weighting != "softmax" || static.Weighting != "static:0.3,0.7" || !static.BestStatic || soft.Difference == nil || soft.Difference.N != 2 || soft.Difference.Interval == nil {
+	if soft.Weighting != "softmax" || static.Weighting != "static:0.3,0.7" || !static.BestStatic ||
+		soft.Difference == nil || soft.Difference.N != 2 || soft.Difference.Interval == nil {
 		t.Errorf("rows %+v and %+v", soft, static)
 	}
 	traintest.Near(t, "the difference", soft.Difference.Difference, soft.Joint.Mean-static.Joint.Mean, 1e-12)
@@ -137,7 +144,10 @@ func TestCompareGoesOnAfterAnInterruption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Task weights: softmax", "static:0.3,0.7 (best static)", "Joint NLL less that of static:0.3,0.7", soft.Difference.String()} {
+	for _, want := range []string{
+		"Task weights: softmax", "static:0.3,0.7 (best static)",
+		"Joint NLL less that of static:0.3,0.7", soft.Difference.String(),
+	} {
 		if !strings.Contains(strings.ReplaceAll(string(page), "&#43;", "+"), want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -223,7 +233,8 @@ func TestCompareRefuses(t *testing.T) {
 		}
 	}
 	o.Weightings, o.StaticGrid, o.Seeds = []string{"static"}, []float64{0.5, 0.7}, 1
-	if cells, err := o.cells(); err != nil || len(cells) != 2 || cells[0].name() != "static-multi-1" || cells[1].name() != "static-0.7-0.3-multi-1" {
+	if cells, err := o.cells(); err != nil || len(cells) != 2 || cells[0].name() != "static-multi-1" ||
+		cells[1].name() != "static-0.7-0.3-multi-1" {
 		t.Errorf("cells %v, %v", cells, err)
 	}
 }
@@ -234,6 +245,7 @@ func TestCompareRecipeReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Patience != 0 || r.Arch.FaceDim >= train.DefaultRecipe().Arch.FaceDim {
-		t.Errorf("patience %d, face_dim %d: want one budget for all, and a network smaller than the default's", r.Patience, r.Arch.FaceDim)
+		t.Errorf("patience %d, face_dim %d: want one budget for all, and a network smaller than the default's",
+			r.Patience, r.Arch.FaceDim)
 	}
 }

@@ -37,7 +37,10 @@ func (a *overall) set(c cell, p train.Progress) {
 	defer a.mu.Unlock()
 	a.at(c, p.Done, p.Done-1)
 	done, total := a.Sum(a.done), a.cells*a.each
-	q := train.Progress{Stage: "train", Done: done, Total: total, Text: fmt.Sprintf("%d/%d %s, %s", len(a.done), a.cells, c, p.Text)}
+	q := train.Progress{
+		Stage: "train", Done: done, Total: total,
+		Text: fmt.Sprintf("%d/%d %s, %s", len(a.done), a.cells, c, p.Text),
+	}
 	if made := done - a.Sum(a.begin); made > 0 {
 		q.Left = time.Since(a.began) / time.Duration(made) * time.Duration(total-done)
 	}

@@ -29,15 +29,16 @@ type Comparison struct {
 
 // CellResult is one run of a comparison.
 type CellResult struct {
-	Version       int                       `json:"v"`
-	Weighting     string                    `json:"weighting"`
-	Modal         string                    `json:"modal"`
-	Seed          uint64                    `json:"seed"`
-	Failed        string                    `json:"failed,omitempty"` // why it diverged; then it has no scores
-	Model         string                    `json:"model,omitempty"`  // SHA-256
-	Best          int                       `json:"epoch"`            // that is kept
-	Seconds       float64                   `json:"seconds"`          // of training and judging, in the process that finished it
-	WeightEmotion float64                   `json:"weight_emotion"`   // at the end of the kept epoch
+	Version   int    `json:"v"`
+	Weighting string `json:"weighting"`
+	Modal     string `json:"modal"`
+	Seed      uint64 `json:"seed"`
+	Failed    string `json:"failed,omitempty"` // why it diverged; then it has no scores
+	Model     string `json:"model,omitempty"`  // SHA-256
+	Best      int    `json:"epoch"`            // that is kept
+	// of training and judging, in the process that finished it
+	Seconds       float64                   `json:"seconds"`
+	WeightEmotion float64                   `json:"weight_emotion"` // at the end of the kept epoch
 	WeightGender  float64                   `json:"weight_gender"`
 	Clips         int                       `json:"clips"`
 	All           eval.SetReport            `json:"all"`
@@ -49,18 +50,19 @@ func (c *CellResult) Joint() float64 { return c.All.Emotion.NLL + c.All.Gender.N
 
 // Row is one weighting in one mode, over the seeds.
 type Row struct {
-	Weighting     string   `json:"weighting"`
-	Modal         string   `json:"modal"`
-	Failed        int      `json:"failed,omitempty"` // runs that diverged
-	Joint         Spread   `json:"joint_nll"`
-	EmotionNLL    Spread   `json:"emotion_nll"`
-	EmotionUAR    Spread   `json:"emotion_uar"`
-	GenderNLL     Spread   `json:"gender_nll"`
-	GenderUAR     Spread   `json:"gender_uar"`
-	WeightEmotion Spread   `json:"weight_emotion"`
-	WeightGender  Spread   `json:"weight_gender"`
-	BestStatic    bool     `json:"best_static,omitempty"` // of its mode, by the mean joint NLL
-	Difference    *Against `json:"difference,omitempty"`  // joint NLL less the best static's; nil for that itself, and without one
+	Weighting     string `json:"weighting"`
+	Modal         string `json:"modal"`
+	Failed        int    `json:"failed,omitempty"` // runs that diverged
+	Joint         Spread `json:"joint_nll"`
+	EmotionNLL    Spread `json:"emotion_nll"`
+	EmotionUAR    Spread `json:"emotion_uar"`
+	GenderNLL     Spread `json:"gender_nll"`
+	GenderUAR     Spread `json:"gender_uar"`
+	WeightEmotion Spread `json:"weight_emotion"`
+	WeightGender  Spread `json:"weight_gender"`
+	BestStatic    bool   `json:"best_static,omitempty"` // of its mode, by the mean joint NLL
+	// joint NLL less the best static's; nil for that itself, and without one
+	Difference *Against `json:"difference,omitempty"`
 }
 
 // Static tells whether the weights are given and stay.
@@ -94,8 +96,8 @@ type Against struct {
 	Interval   *metrics.Range `json:"interval,omitempty"`
 }
 
-// paired is the interval of Student's paired t test: mean ± t(0.975; n-1) s/√n of the differences (Student 1908, "The probable error
-// of a mean"). It takes them for draws from a normal distribution, which so few seeds can't tell.
+// paired is the interval of Student's paired t test: mean ± t(0.975; n-1) s/√n of the differences (Student 1908, "The
+// probable error of a mean"). It takes them for draws from a normal distribution, which so few seeds can't tell.
 func paired(differences []float64) *Against {
 	s := spread(differences)
 	if s.N == 0 {
@@ -111,7 +113,10 @@ func paired(differences []float64) *Against {
 }
 
 func newComparison(s *setup, cells []CellResult) *Comparison {
-	c := &Comparison{Version: compareVersion, Created: time.Now().UTC().Truncate(time.Second), Split: dataset.SplitVal, Setup: *s, Cells: cells}
+	c := &Comparison{
+		Version: compareVersion, Created: time.Now().UTC().Truncate(time.Second), Split: dataset.SplitVal,
+		Setup: *s, Cells: cells,
+	}
 	type key struct{ modal, weighting string }
 	of := map[key][]*CellResult{}
 	var order []key

@@ -17,7 +17,10 @@ func DropoutLayers(a Arch) []DropoutLayer {
 	side := a.Spec.CropSize / 16
 	var layers []DropoutLayer
 	for k := range a.FaceNets {
-		layers = append(layers, DropoutLayer{faceNet(k), side * side * a.FaceWidths[3], func(n BatchCounts) int { return n.Faces }})
+		layers = append(layers, DropoutLayer{
+			faceNet(k), side * side * a.FaceWidths[3],
+			func(n BatchCounts) int { return n.Faces },
+		})
 	}
 	return append(layers,
 		DropoutLayer{"fuse", a.FuseDim, func(n BatchCounts) int { return n.Rows }},

@@ -21,7 +21,8 @@ func checkGradients(t *testing.T, build func(o *GraphOps, in []*graph.Node) *gra
 // score makes a scalar to which every value contributes differently.
 func score(x *graph.Node) *graph.Node {
 	n := x.Shape().Size()
-	w := graph.AddScalar(graph.MulScalar(graph.ConvertDType(graph.IotaFull(x.Graph(), x.Shape()), x.DType()), 1/float64(n)), 0.1)
+	w := graph.AddScalar(graph.MulScalar(graph.ConvertDType(graph.IotaFull(x.Graph(), x.Shape()), x.DType()),
+		1/float64(n)), 0.1)
 	return graph.ReduceAllSum(graph.Mul(graph.Square(x), w))
 }
 
@@ -38,7 +39,11 @@ func TestGradientsOfLayers(t *testing.T) {
 	t.Run("merge", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.merge(x, "merge", 4, reluGain) }))
 	t.Run("relu", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.relu(x) }))
 	t.Run("fold", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.fold(x) }))
-	t.Run("residual", image(func(o *GraphOps, x *graph.Node) *graph.Node { return residual(Ops[*graph.Node](o), x, "residual") }))
+	t.Run("residual", image(func(o *GraphOps,
+		x *graph.Node,
+	) *graph.Node {
+		return residual(Ops[*graph.Node](o), x, "residual")
+	}))
 	t.Run("dense", image(func(o *GraphOps, x *graph.Node) *graph.Node {
 		return Dense(Ops[*graph.Node](o), o.flat(x, false), "dense", 5)
 	}))
@@ -46,7 +51,8 @@ func TestGradientsOfLayers(t *testing.T) {
 		return head(Ops[*graph.Node](o), o.flat(x, true), "head", 5)
 	}))
 	t.Run("dropout", image(func(o *GraphOps, x *graph.Node) *graph.Node {
-		o.Drop = map[string]*graph.Node{"d": o.Constant(initializer{kind: "normal", value: 1}.Values("d", 1, []int{2, 72}), 2, 72)}
+		o.Drop = map[string]*graph.Node{"d": o.Constant(initializer{kind: "normal", value: 1}.Values("d", 1,
+			[]int{2, 72}), 2, 72)}
 		return o.dropout(o.flat(x, false), "d")
 	}))
 	t.Run("attend", image(func(o *GraphOps, x *graph.Node) *graph.Node {

@@ -49,7 +49,8 @@ func (a Arch) Check() error {
 	}
 	s := a.Spec
 	if s.AudioSamples()%(4*soundHop) != 0 || s.AudioSamples() < 32*soundHop {
-		return fmt.Errorf("window of %v: its %d samples must be a multiple of %d and at least %d", s.Window, s.AudioSamples(), 4*soundHop, 32*soundHop)
+		return fmt.Errorf("window of %v: its %d samples must be a multiple of %d and at least %d", s.Window,
+			s.AudioSamples(), 4*soundHop, 32*soundHop)
 	}
 	if s.CropSize%16 != 0 || s.CropSize < 16 {
 		return fmt.Errorf("crop size %d: must be a multiple of 16", s.CropSize)
@@ -199,8 +200,8 @@ func SoundEncoder[V any](o Ops[V], a Arch, audio V) V {
 	return o.relu(Dense(o, both, "sound/out", a.SoundDim))
 }
 
-// leveled is sound [B, samples] brought to a level of 1. The level is that of the samples that are there: zeros (padding) do not
-// count.
+// leveled is sound [B, samples] brought to a level of 1. The level is that of the samples that are there: zeros
+// (padding) do not count.
 func leveled[V any](o Ops[V], audio V) V {
 	power := o.Sum(o.mul(audio, audio), 1)
 	there := o.Sum(o.div(o.abs(audio), o.addScalar(o.abs(audio), 1e-6)), 1)

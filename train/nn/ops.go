@@ -53,8 +53,8 @@ type Ops[V any] interface {
 	batchMatmul(x, y V) V                // [M, I, J] x [M, J, K]
 	lstm(x V, name string, hidden int) V // [N, T, D] to the outputs of all steps, [N, T, hidden]; begins at zero
 
-	// convNorm is a convolution of side x side (odd), stride 1 or 2, zero padding side/2, and batch normalization. In training that
-	// is batch renormalization by the crops that are there; the exported file has the running statistics.
+	// convNorm is a convolution of side x side (odd), stride 1 or 2, zero padding side/2, and batch normalization. In
+	// training that is batch renormalization by the crops that are there; the exported file has the running statistics.
 	convNorm(x V, name string, side, stride, out int) V
 	// pool is a 3x3 max-pool with stride 2 and padding 1 of an image that is nowhere negative.
 	pool(x V) V

@@ -22,10 +22,12 @@ const weightEps = 1e-6
 type GraphOps struct {
 	Scope *model.Scope
 	Graph *graph.Graph
-	Seed  uint64                 // of new parameters
-	Wide  bool                   // compute in float64: gradient checks do, training does not
-	Seen  *graph.Node            // in training, [crops, 1]: 1 for those that are there, of which batch statistics are made; else nil
-	Drop  map[string]*graph.Node // keep masks by dropout's name, already divided by the keep probability; nil: no dropout
+	Seed  uint64 // of new parameters
+	Wide  bool   // compute in float64: gradient checks do, training does not
+	// in training, [crops, 1]: 1 for those that are there, of which batch statistics are made; else nil
+	Seen *graph.Node
+	// keep masks by dropout's name, already divided by the keep probability; nil: no dropout
+	Drop map[string]*graph.Node
 }
 
 func (o *GraphOps) dims(x *graph.Node) []int { return x.Shape().Dimensions }
@@ -103,11 +105,13 @@ func (o *GraphOps) kernel(name string, taps, in, out int, scale float64) *graph.
 func (o *GraphOps) conv(x *graph.Node, name string, out int, scale float64) *graph.Node {
 	d := x.Shape().Dimensions
 	n, h, w, c := d[0], d[1], d[2], d[3]
-	padded := graph.Pad(x, graph.ScalarZero(o.Graph, x.DType()), compute.PadAxis{}, compute.PadAxis{Start: 1, End: 1}, compute.PadAxis{Start: 1, End: 1}, compute.PadAxis{})
+	padded := graph.Pad(x, graph.ScalarZero(o.Graph, x.DType()), compute.PadAxis{}, compute.PadAxis{Start: 1, End: 1},
+		compute.PadAxis{Start: 1, End: 1}, compute.PadAxis{})
 	taps := make([]*graph.Node, 0, 9)
 	for i := range 3 {
 		for j := range 3 {
-			taps = append(taps, graph.Slice(padded, graph.AxisRange(), graph.AxisRange(i, i+h), graph.AxisRange(j, j+w), graph.AxisRange()))
+			taps = append(taps, graph.Slice(padded, graph.AxisRange(), graph.AxisRange(i, i+h), graph.AxisRange(j, j+w),
+				graph.AxisRange()))
 		}
 	}
 	cols := graph.Reshape(graph.Concatenate(taps, 3), n*h*w, 9*c)

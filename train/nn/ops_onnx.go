@@ -161,7 +161,8 @@ func (o *OnnxOps) convolve(x OnnxValue, name string, side, stride, out int, scal
 	bias := o.tensor(name+"/b", o.weight(name+"/b", 1, out).Data, out)
 	pad := int64(side-stride) / 2
 	y := o.node("Conv", []int{d[0], d[1] / stride, d[2] / stride, out}, []*onnx.AttributeProto{
-		intsAttr("kernel_shape", int64(side), int64(side)), intsAttr("strides", int64(stride), int64(stride)), intsAttr("pads", pad, pad, pad, pad),
+		intsAttr("kernel_shape", int64(side), int64(side)), intsAttr("strides", int64(stride), int64(stride)),
+		intsAttr("pads", pad, pad, pad, pad),
 	}, x, o.folded(name, side, d[3], out, scale), bias)
 	y.image = true
 	return y
@@ -177,7 +178,8 @@ func (o *OnnxOps) merge(x OnnxValue, name string, out int, scale float64) OnnxVa
 
 func (o *OnnxOps) fold(x OnnxValue) OnnxValue {
 	d := x.Dims
-	y := o.node("SpaceToDepth", []int{d[0], d[1] / 2, d[2] / 2, 4 * d[3]}, []*onnx.AttributeProto{intAttr("blocksize", 2)}, x)
+	y := o.node("SpaceToDepth", []int{d[0], d[1] / 2, d[2] / 2, 4 * d[3]},
+		[]*onnx.AttributeProto{intAttr("blocksize", 2)}, x)
 	y.image = true
 	return y
 }

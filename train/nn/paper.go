@@ -14,8 +14,8 @@ const (
 	KindPaper  = "paper"  // that of Chae et al. 2018, arXiv 1809.00758
 )
 
-// PaperSpec is how windows are cut for the paper's network: 6 s of sound and of colour crops at 25 a second. It says nothing of a
-// hop; with one of a second, an utterance of up to 7 s gives its first 6 s alone, as in the paper.
+// PaperSpec is how windows are cut for the paper's network: 6 s of sound and of colour crops at 25 a second. It says
+// nothing of a hop; with one of a second, an utterance of up to 7 s gives its first 6 s alone, as in the paper.
 var PaperSpec = pipeline.Spec{
 	Window: 6 * time.Second, Hop: time.Second,
 	VideoFrames: 150, CropSize: 96, Channels: 3, CropMargin: 2.6,
@@ -40,9 +40,11 @@ func (a Arch) checkPaper() error {
 	s := a.Spec
 	switch {
 	case s.AudioSamples() != PaperStep*s.VideoFrames:
-		return fmt.Errorf("window of %v with %d crops: the paper's network reads a crop for each %d samples", s.Window, s.VideoFrames, PaperStep)
+		return fmt.Errorf("window of %v with %d crops: the paper's network reads a crop for each %d samples", s.Window,
+			s.VideoFrames, PaperStep)
 	case s.AudioSamples()%(2*paperBlock) != 0 || s.AudioSamples() < paperSecondTaps:
-		return fmt.Errorf("window of %v: its %d samples must be a multiple of %d and at least %d", s.Window, s.AudioSamples(), 2*paperBlock, paperSecondTaps)
+		return fmt.Errorf("window of %v: its %d samples must be a multiple of %d and at least %d", s.Window,
+			s.AudioSamples(), 2*paperBlock, paperSecondTaps)
 	case s.CropSize%32 != 0 || s.CropSize < 32:
 		return fmt.Errorf("crop size %d: must be a multiple of 32", s.CropSize)
 	}
@@ -58,8 +60,8 @@ func (a Arch) scaled(n, step int) int {
 func (a Arch) Sees() bool  { return a.Kind != KindPaper || a.Senses != "audio" }
 func (a Arch) Hears() bool { return a.Kind != KindPaper || a.Senses != "video" }
 
-// paperSound reads windows of sound [B, samples] and gives [B, T*F + T]: F features of each of T steps, and whether there is
-// sound in each. The convolutions run over the whole window, not over each step.
+// paperSound reads windows of sound [B, samples] and gives [B, T*F + T]: F features of each of T steps, and whether
+// there is sound in each. The convolutions run over the whole window, not over each step.
 func paperSound[V any](o Ops[V], a Arch, audio V) V {
 	n, t, c := a.Spec.AudioSamples(), a.Spec.VideoFrames, a.scaled(paperFilters, paperGroup)
 	x := sameTaps(o, leveled(o, audio), paperFirstTaps)
@@ -98,8 +100,8 @@ func zerosBeside[V any](o Ops[V], x V, before, after int) V {
 	return o.concat(1, o.mulScalar(o.slice(x, 1, 0, before), 0), x, o.mulScalar(o.slice(x, 1, 0, after), 0))
 }
 
-// sameTaps is what a convolution with "same" padding reads of x [B, N]: taps/2 samples before each and the rest from it on,
-// [B*N, taps]. Runs are put together from runs of half the length, which takes far fewer pieces than a slice a tap.
+// sameTaps is what a convolution with "same" padding reads of x [B, N]: taps/2 samples before each and the rest from it
+// on, [B*N, taps]. Runs are put together from runs of half the length, which takes far fewer pieces than a slice a tap.
 func sameTaps[V any](o Ops[V], x V, taps int) V {
 	long := o.dims(x)[1] + taps - 1
 	y := o.reshape(zerosBeside(o, x, taps/2, taps-1-taps/2), -1, long, 1)
@@ -117,10 +119,11 @@ func sameTaps[V any](o Ops[V], x V, taps int) V {
 	return o.reshape(o.concat(2, pieces...), -1, taps)
 }
 
-// longConv is a convolution of x [B, N, in] with kernels of very many taps and "same" padding (taps/2 before, taps/2-1 after); it
-// gives [B, out, N]. Sound and kernels are cut into blocks, and those are multiplied as spectra (overlap-save with a partitioned
-// kernel, Stockham 1966): 4000 taps cost a thirtieth of what they do one by one. Fourier transforms are products with their basis,
-// so that the gradient is made of products too. N and taps/2 are multiples of block.
+// longConv is a convolution of x [B, N, in] with kernels of very many taps and "same" padding (taps/2 before, taps/2-1
+// after); it gives [B, out, N]. Sound and kernels are cut into blocks, and those are multiplied as spectra
+// (overlap-save with a partitioned kernel, Stockham 1966): 4000 taps cost a thirtieth of what they do one by one.
+// Fourier transforms are products with their basis, so that the gradient is made of products too. N and taps/2 are
+// multiples of block.
 func longConv[V any](o Ops[V], x V, name string, out, taps, block int) V {
 	n, in := o.dims(x)[1], o.dims(x)[2]
 	parts, blocks, bins := taps/block, n/block, block+1
@@ -181,8 +184,8 @@ func blockInverse(block int) []float32 {
 	return inverse
 }
 
-// paperFaces is ResNet-50 without its head: crops [N, S, S, C] of bytes become [N, D]. Where a crop of 96 pixels has come down to
-// 3x3, the mean is over all of it.
+// paperFaces is ResNet-50 without its head: crops [N, S, S, C] of bytes become [N, D]. Where a crop of 96 pixels has
+// come down to 3x3, the mean is over all of it.
 func paperFaces[V any](o Ops[V], a Arch, crops V) V {
 	filters := a.scaled(paperFaceFilters, 4)
 	x := o.relu(o.convNorm(o.image(crops, pixelLo, pixelHi), "face/0", 7, 2, filters))
@@ -203,7 +206,8 @@ func paperFaces[V any](o Ops[V], a Arch, crops V) V {
 // paperFaceFeatures is D.
 func (a Arch) paperFaceFeatures() int { return a.scaled(paperFaceFilters, 4) * 32 }
 
-// bottleneck is a block of ResNet-50; its stride is that of the 3x3 convolution, as in torchvision, whose weights the authors took.
+// bottleneck is a block of ResNet-50; its stride is that of the 3x3 convolution, as in torchvision, whose weights the
+// authors took.
 func bottleneck[V any](o Ops[V], x V, name string, mid, stride int) V {
 	y := o.relu(o.convNorm(x, name+"/1", 1, 1, mid))
 	y = o.relu(o.convNorm(y, name+"/2", 3, stride, mid))
@@ -214,9 +218,9 @@ func bottleneck[V any](o Ops[V], x V, name string, mid, stride int) V {
 	return o.relu(o.Add(x, y))
 }
 
-// paperFuse reads what paperFaces gives of each step, [B, T, D] with its mask [B, T], and what paperSound gives with its own, [B, 1],
-// and gives the logits of both tasks. The LSTM is read at the last step at which there is something to see or to hear: what
-// follows is padding.
+// paperFuse reads what paperFaces gives of each step, [B, T, D] with its mask [B, T], and what paperSound gives with
+// its own, [B, 1], and gives the logits of both tasks. The LSTM is read at the last step at which there is something to
+// see or to hear: what follows is padding.
 func paperFuse[V any](o Ops[V], a Arch, faces, videoMask, sound, audioMask V) (emotion, gender V) {
 	t := a.Spec.VideoFrames
 	var x []V

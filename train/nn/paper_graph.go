@@ -26,8 +26,8 @@ func (o *GraphOps) batchMatmul(x, y *graph.Node) *graph.Node {
 	return graph.Einsum("bij,bjk->bik", x, y)
 }
 
-// pieces are what each tap of a square filter reads of x, [N, h, w, C] a tap, row by row. A stride of 2 is read from blocks of 2x2
-// pixels: the gradient of a slice with steps is not implemented in compute-onnx.
+// pieces are what each tap of a square filter reads of x, [N, h, w, C] a tap, row by row. A stride of 2 is read from
+// blocks of 2x2 pixels: the gradient of a slice with steps is not implemented in compute-onnx.
 func (o *GraphOps) pieces(x *graph.Node, side, stride int) []*graph.Node {
 	d := x.Shape().Dimensions
 	n, h, w, c := d[0], d[1]/stride, d[2]/stride, d[3]
@@ -88,14 +88,16 @@ func (o *GraphOps) convNorm(x *graph.Node, name string, side, stride, out int) *
 			v        *model.Variable
 			was, now *graph.Node
 		}{{mean, m, bm}, {variance, v, bv}} {
-			s.v.SetNodeValue(graph.ConvertDType(graph.StopGradient(graph.Add(s.was, graph.Mul(graph.Sub(s.now, s.was), some))), s.v.DType()))
+			s.v.SetNodeValue(graph.ConvertDType(graph.StopGradient(graph.Add(s.was,
+				graph.Mul(graph.Sub(s.now, s.was), some))), s.v.DType()))
 		}
 	}
 	y = graph.Add(graph.Mul(y, o.Param(name+"/gain", ConstInit(1), 1, out)), o.Param(name+"/b", ConstInit(0), 1, out))
 	return graph.Reshape(y, n, d[1], d[2], out)
 }
 
-// batchNorm brings y [R, C] to zero mean and unit variance by its rows that count, of which rows [1, R] has a 1; it returns both too.
+// batchNorm brings y [R, C] to zero mean and unit variance by its rows that count, of which rows [1, R] has a 1; it
+// returns both too.
 func batchNorm(y, rows *graph.Node) (normal, mean, variance *graph.Node) {
 	rows = graph.Div(rows, graph.AddScalar(graph.ReduceAndKeep(rows, graph.ReduceSum, 1), 1e-6))
 	mean = graph.Dot(rows, y).Product()
@@ -104,9 +106,10 @@ func batchNorm(y, rows *graph.Node) (normal, mean, variance *graph.Node) {
 	return graph.Div(y, graph.Sqrt(graph.AddScalar(variance, normEps))), mean, variance
 }
 
-// renorm is batch renormalization (Ioffe 2017, arXiv 1702.03275, algorithm 1): what was normalized by a batch's statistics becomes
-// what the running ones would have made of it, within limits, while the gradient stays that of the batch's. A batch here is the crops
-// of one clip: all that they share, such as a face, its own statistics would take away.
+// renorm is batch renormalization (Ioffe 2017, arXiv 1702.03275, algorithm 1): what was normalized by a batch's
+// statistics becomes what the running ones would have made of it, within limits, while the gradient stays that of the
+// batch's. A batch here is the crops of one clip: all that they share, such as a face, its own statistics would take
+// away.
 func renorm(y, mean, variance, runningMean, runningVariance *graph.Node) *graph.Node {
 	sd := func(v *graph.Node) *graph.Node { return graph.Sqrt(graph.AddScalar(v, normEps)) }
 	r := graph.ClipScalar(graph.Div(sd(variance), sd(runningVariance)), 1/renormR, renormR)
@@ -150,8 +153,8 @@ func (o *GraphOps) lstm(x *graph.Node, name string, hidden int) *graph.Node {
 	return graph.Concatenate(out, 1)
 }
 
-// lstmParams are an LSTM's weights of its input and of its own last output, in the order input gate, output gate, forget gate,
-// cell, drawn as the authors did (Glorot's normal distribution).
+// lstmParams are an LSTM's weights of its input and of its own last output, in the order input gate, output gate,
+// forget gate, cell, drawn as the authors did (Glorot's normal distribution).
 func (o *GraphOps) lstmParams(name string, in, hidden int) (w, u *graph.Node) {
 	w = o.Param(name+"/w", normalInit(math.Sqrt(2/float64(in+4*hidden))), in, 4*hidden)
 	return w, o.Param(name+"/u", normalInit(math.Sqrt(2/float64(5*hidden))), hidden, 4*hidden)

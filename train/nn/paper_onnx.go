@@ -23,7 +23,10 @@ func (o *OnnxOps) batchMatmul(x, y OnnxValue) OnnxValue {
 
 func squareAttrs(side, stride, pad int) []*onnx.AttributeProto {
 	s, t, p := int64(side), int64(stride), int64(pad)
-	return []*onnx.AttributeProto{intsAttr("kernel_shape", s, s), intsAttr("strides", t, t), intsAttr("pads", p, p, p, p)}
+	return []*onnx.AttributeProto{
+		intsAttr("kernel_shape", s, s), intsAttr("strides", t, t),
+		intsAttr("pads", p, p, p, p),
+	}
 }
 
 func (o *OnnxOps) pool(x OnnxValue) OnnxValue {
@@ -72,7 +75,8 @@ func (o *OnnxOps) lstm(x OnnxValue, name string, hidden int) OnnxValue {
 		return o.tensor(name+p+"/turned", t, 1, 4*hidden, rows)
 	}
 	bias := append(append([]float32{}, o.weight(name+"/b", 1, 4*hidden).Data...), make([]float32, 4*hidden)...)
-	y := o.node("LSTM", []int{steps, 1, x.Dims[0], hidden}, []*onnx.AttributeProto{intAttr("hidden_size", int64(hidden))},
+	y := o.node("LSTM", []int{steps, 1, x.Dims[0], hidden},
+		[]*onnx.AttributeProto{intAttr("hidden_size", int64(hidden))},
 		o.transpose(x, 1, 0, 2), turned("/w", in), turned("/u", hidden), o.tensor(name+"/bias", bias, 1, 8*hidden))
 	return o.reshape(o.transpose(y, 2, 0, 1, 3), -1, steps, hidden)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// Parts are those of the network that can be frozen: the encoders of faces and sounds, what follows faces over time, the layer
-// in which the senses meet, and the output layers of each task.
+// Parts are those of the network that can be frozen: the encoders of faces and sounds, what follows faces over time,
+// the layer in which the senses meet, and the output layers of each task.
 var Parts = []string{"face", "sound", "temporal", "fusion", "emotion", "gender"}
 
 // PartOf is the part that a parameter belongs to.

@@ -21,7 +21,8 @@ func TestEveryParameterIsOfAPart(t *testing.T) {
 		}
 	}
 	if count["emotion"] != 6 || count["gender"] != 6 {
-		t.Errorf("the output layers have %d and %d parameters, want a weight and a bias of each of three", count["emotion"], count["gender"])
+		t.Errorf("the output layers have %d and %d parameters, want a weight and a bias of each of three",
+			count["emotion"], count["gender"])
 	}
 }
 

@@ -48,7 +48,8 @@ func (in *Pretrained) Check() error {
 			return fmt.Errorf("it has no parameter %s of tandem's network", name)
 		}
 		if n := w.size(); !slices.Equal(w.Dims, l.Shapes[name]) || n != len(w.Data) {
-			return fmt.Errorf("its parameter %s has the shape %v and %d numbers, not the shape %v", name, w.Dims, len(w.Data), l.Shapes[name])
+			return fmt.Errorf("its parameter %s has the shape %v and %d numbers, not the shape %v", name, w.Dims,
+				len(w.Data), l.Shapes[name])
 		}
 	}
 	return nil
@@ -83,7 +84,8 @@ func FromModel(b []byte, m *onnx.ModelProto) (*Pretrained, error) {
 			w.Dims = append(w.Dims, int(d))
 		}
 		if w.size() != len(w.Data) {
-			return nil, fmt.Errorf("the tensor %s has %d numbers, not the %d of its shape", p.Name, len(w.Data), w.size())
+			return nil, fmt.Errorf("the tensor %s has %d numbers, not the %d of its shape", p.Name, len(w.Data),
+				w.size())
 		}
 		switch name, isConv := strings.CutSuffix(p.Name, "/folded"); {
 		case isConv && len(w.Dims) == 4:
@@ -115,7 +117,8 @@ func FromModel(b []byte, m *onnx.ModelProto) (*Pretrained, error) {
 	return in, nil
 }
 
-// unfold makes of a folded convolution's weight [out, in, side, side] a weight [taps*in, out] and a gain [1, out] that fold to it.
+// unfold makes of a folded convolution's weight [out, in, side, side] a weight [taps*in, out] and a gain [1, out] that
+// fold to it.
 func unfold(f Weight, scale float64) (w, gain Weight) {
 	out, in, taps := f.Dims[0], f.Dims[1], f.Dims[2]*f.Dims[3]
 	fan := taps * in
@@ -173,10 +176,14 @@ type layout struct {
 }
 
 func LayoutOf(a Arch) *layout {
-	l := &layout{OnnxOps: NewOnnxOps(nil), Inits: map[string]initializer{}, Shapes: map[string][]int{}, scales: map[string]float64{}}
+	l := &layout{
+		OnnxOps: NewOnnxOps(nil), Inits: map[string]initializer{}, Shapes: map[string][]int{},
+		scales: map[string]float64{},
+	}
 	s := a.Spec
 	in := func(dims ...int) OnnxValue { return OnnxValue{Dims: append([]int{-1}, dims...)} }
-	faces := l.reshape(FaceEncoders[OnnxValue](l, a, in(s.CropSize, s.CropSize, s.Channels)), -1, s.VideoFrames, a.FaceFeatures())
+	faces := l.reshape(FaceEncoders[OnnxValue](l, a, in(s.CropSize, s.CropSize, s.Channels)), -1, s.VideoFrames,
+		a.FaceFeatures())
 	fuse[OnnxValue](l, a, faces, in(s.VideoFrames), SoundEncoder[OnnxValue](l, a, in(s.AudioSamples())), in(1))
 	return l
 }

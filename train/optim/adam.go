@@ -13,7 +13,8 @@ import (
 
 // IsOptimizerState is whether a variable under "/net" is the optimizer's and no parameter.
 func IsOptimizerState(path string) bool {
-	return strings.HasPrefix(path, "/net/"+optimizer.Scope) || strings.HasPrefix(path, "/net/"+optimizer.AdamDefaultScope)
+	return strings.HasPrefix(path, "/net/"+optimizer.Scope) ||
+		strings.HasPrefix(path, "/net/"+optimizer.AdamDefaultScope)
 }
 
 // The scopes of what training keeps beside the network ("net") and the weighting ("loss").

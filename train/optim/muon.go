@@ -9,8 +9,8 @@ const (
 	MuonScope    = "muon" // momenta
 	MuonMomentum = 0.95
 	muonSteps    = 5 // of Newton-Schulz
-	// MuonScale brings an orthogonal update to the root mean square of Adam's, so that one learning rate and one decay serve
-	// both (Liu et al. 2025, "Muon is scalable for LLM training", section 2.2).
+	// MuonScale brings an orthogonal update to the root mean square of Adam's, so that one learning rate and one decay
+	// serve both (Liu et al. 2025, "Muon is scalable for LLM training", section 2.2).
 	MuonScale = 0.2
 )
 

@@ -7,13 +7,14 @@ import (
 	"tandem/train/optim"
 )
 
-// FAMO is fast adaptive multitask optimization (Liu, Feng, Stone and Liu 2023, arXiv 2306.03792, algorithm 1): all tasks
-// are to improve at one rate, measured by the logarithm of the loss. With z = softmax(w) a step descends
+// FAMO is fast adaptive multitask optimization (Liu, Feng, Stone and Liu 2023, arXiv 2306.03792, algorithm 1): all
+// tasks are to improve at one rate, measured by the logarithm of the loss. With z = softmax(w) a step descends
 //
 //	sum_i p_i L_i,  p_i = c z_i/L_i,  c = 1/sum_i (z_i/L_i)
 //
-// and then w descends the change that it made, delta_i = ln L_i(before) - ln L_i(after), on the same batch:
-// gradient J_softmax(w)^T delta + gamma w, by Adam. So a task that improved less gets more. L(after) costs a second forward pass.
+// and then w descends the change that it made, delta_i = ln L_i(before) - ln L_i(after), on the same batch: gradient
+// J_softmax(w)^T delta + gamma w, by Adam. So a task that improved less gets more. L(after) costs a second forward
+// pass.
 type FAMO struct{}
 
 // famoDecay is gamma of the authors' code.

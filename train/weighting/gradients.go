@@ -4,8 +4,8 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// taskGradients are each task's gradient of the network's parameters, which costs a backward pass a task, and what the methods that
-// need them share.
+// taskGradients are each task's gradient of the network's parameters, which costs a backward pass a task, and what the
+// methods that need them share.
 type taskGradients struct {
 	t     *TaskLosses
 	grads [2][]*graph.Node

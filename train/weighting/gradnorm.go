@@ -14,9 +14,9 @@ import (
 //
 //	L_grad = sum_i |G_i - mean(G) r_i^alpha|,  r_i = (L_i/L_i(0)) / mean_j(L_j/L_j(0))
 //
-// with the target held constant, by Adam, and are brought back to their sum. g_i is over all shared parameters (the paper takes
-// the last shared layer to save time; this network's heads read three layers), and L_i(0) is ln K_i, the loss of
-// guessing (section 3.2 proposes it). p = w/tasks.
+// with the target held constant, by Adam, and are brought back to their sum. g_i is over all shared parameters (the
+// paper takes the last shared layer to save time; this network's heads read three layers), and L_i(0) is ln K_i, the
+// loss of guessing (section 3.2 proposes it). p = w/tasks.
 type GradNorm struct{ alpha float64 }
 
 // gradnormLeast keeps a weight from 0, from which it could not return.

@@ -5,12 +5,13 @@ import (
 )
 
 // PCGrad is gradient surgery (Yu et al. 2020, arXiv 2001.06782, algorithm 1): where the tasks' gradients of the shared
-// parameters conflict, g_1.g_2 < 0, each loses its component along the other, g_i - (g_i.g_j)/|g_j|^2 g_j. Of two tasks that is
-// a weighted sum, with c = min(g_1.g_2, 0), and there is no order of tasks to draw:
+// parameters conflict, g_1.g_2 < 0, each loses its component along the other, g_i - (g_i.g_j)/|g_j|^2 g_j. Of two tasks
+// that is a weighted sum, with c = min(g_1.g_2, 0), and there is no order of tasks to draw:
 //
 //	sum_i p_i g_i,  p_i = (1 - c/|g_i|^2)/2
 //
-// The half makes it the step of uniform weights where nothing conflicts. The heads are not shared and have uniform weights.
+// The half makes it the step of uniform weights where nothing conflicts. The heads are not shared and have uniform
+// weights.
 type PCGrad struct{}
 
 func (PCGrad) Name() string { return "pcgrad" }

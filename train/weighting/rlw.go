@@ -12,8 +12,8 @@ func (RLW) Name() string { return "rlw" }
 
 func (RLW) Joint(t *TaskLosses) joint { return t.fixed(softmaxOf(t.Draw)) }
 
-// Draws are the random numbers of a batch: they depend on the seed and the batch's place in the run only, so that runs repeat and
-// resume.
+// Draws are the random numbers of a batch: they depend on the seed and the batch's place in the run only, so that runs
+// repeat and resume.
 func Draws(seed uint64, batch int) []float32 {
 	const stream = 0x77656967 // another than that of what the batcher draws
 	rng := rand.New(rand.NewPCG(seed, stream<<32|uint64(batch)))

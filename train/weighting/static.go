@@ -5,7 +5,8 @@ import (
 )
 
 // Static keeps the weights of emotion and gender as given: J = sum_i p_i L_i. Uniform weights and one task alone are
-// the baselines of Chae et al. 2018 (arXiv 1809.00758); Kurin et al. 2022 (arXiv 2201.04122) find that a tuned one is hard to beat.
+// the baselines of Chae et al. 2018 (arXiv 1809.00758); Kurin et al. 2022 (arXiv 2201.04122) find that a tuned one is
+// hard to beat.
 type Static [2]float64
 
 func parseStatic(s, arg string, hasArg bool) (Method, error) {

@@ -10,9 +10,9 @@ import (
 	"tandem/train/nn"
 )
 
-// Method makes one joint loss of the tasks' losses. Every method plugs into the compiled step in one way: it gives the weights
-// p of the step, and the network descends J = sum_i p_i L_i. What a method keeps between steps are variables in the scope
-// "loss", so that it is in the checkpoint. docs/weighting.md compares them.
+// Method makes one joint loss of the tasks' losses. Every method plugs into the compiled step in one way: it gives the
+// weights p of the step, and the network descends J = sum_i p_i L_i. What a method keeps between steps are variables in
+// the scope "loss", so that it is in the checkpoint. docs/weighting.md compares them.
 type Method interface {
 	Name() string
 	Joint(t *TaskLosses) joint
@@ -25,8 +25,8 @@ type TaskLosses struct {
 	Classes      []int         // the tasks' class counts
 	Draw         *graph.Node   // [tasks] standard normal numbers of this step
 	Batches      int           // an epoch
-	// gradients are those of the network's trained parameters, and shared tells which of these both tasks have: all but the
-	// heads, that is the output layers of emotion and of gender (see partOf).
+	// gradients are those of the network's trained parameters, and shared tells which of these both tasks have: all but
+	// the heads, that is the output layers of emotion and of gender (see partOf).
 	Gradients func(loss *graph.Node) []*graph.Node
 	Shared    []bool
 }
@@ -37,18 +37,19 @@ type joint struct {
 	Weights *graph.Node // p [tasks]
 	// grads are the gradients of the network's parameters where the weighting had to make them; nil: those of J.
 	Grads []*graph.Node
-	// own is what a follower's trainable variables descend. Those of any other weighting descend J, with the network's learning
-	// rate.
+	// own is what a follower's trainable variables descend. Those of any other weighting descend J, with the network's
+	// learning rate.
 	own *graph.Node
 }
 
-// Follower is a Weighting that learns after the network has made its step. again runs the network once more, as it is then, on the
-// same batch, and gives the losses.
+// Follower is a Weighting that learns after the network has made its step. again runs the network once more, as it is
+// then, on the same batch, and gives the losses.
 type Follower interface {
 	Follow(t *TaskLosses, j joint, again func() []*graph.Node)
 }
 
-// ownRate is the learning rate of weights that learn beside the network: 0.025 in GradNorm (section 4) and in FAMO's code.
+// ownRate is the learning rate of weights that learn beside the network: 0.025 in GradNorm (section 4) and in FAMO's
+// code.
 const ownRate = 0.025
 
 // methods are the weightings by name. parameter is the default of what can stand behind a colon.

@@ -38,7 +38,8 @@ func (p twoTasks) run(t *testing.T, w Method, steps int, start [2]float64) (x [2
 	exec, err := model.NewExec(backend, store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
 		store.SetTraining(g, true)
-		v := root.At("net").At("face").VariableWithValue("x", tensors.FromFlatDataAndDimensions([]float32{float32(start[0]), float32(start[1])}, 2))
+		v := root.At("net").At("face").VariableWithValue("x",
+			tensors.FromFlatDataAndDimensions([]float32{float32(start[0]), float32(start[1])}, 2))
 		losses := func() []*graph.Node {
 			var out []*graph.Node
 			for i := range 2 {
@@ -52,7 +53,8 @@ func (p twoTasks) run(t *testing.T, w Method, steps int, start [2]float64) (x [2
 			return out
 		}
 		tasks := &TaskLosses{
-			GraphOps: &nn.GraphOps{Scope: root.At("loss"), Graph: g}, Losses: losses(), Classes: []int{7, 2}, Draw: in[1], Batches: max(p.batches, 1),
+			GraphOps: &nn.GraphOps{Scope: root.At("loss"), Graph: g}, Losses: losses(), Classes: []int{7, 2},
+			Draw: in[1], Batches: max(p.batches, 1),
 			Gradients: func(l *graph.Node) []*graph.Node { return graph.Gradient(l, v.NodeValue(g)) },
 			Shared:    []bool{true},
 		}
@@ -100,8 +102,8 @@ func everyWeighting() []string {
 	return append([]string{"static:1,0", "static:0.7,0.3"}, Names...)
 }
 
-// What the reference derives of the paper's loss: with constant losses and Adam at 1e-4 the weight of the larger loss falls from
-// .50 to .36 in 3000 steps, .06 in 15000 and .005 in 30000.
+// What the reference derives of the paper's loss: with constant losses and Adam at 1e-4 the weight of the larger loss
+// falls from .50 to .36 in 3000 steps, .06 in 15000 and .005 in 30000.
 func TestSoftmaxCollapsesUnderConstantLosses(t *testing.T) {
 	steps := 30000
 	if testing.Short() {
@@ -113,7 +115,8 @@ func TestSoftmaxCollapsesUnderConstantLosses(t *testing.T) {
 		want float64
 	}{{3000, 0.36}, {15000, 0.06}, {30000, 0.005}} {
 		if c.step <= steps {
-			traintest.Near(t, fmt.Sprintf("weight after %d steps", c.step), w[c.step-1][0], c.want, max(0.15*c.want, 0.0025))
+			traintest.Near(t, fmt.Sprintf("weight after %d steps", c.step), w[c.step-1][0], c.want,
+				max(0.15*c.want, 0.0025))
 		}
 	}
 }
@@ -127,7 +130,8 @@ func TestFloorAndEntropyCureTheCollapse(t *testing.T) {
 	traintest.Near(t, "weight at a floor of 0.1", last(Softmax{Floor: 0.1}, 1500), 0.1, 3e-3)
 	// The minimum of p.L + e sum p ln p is softmax(-L/e).
 	for _, e := range []float64{0.5, 2} {
-		traintest.Near(t, fmt.Sprintf("weight with entropy %g", e), last(Softmax{Entropy: e}, 3000), 1/(1+math.Exp(1.3/e)), 2e-3)
+		traintest.Near(t, fmt.Sprintf("weight with entropy %g", e), last(Softmax{Entropy: e}, 3000),
+			1/(1+math.Exp(1.3/e)), 2e-3)
 	}
 	// A temperature delays it: at T = 5, 500 steps are what 100 are without.
 	traintest.Near(t, "weight at temperature 5", last(Softmax{Temperature: 5}, 500), last(Softmax{}, 100), 0.01)
@@ -195,7 +199,8 @@ func TestDWAFollowsItsEquation(t *testing.T) {
 	}
 }
 
-// One step of PCGrad and of CAGrad from the origin, where the gradients are g_1 = (1, 0) and g_2 = (-1, 1): they conflict.
+// One step of PCGrad and of CAGrad from the origin, where the gradients are g_1 = (1, 0) and g_2 = (-1, 1): they
+// conflict.
 func TestConflictingGradients(t *testing.T) {
 	p := twoTasks{a: [2]float64{1, 1}, c: [2][2]float64{{-1, 0}, {1, -1}}, rate: 1}
 	// By hand: g_1.g_2 = -1; g_1 + g_2/2 = (1/2, 1/2); g_2 + g_1 = (0, 1); half of their sum.
@@ -241,7 +246,18 @@ func TestCAGradShareIsTheMinimum(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range [][3]float64{{1, -1, 2}, {1, 0, 1}, {4, 1.9, 1}, {0.01, -0.2, 9}, {9, -0.2, 0.01}, {1, 0.5, 1}, {1, -1, 1}, {2, 1, 100}, {1, 1, 1}, {0, 0, 1}} {
+		for _, v := range [][3]float64{
+			{1, -1, 2},
+			{1, 0, 1},
+			{4, 1.9, 1},
+			{0.01, -0.2, 9},
+			{9, -0.2, 0.01},
+			{1, 0.5, 1},
+			{1, -1, 1},
+			{2, 1, 100},
+			{1, 1, 1},
+			{0, 0, 1},
+		} {
 			f := func(w float64) float64 {
 				g0 := (v[0] + 2*v[1] + v[2]) / 4
 				q := w*w*v[0] + 2*w*(1-w)*v[1] + (1-w)*(1-w)*v[2]
@@ -255,7 +271,8 @@ func TestCAGradShareIsTheMinimum(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if w := float64(tensors.ToScalar[float32](out[0])); !(w >= 0 && w <= 1) || f(w) > least+1e-4*(1+math.Abs(least)) {
+			if w := float64(tensors.ToScalar[float32](out[0])); !(w >= 0 && w <= 1) ||
+				f(w) > least+1e-4*(1+math.Abs(least)) {
 				t.Errorf("c %g, gradients %v: w = %g gives %g, the minimum is %g", c, v, w, f(w), least)
 			}
 		}
@@ -299,9 +316,13 @@ func TestFAMOFollowsItsAlgorithm(t *testing.T) {
 	traintest.Near(t, "second weight", w[1][0], (z/after[0])/(z/after[0]+(1-z)/after[1]), 1e-4)
 }
 
-// On two quadratics with minima c_1 and c_2 the Pareto optima are the segment between them; every method must come to it, whichever end.
+// On two quadratics with minima c_1 and c_2 the Pareto optima are the segment between them; every method must come to
+// it, whichever end.
 func TestEveryWeightingReachesTheParetoSet(t *testing.T) {
-	p := twoTasks{a: [2]float64{1, 3}, c: [2][2]float64{{1, 0}, {0, 1}}, floor: [2]float64{0.2, 0.2}, batches: 10, rate: 0.05, ownRate: 1e-3}
+	p := twoTasks{
+		a: [2]float64{1, 3}, c: [2][2]float64{{1, 0}, {0, 1}}, floor: [2]float64{0.2, 0.2}, batches: 10,
+		rate: 0.05, ownRate: 1e-3,
+	}
 	for _, name := range everyWeighting() {
 		t.Run(name, func(t *testing.T) {
 			x, w := p.run(t, parsed(t, name), 600, [2]float64{2, 2})
@@ -312,7 +333,8 @@ func TestEveryWeightingReachesTheParetoSet(t *testing.T) {
 				traintest.Near(t, "x", x[0], 0.7/(0.7+0.9), 1e-3)
 			}
 			for _, v := range w {
-				if !(v[0] >= 0 && v[1] >= 0 && v[0]+v[1] < 1000) { // CAGrad's grow where the gradients cancel, which is what Pareto optima are
+				// CAGrad's grow where the gradients cancel, which is what Pareto optima are
+				if !(v[0] >= 0 && v[1] >= 0 && v[0]+v[1] < 1000) {
 					t.Fatalf("weights %v", v)
 				}
 			}
@@ -332,7 +354,8 @@ func TestGradientsOfJointLosses(t *testing.T) {
 				other := o.Constant([]float32{1, 0, 0, 1, 0.5, 0.5}, 3, 2)
 				known := o.Constant([]float32{1, 0, 2}, 3)
 				e := CrossEntropy(nn.Dense(nn.Ops[*graph.Node](o), in[0], "e", 3), target, known)
-				g := CrossEntropy(nn.Dense(nn.Ops[*graph.Node](o), in[0], "g", 2), other, o.Constant([]float32{1, 1, 1}, 3))
+				g := CrossEntropy(nn.Dense(nn.Ops[*graph.Node](o), in[0], "g", 2), other,
+					o.Constant([]float32{1, 1, 1}, 3))
 				return w.Joint(&TaskLosses{GraphOps: o, Losses: []*graph.Node{e, g}, Classes: []int{3, 2}}).Loss
 			}, traintest.Wave(3, 4))
 		})
@@ -341,12 +364,17 @@ func TestGradientsOfJointLosses(t *testing.T) {
 
 func TestParseWeighting(t *testing.T) {
 	for in, want := range map[string]string{
-		"softmax": "softmax", "softmax-prior": "softmax-prior", "static": "static", "static:1,1": "static", "static:3,1": "static:0.75,0.25", "static:1,0": "static:1,0",
-		"uw": "uw", "uw-so": "uw-so", "uw-so:1": "uw-so", "uw-so:0.5": "uw-so:0.5", "dwa": "dwa", "dwa:3": "dwa:3", "rlw": "rlw", "famo": "famo",
-		"gradnorm": "gradnorm", "gradnorm:0.12": "gradnorm:0.12", "pcgrad": "pcgrad", "cagrad": "cagrad", "cagrad:0.2": "cagrad:0.2",
-		"": "error", "Softmax": "error", "static:": "error", "static:1": "error", "static:-1,2": "error", "static:0,0": "error", "softmax:1": "error",
+		"softmax": "softmax", "softmax-prior": "softmax-prior", "static": "static", "static:1,1": "static",
+		"static:3,1": "static:0.75,0.25", "static:1,0": "static:1,0",
+		"uw": "uw", "uw-so": "uw-so", "uw-so:1": "uw-so", "uw-so:0.5": "uw-so:0.5", "dwa": "dwa", "dwa:3": "dwa:3",
+		"rlw": "rlw", "famo": "famo",
+		"gradnorm": "gradnorm", "gradnorm:0.12": "gradnorm:0.12", "pcgrad": "pcgrad", "cagrad": "cagrad",
+		"cagrad:0.2": "cagrad:0.2",
+		"":           "error", "Softmax": "error", "static:": "error", "static:1": "error", "static:-1,2": "error",
+		"static:0,0": "error", "softmax:1": "error",
 		"static:1,2,3": "error", "static:NaN,1": "error", "static:Inf,1": "error", "static:1,1x": "error",
-		"uw:1": "error", "dwa:": "error", "dwa:0": "error", "dwa:-1": "error", "dwa:NaN": "error", "gradnorm:x": "error", "cagrad:1": "error", "pcgrad:2": "error",
+		"uw:1": "error", "dwa:": "error", "dwa:0": "error", "dwa:-1": "error", "dwa:NaN": "error",
+		"gradnorm:x": "error", "cagrad:1": "error", "pcgrad:2": "error",
 	} {
 		w, err := Parse(in)
 		got := "error"
