@@ -10,6 +10,7 @@ import (
 	"tandem/pipeline"
 	"tandem/train"
 	"tandem/train/dataset"
+	"tandem/train/sample"
 )
 
 var quantizeCommand = &command{
@@ -51,7 +52,10 @@ func runQuantize(ctx context.Context, c *console, o *options) error {
 	bar := newProgress(c)
 	defer bar.close()
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
-	b, err := train.Quantize(ctx, m.bytes, sets.Clips, finder, cache, workers, func(done, total int) { bar.set("clips", "", done, total) })
+	b, err := train.Quantize(ctx, m.bytes, sets.Clips, sample.Options{
+		Finder: finder, CacheDir: cache, Workers: workers,
+		Progress: func(done, total int) { bar.set("clips", "", done, total) },
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
 	}

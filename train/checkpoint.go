@@ -72,12 +72,12 @@ func (c *checkpoint) capture(store *model.Store) error {
 	return nil
 }
 
-// finite is whether all of a variable's values are numbers.
+// finite reports whether all of a variable's values are numbers.
 func finite(t dtypes.DType, b []byte) bool {
 	switch t {
 	case dtypes.Float32:
 		for i := 0; i+4 <= len(b); i += 4 {
-			// the exponent of infinities and of what is no number
+			// The exponent of infinities and of what is no number.
 			if binary.LittleEndian.Uint32(b[i:])>>23&0xff == 0xff {
 				return false
 			}
@@ -110,7 +110,7 @@ func (c *checkpoint) restore(store *model.Store) error {
 
 const checkpointKey = "tandem.checkpoint."
 
-// marshal gives the bytes of the file.
+// marshal returns the bytes of the file.
 func (c *checkpoint) marshal() ([]byte, error) {
 	m := &onnx.ModelProto{IrVersion: 8, ProducerName: "tandem", Graph: &onnx.GraphProto{Name: "checkpoint"}}
 	sum := sha256.New()
@@ -192,7 +192,7 @@ func parseCheckpoint(b []byte) (*checkpoint, error) {
 	return c, nil
 }
 
-// checkpoints are those of a run, in a folder: the last two, since one that a failing disk has eaten must not end the
+// checkpoints are those of a run, in a folder: the last two, since a failing disk that has eaten one must not end the
 // run.
 type checkpoints struct {
 	dir   string
@@ -237,7 +237,7 @@ func (k checkpoints) sweep() {
 	}
 }
 
-// steps are those of the checkpoints that there are, in order.
+// steps returns the steps of the checkpoints that there are, in order.
 func (k checkpoints) steps() []int {
 	files, _ := filepath.Glob(filepath.Join(k.dir, "step-*.ckpt"))
 	var steps []int
@@ -251,8 +251,8 @@ func (k checkpoints) steps() []int {
 	return steps
 }
 
-// last is the newest checkpoint that is whole, nil if there is none; damaged is told of those that are not. That there
-// are checkpoints and none of them is whole is an error.
+// last returns the newest checkpoint that is whole, nil if there is none; damaged is called for those that are not.
+// That there are checkpoints and none of them is whole is an error.
 func (k checkpoints) last(damaged func(error)) (*checkpoint, error) {
 	steps := k.steps()
 	var broken error
@@ -270,7 +270,8 @@ func (k checkpoints) last(damaged func(error)) (*checkpoint, error) {
 	return nil, broken
 }
 
-// LastCheckpoint is the newest whole checkpoint of the run in a folder.
+// LastCheckpoint returns the path of the newest whole checkpoint of the run in a folder; a folder without one is an
+// error.
 func LastCheckpoint(run string) (string, error) {
 	k := checkpoints{dir: filepath.Join(run, checkpointsDir)}
 	c, err := k.last(func(error) {})
@@ -283,6 +284,7 @@ func LastCheckpoint(run string) (string, error) {
 	return k.path(c.State.Step), nil
 }
 
+// readCheckpoint reads a file; what is wrong with its contents wraps ErrCheckpoint.
 func readCheckpoint(path string) (*checkpoint, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -26,10 +26,9 @@ import (
 func freshModel(t testing.TB, arch nn.Arch, labels pipeline.Labels) []byte {
 	t.Helper()
 	arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, len(labels.Emotions), len(labels.Genders)
-	l := nn.LayoutOf(arch)
 	w := nn.Weights{}
-	for _, name := range l.Names {
-		w[name] = nn.Weight{Dims: l.Shapes[name], Data: l.Inits[name].Values(name, 5, l.Shapes[name])}
+	for _, p := range nn.Parameters(arch) {
+		w[p.Name] = nn.Weight{Dims: p.Dims, Data: p.Initial(5)}
 	}
 	return modelOf(t, arch, w, labels)
 }
@@ -45,7 +44,7 @@ func modelOf(t testing.TB, arch nn.Arch, w nn.Weights, labels pipeline.Labels) [
 	return b
 }
 
-func mustInit(t *testing.T, name string, model []byte) *nn.Pretrained {
+func mustRead(t *testing.T, name string, model []byte) *nn.Pretrained {
 	t.Helper()
 	in, err := ReadPretrained(name, model)
 	if err != nil {
@@ -54,7 +53,7 @@ func mustInit(t *testing.T, name string, model []byte) *nn.Pretrained {
 	return in
 }
 
-// recognize is what a model says of windows, through ONNX Runtime.
+// recognize returns the predictions of a model for windows, through ONNX Runtime.
 func recognize(t *testing.T, model []byte, ws []*pipeline.Window) []pipeline.Prediction {
 	t.Helper()
 	rec, err := infer.NewRecognizer(model, infer.Options{Threads: 1})
@@ -69,7 +68,7 @@ func recognize(t *testing.T, model []byte, ws []*pipeline.Window) []pipeline.Pre
 	return out
 }
 
-// says is what a model says of some windows of every kind.
+// says returns the predictions of a model for some windows of every kind, one after the other.
 func says(t *testing.T, model []byte) (all []float32) {
 	t.Helper()
 	data := sampletest.Synthetic(nn.DefaultSpec, 3, 3, 3)
@@ -131,12 +130,12 @@ func withoutTemperatures(t *testing.T, b []byte) []byte {
 }
 
 func TestInitFromAModelAnswersAsTheModel(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	for name, model := range map[string][]byte{
 		"tiny":     freshModel(t, tinyRecipe().Arch, sampletest.Labels),
 		"embedded": infer.DefaultModel(),
 	} {
-		in := mustInit(t, name, model)
+		in := mustRead(t, name, model)
 		if want := map[string]nn.Arch{
 			"tiny":     tinyRecipe().Arch,
 			"embedded": DefaultRecipe().Arch,
@@ -152,8 +151,8 @@ func TestInitFromAModelAnswersAsTheModel(t *testing.T) {
 }
 
 func TestInitTakesOverTheLabelsThatBothKnow(t *testing.T) {
-	NeedBackend(t)
-	in := mustInit(t, "tiny", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
+	needBackend(t)
+	in := mustRead(t, "tiny", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
 	labels := pipeline.Labels{Emotions: []string{"bored", "sad", "happy"}, Genders: []string{"male", "female"}}
 	was, is := says(t, again(t, in, sampletest.Labels)), says(t, again(t, in, labels))
 	for i := range len(was) / 9 {
@@ -165,8 +164,8 @@ func TestInitTakesOverTheLabelsThatBothKnow(t *testing.T) {
 }
 
 func TestFineTuning(t *testing.T) {
-	NeedBackend(t)
-	first, data := QuickRun(t.TempDir())
+	needBackend(t)
+	first, data := quickRun(t.TempDir())
 	first.Recipe.EMA = 0.9
 	if _, err := trainOn(t.Context(), first.Train, data); err != nil {
 		t.Fatal(err)
@@ -184,14 +183,14 @@ func TestFineTuning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromCheckpoint := mustInit(t, path, b)
+	fromCheckpoint := mustRead(t, path, b)
 	if d := worst(says(t, withoutTemperatures(t, model)),
 		says(t, again(t, fromCheckpoint, fromCheckpoint.Labels))); d > 1e-5 {
 		t.Errorf("a network that begins with the checkpoint answers otherwise than the model, by %g", d)
 	}
 
 	// Fine-tuned with other labels, and with all frozen but the temporal part and the emotion's outputs.
-	tuned, data := QuickRun(t.TempDir())
+	tuned, data := quickRun(t.TempDir())
 	tuned.Init = fromCheckpoint
 	tuned.Recipe.Emotions = []string{"neutral", "happy", "sad", "angry", "fearful", "disgusted", "bored"}
 	tuned.Recipe.Freeze = []string{"face", "sound", "fusion", "gender"}
@@ -209,7 +208,7 @@ func TestFineTuning(t *testing.T) {
 	if b, err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
 	}
-	after := mustInit(t, path, b)
+	after := mustRead(t, path, b)
 	if !slices.Equal(after.Labels.Emotions, tuned.Recipe.Emotions) {
 		t.Errorf("labels %v", after.Labels)
 	}
@@ -231,7 +230,7 @@ func TestFineTuning(t *testing.T) {
 	}
 
 	// It resumes as any other run, without the model; but not where there is no checkpoint to resume from.
-	resumed, data := QuickRun(t.TempDir())
+	resumed, data := quickRun(t.TempDir())
 	resumed.Init, resumed.Recipe = tuned.Init, tuned.Recipe
 	interrupt(t, &resumed, data, 8)
 	resumed.Init = nil
@@ -337,13 +336,13 @@ func FuzzReadInit(f *testing.F) {
 // otherFaces is a model as freshModel makes them, with the sound encoder of in and all else of another seed.
 func otherFaces(t *testing.T, in *nn.Pretrained, seed uint64) []byte {
 	t.Helper()
-	l := nn.LayoutOf(in.Arch)
 	w := nn.Weights{}
-	for _, name := range l.Names {
-		if w[name] = in.Params[name]; nn.PartOf(name) != "sound" {
-			w[name] = nn.Weight{Dims: l.Shapes[name], Data: l.Inits[name].Values(name, seed, l.Shapes[name])}
-			for i := range w[name].Data { // heads and biases too are to say something
-				w[name].Data[i] += float32(math.Sin(float64(uint64(i)*seed))) * 0.05
+	for _, p := range nn.Parameters(in.Arch) {
+		if w[p.Name] = in.Params[p.Name]; nn.PartOf(p.Name) != "sound" {
+			values := p.Initial(seed)
+			w[p.Name] = nn.Weight{Dims: p.Dims, Data: values}
+			for i := range values { // heads and biases too are to say something
+				values[i] += float32(math.Sin(float64(uint64(i)*seed))) * 0.05
 			}
 		}
 	}
@@ -353,10 +352,10 @@ func otherFaces(t *testing.T, in *nn.Pretrained, seed uint64) []byte {
 // TestJoinedNetworksAnswerAsTheirMean: the logits of a still, of a voice, and of both are the means of the members',
 // each counting by its face encoders, also when one of them is a joined network itself.
 func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
-	NeedBackend(t)
-	a := mustInit(t, "a", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
-	b := mustInit(t, "b", otherFaces(t, a, 7))
-	c := mustInit(t, "c", otherFaces(t, a, 8))
+	needBackend(t)
+	a := mustRead(t, "a", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
+	b := mustRead(t, "b", otherFaces(t, a, 7))
+	c := mustRead(t, "c", otherFaces(t, a, 8))
 	ab, err := nn.Ensemble(a, b)
 	if err != nil {
 		t.Fatal(err)
@@ -365,7 +364,7 @@ func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
 		t.Errorf("joined: %d face encoders, fuse_dim %d, name %q", ab.Arch.FaceNets, ab.Arch.FuseDim, ab.Name)
 	}
 	two := again(t, ab, sampletest.Labels)
-	joined := mustInit(t, "two", two) // through a file, whose tensors tell the number of face encoders
+	joined := mustRead(t, "two", two) // through a file, whose tensors tell the number of face encoders
 	three, err := nn.Ensemble(joined, c)
 	if err != nil {
 		t.Fatal(err)
@@ -419,10 +418,10 @@ func TestJoinedNetworksAnswerAsTheirMean(t *testing.T) {
 // TestTrainingGoesOnFromJoinedNetworks: one is trained from the other with the sound frozen, then both are joined and
 // what follows the encoders is fitted.
 func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	run := func(in *nn.Pretrained, freeze ...string) (Options, *nn.Pretrained) {
 		t.Helper()
-		o, data := QuickRun(t.TempDir())
+		o, data := quickRun(t.TempDir())
 		o.Init, o.Recipe.Freeze = in, freeze
 		if in != nil {
 			o.Recipe.Arch = in.Sizes()
@@ -435,7 +434,7 @@ func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return o, mustInit(t, filepath.Base(o.Out), b)
+		return o, mustRead(t, filepath.Base(o.Out), b)
 	}
 	_, one := run(nil)
 	_, two := run(one, "sound")
@@ -452,14 +451,15 @@ func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
 		t.Errorf("run.json does not tell what it began with: %+v, %v", a.Init, err)
 	}
 	moved := map[string]int{}
-	for _, name := range nn.LayoutOf(fitted.Arch).Names {
+	for _, p := range nn.Parameters(fitted.Arch) {
 		// Convolutions go through the file, which costs them some rounding.
-		if worst(fitted.Params[name].Data, both.Params[name].Data) > 1e-5 {
-			moved[nn.PartOf(name)]++
+		if worst(fitted.Params[p.Name].Data, both.Params[p.Name].Data) > 1e-5 {
+			moved[nn.PartOf(p.Name)]++
 		}
 	}
 	if moved["face"]+moved["sound"] > 0 || moved["temporal"] == 0 || moved["fusion"] == 0 || moved["emotion"] == 0 {
-		t.Errorf("parameters that changed, by part: %v; want none of face and sound, which are frozen, and some of the others", moved)
+		t.Errorf("parameters that changed, by part: %v; want none of face and sound, which are frozen, and some of "+
+			"the others", moved)
 	}
 	if worst(both.Params["face/0/w"].Data, both.Params["face2/0/w"].Data) < 1e-4 {
 		t.Error("both face encoders are the same")
@@ -467,22 +467,22 @@ func TestTrainingGoesOnFromJoinedNetworks(t *testing.T) {
 }
 
 func TestJoinRefusesNetworksThatDontFit(t *testing.T) {
-	a := mustInit(t, "a", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
+	a := mustRead(t, "a", freshModel(t, tinyRecipe().Arch, sampletest.Labels))
 	wide := tinyRecipe().Arch
 	wide.FaceWidths = []int{8, 12, 16, 24}
-	deaf := mustInit(t, "other sound", otherFaces(t, a, 7))
+	deaf := mustRead(t, "other sound", otherFaces(t, a, 7))
 	deaf.Params["sound/out/w"] = nn.Weight{
 		Dims: deaf.Params["sound/out/w"].Dims,
 		Data: slices.Clone(deaf.Params["sound/out/w"].Data),
 	}
 	deaf.Params["sound/out/w"].Data[3] += 1
-	many := make([]*nn.Pretrained, nn.MaxFaceNets+1)
+	many := make([]*nn.Pretrained, 9)
 	for i := range many {
 		many[i] = a
 	}
 	for says, ins := range map[string][]*nn.Pretrained{
-		"sizes": {a, mustInit(t, "wide", freshModel(t, wide, sampletest.Labels))},
-		"labels": {a, mustInit(t, "labels",
+		"sizes": {a, mustRead(t, "wide", freshModel(t, wide, sampletest.Labels))},
+		"labels": {a, mustRead(t, "labels",
 			freshModel(t, tinyRecipe().Arch, pipeline.Labels{
 				Emotions: []string{"bored", "sad"},
 				Genders:  sampletest.Labels.Genders,
@@ -498,4 +498,13 @@ func TestJoinRefusesNetworksThatDontFit(t *testing.T) {
 	if one, err := nn.Ensemble(a); one != a || err != nil {
 		t.Errorf("one network alone: %v, %v", one, err)
 	}
+}
+
+// textured returns a crop that is not all alike.
+func textured(size, channels int) []byte {
+	crop := make([]byte, size*size*channels)
+	for i := range crop {
+		crop[i] = byte(i * i % 251)
+	}
+	return crop
 }

@@ -7,13 +7,15 @@ import (
 	"tandem/infer"
 	"tandem/train/dataset"
 	"tandem/train/dataset/datasettest"
+	"tandem/train/sample"
 	"tandem/train/traintest"
 )
 
 func TestQuantize(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	clips := datasettest.Clips(t)
-	model, err := Quantize(t.Context(), infer.DefaultModel(), clips, traintest.NewFinder().Make, "", 1, nil)
+	how := sample.Options{Finder: traintest.NewFinder().Make, Workers: 1}
+	model, err := Quantize(t.Context(), infer.DefaultModel(), clips, how)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +39,7 @@ func TestQuantize(t *testing.T) {
 	for i := range clips {
 		clips[i].Split = dataset.SplitVal
 	}
-	if _, err := Quantize(t.Context(), model, clips, traintest.NewFinder().Make, "", 1, nil); err == nil ||
+	if _, err := Quantize(t.Context(), model, clips, how); err == nil ||
 		!strings.Contains(err.Error(), "of the split train") {
 		t.Errorf("without clips to train on: %v", err)
 	}

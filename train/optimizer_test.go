@@ -24,7 +24,11 @@ func minimise(t *testing.T, r Recipe, steps int, loss func(net *model.Scope, g *
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &network{recipe: r, store: model.NewStore()}
+	opt, err := optim.New(r.Optimizer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &network{recipe: r, optimizer: opt, store: model.NewStore()}
 	exec, err := model.NewExec(backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
 		n.store.SetTraining(g, true)
@@ -124,7 +128,7 @@ func TestOptimizersAreThoseOfTheirPapers(t *testing.T) {
 
 // A step of one batch given twice is a step of that batch; of two batches it is neither's.
 func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +139,11 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 		recipe.Accumulate = accumulate
 		arch := recipe.Arch
 		arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, 7, 2
-		n, err := newNetwork(arch, weighting.SoftmaxPrior{}, recipe, backend)
+		method, err := weighting.Parse("softmax-prior")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := newNetwork(arch, method, recipe, backend)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +154,7 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 		var all []*batch
 		for _, i := range which {
 			b := batches.batch(i)
-			b.lr = 0.01
+			b.rate = 0.01
 			all = append(all, b)
 		}
 		for i := 0; i < len(all); i += accumulate {
@@ -181,13 +189,13 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 }
 
 func TestEMAIsJudgedExportedAndResumed(t *testing.T) {
-	NeedBackend(t)
-	whole, data := QuickRun(t.TempDir())
+	needBackend(t)
+	whole, data := quickRun(t.TempDir())
 	whole.Recipe.EMA, whole.Recipe.Accumulate = 0.9, 2
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	plain, _ := QuickRun(t.TempDir())
+	plain, _ := quickRun(t.TempDir())
 	plain.Recipe.EMA, plain.Recipe.Accumulate = 0, 2
 	if _, err := trainOn(t.Context(), plain.Train, data); err != nil {
 		t.Fatal(err)
@@ -197,7 +205,7 @@ func TestEMAIsJudgedExportedAndResumed(t *testing.T) {
 	if slices.Equal(a, b) {
 		t.Error("the average is not what is exported")
 	}
-	resumed, _ := QuickRun(t.TempDir())
+	resumed, _ := quickRun(t.TempDir())
 	resumed.Recipe = whole.Recipe
 	interrupt(t, &resumed, data, 8)
 	if _, err := trainOn(t.Context(), resumed.Train, data); err != nil {

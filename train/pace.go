@@ -29,7 +29,7 @@ func (p *pace) step(samples int, now time.Time) {
 	}
 }
 
-// report tells of a step.
+// report calls Progress for a step that has just ended.
 func (r *run) report(s stepResult, samples int) {
 	r.pace.step(samples, time.Now())
 	total := r.Recipe.Epochs * r.Recipe.StepsPerEpoch

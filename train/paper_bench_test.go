@@ -38,7 +38,7 @@ func BenchmarkPaperStep(b *testing.B) {
 					step(b, n, in)
 				}
 				b.ReportMetric((first - b.Elapsed()/time.Duration(b.N)).Seconds(), "s-compile")
-				b.ReportMetric(float64(n.weights().Parameters()), "parameters")
+				b.ReportMetric(float64(n.weights().Count()), "parameters")
 				if kb := peakMemory(); kb > 0 {
 					b.ReportMetric(float64(kb)/1024, "peak-MB")
 				}

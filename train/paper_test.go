@@ -28,7 +28,7 @@ func tinyPaper(senses string) (Recipe, pipeline.Spec) {
 
 func (r Recipe) testArch(spec pipeline.Spec) nn.Arch {
 	a := r.Arch
-	a.Spec, a.Senses, a.Emotions, a.Genders = spec, r.Modal, len(r.Emotions), len(r.Genders)
+	a.Spec, a.Modal, a.Emotions, a.Genders = spec, r.Modal, len(r.Emotions), len(r.Genders)
 	return a
 }
 
@@ -46,7 +46,7 @@ func paperData(spec pipeline.Spec, n int) *sample.Prepared {
 		if i%2 == 1 {
 			steps = spec.VideoFrames * 2 / 3
 		}
-		for k := range s.Audio[:steps*nn.PaperStep] {
+		for k := range s.Audio[:steps*spec.AudioSamples()/spec.VideoFrames] {
 			s.Audio[k] = int16(8000*math.Sin(float64(k)*(0.1+0.2*float64(e)+0.05*float64(g))) + 200*rng.NormFloat64())
 		}
 		for k := range s.Video[:steps*sample.CropBytes(spec)] {
@@ -70,7 +70,7 @@ func paperData(spec pipeline.Spec, n int) *sample.Prepared {
 }
 
 func TestPaperTrainsInEachMode(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	for _, senses := range []string{"audio", "video", "multi"} {
 		t.Run(senses, func(t *testing.T) {
 			recipe, spec := tinyPaper(senses)
@@ -111,7 +111,7 @@ func TestPaperTrainsInEachMode(t *testing.T) {
 }
 
 func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			}
 			for step := range 3 { // so that neither parameters nor running statistics keep their first values
 				b := batches.batch(step)
-				b.lr = 0.003
+				b.rate = 0.003
 				if _, err := net.train(b); err != nil {
 					t.Fatal(err)
 				}
@@ -167,7 +167,8 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			}
 			t.Logf("largest difference %.2g", worst)
 			if worst > 1e-4 || spread < 1e-3 {
-				t.Errorf("the exported file differs from the trained network by %.2g, want at most 1e-4; windows differ by %.2g", worst, spread)
+				t.Errorf("the exported file differs from the trained network by %.2g, want at most 1e-4; windows "+
+					"differ by %.2g", worst, spread)
 			}
 		})
 	}
@@ -182,10 +183,11 @@ func TestPaperBatchIsOneUtterance(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := batches.batch(0)
-		if len(b.pick) != 1 || b.samples != 1 || (b.hear[0] >= 0) != (senses != "video") ||
-			anySeen(b.pick[0]) != (senses != "audio") {
-			t.Errorf("%s: %d rows of %d samples, sound %d, faces %v", senses, len(b.pick), b.samples, b.hear[0],
-				b.pick[0])
+		if len(b.cropIndex) != 1 || b.samples != 1 || (b.audioIndex[0] >= 0) != (senses != "video") ||
+			anyCrop(b.cropIndex[0]) != (senses != "audio") {
+			t.Errorf("%s: %d rows of %d samples, sound %d, faces %v", senses, len(b.cropIndex), b.samples,
+				b.audioIndex[0],
+				b.cropIndex[0])
 		}
 	}
 }

@@ -26,8 +26,8 @@ import (
 	"tandem/train/sample/sampletest"
 )
 
-// QuickRun are the options of a run of two epochs of six steps, and its data.
-func QuickRun(dir string) (Options, *sample.Prepared) {
+// quickRun returns the options of a run of two epochs of six steps, and its data.
+func quickRun(dir string) (Options, *sample.Prepared) {
 	o := Options{
 		Recipe: tinyRecipe(), Out: filepath.Join(dir, "m.onnx"), Run: filepath.Join(dir, "run"),
 		Version: "test",
@@ -111,16 +111,16 @@ func sameOutcome(t *testing.T, a, b Options) {
 }
 
 func TestRunsOfOneSeedAreEqual(t *testing.T) {
-	NeedBackend(t)
-	a, data := QuickRun(t.TempDir())
-	b, _ := QuickRun(t.TempDir())
+	needBackend(t)
+	a, data := quickRun(t.TempDir())
+	b, _ := quickRun(t.TempDir())
 	for _, o := range []Options{a, b} {
 		if _, err := trainOn(context.Background(), o.Train, data); err != nil {
 			t.Fatal(err)
 		}
 	}
 	sameOutcome(t, a, b)
-	other, _ := QuickRun(t.TempDir())
+	other, _ := quickRun(t.TempDir())
 	other.Recipe.Seed++
 	if _, err := trainOn(context.Background(), other.Train, data); err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func TestHelperRun(t *testing.T) {
 	if dir == "" {
 		t.Skip("for TestResumesAfterKill only")
 	}
-	o, data := QuickRun(dir)
+	o, data := quickRun(dir)
 	o.CheckpointSteps = 2
 	_, o.Resume = os.LookupEnv("TANDEM_TEST_RESUME")
 	o.Progress = func(p Progress) { fmt.Printf("step %d\n", p.Done) }
@@ -152,13 +152,13 @@ func TestHelperRun(t *testing.T) {
 // A run is killed in the middle of its first epoch and again in the middle of its second, each time between two
 // checkpoints, and goes on in another process; what comes out is, bit for bit, what an undisturbed run gives.
 func TestResumesAfterKill(t *testing.T) {
-	NeedBackend(t)
-	whole, data := QuickRun(t.TempDir())
+	needBackend(t)
+	whole, data := quickRun(t.TempDir())
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	killed, _ := QuickRun(dir)
+	killed, _ := quickRun(dir)
 	helper := func(killAt int, resume bool) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestHelperRun$", "-test.v")
@@ -201,12 +201,12 @@ func TestResumesAfterKill(t *testing.T) {
 }
 
 func TestInterruptedRunSavesWhereItIs(t *testing.T) {
-	NeedBackend(t)
-	whole, data := QuickRun(t.TempDir())
+	needBackend(t)
+	whole, data := quickRun(t.TempDir())
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	o, _ := QuickRun(t.TempDir())
+	o, _ := quickRun(t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o.Progress = func(p Progress) {
@@ -256,7 +256,7 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 			ErrRunOther, "windows",
 		},
 	} {
-		changed, p := QuickRun(t.TempDir())
+		changed, p := quickRun(t.TempDir())
 		changed.Run, changed.Resume = o.Run, true
 		c.change(&changed, p)
 		if _, err := trainOn(t.Context(), changed.Train, p); !errors.Is(err, c.want) ||
@@ -305,7 +305,7 @@ func TestRunFolderIsLocked(t *testing.T) {
 
 // A real disk that is full: a small file system in memory, where the test may mount one.
 func TestRunSurvivesAFullDisk(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
 		t.Skip("no file system can be mounted here: ", err)
@@ -315,7 +315,7 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	o, data := QuickRun(dir)
+	o, data := quickRun(dir)
 	o.CheckpointSteps = 2
 	filler := filepath.Join(dir, "filler")
 	o.Progress = func(p Progress) {
@@ -339,7 +339,7 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 	if _, err := trainOn(t.Context(), o.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	whole, _ := QuickRun(t.TempDir())
+	whole, _ := quickRun(t.TempDir())
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
@@ -363,8 +363,8 @@ func fill(t *testing.T, path string) {
 }
 
 func TestDivergedRunKeepsItsCheckpoint(t *testing.T) {
-	NeedBackend(t)
-	o, data := QuickRun(t.TempDir())
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
 	o.CheckpointSteps = 2
 	// A step of 1e30 times the usual size ends in numbers that are none.
 	o.Recipe.LearningRate, o.Recipe.WarmupSteps = 1e30, 0
@@ -396,8 +396,8 @@ func interrupt(t *testing.T, o *Options, data *sample.Prepared, step int) {
 
 // What was learned before a run diverged is kept: the last good checkpoint can be resumed, and begun with.
 func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
-	NeedBackend(t)
-	o, data := QuickRun(t.TempDir())
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
 	o.CheckpointSteps = 2
 	// The second epoch's steps are lost.
 	o.Recipe.Schedule, o.Recipe.DecayEpochs, o.Recipe.DecayFactor = "step", 1, 1e30
@@ -414,7 +414,7 @@ func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
 		if v.shape.DType != dtypes.Float32 {
 			continue
 		}
-		for _, x := range nn.FloatsOf(v.data) {
+		for _, x := range nn.Float32s(v.data) {
 			if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
 				t.Fatalf("%s has %v in the checkpoint", v.path, x)
 			}
@@ -424,12 +424,12 @@ func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
 
 // An interruption while the network is judged costs neither the epoch nor its row in the log.
 func TestInterruptedWhileJudging(t *testing.T) {
-	NeedBackend(t)
-	whole, data := QuickRun(t.TempDir())
+	needBackend(t)
+	whole, data := quickRun(t.TempDir())
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	o, _ := QuickRun(t.TempDir())
+	o, _ := quickRun(t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o.Progress = func(p Progress) {
@@ -449,8 +449,8 @@ func TestInterruptedWhileJudging(t *testing.T) {
 
 // With a learning rate too small to change anything the first epoch stays the best, and patience ends the run.
 func TestEarlyStop(t *testing.T) {
-	NeedBackend(t)
-	o, data := QuickRun(t.TempDir())
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
 	o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.Patience, o.Recipe.StopMetric = 9, 2, 2, "emotion_uar"
 	o.Recipe.LearningRate, o.Recipe.WeightDecay = 1e-12, 0
 	r, err := trainOn(t.Context(), o.Train, data)

@@ -30,7 +30,7 @@ type state struct {
 	Sums      epochSums `json:"sums"`    // of the epoch that is under way
 }
 
-// check refuses what no run could have left.
+// check returns an error for a state that no run could have left.
 func (s state) check() error {
 	if s.Step < 0 || s.Epoch < 0 || s.Best < 0 || s.Best > s.Epoch || s.Sums.Steps < 0 || s.Sums.Steps > s.Step {
 		return fmt.Errorf("its state is impossible: %+v", s)
@@ -50,7 +50,7 @@ type epochSums struct {
 	Seconds  float64    `json:"seconds"` // of all that the epoch took so far
 }
 
-func (s *epochSums) Add(r stepResult) {
+func (s *epochSums) add(r stepResult) {
 	s.Steps++
 	s.Joint += r.Joint
 	s.Emotion += r.Emotion
@@ -59,7 +59,7 @@ func (s *epochSums) Add(r stepResult) {
 	s.Weights = r.Weights
 }
 
-// mean is what the epoch's steps report on average, with the weights at its end.
+// mean returns the average of the epoch's steps so far, with the weights of the last.
 func (s *epochSums) mean() stepResult {
 	n := math.Max(float64(s.Steps), 1)
 	return stepResult{
@@ -80,24 +80,24 @@ type run struct {
 	network   string // see describeNetwork
 	saved     checkpoints
 	log       *epochLog
-	steps     *StepLog
+	steps     *stepLog
 	st        state
 	lastSaved time.Time
 	clock     time.Time // when st.Seconds was last brought up to date
 	pace      pace
 }
 
-// networkName is what describeNetwork writes.
+// networkName is the JSON that describeNetwork writes.
 type networkName struct {
 	Arch   nn.Arch         `json:"arch"`
 	Spec   pipeline.Spec   `json:"windows"`
 	Labels pipeline.Labels `json:"labels"`
-	Senses string          `json:"senses,omitempty"` // of the paper's network
+	Modal  string          `json:"senses,omitempty"` // Arch.Modal
 }
 
-// describeNetwork names the network that variables belong to.
+// describeNetwork returns the name, in checkpoints and run.json, of the network that variables belong to.
 func describeNetwork(a nn.Arch, labels pipeline.Labels) string {
-	b, err := json.Marshal(networkName{a, a.Spec, labels, a.Senses})
+	b, err := json.Marshal(networkName{a, a.Spec, labels, a.Modal})
 	if err != nil {
 		panic(err) // plain fields
 	}
@@ -119,7 +119,8 @@ func (r *run) open() error {
 	}
 	if last != nil {
 		if last.Network != r.network {
-			return fmt.Errorf("%s: %w: it is of %s, this run's is %s; resume with the recipe and labels that it was made with, or choose another --run",
+			return fmt.Errorf("%s: %w: it is of %s, this run's is %s; resume with the recipe and labels that it was "+
+				"made with, or choose another --run",
 				r.saved.path(last.State.Step), ErrOtherNetwork, last.Network, r.network)
 		}
 		if err := last.restore(r.net.store); err != nil {
@@ -150,7 +151,7 @@ func (r *run) open() error {
 	return nil
 }
 
-// begin gives a run that has no checkpoint yet its first parameters, where they come from another network.
+// begin sets the first parameters of a run that has no checkpoint yet, where they come from another network.
 func (r *run) begin() error {
 	if r.Init == nil {
 		if a, err := r.readAbout(); r.Resume && err == nil && a.Init != nil {
@@ -200,7 +201,7 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	r.tick()
 	next.Seconds, next.Sums.Seconds = r.st.Seconds, r.st.Sums.Seconds
-	if err := r.log.Add(r.columns(next, v)); err != nil {
+	if err := r.log.add(r.columns(next, v)); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
 	next.Sums = epochSums{}
@@ -208,11 +209,12 @@ func (r *run) epoch(ctx context.Context) error {
 	if err := r.save(); err != nil {
 		return err
 	}
-	r.reported(&judged{
+	r.reportRun(&validated{
 		what: fmt.Sprintf("epoch %d", next.Epoch), labels: r.contract.Labels(), sets: v.sets,
 		all: v.all,
 	}, false)
-	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept %.4f of epoch %d",
+	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept "+
+		"%.4f of epoch %d",
 		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0],
 		mean.Weights[1], score, next.BestScore, next.Best))
 	return nil
@@ -253,12 +255,12 @@ func (r *run) trainSteps(ctx context.Context) error {
 			return fmt.Errorf("epoch %d, step %d: %w", r.st.Epoch+1, r.st.Step+1, err)
 		}
 		r.st.Step++
-		r.st.Sums.Add(result)
+		r.st.Sums.add(result)
 		row := []float64{
 			float64(r.st.Step), r.Recipe.rate(r.st.Step - 1), result.Joint, result.Emotion, result.Gender,
 			result.Weights[0], result.Weights[1], result.GradNorm,
 		}
-		if err := r.steps.Add(row); err != nil {
+		if err := r.steps.add(row); err != nil {
 			return fmt.Errorf("run: %w", err)
 		}
 		r.tick()
@@ -299,7 +301,8 @@ func (r *run) save() error {
 	return nil
 }
 
-// ended says what an error leaves behind; where the run was only interrupted it saves a checkpoint first.
+// ended returns an error that ended a run together with what it leaves behind; where the run was only interrupted it
+// saves a checkpoint first.
 func (r *run) ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		if r.st.Step == 0 {
@@ -321,7 +324,7 @@ func (r *run) ended(ctx context.Context, err error) error {
 	return fmt.Errorf("%w (%s; when the cause is gone, --resume goes on from there)", err, good)
 }
 
-// columns are the log's row of an epoch.
+// columns returns the log's row of an epoch.
 func (r *run) columns(st state, v *validation) []column {
 	mean := st.Sums.mean()
 	cols := []column{
@@ -354,14 +357,14 @@ func (r *run) columns(st state, v *validation) []column {
 	return cols
 }
 
-// reported writes the report; a report that can't be written ends no run.
-func (r *run) reported(j *judged, done bool) {
+// reportRun writes the run's report; one that can't be written ends no run.
+func (r *run) reportRun(j *validated, done bool) {
 	if err := r.writeReport(j, done); err != nil {
 		r.Log(fmt.Sprintf("the run's report was not written: %v", err))
 	}
 }
 
-// finish calibrates the kept epoch's network on the validation split and writes it.
+// finish calibrates the kept epoch's network on the validation split and writes it to r.Out.
 func (r *run) finish(ctx context.Context) (*Result, error) {
 	file := filepath.Join(r.Run, bestFile)
 	best, err := os.ReadFile(file)
@@ -411,11 +414,11 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err := atomicfile.WriteBytes(r.Out, b); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	r.reported(&judged{
+	r.reportRun(&validated{
 		what: fmt.Sprintf("epoch %d, which is kept, calibrated", r.st.Best), labels: contract.Labels(), sets: v.sets,
 		all: v.all, before: &before,
 	}, true)
-	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().Parameters()}, nil
+	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().Count()}, nil
 }
 
 func round4(x float64) float64 { return math.Round(x*1e4) / 1e4 }

@@ -50,7 +50,8 @@ func LockRun(dir string) (unlock func(), err error) {
 	return func() { _ = l.Unlock() }, nil // closing the file is all there is to it
 }
 
-// CheckFolder refuses a folder that holds a run which is not to be resumed, or one of another recipe.
+// CheckFolder returns an error if o.Run holds a run that is not to be resumed (ErrRunExists), or one of another recipe
+// (ErrRunOther).
 func (o *Options) CheckFolder() error {
 	file := filepath.Join(o.Run, recipeFile)
 	old, err := ReadRecipe(file)
@@ -73,11 +74,11 @@ const (
 	recipeFile = "recipe.json"
 	aboutFile  = "run.json"
 	logFile    = "log.csv"
-	StepsFile  = "steps.csv"
+	StepsFile  = "steps.csv" // see ReadSteps
 	bestFile   = "best.onnx"
 )
 
-// RecipeOf is the file that holds the recipe of the run in a folder.
+// RecipeOf returns the path of the file that holds the recipe of the run in a folder.
 func RecipeOf(run string) string { return filepath.Join(run, recipeFile) }
 
 // about is run.json: where a run comes from.
@@ -113,6 +114,7 @@ type GitState struct {
 	Modified bool   `json:"modified,omitempty"`
 }
 
+// BuiltFrom returns the commit and the version of Go that this binary was built from.
 func BuiltFrom() (g GitState, goVersion string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -129,7 +131,7 @@ func BuiltFrom() (g GitState, goVersion string) {
 	return g, info.GoVersion
 }
 
-// describeRun writes run.json, or, in a run that goes on, refuses data that is not what it was begun with.
+// describeRun writes run.json, or, in a run that goes on, returns an error if the data is not that with which it began.
 func (r *run) describeRun() error {
 	git, goVersion := BuiltFrom()
 	now := time.Now().UTC().Truncate(time.Second)
@@ -150,7 +152,8 @@ func (r *run) describeRun() error {
 				r.Run, ErrRunOther, err)
 		}
 		if old.Backend != r.backend {
-			r.Log(fmt.Sprintf("the run was begun with --backend %s: with %s it will not be what it would have been, bit for bit", old.Backend, r.backend))
+			r.Log(fmt.Sprintf("the run was begun with --backend %s: "+
+				"with %s it will not be what it would have been, bit for bit", old.Backend, r.backend))
 		}
 		a = old
 		a.Resumed = append(a.Resumed, resumed{At: now, Step: r.st.Step, Git: git})

@@ -12,8 +12,8 @@ import (
 )
 
 func TestRunFolderTellsTheRun(t *testing.T) {
-	NeedBackend(t)
-	o, data := QuickRun(t.TempDir())
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
 	report := filepath.Join(o.Run, "report.html")
 	whileItRuns := ""
 	o.Progress = func(p Progress) {

@@ -31,7 +31,7 @@ func tinyRecipe() Recipe {
 	return r
 }
 
-func NeedBackend(t testing.TB) {
+func needBackend(t testing.TB) {
 	t.Helper()
 	if _, err := openBackend(); err != nil {
 		t.Skip("no ONNX Runtime here: ", err)
@@ -39,7 +39,7 @@ func NeedBackend(t testing.TB) {
 }
 
 func TestTrainingLearnsAndExports(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	data := sampletest.Split(sampletest.Synthetic(nn.DefaultSpec, 60, 24, 12))
 	dir := t.TempDir()
 	o := Options{
@@ -84,7 +84,7 @@ func TestTrainingLearnsAndExports(t *testing.T) {
 }
 
 func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func softmax(x []float32) []float32 {
 }
 
 func TestNaNStopsAndNamesTheBatch(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestNaNStopsAndNamesTheBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := batches.batch(0)
-	b.sounds[5] = float32(math.NaN())
+	b.audio[5] = float32(math.NaN())
 	b.paths[0] = "culprit.jpg"
 	if _, err := net.train(b); !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "culprit.jpg") {
 		t.Errorf("got %v, want errDiverged with the batch's files", err)
@@ -304,5 +304,15 @@ func TestTasksThatCannotBeTaught(t *testing.T) {
 		if got := strings.Join(warnings, "\n"); !strings.Contains(got, tc.warns) || tc.warns == "" && got != "" {
 			t.Errorf("%s: warnings %q", name, got)
 		}
+	}
+}
+
+// Fingerprinting data ends, with the cause, when its context does.
+func TestNewDataEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stopped := errors.New("stopped")
+	cancel(stopped)
+	if _, err := NewData(ctx, sampletest.Synthetic(nn.DefaultSpec, 2, 1, 0), ""); !errors.Is(err, stopped) {
+		t.Errorf("%v, want the context's cause", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // Every method trains the network, logs weights that are numbers, and goes on after an interruption bit for bit. DWA
 // has two epochs behind it in the third.
 func TestEveryWeightingTrainsAndResumes(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	names := append([]string{"static:1,0", "static:0.7,0.3"}, weighting.Names...)
 	if testing.Short() {
 		names = []string{"famo", "cagrad"}
@@ -21,7 +21,7 @@ func TestEveryWeightingTrainsAndResumes(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			short := func(dir string) (Options, *sample.Prepared) {
-				o, data := QuickRun(dir)
+				o, data := quickRun(dir)
 				o.Recipe.Weighting, o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.Accumulate = name, 3, 2, 2
 				return o, data
 			}

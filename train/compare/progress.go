@@ -20,15 +20,22 @@ type overall struct {
 	begin map[cell]int // of these, those that this process did not make
 }
 
+// newOverall begins with no cell; each of cells has as many steps as each.
+func newOverall(report func(train.Progress), cells, each int) *overall {
+	return &overall{
+		report: report, cells: cells, each: each, began: time.Now(), done: map[cell]int{}, begin: map[cell]int{},
+	}
+}
+
 // skip counts a cell that is finished already.
 func (a *overall) skip(c cell) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.at(c, a.each, a.each)
-	a.report(train.Progress{Stage: "train", Done: a.Sum(a.done), Total: a.cells * a.each, Text: c.String()})
+	a.report(train.Progress{Stage: "train", Done: a.sum(a.done), Total: a.cells * a.each, Text: c.String()})
 }
 
-// set takes a cell's progress for that of all.
+// set takes a cell's progress into that of all.
 func (a *overall) set(c cell, p train.Progress) {
 	if p.Stage != "train" {
 		return
@@ -36,17 +43,19 @@ func (a *overall) set(c cell, p train.Progress) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.at(c, p.Done, p.Done-1)
-	done, total := a.Sum(a.done), a.cells*a.each
+	done, total := a.sum(a.done), a.cells*a.each
 	q := train.Progress{
 		Stage: "train", Done: done, Total: total,
 		Text: fmt.Sprintf("%d/%d %s, %s", len(a.done), a.cells, c, p.Text),
 	}
-	if made := done - a.Sum(a.begin); made > 0 {
+	if made := done - a.sum(a.begin); made > 0 {
 		q.Left = time.Since(a.began) / time.Duration(made) * time.Duration(total-done)
 	}
 	a.report(q)
 }
 
+// at notes that a cell has done so many steps; before is how many of them another process made, if it is the first
+// note.
 func (a *overall) at(c cell, done, before int) {
 	if _, ok := a.done[c]; !ok {
 		a.begin[c] = before
@@ -54,7 +63,7 @@ func (a *overall) at(c cell, done, before int) {
 	a.done[c] = done
 }
 
-func (a *overall) Sum(of map[cell]int) (n int) {
+func (a *overall) sum(of map[cell]int) (n int) {
 	for _, v := range of {
 		n += v
 	}

@@ -152,12 +152,11 @@ func (c *Comparison) weights(dir string, row Row) ([]plot.Series, error) {
 			if r.Weighting != row.Weighting || r.Modal != row.Modal || r.Failed != "" {
 				continue
 			}
-			rows, err := train.ReadSteps(filepath.Join(dir, "runs", cell{r.Weighting, r.Modal, r.Seed}.name(),
-				train.StepsFile), math.MaxInt)
+			steps, err := train.ReadSteps(filepath.Join(dir, runsDir, r.cell().name(), train.StepsFile), math.MaxInt)
 			if err != nil {
 				return nil, err
 			}
-			x, y := (&train.StepLog{Rows: rows}).Series("weight_" + task)
+			x, y := steps.Series("weight_" + task)
 			if len(runs) == 0 || len(x) < len(s.X) { // early stopping ends runs at different steps
 				s.X = x
 			}

@@ -22,7 +22,7 @@ func scored(weighting string, seed uint64, emotion, gender float64) CellResult {
 func TestComparisonAgainstValuesByHand(t *testing.T) {
 	diverged := CellResult{Weighting: "uw", Modal: "multi", Seed: 2, Failed: "a loss is NaN"}
 	lucky := CellResult{Weighting: "static:0.9,0.1", Modal: "multi", Seed: 3, Failed: "a loss is NaN"}
-	c := newComparison(&setup{}, []CellResult{
+	c := newComparison(&Setup{}, []CellResult{
 		scored("static", 1, 1.0, 0.5), scored("static", 2, 1.2, 0.5), scored("static", 3, 1.1, 0.5), // mean 1.6
 		// mean 1.5: the best
 		scored("static:0.7,0.3", 1, 1.0, 0.4), scored("static:0.7,0.3", 2, 1.0, 0.5),
@@ -56,12 +56,12 @@ func TestComparisonAgainstValuesByHand(t *testing.T) {
 	traintest.Near(t, "paired difference", uw.Difference.Difference, -0.1, 1e-12)
 	traintest.Near(t, "its interval's width", uw.Difference.Interval[1]-uw.Difference.Interval[0], 0, 1e-9)
 
-	one := newComparison(&setup{}, []CellResult{scored("static", 1, 1, 0.5), scored("softmax", 1, 1.5, 0.5)})
+	one := newComparison(&Setup{}, []CellResult{scored("static", 1, 1, 0.5), scored("softmax", 1, 1.5, 0.5)})
 	if r := one.Rows[1]; r.Joint.SD != nil || r.Difference.Interval != nil || r.Difference.String() != "+0.500" ||
 		r.Joint.String() != "2.000" {
 		t.Errorf("one seed has %v and %v, want no spread and no interval", r.Joint, r.Difference)
 	}
-	if none := newComparison(&setup{}, []CellResult{scored("softmax", 1, 1,
+	if none := newComparison(&Setup{}, []CellResult{scored("softmax", 1, 1,
 		1)}); none.Rows[0].Difference.String() != "–" {
 		t.Errorf("without a static weighting the difference is %v", none.Rows[0].Difference)
 	}

@@ -26,8 +26,8 @@ func (o *GraphOps) batchMatmul(x, y *graph.Node) *graph.Node {
 	return graph.Einsum("bij,bjk->bik", x, y)
 }
 
-// pieces are what each tap of a square filter reads of x, [N, h, w, C] a tap, row by row. A stride of 2 is read from
-// blocks of 2x2 pixels: the gradient of a slice with steps is not implemented in compute-onnx.
+// pieces returns the part of x under each tap of a square filter, [N, h, w, C] a tap, row by row. A stride of 2 is read
+// from blocks of 2x2 pixels: the gradient of a slice with steps is not implemented in compute-onnx.
 func (o *GraphOps) pieces(x *graph.Node, side, stride int) []*graph.Node {
 	d := x.Shape().Dimensions
 	n, h, w, c := d[0], d[1]/stride, d[2]/stride, d[3]
@@ -71,19 +71,19 @@ func (o *GraphOps) convNorm(x *graph.Node, name string, side, stride, out int) *
 	}
 	d := cols.Shape().Dimensions
 	n, area, fan := d[0], d[1]*d[2], d[3]
-	w := o.Param(name+"/w", normalInit(math.Sqrt(2/float64(fan))), fan, out)
+	w := o.Param(name+"/w", NormalInit(math.Sqrt(2/float64(fan))), fan, out)
 	y := graph.Dot(graph.Reshape(cols, n*area, fan), w).Product()
 
 	mean, variance := o.running(name+"/mean", 0, out), o.running(name+"/variance", 1, out)
 	m, v := o.Typed(mean.NodeValue(o.Graph)), o.Typed(variance.NodeValue(o.Graph))
-	if o.Seen == nil {
+	if o.CropMask == nil {
 		y = graph.Div(graph.Sub(y, m), graph.Sqrt(graph.AddScalar(v, normEps)))
 	} else {
-		rows := graph.Reshape(graph.BroadcastToDims(o.Seen, n, area), 1, n*area)
+		rows := graph.Reshape(graph.BroadcastToDims(o.CropMask, n, area), 1, n*area)
 		var bm, bv *graph.Node
 		y, bm, bv = batchNorm(y, rows)
 		y = renorm(y, bm, bv, m, v)
-		some := graph.MulScalar(graph.Reshape(graph.ReduceMax(o.Seen), 1, 1), normMomentum)
+		some := graph.MulScalar(graph.Reshape(graph.ReduceMax(o.CropMask), 1, 1), normMomentum)
 		for _, s := range []struct {
 			v        *model.Variable
 			was, now *graph.Node
@@ -117,12 +117,12 @@ func renorm(y, mean, variance, runningMean, runningVariance *graph.Node) *graph.
 	return graph.Add(graph.Mul(y, graph.StopGradient(r)), graph.StopGradient(d))
 }
 
-// isStatistic is whether a variable of the network is one of running's and no parameter.
+// isStatistic reports whether a variable of the network is a running statistic and no parameter.
 func isStatistic(name string) bool {
 	return strings.HasSuffix(name, "/mean") || strings.HasSuffix(name, "/variance")
 }
 
-// running is a statistic of batch normalization, which training follows and does not learn.
+// running returns a statistic of batch normalization, which training follows and does not learn.
 func (o *GraphOps) running(name string, first float64, n int) *model.Variable {
 	return o.Variable(name, ConstInit(first), 1, n).SetTrainable(false)
 }
@@ -156,11 +156,6 @@ func (o *GraphOps) lstm(x *graph.Node, name string, hidden int) *graph.Node {
 // lstmParams are an LSTM's weights of its input and of its own last output, in the order input gate, output gate,
 // forget gate, cell, drawn as the authors did (Glorot's normal distribution).
 func (o *GraphOps) lstmParams(name string, in, hidden int) (w, u *graph.Node) {
-	w = o.Param(name+"/w", normalInit(math.Sqrt(2/float64(in+4*hidden))), in, 4*hidden)
-	return w, o.Param(name+"/u", normalInit(math.Sqrt(2/float64(5*hidden))), hidden, 4*hidden)
-}
-
-// Used is 1 for each of the n things that an index in pick names, -1 naming none, [n, 1].
-func Used(oneHot *graph.Node) *graph.Node {
-	return graph.StopGradient(graph.Reshape(graph.ReduceMax(oneHot, 0), -1, 1))
+	w = o.Param(name+"/w", NormalInit(math.Sqrt(2/float64(in+4*hidden))), in, 4*hidden)
+	return w, o.Param(name+"/u", NormalInit(math.Sqrt(2/float64(5*hidden))), hidden, 4*hidden)
 }

@@ -17,7 +17,7 @@ import (
 
 // tinyPaperArch is the paper's network in small, on windows of a second.
 func tinyPaperArch(senses string) Arch {
-	a := Arch{Kind: KindPaper, Width: 0.05, Senses: senses, Spec: PaperSpec, Emotions: 4, Genders: 2}
+	a := Arch{Kind: KindPaper, Width: 0.05, Modal: senses, Spec: PaperSpec, Emotions: 4, Genders: 2}
 	a.Spec.Window, a.Spec.VideoFrames, a.Spec.CropSize = time.Second, 25, 32
 	return a
 }
@@ -48,7 +48,7 @@ func TestPaperReadsTheLastValidStep(t *testing.T) {
 	arch.Spec.VideoFrames = 4
 	exec, err := model.NewExec(backend, model.NewStore(), func(root *model.Scope, in []*graph.Node) *graph.Node {
 		o := &GraphOps{Scope: root.At("net"), Graph: in[0].Graph(), Seed: 3}
-		e, g := paperFuse(Ops[*graph.Node](o), arch, in[0], in[1], nil, nil)
+		e, g := paperFuse(ops[*graph.Node](o), arch, in[0], in[1], nil, nil)
 		return graph.Concatenate([]*graph.Node{e, g}, 1)
 	})
 	if err != nil {
@@ -90,7 +90,7 @@ func TestLongConv(t *testing.T) {
 	const b, n, in, out, taps, block = 2, 24, 2, 3, 12, 3
 	store := model.NewStore()
 	exec, err := model.NewExec(backend, store, func(root *model.Scope, x []*graph.Node) *graph.Node {
-		return longConv(Ops[*graph.Node](&GraphOps{Scope: root.At("net"), Graph: x[0].Graph(), Seed: 3, Wide: true}),
+		return longConv(ops[*graph.Node](&GraphOps{Scope: root.At("net"), Graph: x[0].Graph(), Seed: 3, Float64: true}),
 			x[0], "c", out, taps, block)
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func TestSameTaps(t *testing.T) {
 	}
 	for _, taps := range []int{1, 2, 6, 8} {
 		exec, err := model.NewExec(backend, model.NewStore(), func(root *model.Scope, x []*graph.Node) *graph.Node {
-			return sameTaps(Ops[*graph.Node](&GraphOps{Scope: root, Graph: x[0].Graph()}), x[0], taps)
+			return sameTaps(ops[*graph.Node](&GraphOps{Scope: root, Graph: x[0].Graph()}), x[0], taps)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -175,37 +175,37 @@ func TestGradientsOfPaperLayers(t *testing.T) {
 	t.Run("pool", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.pool(graph.Exp(x)) }))
 	t.Run("average", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.average(x) }))
 	t.Run("bottleneck", image(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return bottleneck(Ops[*graph.Node](o), x, "b", 2, 2)
+		return bottleneck(ops[*graph.Node](o), x, "b", 2, 2)
 	}))
-	t.Run("largest", image(func(o *GraphOps, x *graph.Node) *graph.Node { return largest(Ops[*graph.Node](o), x, 2) }))
+	t.Run("largest", image(func(o *GraphOps, x *graph.Node) *graph.Node { return largest(ops[*graph.Node](o), x, 2) }))
 	t.Run("transpose", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.transpose(x, 0, 3, 1, 2) }))
 	sound := func(f func(o *GraphOps, x *graph.Node) *graph.Node) func(*testing.T) {
 		return func(t *testing.T) {
 			checkGradients(t, func(o *GraphOps, in []*graph.Node) *graph.Node {
-				x := o.reshape(Dense(Ops[*graph.Node](o), o.reshape(in[0], -1, 3), "before", 2), 2, 12, 2)
+				x := o.reshape(dense(ops[*graph.Node](o), o.reshape(in[0], -1, 3), "before", 2), 2, 12, 2)
 				return score(f(o, x))
 			}, traintest.Wave(2, 12, 3))
 		}
 	}
 	t.Run("long convolution", sound(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return longConv(Ops[*graph.Node](o), x, "c", 3, 8, 2)
+		return longConv(ops[*graph.Node](o), x, "c", 3, 8, 2)
 	}))
 	t.Run("taps", sound(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return sameTaps(Ops[*graph.Node](o), o.reshape(x, 2, 24), 6)
+		return sameTaps(ops[*graph.Node](o), o.reshape(x, 2, 24), 6)
 	}))
 	t.Run("lstm", sound(func(o *GraphOps, x *graph.Node) *graph.Node { return o.lstm(x, "lstm", 3) }))
 	t.Run("batch products", sound(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return o.batchMatmul(x, o.Param("w", normalInit(1), 2, 2, 5))
+		return o.batchMatmul(x, o.Param("w", NormalInit(1), 2, 2, 5))
 	}))
 	t.Run("fusion", func(t *testing.T) {
 		arch := tinyPaperArch("multi")
 		arch.Spec.VideoFrames = 4
 		checkGradients(t, func(o *GraphOps, in []*graph.Node) *graph.Node {
 			sound := o.concat(1, in[1], o.Constant([]float32{1, 1, 0, 0, 1, 1, 1, 0}, 2, 4))
-			e, g := paperFuse(Ops[*graph.Node](o), arch, in[0], o.Constant([]float32{1, 0, 0, 0, 1, 1, 1, 1}, 2, 4),
+			e, g := paperFuse(ops[*graph.Node](o), arch, in[0], o.Constant([]float32{1, 0, 0, 0, 1, 1, 1, 1}, 2, 4),
 				sound, o.Constant([]float32{1, 0}, 2, 1))
 			return graph.Add(score(e), score(g))
-		}, traintest.Wave(2, 4, arch.paperFaceFeatures()), traintest.Wave(2, arch.paperSoundFeatures()))
+		}, traintest.Wave(2, 4, arch.paperFaceFeatures()), traintest.Wave(2, arch.paperAudioFeatures()))
 	})
 }
 

@@ -8,8 +8,8 @@ import (
 func TestEveryParameterIsOfAPart(t *testing.T) {
 	a := gradientArch()
 	count := map[string]int{}
-	for _, name := range LayoutOf(a).Names {
-		p := PartOf(name)
+	for _, param := range Parameters(a) {
+		name, p := param.Name, PartOf(param.Name)
 		if !slices.Contains(Parts, p) {
 			t.Errorf("%s is of %q, which is no part", name, p)
 		}

@@ -4,14 +4,14 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// DWA is dynamic weight averaging: p = softmax(r/T) with r_i = L_i(t-1)/L_i(t-2), the losses averaged over each of the
+// dwa is dynamic weight averaging: p = softmax(r/T) with r_i = L_i(t-1)/L_i(t-2), the losses averaged over each of the
 // two epochs before (Liu, Johns and Davison 2019, arXiv 1803.10704, equation 7; there the weights sum to the number of
 // tasks). A task whose loss falls more slowly gets more. In the first two epochs the weights are uniform.
-type DWA struct{ temperature float64 }
+type dwa struct{ temperature float64 }
 
-func (w DWA) Name() string { return withParameter("dwa", w.temperature) }
+func (w dwa) Name() string { return withParameter("dwa", w.temperature) }
 
-func (w DWA) Joint(t *TaskLosses) joint {
+func (w dwa) Joint(t *TaskLosses) JointLoss {
 	n := len(t.Losses)
 	setSum, sum := t.state("dwa/sum", 0, n)
 	setCount, count := t.state("dwa/count", 0, n) // of batches that know the task

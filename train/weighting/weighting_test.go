@@ -133,19 +133,19 @@ func TestFloorAndEntropyCureTheCollapse(t *testing.T) {
 		traintest.Near(t, fmt.Sprintf("weight with entropy %g", e), last(Softmax{Entropy: e}, 3000),
 			1/(1+math.Exp(1.3/e)), 2e-3)
 	}
-	// A temperature delays it: at T = 5, 500 steps are what 100 are without.
+	// A temperature delays it: at T = 5, 500 steps come to what 100 come to without.
 	traintest.Near(t, "weight at temperature 5", last(Softmax{Temperature: 5}, 500), last(Softmax{}, 100), 0.01)
 	if w := last(Softmax{Temperature: 5}, 3000); w > 0.01 {
 		t.Errorf("temperature alone keeps a weight of %.3f: it ought to collapse later", w)
 	}
 	a, b := math.Log(7)*math.Exp(-1.4/priorStrength), math.Log(2)*math.Exp(-0.1/priorStrength)
-	_, ws := p.run(t, SoftmaxPrior{}, 2000, [2]float64{})
+	_, ws := p.run(t, softmaxPrior{}, 2000, [2]float64{})
 	traintest.Near(t, "softmax-prior", ws[len(ws)-1][0], a/(a+b), 2e-3)
 }
 
 // Kendall's weights come to rest where d/ds (exp(-s) L + s/2) = 0.
 func TestUWComesToRest(t *testing.T) {
-	_, w := twoTasks{constant: &[2]float64{1.4, 0.3}, ownRate: 0.02}.run(t, UW{}, 1500, [2]float64{})
+	_, w := twoTasks{constant: &[2]float64{1.4, 0.3}, ownRate: 0.02}.run(t, uw{}, 1500, [2]float64{})
 	traintest.Near(t, "emotion", w[1499][0], 1/(2*1.4), 1e-3)
 	traintest.Near(t, "gender", w[1499][1], 1/(2*0.3), 5e-3)
 }
@@ -161,7 +161,7 @@ func TestClosedForms(t *testing.T) {
 	traintest.Near(t, "FAMO of one known task", w[0][0], 1, 1e-6)
 	_, w = p.run(t, parsed(t, "static:3,1"), 1, [2]float64{})
 	traintest.Near(t, "static", w[0][0], 0.75, 1e-6)
-	_, w = p.run(t, RLW{}, 500, [2]float64{})
+	_, w = p.run(t, rlw{}, 500, [2]float64{})
 	mean := 0.0
 	for i, v := range w {
 		d := Draws(1, i)
@@ -204,15 +204,15 @@ func TestDWAFollowsItsEquation(t *testing.T) {
 func TestConflictingGradients(t *testing.T) {
 	p := twoTasks{a: [2]float64{1, 1}, c: [2][2]float64{{-1, 0}, {1, -1}}, rate: 1}
 	// By hand: g_1.g_2 = -1; g_1 + g_2/2 = (1/2, 1/2); g_2 + g_1 = (0, 1); half of their sum.
-	x, w := p.run(t, PCGrad{}, 1, [2]float64{})
+	x, w := p.run(t, pcGrad{}, 1, [2]float64{})
 	traintest.Near(t, "PCGrad x", x[0], -0.25, 1e-6)
 	traintest.Near(t, "PCGrad y", x[1], -0.75, 1e-6)
 	traintest.Near(t, "PCGrad p_1", w[0][0], 1, 1e-6)
 	traintest.Near(t, "PCGrad p_2", w[0][1], 0.75, 1e-6)
 	// Without conflict it is the step of uniform weights.
 	q := twoTasks{a: [2]float64{1, 2}, c: [2][2]float64{{-1, 0}, {-1, -1}}, rate: 1}
-	x, _ = q.run(t, PCGrad{}, 1, [2]float64{})
-	y, _ := q.run(t, Static{0.5, 0.5}, 1, [2]float64{})
+	x, _ = q.run(t, pcGrad{}, 1, [2]float64{})
+	y, _ := q.run(t, static{0.5, 0.5}, 1, [2]float64{})
 	traintest.Near(t, "PCGrad without conflict", x[0]-y[0]+x[1]-y[1], 0, 1e-6)
 
 	// CAGrad against the definition: the best of a fine grid of directions within c|g_0| of g_0, by its worse task.
@@ -298,7 +298,7 @@ func TestGradNormBalancesGradients(t *testing.T) {
 // FAMO's first two steps by hand.
 func TestFAMOFollowsItsAlgorithm(t *testing.T) {
 	p := twoTasks{a: [2]float64{1, 4}, c: [2][2]float64{{1, 0}, {0, 2}}, floor: [2]float64{0.1, 0.1}, rate: 0.05}
-	_, w := p.run(t, FAMO{}, 2, [2]float64{})
+	_, w := p.run(t, famo{}, 2, [2]float64{})
 	l := [2]float64{0.5 + 0.1, 8 + 0.1}
 	p1 := (1 / l[0]) / (1/l[0] + 1/l[1])
 	traintest.Near(t, "first weight", w[0][0], p1, 1e-5)
@@ -333,7 +333,7 @@ func TestEveryWeightingReachesTheParetoSet(t *testing.T) {
 				traintest.Near(t, "x", x[0], 0.7/(0.7+0.9), 1e-3)
 			}
 			for _, v := range w {
-				// CAGrad's grow where the gradients cancel, which is what Pareto optima are
+				// CAGrad's grow where the gradients cancel, as they do at Pareto optima
 				if !(v[0] >= 0 && v[1] >= 0 && v[0]+v[1] < 1000) {
 					t.Fatalf("weights %v", v)
 				}
@@ -344,22 +344,28 @@ func TestEveryWeightingReachesTheParetoSet(t *testing.T) {
 
 func TestGradientsOfJointLosses(t *testing.T) {
 	for name, w := range map[string]Method{
-		"softmax": Softmax{}, "with options": Softmax{0.1, 3, 0.7}, "softmax-prior": SoftmaxPrior{},
-		"static": Static{0.7, 0.3}, "uw": UW{},
+		"softmax": Softmax{}, "with options": Softmax{0.1, 3, 0.7}, "softmax-prior": softmaxPrior{},
+		"static": static{0.7, 0.3}, "uw": uw{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			traintest.CheckGradients(t, func(net *model.Scope, in []*graph.Node) *graph.Node {
-				o := &nn.GraphOps{Scope: net, Graph: in[0].Graph(), Seed: 3, Wide: true}
+				o := &nn.GraphOps{Scope: net, Graph: in[0].Graph(), Seed: 3, Float64: true}
 				target := o.Constant([]float32{1, 0, 0, 0.1, 0.8, 0.1, 0, 0, 1}, 3, 3)
 				other := o.Constant([]float32{1, 0, 0, 1, 0.5, 0.5}, 3, 2)
 				known := o.Constant([]float32{1, 0, 2}, 3)
-				e := CrossEntropy(nn.Dense(nn.Ops[*graph.Node](o), in[0], "e", 3), target, known)
-				g := CrossEntropy(nn.Dense(nn.Ops[*graph.Node](o), in[0], "g", 2), other,
+				e := CrossEntropy(dense(o, in[0], "e", 3), target, known)
+				g := CrossEntropy(dense(o, in[0], "g", 2), other,
 					o.Constant([]float32{1, 1, 1}, 3))
 				return w.Joint(&TaskLosses{GraphOps: o, Losses: []*graph.Node{e, g}, Classes: []int{3, 2}}).Loss
 			}, traintest.Wave(3, 4))
 		})
 	}
+}
+
+// dense is a layer of new parameters.
+func dense(o *nn.GraphOps, x *graph.Node, name string, out int) *graph.Node {
+	w := o.Param(name+"/w", nn.NormalInit(1), x.Shape().Dimensions[1], out)
+	return graph.Add(graph.Dot(x, w).Product(), o.Param(name+"/b", nn.ConstInit(0), 1, out))
 }
 
 func TestParseWeighting(t *testing.T) {
