@@ -58,7 +58,7 @@ func trainOn(ctx context.Context, train func(context.Context, *Data) (*Result, e
 	return train(ctx, data)
 }
 
-// outcome is what a run has made: its model without the time it was made, its log without times, and its last
+// outcome returns the products of a run: its model without the time it was made, its log without times, and its last
 // checkpoint's variables.
 func outcome(t *testing.T, o Options) (model []byte, log string, last *checkpoint) {
 	t.Helper()

@@ -14,7 +14,7 @@ import (
 
 // BenchmarkTraining is the default recipe as `tandem train` runs it, the loader with all augmentation included, on
 // made-up clips: by the size of the batch and by the number of clips. Samples are stills, voices and talking faces.
-// Memory is what the process has held at most, so run one at a time for that: -bench 'Training/batch=1$'.
+// Memory is the most that the process has held, so run one at a time for that: -bench 'Training/batch=1$'.
 func BenchmarkTraining(b *testing.B) {
 	for _, batch := range []float64{0.25, 0.5, 1, 2} {
 		b.Run(fmt.Sprintf("batch=%g", batch), func(b *testing.B) { benchTraining(b, batch, 2000) })
