@@ -14,10 +14,10 @@ import (
 // int8Windows is how many windows the ranges of a model's tensors are found by.
 const int8Windows = 512
 
-// WithInt8Ranges returns a model with what it needs to run in 8 bits: the ranges that its tensors take on samples of p,
+// withInt8Ranges returns a model with what it needs to run in 8 bits: the ranges that its tensors take on samples of p,
 // which are to be of the training split and cut to the model's windows. Silent sides of windows count too, as they will
 // be met.
-func WithInt8Ranges(ctx context.Context, model []byte, p *sample.Prepared) ([]byte, error) {
+func withInt8Ranges(ctx context.Context, model []byte, p *sample.Prepared) ([]byte, error) {
 	contract, err := infer.LoadModel(model)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func WithInt8Ranges(ctx context.Context, model []byte, p *sample.Prepared) ([]by
 	return nn.WithContract(model, contract)
 }
 
-// Quantize returns a model with its Int8Ranges (see WithInt8Ranges), found on some clips of the training split, as many
+// Quantize returns a model with its Int8Ranges (see withInt8Ranges), found on some clips of the training split, as many
 // of each data set, which it cuts into the model's windows by how; the spec of how is not used. Clips of which none is
 // of the training split are an error.
 func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, how sample.Options) ([]byte, error) {
@@ -67,5 +67,5 @@ func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, how sampl
 	if err != nil {
 		return nil, err
 	}
-	return WithInt8Ranges(ctx, model, p)
+	return withInt8Ranges(ctx, model, p)
 }

@@ -53,3 +53,6 @@ func (n *network) logits(ws []*pipeline.Window) ([][]float32, error) {
 	}
 	return rows, nil
 }
+
+// train runs a step of one batch.
+func (n *network) train(b *batch) (stepResult, error) { return n.run(n.step, b) }

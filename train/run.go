@@ -403,7 +403,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if able, err := WithInt8Ranges(ctx, b, r.batches.data); err == nil {
+	if able, err := withInt8Ranges(ctx, b, r.batches.data); err == nil {
 		b = able
 	} else if ctx.Err() == nil {
 		r.Log(fmt.Sprintf("the model can't run in 8 bits: %v", err))

@@ -52,7 +52,7 @@ type Options struct {
 
 	// Progress, unless nil, is called for each step: of preparing clips, then of training. Calls come one at a time.
 	Progress func(Progress)
-	// Log, unless nil, is called with a line of text now and then.
+	// Log, unless nil, is called with a line of text now and then, one call at a time.
 	Log func(line string)
 
 	write func(path string, b []byte) error // of checkpoints, in tests; nil: atomicfile.WriteBytes
@@ -78,7 +78,7 @@ func NewData(ctx context.Context, p *sample.Prepared, splitBy string) (*Data, er
 
 // Progress is where a run is.
 type Progress struct {
-	Stage       string // "prepare" or "train"
+	Stage       string // "prepare", "train", or, while the epoch is validated, "judge"
 	Done, Total int    // clips, or steps
 	Text        string // losses, weights and speed
 	// Left is how long the steps that are left will take at the speed of those that this process has made; 0: not
@@ -268,8 +268,8 @@ func CheckTasks(p *sample.Prepared, recipe Recipe, labels pipeline.Labels) (warn
 		}
 		for _, s := range p.Samples {
 			c := &p.Clips[s.Clip]
-			seen := recipe.Modal != "audio" && s.Video != nil || recipe.Modal != "video" && s.Audio != nil
-			if k := task.of(c); seen && k >= 0 && count[c.Split] != nil {
+			trained := recipe.Modal != "audio" && s.Video != nil || recipe.Modal != "video" && s.Audio != nil
+			if k := task.of(c); trained && k >= 0 && count[c.Split] != nil {
 				count[c.Split][k]++
 			}
 		}

@@ -232,9 +232,6 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 // ErrDiverged is returned where a loss, a gradient or a parameter is no finite number.
 var ErrDiverged = errors.New("the loss is not a number")
 
-// train runs a step of one batch.
-func (n *network) train(b *batch) (stepResult, error) { return n.run(n.step, b) }
-
 // trainAll runs a step of several batches and returns the mean of their results.
 func (n *network) trainAll(batches []*batch) (mean stepResult, err error) {
 	var sums epochSums

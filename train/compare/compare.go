@@ -169,7 +169,7 @@ func (o *Options) compare(ctx context.Context, cells []cell, data *train.Data) (
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	all := newOverall(o.Progress, len(cells), o.Recipe.Epochs*o.Recipe.StepsPerEpoch)
+	all := newOverall(o, len(cells))
 	results := make([]CellResult, len(cells))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -217,7 +217,7 @@ func (o *Options) cell(ctx context.Context, c cell, data *train.Data, all *overa
 		all.skip(c)
 		return done, nil
 	}
-	r.Log = func(line string) { o.Log(c.name() + ": " + line) }
+	r.Log = func(line string) { all.log(c, line) }
 	r.Progress = func(p train.Progress) { all.set(c, p) }
 	began := time.Now()
 	trained, err := r.Train(ctx, data)

@@ -218,6 +218,8 @@ func TestCompareTwoRunsAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	data.Fingerprints[0].SHA256 = "the hash of before"
+	var lines []string
+	two.Log = func(line string) { lines = append(lines, line) } // which -race watches
 	cells, err := two.cells()
 	if err != nil {
 		t.Fatal(err)
@@ -225,6 +227,9 @@ func TestCompareTwoRunsAtATime(t *testing.T) {
 	b, err := two.compare(t.Context(), cells, data)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(lines) == 0 {
+		t.Error("no line of log")
 	}
 	for i := range a.Cells {
 		if a.Cells[i].Joint() != b.Cells[i].Joint() {

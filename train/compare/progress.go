@@ -8,9 +8,11 @@ import (
 	"tandem/train"
 )
 
-// overall adds up the progress of all cells.
+// overall adds up the progress of all cells, and passes it and their lines of log on, one call at a time, whatever
+// number of cells is under way.
 type overall struct {
 	report func(train.Progress)
+	line   func(string)
 	cells  int
 	each   int // steps
 	began  time.Time
@@ -20,10 +22,12 @@ type overall struct {
 	begin map[cell]int // of these, those that this process did not make
 }
 
-// newOverall begins with no cell; each of cells has as many steps as each.
-func newOverall(report func(train.Progress), cells, each int) *overall {
+// newOverall begins with no cell begun, of as many as cells.
+func newOverall(o *Options, cells int) *overall {
 	return &overall{
-		report: report, cells: cells, each: each, began: time.Now(), done: map[cell]int{}, begin: map[cell]int{},
+		report: o.Progress, line: o.Log, cells: cells, each: o.Recipe.Epochs * o.Recipe.StepsPerEpoch,
+		began: time.Now(),
+		done:  map[cell]int{}, begin: map[cell]int{},
 	}
 }
 
@@ -52,6 +56,13 @@ func (a *overall) set(c cell, p train.Progress) {
 		q.Left = time.Since(a.began) / time.Duration(made) * time.Duration(total-done)
 	}
 	a.report(q)
+}
+
+// log passes on a cell's line of log.
+func (a *overall) log(c cell, line string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.line(c.name() + ": " + line)
 }
 
 // at notes that a cell has done so many steps; before is how many of them another process made, if it is the first

@@ -248,13 +248,13 @@ func tandemFuse[V any](o ops[V], a Arch, faces, videoMask, audio, audioMask V) (
 	score = o.add(score, o.mulScalar(o.addScalar(mask, -1), 30)) // a masked crop gets e^-30 of the attention
 	video := o.mul(attend(o, o.reshape(step, -1, t, d), score), o.max(mask, 1))
 	video = o.reshape(video, -1, d)
-	seen := o.reshape(o.max(mask, 1), -1, 1)
+	hasFace := o.reshape(o.max(mask, 1), -1, 1)
 	audio = o.mul(audio, audioMask)
 
-	joint := o.concat(1, video, audio, seen, audioMask)
+	joint := o.concat(1, video, audio, hasFace, audioMask)
 	joint = o.dropout(o.relu(dense(o, joint, "fuse", a.FuseDim)), "fuse")
 	logits := func(task string, out int) V {
-		v := o.mul(head(o, video, "video/"+task, out), seen)
+		v := o.mul(head(o, video, "video/"+task, out), hasFace)
 		s := o.mul(head(o, audio, "sound/"+task, out), audioMask)
 		return o.add(o.add(v, s), head(o, joint, "fuse/"+task, out))
 	}

@@ -23,7 +23,7 @@ var PaperSpec = pipeline.Spec{
 
 // The sizes of the published network at width 1. docs/paper.md lists it beside ours.
 const (
-	paperStep        = 640 // samples a step of the LSTM: one picture at 25 a second
+	paperStep        = 640 // samples a step of the LSTM: one frame at 25 a second
 	paperFilters     = 40  // of both convolutions of sound
 	paperFirstTaps   = 80
 	paperSecondTaps  = 4000
