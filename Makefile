@@ -13,6 +13,8 @@ FUZZTIME ?= 10s
 
 # Where `make setup` puts Go if the system has none that will do, and where Go's own installer does.
 export PATH := $(CURDIR)/assets/.fetched/go/bin:$(PATH):/usr/local/go/bin
+# Tests, benchmarks and `go run` have the library and the networks here; a binary has them beside itself.
+export TANDEM_ORT ?= $(CURDIR)/assets/.fetched
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 
@@ -53,7 +55,7 @@ test-all:
 
 test-nocamera:
 	go vet -tags nocamera ./...
-	go test -tags nocamera -short -timeout 10m . ./capture/... ./pipeline/... ./infer/...
+	go test -tags nocamera -short -timeout 10m . ./cli/... ./overlay/... ./capture/... ./pipeline/... ./infer/...
 
 # portaudio's binding passes its streams' numbers to C as if they were pointers, which checkptr, a part of -race, takes
 # for broken ones. It stays on for all else. Training takes too long here, and it has one goroutine's worth of code of

@@ -2,372 +2,84 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"flag"
-	"io"
-	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
+	"runtime"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
-
-	"go.uber.org/goleak"
-
-	"tandem/infer"
-	"tandem/infer/infertest"
-	"tandem/pipeline"
 )
 
-// TestMain lets the test's own binary be tandem, for tests that need a process.
+// The test's own binary is tandem where this variable is "run". Where it is "thread" it prints the head of its main
+// goroutine's stack trace, which says whether that is bound to the first thread.
+const processVariable = "TANDEM_TEST_PROCESS"
+
 func TestMain(m *testing.M) {
-	if os.Getenv("TANDEM_TEST_PROCESS") != "" {
-		os.Unsetenv("TANDEM_TEST_PROCESS")
+	switch os.Getenv(processVariable) {
+	case "run":
 		main()
+	case "thread":
+		trace := make([]byte, 200)
+		os.Stdout.Write(trace[:runtime.Stack(trace, false)])
+		os.Exit(0)
 	}
-	// TANDEM_DATA names the tests' data; for the program it would be --data.
-	testData = os.Getenv("TANDEM_DATA")
-	for _, v := range os.Environ() {
-		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "TANDEM_") && name != "TANDEM_ORT" {
-			os.Unsetenv(name)
-		}
-	}
-	goleak.VerifyTestMain(m)
+	os.Exit(m.Run())
 }
 
-var testData string
-
-// needTraining skips a test that trains a network where that takes too long or can't be done, and returns where ONNX Runtime is.
-func needTraining(t *testing.T, programs ...string) (runtime string) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("skipped with -short: it trains a network")
-	}
-	runtime, err := infer.FindRuntime()
-	if err != nil {
-		t.Skip("skipped: ", err)
-	}
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip("skipped: ", err)
-		}
-	}
-	return runtime
-}
-
-// testModel writes a small model that keeps the contract. Tests that need to run it are skipped without ONNX Runtime.
-func testModel(t *testing.T) string {
-	t.Helper()
-	if err := infer.Init(); err != nil {
-		t.Skipf("skipped: %v", err)
-	}
-	if f, err := infer.NewFaceFinder(infer.Options{}); err != nil {
-		t.Skipf("skipped: %v", err)
-	} else {
-		f.Close()
-	}
-	path := filepath.Join(t.TempDir(), "test.onnx")
-	c := infertest.Contract()
-	c.EmotionTemperature, c.GenderTemperature = 100, 100 // so that no probability is as good as 0 or 1
-	if err := os.WriteFile(path, infertest.Model(c), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// runTandem runs a command line in this process.
-func runTandem(t *testing.T, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	// What should end and serves instead would keep all tests waiting.
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	return runTandemContext(ctx, args...)
-}
-
-func runTandemContext(ctx context.Context, args ...string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
-	code = tandem(ctx, args, testConsole(&out, &errs))
-	return code, out.String(), errs.String()
-}
-
-// testConsole is no terminal, but has a size.
-func testConsole(out, errs io.Writer) *console {
-	c := &console{out: out, err: errs, width: func() int { return 80 }, height: func() int { return 30 }}
-	c.setLog(slog.LevelInfo)
-	return c
-}
-
-// process starts tandem as a process of its own.
-func process(t *testing.T, env []string, args ...string) *exec.Cmd {
+func process(t *testing.T, what string, args ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe, args...)
-	cmd.Env = append(append(os.Environ(), "TANDEM_TEST_PROCESS=1"), env...)
-	t.Cleanup(func() {
-		if cmd.Process != nil && cmd.ProcessState == nil {
-			cmd.Process.Kill()
-			cmd.Wait()
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "TANDEM_") {
+			cmd.Env = append(cmd.Env, v)
 		}
-	})
+	}
+	cmd.Env = append(cmd.Env, processVariable+"="+what)
 	return cmd
 }
 
-func TestCommandLine(t *testing.T) {
-	dir := t.TempDir()
-	text := filepath.Join(dir, "text.onnx")
-	os.WriteFile(text, []byte("not a model"), 0o644)
+// Only a command that opens a window may keep the main goroutine on the first thread: elsewhere it costs a switch of
+// threads whenever that goroutine waits.
+func TestOnlyAWindowTakesTheFirstThread(t *testing.T) {
 	for _, tt := range []struct {
-		args   string
-		code   int
-		stdout string // what they contain
-		stderr string
+		args  string
+		env   string
+		taken bool
 	}{
-		{"", 2, "", "Usage: tandem COMMAND"},
-		{"--help", 0, "analyze", ""},
-		{"help", 0, "Exit codes", ""},
-		{"help live", 0, "Usage: tandem live", ""},
-		{"help nosuch", 2, "", `no command "nosuch"`},
-		{"--version", 0, "tandem ", ""},
-		{"nosuch", 2, "", `there is no command "nosuch"; see tandem --help`},
-		{"analyze --help", 0, "--annotate FILE", ""},
-		{"analyze", 2, "", "INPUT... is missing; see tandem analyze --help"},
-		{"analyze --nosuch x", 2, "", "unknown flag: --nosuch"},
-		{"analyze --format xml x", 2, "", `--format "xml": known are table, jsonl and csv`},
-		{"analyze --faces 0 x", 2, "", "--faces 0"},
-		{"analyze --faces many x", 2, "", "many"},
-		{"analyze --smooth -1 x", 2, "", "--smooth -1"},
-		{"analyze --smooth NaN x", 2, "", "--smooth NaN"},
-		{"analyze --silence 3 x", 2, "", "--silence 3"},
-		{"analyze --threads -1 x", 2, "", "--threads -1"},
-		{"analyze --timeout 0 x", 2, "", "--timeout 0"},
-		{"analyze --log-level loud x", 2, "", `--log-level "loud"`},
-		{"analyze --annotate a.mp4 x y", 2, "", "one INPUT"},
-		{"analyze --annotate " + text + " " + text, 2, "", "overwrite"},
-		{"analyze --annotate a.nosuch x", 1, "", "a.nosuch: cannot write"},
-		{"analyze --annotate nosuch/a.mp4 x", 1, "", "nosuch/a.mp4: cannot write: no such file"},
-		{"analyze --model nosuch.onnx x", 1, "", "nosuch.onnx: no such file or directory"},
-		{"analyze --model " + text + " x", 1, "", text + ": model breaks tandem's contract"},
-		{"live extra", 2, "", `"extra" is one argument too many`},
-		{"live --camera none --mic none", 2, "", "nothing to capture"},
-		{"model nosuch.onnx", 1, "", "nosuch.onnx: no such file or directory"},
-		{"model " + text, 1, "", text + ": model breaks"},
-		{"model a b", 2, "", `"b" is one argument too many`},
-		{"train", 2, "", "--data NAME=PATH is missing"},
-		{"train --data ravdess", 2, "", `--data "ravdess": want NAME=PATH`},
-		{"train --data nosuch=x", 2, "", `unknown data set "nosuch"`},
-		{"train --data manifest=x --split-by 2/1", 2, "", "--split-by \"2/1\": known are speaker, clip, authors"},
-		{"eval --data cremad:votes=x", 2, "", `unknown option "votes" of cremad: known are vote, vote-voice, vote-face`},
-		{"train --data ravdess=x --weighting nosuch", 2, "", "nosuch"},
-		{"train --data ravdess=x --weighting softmax --weight-floor 0.7", 2, "", "--weight-floor, --weight-temperature, --weight-entropy: weight_floor 0.7: want"},
-		{"train --data ravdess=x --weighting uw --weight-entropy 1", 2, "", "softmax alone"},
-		{"train --data ravdess=x --modal nosuch", 2, "", "nosuch"},
-		{"train --data ravdess=x --epochs -1", 2, "", "--epochs -1"},
-		{"train --data ravdess=x --freeze nose --out " + dir + "/f.onnx", 1, "", "freeze \"nose\": want some of face, sound"},
-		{"train --data ravdess=x --init nosuch.onnx", 1, "", "nosuch.onnx: no such file"},
-		{"train --data ravdess=x --init " + dir, 1, "", "holds no checkpoint"},
-		{"train --data ravdess=x --init main_test.go", 1, "", "not a network to begin with"},
-		{"train --data ravdess=x --emotions manifest", 1, "", "there is no manifest=FILE among the data"},
-		{"train --data ravdess=x --emotions happy --out " + dir + "/f.onnx", 1, "", "want 2 to 64 labels"},
-		{"train --data ravdess=x --backend cuda", 2, "", "--backend \"cuda\": known are"},
-		{"train --data ravdess=x --checkpoint-steps -1", 2, "", "--checkpoint-steps -1"},
-		{"train --data ravdess=x --checkpoint-minutes -1", 2, "", "--checkpoint-minutes -1"},
-		{"train --data ravdess=x --recipe nosuch.json", 1, "", "nosuch.json: no such file"},
-		{"train --data ravdess=nosuch --out " + dir + "/m.onnx --cache " + dir, 1, "", "nosuch: no such file"},
-		{"eval", 2, "", "--data NAME=PATH is missing"},
-		{"eval --data ravdess=x --split best", 2, "", `--split "best"`},
-		{"eval --data ravdess=x --senses taste", 2, "", `--senses "taste"`},
+		{"live", "", true},
+		{"live --camera none", "", true},
+		{"live", "TANDEM_NO_WINDOW=false", true},
+		{"live", "TANDEM_NO_WINDOW=true", false},
+		{"live --no-window", "", false},
+		{"live --help", "", false},
+		{"live --nosuch", "", false},
+		{"analyze live", "", false},
+		{"serve", "", false},
+		{"help live", "", false},
+		{"", "", false},
 	} {
-		t.Run(tt.args, func(t *testing.T) {
-			code, stdout, stderr := runTandem(t, strings.Fields(tt.args)...)
-			if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
-				t.Errorf("exit code %d, want %d\nstdout, want %q: %s\nstderr, want %q: %s", code, tt.code, tt.stdout, stdout, tt.stderr, stderr)
-			}
-			if code != 0 && stdout != "" {
-				t.Errorf("standard output has %q", stdout)
-			}
-		})
-	}
-}
-
-func TestEnvironment(t *testing.T) {
-	t.Setenv("TANDEM_FACES", "3")
-	t.Setenv("TANDEM_NO_GENDER", "true")
-	t.Setenv("TANDEM_SMOOTH", "2.5")
-	o, err := analyzeCommand.parse([]string{"--smooth", "0", "x"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o.faces != 3 || !o.noGender || o.smooth != 0 {
-		t.Errorf("faces %d, no gender %v, smooth %v; want 3 and true from the environment, 0 from the command line", o.faces, o.noGender, o.smooth)
-	}
-	t.Setenv("TANDEM_FACES", "many")
-	if _, err := analyzeCommand.parse([]string{"x"}); err == nil || !strings.Contains(err.Error(), "TANDEM_FACES") {
-		t.Errorf("error %v, want it to name TANDEM_FACES", err)
-	}
-	t.Setenv("TANDEM_DATA", "ravdess=a,emodb=b")
-	if o, err = trainCommand.parse(nil); err != nil || len(o.data) != 2 {
-		t.Errorf("data %v, error %v; want two from the environment", o, err)
-	}
-}
-
-func TestModel(t *testing.T) {
-	path := testModel(t)
-	code, stdout, stderr := runTandem(t, "model", path)
-	for _, want := range []string{"weighting", "softmax", "float32 [B, 40960]", "uint8 [B, 8, 16, 16, 3]", "female,male", "sha256"} {
-		if code != 0 || !strings.Contains(stdout, want) {
-			t.Errorf("exit code %d, %s; standard output lacks %q:\n%s", code, stderr, want, stdout)
+		cmd := process(t, "thread", strings.Fields(tt.args)...)
+		cmd.Env = append(cmd.Env, tt.env)
+		out, err := cmd.Output()
+		if err != nil || !bytes.HasPrefix(out, []byte("goroutine 1 [")) {
+			t.Fatalf("%s: %v: %s", tt.args, err, out)
+		}
+		head, _, _ := strings.Cut(string(out), "\n")
+		if taken := strings.Contains(head, "locked to thread"); taken != tt.taken {
+			t.Errorf("%s tandem %s: %s; want locked: %v", tt.env, tt.args, head, tt.taken)
 		}
 	}
-	code, stdout, _ = runTandem(t, "model", "--json", "--model", path)
-	if code != 0 || !strings.Contains(stdout, `"tandem.crop_size": "16"`) {
-		t.Errorf("exit code %d, JSON:\n%s", code, stdout)
-	}
 }
 
-// machine is what may differ from machine to machine in what a network says.
-var machine = regexp.MustCompile(`"[xywh]":[\d.]+|\d+\.\d{3,}|[0-9a-f]{64}`)
-
-var updateGolden = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *updateGolden {
-		os.MkdirAll("testdata", 0o755)
-		os.WriteFile(path, []byte(got), 0o644)
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; got:\n%s", name, got)
-	}
-}
-
-// boxColumns are the face in a CSV.
-var boxColumns = regexp.MustCompile(`(?m)(true,true)(?:,[\d.]+){5},`)
-
-func TestAnalyzeFormats(t *testing.T) {
-	model := testModel(t)
-	for _, tt := range []struct{ name, args string }{
-		{"pattern.jsonl", "--format jsonl pattern:3s"},
-		{"pattern-raw-no-gender.jsonl", "--format jsonl --raw --no-gender pattern:3s"},
-		{"pattern.csv", "--format csv pattern:3s pattern:3s"},
-		{"pattern.txt", "--format table pattern:3s"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			code, stdout, stderr := runTandem(t, append([]string{"analyze", "--model", model}, strings.Fields(tt.args)...)...)
-			if code != 0 || !strings.Contains(stderr, "real time") {
-				t.Fatalf("exit code %d: %s", code, stderr)
-			}
-			golden(t, tt.name, machine.ReplaceAllString(boxColumns.ReplaceAllString(stdout, "$1,#,#,#,#,#,"), "#"))
-		})
-	}
-}
-
-func TestAnalyzeGoesOnAfterAnInputThatFails(t *testing.T) {
-	model := testModel(t)
-	code, stdout, stderr := runTandem(t, "analyze", "--model", model, "nosuch.mp4", "pattern:3s")
-	if code != exitFailed || !strings.Contains(stderr, "nosuch.mp4: no such file") {
-		t.Errorf("exit code %d: %s", code, stderr)
-	}
-	events, err := pipeline.ReadAll(strings.NewReader(stdout))
-	if err != nil || len(events) < 3 || events[0].Start.Source != "pattern:" || events[len(events)-1].End == nil {
-		t.Errorf("%v; events %s", err, stdout)
-	}
-}
-
-// An interrupt ends a run in well under a second, with its end event written.
-func TestInterrupt(t *testing.T) {
-	model := testModel(t)
-	cmd := process(t, nil, "analyze", "--model", model, "--realtime", "pattern:60s")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	first := make([]byte, 1)
-	if _, err := io.ReadFull(out, first); err != nil {
-		t.Fatalf("%v: %s", err, stderr.String())
-	}
-	cmd.Process.Signal(os.Interrupt)
-	asked := time.Now()
-	rest, err := io.ReadAll(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d: %s", code, exitInterrupted, stderr.String())
-	}
-	if took := time.Since(asked); took > 2*time.Second {
-		t.Errorf("it took %v to end", took)
-	}
-	events, err := pipeline.ReadAll(bytes.NewReader(append(first, rest...)))
-	if err != nil || len(events) < 2 || events[len(events)-1].End == nil {
-		t.Errorf("%v; no end event in %s%s", err, first, rest)
-	}
-}
-
-// A reader that goes away, as head does, is no failure.
-func TestBrokenPipe(t *testing.T) {
-	model := testModel(t)
-	cmd := process(t, nil, "analyze", "--model", model, "pattern:20s")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	io.ReadFull(out, make([]byte, 10))
-	out.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("%v: %s", err, stderr.String())
-	}
-}
-
-// A second signal ends it at once, whatever it does; here it waits for the writer of a FIFO.
-func TestSecondInterrupt(t *testing.T) {
-	model := testModel(t)
-	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Skip(err)
-	}
-	cmd := process(t, nil, "analyze", "--model", model, "--timeout", "60", fifo)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { cmd.Wait(); close(done) }()
-	deadline := time.After(10 * time.Second)
-	for {
-		select {
-		case <-done:
-			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-				// Before the handler is there the signal ends the process as it does any.
-				if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() {
-					t.Errorf("exit code %d, want %d", code, exitInterrupted)
-				}
-			}
-			return
-		case <-time.After(300 * time.Millisecond):
-			cmd.Process.Signal(os.Interrupt)
-		case <-deadline:
-			t.Fatal("it does not end")
+func TestExitCode(t *testing.T) {
+	for args, want := range map[string]int{"--version": 0, "nosuch": 2, "model nosuch.onnx": 1} {
+		cmd := process(t, "run", strings.Fields(args)...)
+		cmd.Run()
+		if got := cmd.ProcessState.ExitCode(); got != want {
+			t.Errorf("tandem %s exits with %d, want %d", args, got, want)
 		}
 	}
 }

@@ -21,6 +21,8 @@ import (
 const (
 	cameraOpenTimeout = 10 * time.Second
 	cameraReadTimeout = 3 * time.Second
+	// cameraPatience is how long a read may take in all: longer than OpenCV's time-out where that is known to work.
+	cameraPatience = cameraReadTimeout + 500*time.Millisecond
 )
 
 // Properties of OpenCV's FFmpeg backend that gocv does not name.
@@ -48,27 +50,30 @@ func OpenCamera(spec string) (Source, error) {
 	if info.FPS < 1 || info.FPS > 1000 { // drivers make things up
 		info.FPS = 0
 	}
-	l := newLive(info, time.Now(), c.run)
-	return l, nil
+	c.frames = c.cap
+	return newLive(info, time.Now(), c.run), nil
 }
 
-// camera is what its goroutine owns.
+// frameReader is the part of OpenCV's capture that reading needs.
+type frameReader interface {
+	Read(*gocv.Mat) bool
+	Close() error
+}
+
+// camera belongs to the goroutine that opens it, and then to the one that reads.
 type camera struct {
 	name   string
 	cap    *gocv.VideoCapture
-	relay  *relay // of a FIFO
-	device bool   // a camera proper: it never ends of itself
-	paced  bool   // a file, which would otherwise come all at once
+	frames frameReader // cap, once it is open
+	relay  *relay      // of a FIFO
+	device bool        // a camera proper: it never ends of itself
+	paced  bool        // a file, which would otherwise come all at once
 }
 
 func (c *camera) open(spec string) error {
 	timeouts := []gocv.VideoCaptureProperties{ // name, value, name, value
 		capOpenTimeout, gocv.VideoCaptureProperties(cameraOpenTimeout.Milliseconds()),
 		capReadTimeout, gocv.VideoCaptureProperties(cameraReadTimeout.Milliseconds()),
-	}
-	// Video4Linux takes its time-out, in seconds, only from here.
-	if os.Getenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT") == "" {
-		os.Setenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", strconv.Itoa(int(cameraReadTimeout.Seconds())))
 	}
 	target := spec
 	switch n, err := strconv.Atoi(spec); {
@@ -119,12 +124,41 @@ func (c *camera) opened(err error) error {
 	return errors.New("cannot be opened: no video that OpenCV understands, or no answer in time")
 }
 
-// run reads pictures until the stream ends or ctx does.
+// run has pictures read until the stream ends or ctx does. OpenCV's own time-outs do not bound each of its reads: that
+// of a Video4Linux device waits for ten seconds, unless the environment of the process says otherwise. A read that goes
+// on for too long is left behind, and what it reads from is closed when it returns.
 func (c *camera) run(ctx context.Context, l *live) error {
-	defer c.close()
 	if c.relay != nil {
 		defer context.AfterFunc(ctx, c.relay.close)()
 	}
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	arrived, done := make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		err := c.read(reading, l, arrived)
+		c.close()
+		done <- err
+	}()
+	quiet := time.NewTimer(cameraPatience)
+	defer quiet.Stop()
+	ended := ctx.Done()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-arrived:
+			quiet.Reset(cameraPatience)
+		case <-ended:
+			ended = nil
+			quiet.Reset(cameraPatience) // for the read under way
+		case <-quiet.C:
+			return fmt.Errorf("%s: no picture for %v", c.name, cameraReadTimeout)
+		}
+	}
+}
+
+// read reads pictures until the stream ends or ctx does, and signals each on arrived.
+func (c *camera) read(ctx context.Context, l *live, arrived chan<- struct{}) error {
 	bgr, rgb := gocv.NewMat(), gocv.NewMat()
 	defer bgr.Close()
 	defer rgb.Close()
@@ -135,14 +169,18 @@ func (c *camera) run(ctx context.Context, l *live) error {
 				return err
 			}
 		}
-		asked := time.Now()
+		began := time.Now()
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !c.cap.Read(&bgr) || bgr.Empty() {
-			return c.ended(asked)
+		if !c.frames.Read(&bgr) || bgr.Empty() {
+			return c.ended(began)
 		}
 		now := time.Now()
+		select {
+		case arrived <- struct{}{}:
+		default:
+		}
 		if err := gocv.CvtColor(bgr, &rgb, gocv.ColorBGRToRGB); err != nil {
 			return err
 		}
@@ -152,12 +190,12 @@ func (c *camera) run(ctx context.Context, l *live) error {
 	}
 }
 
-// ended says why there are no more pictures.
-func (c *camera) ended(asked time.Time) error {
+// ended returns why there are no more pictures.
+func (c *camera) ended(began time.Time) error {
 	switch {
 	case c.relay != nil && c.relay.err() != nil:
 		return fmt.Errorf("%s: %w", c.name, c.relay.err())
-	case time.Since(asked) > cameraReadTimeout-500*time.Millisecond:
+	case time.Since(began) > cameraReadTimeout-500*time.Millisecond:
 		return fmt.Errorf("%s: no picture for %v", c.name, cameraReadTimeout)
 	case c.device:
 		return fmt.Errorf("%s: no more pictures: it has been unplugged", c.name)
@@ -169,10 +207,12 @@ func (c *camera) close() {
 	if c.relay != nil {
 		c.relay.close()
 	}
-	if c.cap != nil {
+	if c.frames != nil {
+		c.frames.Close()
+	} else if c.cap != nil {
 		c.cap.Close()
-		c.cap = nil
 	}
+	c.frames, c.cap = nil, nil
 	if c.relay != nil {
 		c.relay.wait()
 		c.relay = nil

@@ -40,7 +40,7 @@ type Media struct {
 	Samples *Samples
 }
 
-// Info says what a Source will deliver.
+// Info describes what a Source delivers.
 type Info struct {
 	Name          string // what the user named: a path, a URL, "camera 0", "pattern:"
 	Live          bool   // paced by the world: a slow reader loses media rather than delaying it

@@ -41,7 +41,7 @@ func TestMicrophone(t *testing.T) {
 			t.Fatalf("%v late", late)
 		}
 		end = s.End()
-		is := capture.BeepLevel(s.Data) > 0.35
+		is := capturetest.BeepLevel(s.Data) > 0.35
 		if is && !was {
 			beeps = append(beeps, s.Time)
 		}
@@ -69,7 +69,8 @@ func TestMicrophone(t *testing.T) {
 	if !found {
 		t.Errorf("no default microphone among %+v", devs)
 	}
-	if _, err := capture.OpenMicrophone("no such thing"); err == nil || !strings.Contains(err.Error(), "no such thing") || !strings.Contains(err.Error(), "there are") {
+	if _, err := capture.OpenMicrophone("no such thing"); err == nil ||
+		!strings.Contains(err.Error(), "no such thing") || !strings.Contains(err.Error(), "there are") {
 		t.Errorf("unknown name: %v", err)
 	}
 
@@ -79,7 +80,8 @@ func TestMicrophone(t *testing.T) {
 		_, err = src.Read(t.Context())
 	}
 	t.Log(err)
-	if took := time.Since(start); took > 6*time.Second || errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "gone away") {
+	if took := time.Since(start); took > 6*time.Second || errors.Is(err, io.EOF) ||
+		!strings.Contains(err.Error(), "gone away") {
 		t.Errorf("unplugged: %v after %v", err, took)
 	}
 	start = time.Now()
@@ -143,14 +145,14 @@ func flashesAndBeeps(t *testing.T) (flashes, beeps []time.Duration) {
 			t.Fatal(err)
 		}
 		if f := m.Frame; f != nil {
-			is := capture.FlashLevel(f) > 0.5
+			is := capturetest.FlashLevel(f) > 0.5
 			if is && !flash {
 				flashes = append(flashes, f.Time)
 			}
 			flash = is
 			continue
 		}
-		is := capture.BeepLevel(m.Samples.Data) > 0.35
+		is := capturetest.BeepLevel(m.Samples.Data) > 0.35
 		if is && !beep {
 			beeps = append(beeps, m.Samples.Time)
 		}
@@ -165,7 +167,9 @@ func TestCamera(t *testing.T) {
 	needCamera(t)
 	fifo := capturetest.NewCamera(t)
 	start := time.Now()
-	capturetest.Feed(t, capture.NewPattern(capture.PatternOptions{Width: 320, Height: 240, Duration: 3 * time.Second, Live: true}), fifo, nil)
+	capturetest.Feed(t,
+		capture.NewPattern(capture.PatternOptions{Width: 320, Height: 240, Duration: 3 * time.Second, Live: true}),
+		fifo, nil)
 	src, err := capture.OpenCamera(fifo.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +196,7 @@ func TestCamera(t *testing.T) {
 			t.Fatalf("picture at %v, arrived %v", f.Time, f.Arrived)
 		}
 		last = f.Time
-		is := capture.FlashLevel(f) > 0.5
+		is := capturetest.FlashLevel(f) > 0.5
 		if is && !was {
 			marks = append(marks, f.Arrived.Sub(start))
 		}
@@ -207,7 +211,8 @@ func TestCamera(t *testing.T) {
 	}
 	for i, at := range marks {
 		// The first is late by what opening takes on a busy machine; the next keeps its distance.
-		if late := at - time.Duration(i+1)*time.Second; late < 0 || late > 2*time.Second || i > 0 && (at-marks[0]-time.Duration(i)*time.Second).Abs() > 300*time.Millisecond {
+		if late := at - time.Duration(i+1)*time.Second; late < 0 || late > 2*time.Second ||
+			i > 0 && (at-marks[0]-time.Duration(i)*time.Second).Abs() > 300*time.Millisecond {
 			t.Errorf("flash %d arrived at %v, the first at %v", i, at, marks[0])
 		}
 	}
@@ -246,7 +251,8 @@ func TestCameraStalls(t *testing.T) {
 			n++
 		}
 	}
-	if took := time.Since(start); n == 0 || took > 5*time.Second || errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "no picture for") {
+	if took := time.Since(start); n == 0 || took > 5*time.Second || errors.Is(err, io.EOF) ||
+		!strings.Contains(err.Error(), "no picture for") {
 		t.Errorf("%d pictures, then %v after %v", n, err, took)
 	}
 	src.Close()
@@ -284,7 +290,8 @@ func TestCameraErrors(t *testing.T) {
 	} {
 		start := time.Now()
 		_, err := capture.OpenCamera(tt.spec)
-		if err == nil || !strings.HasPrefix(err.Error(), "camera "+tt.spec+": ") || !strings.Contains(err.Error(), tt.says) || tt.is != nil && !errors.Is(err, tt.is) {
+		if err == nil || !strings.HasPrefix(err.Error(), "camera "+tt.spec+": ") ||
+			!strings.Contains(err.Error(), tt.says) || tt.is != nil && !errors.Is(err, tt.is) {
 			t.Errorf("%s: %v", tt.spec, err)
 		}
 		if took := time.Since(start); took > 12*time.Second {

@@ -13,10 +13,10 @@ import (
 	"github.com/gordonklaus/portaudio"
 )
 
-// ErrNoCamera says that this program was built without OpenCV (-tags nocamera).
+// ErrNoCamera is returned by a program that was built without OpenCV (-tags nocamera).
 var ErrNoCamera = errors.New("built without camera support")
 
-// DeviceKind is what a Device captures.
+// DeviceKind is the kind of media that a Device captures.
 type DeviceKind string
 
 // The kinds of devices.
@@ -51,11 +51,15 @@ func cameras(sys string) []Device {
 	}
 	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(number(a), number(b)) })
 	for _, dir := range names {
-		if index, err := os.ReadFile(filepath.Join(dir, "index")); err == nil && strings.TrimSpace(string(index)) != "0" {
+		if index, err := os.ReadFile(filepath.Join(dir, "index")); err == nil &&
+			strings.TrimSpace(string(index)) != "0" {
 			continue
 		}
 		name, _ := os.ReadFile(filepath.Join(dir, "name"))
-		d := Device{Kind: CameraDevice, ID: strconv.Itoa(number(dir)), Name: strings.TrimSpace(string(name)), Default: len(devs) == 0}
+		d := Device{
+			Kind: CameraDevice, ID: strconv.Itoa(number(dir)), Name: strings.TrimSpace(string(name)),
+			Default: len(devs) == 0,
+		}
 		if d.Name == "" {
 			d.Name = "/dev/video" + d.ID
 		}
@@ -65,22 +69,26 @@ func cameras(sys string) []Device {
 }
 
 func microphones() ([]Device, error) {
-	portAudio.Lock()
-	defer portAudio.Unlock()
-	if err := startPortAudio(); err != nil {
-		return nil, fmt.Errorf("microphones: %w", err)
-	}
-	defer portaudio.Terminate()
-	all, err := portaudio.Devices()
+	var found []Device
+	err := withPortAudio(portAudioTimeout, func() error {
+		if err := startPortAudio(); err != nil {
+			return err
+		}
+		defer portaudio.Terminate()
+		all, err := portaudio.Devices()
+		if err != nil {
+			return err
+		}
+		first, _ := portaudio.DefaultInputDevice()
+		for _, d := range all {
+			if d.MaxInputChannels > 0 {
+				found = append(found, Device{Kind: MicrophoneDevice, ID: d.Name, Name: d.Name, Default: d == first})
+			}
+		}
+		return nil
+	}, func() {})
 	if err != nil {
 		return nil, fmt.Errorf("microphones: %w", err)
 	}
-	first, _ := portaudio.DefaultInputDevice()
-	var devs []Device
-	for _, d := range all {
-		if d.MaxInputChannels > 0 {
-			devs = append(devs, Device{Kind: MicrophoneDevice, ID: d.Name, Name: d.Name, Default: d == first})
-		}
-	}
-	return devs, nil
+	return found, nil
 }

@@ -14,20 +14,20 @@ type Feed struct {
 	info Info
 }
 
-// NewFeed makes a feed of what info says. It is live whatever info says of that.
+// NewFeed returns a feed that info describes. It is live, whatever info.Live is.
 func NewFeed(info Info) *Feed {
 	info.Live = true
 	return &Feed{queue: newQueue(), info: info}
 }
 
 // Put adds an item, which the reader then owns. It never waits: if the reader is behind, the oldest item of the same
-// sense is dropped and counted. After End or Close it does nothing.
+// modality is dropped and counted. After End or Close it does nothing.
 func (f *Feed) Put(m Media) { f.put(m) }
 
-// Lose counts what was lost before it came here.
-func (f *Feed) Lose(d Drops) { f.lose(d) }
+// AddDrops counts what was lost before it came to the feed.
+func (f *Feed) AddDrops(d Drops) { f.addDrops(d) }
 
-// End tells that nothing more comes: after the last item Read returns err, io.EOF for nil. Only the first End counts.
+// End ends the feed: after the last item Read returns err, io.EOF for nil. Only the first End counts.
 func (f *Feed) End(err error) {
 	if err == nil {
 		err = io.EOF
@@ -35,13 +35,13 @@ func (f *Feed) End(err error) {
 	f.close(err)
 }
 
-// Info says what was said to NewFeed.
+// Info returns what was given to NewFeed, with Live set.
 func (f *Feed) Info() Info { return f.info }
 
-// Read is Source's.
+// Read returns the next item; see Source.
 func (f *Feed) Read(ctx context.Context) (Media, error) { return f.get(ctx) }
 
-// Drops counts what was lost.
+// Drops returns what was lost.
 func (f *Feed) Drops() Drops {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -21,10 +21,10 @@ type Options struct {
 	MinFrameInterval time.Duration
 	// Threads for decoding pictures; 1 if 0.
 	Threads int
-	// NoVideo and NoAudio leave that sense out.
+	// NoVideo and NoAudio leave that modality out.
 	NoVideo, NoAudio bool
-	// From leaves out what lies well before this time in a file, where that can be found without reading it all: what is
-	// handed out begins at or before From, and times are those of the whole.
+	// From leaves out what lies well before this time in a file, where that can be found without reading it all: what
+	// is handed out begins at or before From, and times are those of the whole.
 	From time.Duration
 }
 
@@ -47,7 +47,8 @@ func Open(ctx context.Context, input string, o Options) (Source, error) {
 		return NewPattern(p), nil
 	}
 	in, err := av.Open(ctx, input, av.Options{
-		Timeout: o.Timeout, Threads: o.Threads, MinFrameInterval: o.MinFrameInterval, NoVideo: o.NoVideo, NoAudio: o.NoAudio, From: o.From,
+		Timeout: o.Timeout, Threads: o.Threads, MinFrameInterval: o.MinFrameInterval, NoVideo: o.NoVideo,
+		NoAudio: o.NoAudio, From: o.From,
 	})
 	if err != nil {
 		return nil, err
@@ -102,7 +103,7 @@ type File struct {
 	info Info
 }
 
-// Info says what the file holds.
+// Info describes the file.
 func (f *File) Info() Info { return f.info }
 
 // Read returns the next item in the file's order.
@@ -117,7 +118,7 @@ func (f *File) Read(ctx context.Context) (Media, error) {
 // Drops is zero: a file loses nothing.
 func (f *File) Drops() Drops { return Drops{} }
 
-// Stats says what was wrong with the file so far.
+// Stats returns what was wrong with the file so far.
 func (f *File) Stats() av.Stats { return f.in.Stats() }
 
 // Close ends a Read that is under way and frees the decoder.

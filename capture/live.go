@@ -79,8 +79,8 @@ func (q *queue) drop(kind func(Media) bool) Media {
 	return Media{}
 }
 
-// lose counts what was lost before it came to the queue.
-func (q *queue) lose(d Drops) {
+// addDrops counts what was lost before it came to the queue.
+func (q *queue) addDrops(d Drops) {
 	q.mu.Lock()
 	q.drops.Frames += d.Frames
 	q.drops.Samples += d.Samples
@@ -132,7 +132,7 @@ type live struct {
 	done   chan struct{} // closed when the goroutine has ended
 }
 
-// newLive runs pump until it ends or ctx does; what pump returns is what Read says after the last item, io.EOF for
+// newLive runs pump until it ends or ctx does; after the last item Read returns pump's error, io.EOF for
 // nil. pump names the source in its errors and must return soon after ctx ends.
 func newLive(info Info, start time.Time, pump func(ctx context.Context, l *live) error) *live {
 	ctx, cancel := context.WithCancel(context.Background())

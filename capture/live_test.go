@@ -112,7 +112,10 @@ func drain(t *testing.T, s Source) (frames []*Frame, sound []*Samples, err error
 
 // Two live sources, started apart, come out on one clock: what happens at the same moment has the same time.
 func TestMerge(t *testing.T) {
-	camera := NewPattern(PatternOptions{Width: 64, Height: 48, Duration: 2500 * time.Millisecond, Live: true, NoAudio: true})
+	camera := NewPattern(PatternOptions{
+		Width: 64, Height: 48, Duration: 2500 * time.Millisecond, Live: true,
+		NoAudio: true,
+	})
 	time.Sleep(200 * time.Millisecond)
 	mic := NewPattern(PatternOptions{Duration: 1500 * time.Millisecond, Live: true, NoVideo: true}) // ends first
 	s := Merge(camera, mic)
@@ -152,7 +155,8 @@ func (broken) Close() error                        { return nil }
 
 // A source that fails does not end the others, and its error is told at the end.
 func TestMergeFailure(t *testing.T) {
-	s := Merge(broken{}, NewPattern(PatternOptions{Width: 64, Height: 48, Duration: 300 * time.Millisecond, Live: true, NoAudio: true}))
+	s := Merge(broken{},
+		NewPattern(PatternOptions{Width: 64, Height: 48, Duration: 300 * time.Millisecond, Live: true, NoAudio: true}))
 	frames, _, err := drain(t, s)
 	if len(frames) < 6 || err == nil || err.Error() != "broken: it broke" || s.Drops().Samples != 5 {
 		t.Errorf("%d pictures, %v, %+v", len(frames), err, s.Drops())
@@ -171,7 +175,7 @@ func TestMergeFailure(t *testing.T) {
 func TestSoundClock(t *testing.T) {
 	const ms = time.Millisecond
 	const n = SampleRate / 50
-	c := soundClock{}
+	c := audioClock{}
 	var end time.Duration
 	var cuts, gaps int
 	see := func(seen time.Duration) time.Duration {
@@ -199,7 +203,7 @@ func TestSoundClock(t *testing.T) {
 	if want := 400*20*ms + 100*ms; cuts != 0 || gaps != SampleRate/10 || end != want {
 		t.Errorf("cut %d, gaps %d, end %v, want %v", cuts, gaps, end, want)
 	}
-	c, end, gaps = soundClock{}, 0, 0
+	c, end, gaps = audioClock{}, 0, 0
 	see(80 * ms) // the first was late
 	for i := 1; i < 400; i++ {
 		see(time.Duration(i) * 20 * ms)
@@ -212,7 +216,8 @@ func TestSoundClock(t *testing.T) {
 func TestCameras(t *testing.T) {
 	sys := t.TempDir()
 	for dir, files := range map[string][2]string{
-		"video10": {"Late Cam\n", "0\n"}, "video0": {"Front Cam\n", "0\n"}, "video1": {"Front Cam\n", "1\n"}, "video2": {"", "0\n"},
+		"video10": {"Late Cam\n", "0\n"}, "video0": {"Front Cam\n", "0\n"},
+		"video1": {"Front Cam\n", "1\n"}, "video2": {"", "0\n"},
 	} {
 		os.Mkdir(filepath.Join(sys, dir), 0o700)
 		os.WriteFile(filepath.Join(sys, dir, "name"), []byte(files[0]), 0o600)

@@ -25,30 +25,39 @@ func OpenMicrophone(name string) (Source, error) {
 	if name == "" {
 		label = "microphone default"
 	}
-	m := &microphone{heard: make(chan struct{}, 1)}
-	portAudio.Lock()
-	defer portAudio.Unlock()
-	if err := startPortAudio(); err != nil {
+	m := &microphone{received: make(chan struct{}, 1)}
+	err := withPortAudio(portAudioTimeout, func() error {
+		if err := startPortAudio(); err != nil {
+			return err
+		}
+		if err := m.open(name); err != nil {
+			m.resample.Close()
+			portaudio.Terminate()
+			return err
+		}
+		return nil
+	}, m.free)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", label, err)
 	}
-	start := time.Now()
-	if err := m.open(name, start); err != nil {
-		m.resample.Close()
-		portaudio.Terminate()
-		return nil, fmt.Errorf("%s: %w", label, err)
-	}
-	return newLive(Info{Name: label, HasAudio: true}, start, m.run), nil
+	return newLive(Info{Name: label, HasAudio: true}, m.start, m.run), nil
+}
+
+// audioStream is the part of PortAudio's stream that an open microphone needs.
+type audioStream interface {
+	Abort() error
+	Close() error
 }
 
 type microphone struct {
-	stream   *portaudio.Stream
+	stream   audioStream
 	channels int
 	resample *av.Resampler // nil at SampleRate
 	latency  time.Duration // where the driver does not know the time of a buffer
-	clock    soundClock
+	clock    audioClock
 	start    time.Time
 	out      atomic.Pointer[live] // where the sound goes, once it is there
-	heard    chan struct{}
+	received chan struct{}
 }
 
 func findMicrophone(name string) (*portaudio.DeviceInfo, error) {
@@ -87,12 +96,12 @@ func findMicrophone(name string) (*portaudio.DeviceInfo, error) {
 }
 
 // open tries mono at SampleRate first, then what the hardware does of itself.
-func (m *microphone) open(name string, start time.Time) error {
+func (m *microphone) open(name string) error {
+	m.start = time.Now()
 	dev, err := findMicrophone(name)
 	if err != nil {
 		return err
 	}
-	m.start = start
 	for _, as := range []struct {
 		channels int
 		rate     float64
@@ -103,28 +112,30 @@ func (m *microphone) open(name string, start time.Time) error {
 		p.SampleRate = as.rate
 		p.FramesPerBuffer = int(as.rate / 50)
 		m.channels = as.channels
-		if m.stream, err = portaudio.OpenStream(p, m.hear); err != nil {
+		var stream *portaudio.Stream
+		if stream, err = portaudio.OpenStream(p, m.onAudio); err != nil {
 			continue
 		}
 		if as.rate != SampleRate {
 			if m.resample, err = av.NewResampler(int(as.rate)); err != nil {
-				m.stream.Close()
+				stream.Close()
 				return err
 			}
 		}
-		m.latency = m.stream.Info().InputLatency
-		if err = m.stream.Start(); err == nil {
+		m.latency = stream.Info().InputLatency
+		m.stream = stream
+		if err = stream.Start(); err == nil {
 			return nil
 		}
-		m.stream.Close()
+		stream.Close()
 	}
 	return fmt.Errorf("cannot be opened: %w", err)
 }
 
-// hear is called by PortAudio, on a thread of its own, with interleaved sound.
-func (m *microphone) hear(in []float32, info portaudio.StreamCallbackTimeInfo, flags portaudio.StreamCallbackFlags) {
+// onAudio is called by PortAudio, on a thread of its own, with interleaved sound.
+func (m *microphone) onAudio(in []float32, info portaudio.StreamCallbackTimeInfo, flags portaudio.StreamCallbackFlags) {
 	select {
-	case m.heard <- struct{}{}:
+	case m.received <- struct{}{}:
 	default:
 	}
 	out := m.out.Load()
@@ -143,7 +154,7 @@ func (m *microphone) hear(in []float32, info portaudio.StreamCallbackTimeInfo, f
 	}
 	at, cut, gap := m.clock.place(now.Sub(m.start)-ago, len(data))
 	if flags&portaudio.InputOverflow != 0 || cut > 0 {
-		out.lose(Drops{Samples: gap + cut})
+		out.addDrops(Drops{Samples: gap + cut})
 	}
 	if data = data[cut:]; len(data) > 0 {
 		out.put(Media{Samples: &Samples{Time: at, Data: data, Arrived: now}})
@@ -171,7 +182,7 @@ func (m *microphone) run(ctx context.Context, l *live) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-m.heard:
+		case <-m.received:
 			silent.Reset(microphoneTimeout)
 		case <-silent.C:
 			return fmt.Errorf("%s: no sound for %v: the device has gone away", l.info.Name, microphoneTimeout)
@@ -181,25 +192,23 @@ func (m *microphone) run(ctx context.Context, l *live) error {
 
 // close ends the stream. A driver whose device is gone may never return from that; it is left behind then.
 func (m *microphone) close() {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		portAudio.Lock()
-		defer portAudio.Unlock()
-		m.stream.Abort()
-		m.stream.Close()
-		m.resample.Close()
-		portaudio.Terminate()
-	}()
-	select {
-	case <-done:
-	case <-time.After(microphoneTimeout):
-	}
+	withPortAudio(microphoneTimeout, func() error {
+		m.free()
+		return nil
+	}, func() {})
 }
 
-// soundClock gives buffers of sound times without seams, though each is seen a little early or late. Only when all of
+// free ends the stream and what goes with it. The caller has PortAudio to itself.
+func (m *microphone) free() {
+	m.stream.Abort()
+	m.stream.Close()
+	m.resample.Close()
+	portaudio.Terminate()
+}
+
+// audioClock gives buffers of sound times without seams, though each is seen a little early or late. Only when all of
 // a while are off to the same side by more than slack does the clock follow, by as much as the least of them.
-type soundClock struct {
+type audioClock struct {
 	started     bool
 	next        time.Duration // where sound goes on
 	least, most time.Duration // lateness seen since
@@ -208,18 +217,18 @@ type soundClock struct {
 }
 
 const (
-	soundSlack = 40 * time.Millisecond // a frame of video
-	soundWhile = 2 * time.Second       // PulseAudio's idea of its delay is off for as long as a second
+	audioSlack  = 40 * time.Millisecond // a frame of video
+	audioSettle = 2 * time.Second       // PulseAudio's idea of its delay is off for as long as a second
 )
 
 // watch starts a while at t.
-func (c *soundClock) watch(t time.Duration) {
-	c.least, c.most, c.until = time.Hour, -time.Hour, t+soundWhile
+func (c *audioClock) watch(t time.Duration) {
+	c.least, c.most, c.until = time.Hour, -time.Hour, t+audioSettle
 }
 
 // place gives the time of a buffer of n samples that is seen to start at seen. Its first cut samples are to be left
 // out because the clock was ahead; gap samples are missing before it.
-func (c *soundClock) place(seen time.Duration, n int) (at time.Duration, cut, gap int) {
+func (c *audioClock) place(seen time.Duration, n int) (at time.Duration, cut, gap int) {
 	if !c.started {
 		c.started, c.next = true, max(seen, 0)
 		c.watch(c.next)
@@ -229,10 +238,10 @@ func (c *soundClock) place(seen time.Duration, n int) (at time.Duration, cut, ga
 		c.least, c.most = min(c.least, seen-at), max(c.most, seen-at)
 		if at >= c.until {
 			switch {
-			case c.least > soundSlack:
+			case c.least > audioSlack:
 				gap = int(c.least * SampleRate / time.Second)
 				at += c.least
-			case c.most < -soundSlack:
+			case c.most < -audioSlack:
 				c.ahead = int(-c.most * SampleRate / time.Second)
 			}
 			c.watch(at)

@@ -12,7 +12,8 @@ import (
 
 // The pattern's marks. In every second k = 1, 2, 3, ... of media time, from k s to k s + PatternMark, the top eighth
 // of the picture is white (dark at all other times) and the sound is a tone of PatternBeep Hz at 0.8 of full scale.
-// In the 100 ms before and the 200 ms from its start there is no speech. FlashLevel and BeepLevel find the marks.
+// In the 100 ms before and the 200 ms from its start there is no speech. FlashLevel and BeepLevel of capturetest find
+// the marks.
 const (
 	PatternMark = 80 * time.Millisecond
 	PatternBeep = 2000
@@ -21,7 +22,7 @@ const (
 // SkewStep makes the pattern's sound late.
 type SkewStep struct {
 	From  time.Duration // media time of the sound from which on
-	Sound time.Duration // it is this late against the picture; negative: early
+	Delay time.Duration // it is this late against the picture; negative: early
 }
 
 // PatternOptions for NewPattern. The zero value is 640 x 480 at 25 frames a second, one face at rest that speaks,
@@ -81,12 +82,12 @@ func NewPattern(o PatternOptions) Source {
 
 // pattern is the source that is not live.
 type pattern struct {
-	o      PatternOptions
-	info   Info
-	scene  *scene
-	frames int // handed out
-	sound  int // samples handed out
-	closed atomic.Bool
+	o       PatternOptions
+	info    Info
+	scene   *scene
+	frames  int // handed out
+	samples int // samples handed out
+	closed  atomic.Bool
 }
 
 func (p *pattern) Info() Info   { return p.info }
@@ -111,50 +112,51 @@ func (p *pattern) Read(ctx context.Context) (Media, error) {
 	return m, nil
 }
 
-// next makes the next item and says when it is there: a picture at its time, sound when it has been heard.
+// next returns the next item and when it is there: a picture at its time, sound at its end.
 func (p *pattern) next() (Media, time.Duration, bool) {
 	const chunk = SampleRate / 50
 	frameAt := time.Duration(math.Round(float64(p.frames) / p.o.FPS * 1e9))
-	heard := p.sound + chunk
+	end := p.samples + chunk
 	if p.o.Duration > 0 {
-		heard = min(heard, int(p.o.Duration*SampleRate/time.Second))
+		end = min(end, int(p.o.Duration*SampleRate/time.Second))
 	}
-	soundAt := time.Duration(heard) * time.Second / SampleRate
+	audioAt := time.Duration(end) * time.Second / SampleRate
 	hasFrame := !p.o.NoVideo && (p.o.Duration <= 0 || frameAt < p.o.Duration)
-	hasSound := !p.o.NoAudio && heard > p.sound
+	hasAudio := !p.o.NoAudio && end > p.samples
 	switch {
-	case hasFrame && (!hasSound || frameAt < soundAt):
+	case hasFrame && (!hasAudio || frameAt < audioAt):
 		p.frames++
-		return Media{Frame: &Frame{Time: frameAt, Width: p.o.Width, Height: p.o.Height, Pix: p.scene.draw(frameAt)}}, frameAt, true
-	case hasSound:
-		s := &Samples{Time: time.Duration(p.sound) * time.Second / SampleRate, Data: make([]float32, heard-p.sound)}
+		return Media{Frame: &Frame{Time: frameAt, Width: p.o.Width, Height: p.o.Height, Pix: p.scene.draw(frameAt)}},
+			frameAt, true
+	case hasAudio:
+		s := &Samples{Time: time.Duration(p.samples) * time.Second / SampleRate, Data: make([]float32, end-p.samples)}
 		for i := range s.Data {
-			s.Data[i] = p.hear(time.Duration(p.sound+i) * time.Second / SampleRate)
+			s.Data[i] = p.audioAt(time.Duration(p.samples+i) * time.Second / SampleRate)
 		}
-		p.sound = heard
-		return Media{Samples: s}, soundAt, true
+		p.samples = end
+		return Media{Samples: s}, audioAt, true
 	}
 	return Media{}, 0, false
 }
 
-// hear is the sound at time t.
-func (p *pattern) hear(t time.Duration) float32 {
+// audioAt returns the sound at time t.
+func (p *pattern) audioAt(t time.Duration) float32 {
 	var skew time.Duration
 	for _, s := range p.o.Skew {
 		if t >= s.From {
-			skew = s.Sound
+			skew = s.Delay
 		}
 	}
 	t -= skew
-	if marked(t) {
+	if isMarked(t) {
 		return float32(0.8 * math.Sin(2*math.Pi*PatternBeep*t.Seconds()))
 	}
 	at := int(t * SampleRate / time.Second)
 	return float32(0.4 * mouthOpen(t) * buzz[((at%len(buzz))+len(buzz))%len(buzz)])
 }
 
-// marked tells whether there is a flash and a beep at t.
-func marked(t time.Duration) bool {
+// isMarked reports whether there is a flash and a beep at t.
+func isMarked(t time.Duration) bool {
 	return t >= time.Second && t%time.Second < PatternMark
 }
 
@@ -182,7 +184,11 @@ var buzz = func() []float64 {
 		for h := 1; h <= 28; h++ {
 			f := float64(h * pitch)
 			amp := 0.15 / float64(h)
-			for _, formant := range []struct{ hz, width, gain float64 }{{700, 130, 1}, {1220, 150, 0.6}, {2600, 250, 0.25}} {
+			for _, formant := range []struct{ hz, width, gain float64 }{
+				{700, 130, 1},
+				{1220, 150, 0.6},
+				{2600, 250, 0.25},
+			} {
 				amp += formant.gain * math.Exp(-math.Pow((f-formant.hz)/formant.width, 2)/2)
 			}
 			out[i] += amp * math.Sin(2*math.Pi*float64(h*i)/float64(len(out)))
@@ -194,29 +200,3 @@ var buzz = func() []float64 {
 	}
 	return out
 }()
-
-// FlashLevel is how bright the part of a pattern's picture is that flashes: 0 black to 1 white. It is over 0.7 in a
-// flash and under 0.3 otherwise, at any size and after any usual codec.
-func FlashLevel(f *Frame) float64 {
-	rows := max(f.Height*3/32, 1) // not the strip's lower edge, which a codec blurs
-	sum := 0
-	pix := f.Pix[:3*f.Width*rows]
-	for _, v := range pix {
-		sum += int(v)
-	}
-	return float64(sum) / float64(255*len(pix))
-}
-
-// BeepLevel is the amplitude of the beep's frequency in mono sound at SampleRate (Goertzel's algorithm), 0 to about
-// 0.8. Ten milliseconds tell beep (over 0.4) from speech (under 0.2).
-func BeepLevel(data []float32) float64 {
-	if len(data) == 0 {
-		return 0
-	}
-	coeff := 2 * math.Cos(2*math.Pi*PatternBeep/SampleRate)
-	var s1, s2 float64
-	for _, x := range data {
-		s1, s2 = float64(x)+coeff*s1-s2, s1
-	}
-	return 2 * math.Sqrt(max(s1*s1+s2*s2-coeff*s1*s2, 0)) / float64(len(data))
-}

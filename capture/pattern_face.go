@@ -74,7 +74,7 @@ func newScene(o PatternOptions) *scene {
 func (s *scene) draw(t time.Duration) []byte {
 	w, h := s.o.Width, s.o.Height
 	pix := append([]byte(nil), s.back...)
-	if marked(t) {
+	if isMarked(t) {
 		flash := pix[:3*w*max(h/8, 1)]
 		for i := range flash {
 			flash[i] = 255
@@ -129,17 +129,31 @@ func (h *head) draw(pix []byte, w, hh, cx, cy int) {
 	}
 }
 
-// inside is 1 within the ellipse about (cx, cy), 0 outside, soft by one pixel or by blur.
-func (h *head) inside(x, y, cx, cy, rx, ry, blur float64) float64 {
-	dx, dy := (x-cx)/rx, (y-cy)/ry
-	d := (math.Sqrt(dx*dx+dy*dy) - 1) * min(rx, ry)
+// ellipse is an upright one about (x, y) with two radii.
+type ellipse struct{ x, y, rx, ry float64 }
+
+// inside returns 1 within an ellipse and 0 outside; its edge is soft by one pixel or by blur.
+func (h *head) inside(x, y float64, e ellipse, blur float64) float64 {
+	dx, dy := (x-e.x)/e.rx, (y-e.y)/e.ry
+	d := (math.Sqrt(dx*dx+dy*dy) - 1) * min(e.rx, e.ry)
 	return clamp(0.5 - d/max(blur, 1/h.unit))
 }
 
-// glow is a soft spot, 1 in its middle.
+// onBothSides is inside for an ellipse and its mirror image, left and right of the face's middle.
+func (h *head) onBothSides(x, y float64, right ellipse, blur float64) float64 {
+	left := right
+	left.x = -right.x
+	return h.inside(x, y, left, blur) + h.inside(x, y, right, blur)
+}
+
+// glow is a soft spot, 1 in its middle. Where it is less than 1e-17 it is 0: nothing that it is added to would change.
 func glow(x, y, cx, cy, rx, ry float64) float64 {
 	dx, dy := (x-cx)/rx, (y-cy)/ry
-	return math.Exp(-(dx*dx + dy*dy))
+	d := dx*dx + dy*dy
+	if d > 40 {
+		return 0
+	}
+	return math.Exp(-d)
 }
 
 // faceWidth is half the width of the face at y: a jaw narrower than the cheeks.
@@ -153,6 +167,9 @@ func faceWidth(y float64) float64 {
 // shade is the colour and the opacity of a head at (x, y).
 func (h *head) shade(x, y float64) (rgb, float64) {
 	side := math.Abs(x)
+	if side > 1 && y < 1.1 { // beside the hair and above the shoulders
+		return rgb{}, 0
+	}
 	var c rgb
 	a := 0.0
 	over := func(d rgb, k float64) { // d with opacity k above what is there
@@ -163,15 +180,18 @@ func (h *head) shade(x, y float64) (rgb, float64) {
 		a += k * (1 - a)
 	}
 	// hair behind the head, shoulders, neck
-	over(h.hair.mul(0.8), h.inside(x, y, 0, -0.22, 0.92, 1.02, 0.04))
-	over(h.shirt.mul(1-0.25*side), h.inside(x, y, 0, 2.35, 1.5, 1.05, 0.04))
+	over(h.hair.mul(0.8), h.inside(x, y, ellipse{0, -0.22, 0.92, 1.02}, 0.04))
+	over(h.shirt.mul(1-0.25*side), h.inside(x, y, ellipse{0, 2.35, 1.5, 1.05}, 0.04))
 	neck := 0.62 - 0.3*clamp(1.35-y)
 	over(h.skin.mul(neck*(1-0.4*side)), clamp((0.4-side)*h.unit)*clamp((1.62-0.5*x*x-y)*h.unit)*clamp((y-0.4)*h.unit))
+	if y > 1.1 { // below the chin
+		return c, a
+	}
 	// ears
-	over(h.skin.mul(0.72), h.inside(x, y, -0.75, 0.0, 0.10, 0.2, 0.03)+h.inside(x, y, 0.75, 0.0, 0.10, 0.2, 0.03))
+	over(h.skin.mul(0.72), h.onBothSides(x, y, ellipse{0.75, 0.0, 0.10, 0.2}, 0.03))
 	// the face: an ellipsoid lit from above left
 	rx := faceWidth(y)
-	if k := h.inside(x, y, 0, 0, rx, 1, 0.03); k > 0 {
+	if k := h.inside(x, y, ellipse{0, 0, rx, 1}, 0.03); k > 0 {
 		nx, ny := x/rx, y
 		nz := math.Sqrt(max(0, 1-nx*nx-ny*ny))
 		light := 0.58 + 0.45*clamp(-0.3*nx-0.35*ny+0.88*nz)
@@ -182,18 +202,21 @@ func (h *head) shade(x, y float64) (rgb, float64) {
 		light -= 0.22 * glow(x, y, 0, 0.34, 0.17, 0.045)                                           // its shadow
 		light -= 0.10 * glow(x, y, 0, 0.70, 0.2, 0.06)                                             // below the lip
 		light += 0.06 * (glow(x, y, -0.4, 0.2, 0.18, 0.14) + glow(x, y, 0.4, 0.2, 0.18, 0.14))     // cheeks
-		light -= 0.10 * (glow(x, y, -0.3, 0.4, 0.06, 0.15) + glow(x, y, 0.3, 0.4, 0.06, 0.15))     // folds beside the mouth
+		light -= 0.10 * (glow(x, y, -0.3, 0.4, 0.06, 0.15) + glow(x, y, 0.3, 0.4, 0.06, 0.15))     // folds at the mouth
 		skin := h.skin.mul(light)
 		skin = skin.mix(rgb{214, 110, 96}, 0.15*(glow(x, y, -0.42, 0.22, 0.2, 0.14)+glow(x, y, 0.42, 0.22, 0.2, 0.14)))
 		over(skin, k)
-		over(h.skin.mul(0.35), 0.8*(h.inside(x, y, -0.075, 0.29, 0.035, 0.022, 0.02)+h.inside(x, y, 0.075, 0.29, 0.035, 0.022, 0.02)))
+		over(h.skin.mul(0.35), 0.8*h.onBothSides(x, y, ellipse{0.075, 0.29, 0.035, 0.022}, 0.02)) // nostrils
 	}
 	for _, cx := range []float64{-0.31, 0.31} {
 		h.eye(x, y, cx, over)
 	}
 	// hair over the forehead
 	fringe := -0.60 - 0.10*math.Cos(3*x) + 0.25*x*x
-	over(h.hair.mul(0.85+0.3*glow(x, y, -0.25, -0.85, 0.3, 0.2)), h.inside(x, y, 0, -0.2, 0.86, 0.98, 0.03)*clamp((fringe-y)*h.unit/2+0.5))
+	if k := clamp((fringe-y)*h.unit/2 + 0.5); k > 0 {
+		light := 0.85 + 0.3*glow(x, y, -0.25, -0.85, 0.3, 0.2)
+		over(h.hair.mul(light), h.inside(x, y, ellipse{0, -0.2, 0.86, 0.98}, 0.03)*k)
+	}
 	return c, a
 }
 
@@ -206,9 +229,9 @@ func (h *head) eye(x, y, cx float64, over func(rgb, float64)) {
 	lid := 0.075 * max(0, 1-dx*dx) // half the eye's opening at x
 	open := clamp((lid-math.Abs(y-cy))*h.unit+0.5) * clamp((1-math.Abs(dx))*8)
 	over(rgb{232, 228, 222}, open)
-	over(h.iris, open*h.inside(x, y, cx, cy, 0.072, 0.072, 0.01))
-	over(rgb{12, 10, 10}, open*h.inside(x, y, cx, cy, 0.034, 0.034, 0.01))
-	over(rgb{255, 255, 255}, open*h.inside(x, y, cx-0.025, cy-0.025, 0.014, 0.014, 0.01))
+	over(h.iris, open*h.inside(x, y, ellipse{cx, cy, 0.072, 0.072}, 0.01))
+	over(rgb{12, 10, 10}, open*h.inside(x, y, ellipse{cx, cy, 0.034, 0.034}, 0.01))
+	over(rgb{255, 255, 255}, open*h.inside(x, y, ellipse{cx - 0.025, cy - 0.025, 0.014, 0.014}, 0.01))
 	if math.Abs(dx) < 1 { // lashes, the lower lid, the fold above
 		over(rgb{30, 20, 18}, 0.85*glow(0, y, 0, cy-lid, 1, 0.016))
 		over(h.skin.mul(0.5), 0.5*glow(0, y, 0, cy+lid, 1, 0.012))

@@ -21,7 +21,7 @@ import (
 func onsets(frames []*capture.Frame, sound []*capture.Samples) (flashes, beeps []time.Duration) {
 	was := false
 	for _, f := range frames {
-		is := capture.FlashLevel(f) > 0.5
+		is := capturetest.FlashLevel(f) > 0.5
 		if is && !was {
 			flashes = append(flashes, f.Time)
 		}
@@ -30,7 +30,7 @@ func onsets(frames []*capture.Frame, sound []*capture.Samples) (flashes, beeps [
 	was = false
 	for _, s := range sound {
 		for i := 0; i+80 <= len(s.Data); i += 80 {
-			is := capture.BeepLevel(s.Data[i:i+80]) > 0.4
+			is := capturetest.BeepLevel(s.Data[i:i+80]) > 0.4
 			if is && !was {
 				beeps = append(beeps, s.Time+time.Duration(i)*time.Second/capture.SampleRate)
 			}
@@ -54,7 +54,8 @@ func TestPatternMarks(t *testing.T) {
 		"no video": {o: capture.PatternOptions{NoVideo: true}},
 		"skewed": {
 			o: capture.PatternOptions{Width: 64, Height: 64, Skew: []capture.SkewStep{
-				{From: 1500 * time.Millisecond, Sound: 200 * time.Millisecond}, {From: 3500 * time.Millisecond, Sound: -100 * time.Millisecond},
+				{From: 1500 * time.Millisecond, Delay: 200 * time.Millisecond},
+				{From: 3500 * time.Millisecond, Delay: -100 * time.Millisecond},
 			}},
 			skew: []time.Duration{0, 200 * time.Millisecond, 200 * time.Millisecond, -100 * time.Millisecond},
 		},
@@ -64,12 +65,15 @@ func TestPatternMarks(t *testing.T) {
 			tt.o.Duration = 4500 * time.Millisecond
 			src := capture.NewPattern(tt.o)
 			info := src.Info()
-			if info.Live || info.HasVideo == tt.o.NoVideo || info.HasAudio == tt.o.NoAudio || info.Duration != tt.o.Duration {
+			if info.Live || info.HasVideo == tt.o.NoVideo || info.HasAudio == tt.o.NoAudio ||
+				info.Duration != tt.o.Duration {
 				t.Errorf("info %+v", info)
 			}
 			frames, sound := capturetest.ReadAll(t, src)
 			flashes, beeps := onsets(frames, sound)
-			if !tt.o.NoVideo && (len(flashes) != 4 || len(frames) != int(math.Ceil(4.5*info.FPS)) || len(frames[0].Pix) != 3*info.Width*info.Height) {
+			if !tt.o.NoVideo &&
+				(len(flashes) != 4 || len(frames) != int(math.Ceil(4.5*info.FPS)) ||
+					len(frames[0].Pix) != 3*info.Width*info.Height) {
 				t.Errorf("%d pictures, flashes %v", len(frames), flashes)
 			}
 			for i, at := range flashes {
@@ -96,13 +100,20 @@ func TestPatternMarks(t *testing.T) {
 func TestPatternDeterministic(t *testing.T) {
 	sum := func() [32]byte {
 		h := sha256.New()
-		frames, sound := capturetest.ReadAll(t, capture.NewPattern(capture.PatternOptions{Width: 160, Height: 120, Faces: 2, Move: true, Duration: time.Second}))
+		frames, sound := capturetest.ReadAll(t,
+			capture.NewPattern(capture.PatternOptions{
+				Width: 160, Height: 120, Faces: 2, Move: true,
+				Duration: time.Second,
+			}))
 		for _, f := range frames {
 			h.Write(f.Pix)
 		}
 		for _, s := range sound {
 			for _, v := range s.Data {
-				h.Write([]byte{byte(math.Float32bits(v)), byte(math.Float32bits(v) >> 8), byte(math.Float32bits(v) >> 16), byte(math.Float32bits(v) >> 24)})
+				h.Write([]byte{
+					byte(math.Float32bits(v)), byte(math.Float32bits(v) >> 8),
+					byte(math.Float32bits(v) >> 16), byte(math.Float32bits(v) >> 24),
+				})
 			}
 		}
 		return [32]byte(h.Sum(nil))
@@ -147,7 +158,7 @@ func TestPatternSpeaks(t *testing.T) {
 
 // A face detector takes the drawn faces for faces, wherever they are, and nothing else.
 func TestPatternFaces(t *testing.T) {
-	finder, err := infer.NewFaceFinder(infer.Options{})
+	finder, err := infer.NewBlazeFace()
 	if errors.Is(err, infer.ErrNoRuntime) || errors.Is(err, infer.ErrNoDetector) {
 		t.Skip("SKIPPED: ", err)
 	} else if err != nil {
@@ -188,7 +199,10 @@ func TestPatternFaces(t *testing.T) {
 
 func TestPatternLive(t *testing.T) {
 	start := time.Now()
-	src := capture.NewPattern(capture.PatternOptions{Width: 64, Height: 48, Duration: 1200 * time.Millisecond, Live: true})
+	src := capture.NewPattern(capture.PatternOptions{
+		Width: 64, Height: 48, Duration: 1200 * time.Millisecond,
+		Live: true,
+	})
 	if !src.Info().Live {
 		t.Error("not live")
 	}
@@ -277,18 +291,21 @@ func TestOpenPattern(t *testing.T) {
 	if frames, _ := capturetest.ReadAll(t, src); len(frames) != 13 {
 		t.Errorf("%d pictures", len(frames))
 	}
-	if src, _ = capture.Open(t.Context(), "pattern:", capture.Options{NoVideo: true}); src.Info().HasVideo || src.Info().Duration != 10*time.Second {
+	if src, _ = capture.Open(t.Context(), "pattern:", capture.Options{NoVideo: true}); src.Info().HasVideo ||
+		src.Info().Duration != 10*time.Second {
 		t.Errorf("info %+v", src.Info())
 	}
 	for _, bad := range []string{"pattern:x", "pattern:-3s", "pattern:0s"} {
-		if _, err := capture.Open(t.Context(), bad, capture.Options{}); err == nil || !strings.HasPrefix(err.Error(), bad) {
+		if _, err := capture.Open(t.Context(), bad, capture.Options{}); err == nil ||
+			!strings.HasPrefix(err.Error(), bad) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
 }
 
 func TestOpenErrors(t *testing.T) {
-	if _, err := capture.Open(t.Context(), "no/such/file.mp4", capture.Options{}); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "no/such/file.mp4") {
+	if _, err := capture.Open(t.Context(), "no/such/file.mp4", capture.Options{}); !errors.Is(err, os.ErrNotExist) ||
+		!strings.Contains(err.Error(), "no/such/file.mp4") {
 		t.Errorf("missing: %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -25,20 +25,64 @@ static void quiet_sound_systems(void) {
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/gordonklaus/portaudio"
 )
 
-var quietSoundSystems = sync.OnceFunc(func() { C.quiet_sound_systems() })
+var quietAudioLibraries = sync.OnceFunc(func() { C.quiet_sound_systems() })
 
-// portAudio guards PortAudio's functions that open and close, none of which may run at the same time as another.
-var portAudio sync.Mutex
+// portAudio is taken by whoever opens or closes by PortAudio, none of whose functions that do may run at the same time
+// as another.
+var portAudio = make(chan struct{}, 1)
+
+// portAudioTimeout is how long opening a microphone and listing them may take.
+const portAudioTimeout = 10 * time.Second
+
+// Errors of withPortAudio.
+var (
+	errAudioBusy  = errors.New("the sound system is still busy with another microphone, whose driver does not answer")
+	errAudioHangs = errors.New("the sound system does not answer")
+)
+
+// withPortAudio runs do while nothing else opens or closes. A driver whose device is gone may never return from either:
+// after timeout withPortAudio returns errAudioHangs and leaves do behind, which keeps others out until it returns; they
+// get errAudioBusy after their own timeout. If do then succeeds after all, undo is run.
+func withPortAudio(timeout time.Duration, do func() error, undo func()) error {
+	expired := time.NewTimer(timeout)
+	defer expired.Stop()
+	select {
+	case portAudio <- struct{}{}:
+	case <-expired.C:
+		return errAudioBusy
+	}
+	result, left := make(chan error), make(chan struct{})
+	go func() {
+		defer func() { <-portAudio }()
+		err := do()
+		select {
+		case result <- err:
+		case <-left:
+			if err == nil {
+				undo()
+			}
+		}
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-expired.C:
+		close(left)
+		return errAudioHangs
+	}
+}
 
 // startPortAudio initialises PortAudio, which then knows the devices of this moment if no one else uses it.
 func startPortAudio() error {
-	quietSoundSystems()
+	quietAudioLibraries()
 	if err := portaudio.Initialize(); err != nil {
 		return fmt.Errorf("the sound system does not start: %w", err)
 	}

@@ -68,7 +68,7 @@ func (r *relay) copy() {
 	}
 }
 
-// err says what went wrong with the FIFO, nil if it ended or goes on.
+// err returns what went wrong with the FIFO, nil if it ended or goes on.
 func (r *relay) err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -29,7 +29,7 @@ type Batcher struct {
 	turn    int // counts batches
 }
 
-// request is what one stream waits for. The batcher's mutex guards it until a worker takes it.
+// request is the batch of windows that one stream waits for. The batcher's mutex guards it until a worker takes it.
 type request struct {
 	stream  *Stream
 	windows []*pipeline.Window
@@ -90,12 +90,12 @@ func (s *Stream) Recognize(ctx context.Context, ws []*pipeline.Window) ([]pipeli
 		case <-r.done:
 			return r.answer, r.err
 		case <-ctx.Done():
-			b.forget(r)
+			b.withdraw(r)
 			return nil, context.Cause(ctx)
 		case <-b.ctx.Done():
 			return nil, ErrClosed
 		case <-expired.C:
-			if b.forget(r) {
+			if b.withdraw(r) {
 				return nil, fmt.Errorf("%w: waited for %v", pipeline.ErrLate, b.hop)
 			}
 			// A worker has it already: the answer is nearly there, and dropping it would save nothing.
@@ -110,8 +110,8 @@ func (b *Batcher) wake() {
 	}
 }
 
-// forget takes a request out of the queue; false if a worker took it before.
-func (b *Batcher) forget(r *request) bool {
+// withdraw takes a request out of the queue; it returns false if a worker took it before.
+func (b *Batcher) withdraw(r *request) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := slices.Index(b.waiting, r)

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gomlx/compute-onnx/support/protos"
 	ort "github.com/yalue/onnxruntime_go"
+	"google.golang.org/protobuf/proto"
 
 	"tandem/capture"
 	"tandem/pipeline"
@@ -23,10 +25,10 @@ const (
 	// closeUp is the size of a face, as a share of the picture's longer side, from which on the networks see it
 	// too small and its points too close together, since they were trained on faces inside a picture.
 	closeUp = 0.75
-	// afar is the share of the canvas that a picture takes when it is looked at once more from afar.
-	afar = 0.5
-	// smallPicture is the longer side in pixels below which a picture may be a cut-out face.
-	smallPicture = 256
+	// farFill is the share of the canvas that a picture takes when it is looked at once more from farFill.
+	farFill = 0.5
+	// smallFrame is the longer side in pixels below which a picture may be a cut-out face.
+	smallFrame = 256
 
 	regressors   = 16 // box centre and size, then six points
 	pointsInFace = 4  // of the six; the ears are left out
@@ -44,16 +46,19 @@ type BlazeFace struct {
 	front, back *detector
 }
 
-// NewFaceFinder loads the networks from beside the binary or the project's assets; the error is ErrNoDetector or
-// ErrNoRuntime where they are missing. Close frees it.
-func NewFaceFinder(Options) (*BlazeFace, error) {
+// NewBlazeFace loads the front network, and checks the back one, which is loaded when it is first needed: most media
+// never are without a face. The files lie beside the binary or beside the ONNX Runtime library that TANDEM_ORT names;
+// where one is missing the error is ErrNoDetector, or ErrNoRuntime for the library. Close frees the networks.
+func NewBlazeFace() (*BlazeFace, error) {
 	front, err := loadDetector("face_detection_front_128x128_barracuda.onnx", 128)
 	if err != nil {
 		return nil, err
 	}
 	back, err := loadDetector("face_detection_back_256x256_barracuda.onnx", 256)
 	if err != nil {
-		front.session.close()
+		return nil, err
+	}
+	if _, err := front.open(); err != nil {
 		return nil, err
 	}
 	return &BlazeFace{front: front, back: back}, nil
@@ -61,18 +66,19 @@ func NewFaceFinder(Options) (*BlazeFace, error) {
 
 // Close waits for the searches under way and frees the networks. Later ones return ErrClosed.
 func (f *BlazeFace) Close() error {
-	return errors.Join(f.front.session.close(), f.back.session.close())
+	return errors.Join(f.front.close(), f.back.close())
 }
 
 // FindFaces returns the faces in a picture, best score first, at most limit (all if it is 0 or less).
 func (f *BlazeFace) FindFaces(ctx context.Context, frame *capture.Frame, limit int) ([]pipeline.Face, error) {
 	if frame.Width <= 0 || frame.Height <= 0 || len(frame.Pix) != 3*frame.Width*frame.Height {
-		return nil, fmt.Errorf("picture of %dx%d with %d bytes, must be packed RGB", frame.Width, frame.Height, len(frame.Pix))
+		return nil, fmt.Errorf("picture of %dx%d with %d bytes, must be packed RGB", frame.Width, frame.Height,
+			len(frame.Pix))
 	}
-	small := max(frame.Width, frame.Height) < smallPicture
-	faces, err := f.front.look(ctx, frame, true)
+	small := max(frame.Width, frame.Height) < smallFrame
+	faces, err := f.front.search(ctx, frame, true)
 	if err == nil && len(faces) == 0 {
-		faces, err = f.back.look(ctx, frame, small)
+		faces, err = f.back.search(ctx, frame, small)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("face detection: %w", err)
@@ -85,9 +91,14 @@ func (f *BlazeFace) FindFaces(ctx context.Context, frame *capture.Frame, limit i
 
 // detector is one BlazeFace network.
 type detector struct {
-	session *session
-	side    int
-	memory  sync.Pool // of *canvas
+	file     string // names it in errors
+	side     int
+	canvases sync.Pool // of *canvas
+
+	mu      sync.Mutex
+	model   []byte   // until session is there
+	session *session // nil until the first search
+	closed  bool
 }
 
 // canvas is the memory of one search, kept for the next.
@@ -98,74 +109,109 @@ type canvas struct {
 	regress [2][]float32
 }
 
-// detectorOutputs are the networks' outputs: scores then regressors, fine grid then coarse.
+// detectorInput is the networks' input, and detectorOutputs are their outputs: scores then regressors, fine grid then
+// coarse.
+const detectorInput = "input:0"
+
 var detectorOutputs = []string{"Identity:0", "Identity_1:0", "Identity_2:0", "Identity_3:0"}
 
 func loadDetector(file string, side int) (*detector, error) {
+	if err := Init(); err != nil {
+		return nil, err
+	}
 	model, err := readAsset(file, ErrNoDetector)
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDetector(model, side)
-	if errors.Is(err, ErrNoRuntime) {
-		return nil, err
-	} else if err != nil {
-		return nil, fmt.Errorf("%s is not the face detector that assets/ pins: %w; delete it and run `make assets`", file, err)
+	return newDetector(file, model, side)
+}
+
+// newDetector checks that a model has the inputs and outputs of a BlazeFace of that side; open loads its network.
+func newDetector(file string, model []byte, side int) (*detector, error) {
+	d := &detector{file: file, side: side, model: model}
+	if err := checkDetector(model, side); err != nil {
+		return nil, d.refused(err)
+	}
+	d.canvases.New = func() any {
+		c := &canvas{pix: make([]float32, 3*side*side)}
+		for i, g := range grids {
+			c.scores[i] = make([]float32, g.anchors())
+			c.regress[i] = make([]float32, g.anchors()*regressors)
+		}
+		return c
 	}
 	return d, nil
 }
 
-// newDetector loads a network and checks that it has the inputs and outputs of a BlazeFace of that side.
-func newDetector(model []byte, side int) (*detector, error) {
-	if err := Init(); err != nil {
-		return nil, err
-	}
-	if len(model) == 0 {
-		return nil, errors.New("the file is empty")
-	}
-	in, out, err := ort.GetInputOutputInfoWithONNXData(model)
-	if err != nil {
-		return nil, err
+func (d *detector) refused(err error) error {
+	return fmt.Errorf("%s is not the face detector that assets/ pins: %w; delete it and run `make assets`", d.file, err)
+}
+
+// checkDetector compares a model's inputs and outputs with those of a BlazeFace. It reads them off the file: to ask
+// ONNX Runtime for them would load the network twice.
+func checkDetector(model []byte, side int) error {
+	var m protos.ModelProto
+	if err := proto.Unmarshal(model, &m); err != nil {
+		return err
 	}
 	s := int64(side)
 	fine, coarse := int64(grids[0].anchors()), int64(grids[1].anchors())
-	if err := sameValues(in, []string{"input:0"}, []ort.Shape{{1, s, s, 3}}); err != nil {
-		return nil, err
-	}
-	if err := sameValues(out, detectorOutputs, []ort.Shape{{1, fine, 1}, {1, coarse, 1}, {1, fine, regressors}, {1, coarse, regressors}}); err != nil {
-		return nil, err
-	}
-	session, err := newSession(model, []string{"input:0"}, detectorOutputs, 1)
-	if err != nil {
-		return nil, err
-	}
-	d := &detector{session: session, side: side}
-	d.memory.New = func() any {
-		l := &canvas{pix: make([]float32, 3*side*side)}
-		for i, g := range grids {
-			l.scores[i] = make([]float32, g.anchors())
-			l.regress[i] = make([]float32, g.anchors()*regressors)
-		}
-		return l
-	}
-	return d, nil
+	return errors.Join(
+		sameValues(m.GetGraph().GetInput(), []string{detectorInput}, [][]int64{{1, s, s, 3}}),
+		sameValues(m.GetGraph().GetOutput(), detectorOutputs,
+			[][]int64{{1, fine, 1}, {1, coarse, 1}, {1, fine, regressors}, {1, coarse, regressors}}))
 }
 
-func sameValues(got []ort.InputOutputInfo, names []string, shapes []ort.Shape) error {
+// sameValues compares the names and shapes of float tensors.
+func sameValues(got []*protos.ValueInfoProto, names []string, shapes [][]int64) error {
 	if len(got) != len(names) {
 		return fmt.Errorf("%d tensors where %d are wanted", len(got), len(names))
 	}
 	for i, v := range got {
-		if v.Name != names[i] || !v.Dimensions.Equals(shapes[i]) || v.DataType != ort.TensorElementDataTypeFloat {
-			return fmt.Errorf("tensor %d is %s %v %v where %s %v of floats is wanted", i, quote(v.Name), v.Dimensions, v.DataType, names[i], shapes[i])
+		var shape []int64
+		for _, d := range v.GetType().GetTensorType().GetShape().GetDim() {
+			shape = append(shape, d.GetDimValue())
+		}
+		if v.GetName() != names[i] || !slices.Equal(shape, shapes[i]) || elemType(v) != protos.TensorProto_FLOAT {
+			return fmt.Errorf("tensor %d is %s %v %v where %s %v of floats is wanted",
+				i, quote(v.GetName()), shape, elemType(v), names[i], shapes[i])
 		}
 	}
 	return nil
 }
 
-// look finds the faces in a picture, and from afar if one fills it, or if there are none and ifNone asks for it.
-func (d *detector) look(ctx context.Context, frame *capture.Frame, ifNone bool) ([]pipeline.Face, error) {
-	faces, err := d.find(ctx, frame, 1)
+// open returns the network, which it loads at the first call. After close the error is ErrClosed.
+func (d *detector) open() (*session, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		return nil, ErrClosed
+	case d.session != nil:
+		return d.session, nil
+	}
+	s, err := newSession(d.model, []string{detectorInput}, detectorOutputs, 1)
+	if errors.Is(err, ErrNoRuntime) {
+		return nil, err
+	} else if err != nil {
+		return nil, d.refused(err)
+	}
+	d.session, d.model = s, nil
+	return s, nil
+}
+
+// close waits for the searches under way and frees the network.
+func (d *detector) close() error {
+	d.mu.Lock()
+	d.closed = true
+	s := d.session
+	d.mu.Unlock()
+	return s.close()
+}
+
+// search finds the faces in a picture, and looks once more from afar if one fills it, or if there are none and ifNone.
+func (d *detector) search(ctx context.Context, frame *capture.Frame, ifNone bool) ([]pipeline.Face, error) {
+	faces, err := d.detect(ctx, frame, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -176,44 +222,48 @@ func (d *detector) look(ctx context.Context, frame *capture.Frame, ifNone bool) 
 	if !again {
 		return faces, nil
 	}
-	far, err := d.find(ctx, frame, afar)
+	far, err := d.detect(ctx, frame, farFill)
 	if len(far) == 0 {
 		return faces, err
 	}
 	return far, nil
 }
 
-// find looks once, with the picture's longer side taking the share fill of the canvas.
-func (d *detector) find(ctx context.Context, frame *capture.Frame, fill float64) ([]pipeline.Face, error) {
-	l := d.memory.Get().(*canvas)
-	defer d.memory.Put(l)
-	if s := l.scaler; s == nil || s.width != frame.Width || s.height != frame.Height || s.fill != fill {
-		l.scaler = newScaler(frame.Width, frame.Height, d.side, fill)
+// detect looks once, with the picture's longer side taking the share fill of the canvas.
+func (d *detector) detect(ctx context.Context, frame *capture.Frame, fill float64) ([]pipeline.Face, error) {
+	network, err := d.open()
+	if err != nil {
+		return nil, err
 	}
-	l.scaler.draw(l.pix, frame.Pix)
+	c := d.canvases.Get().(*canvas)
+	defer d.canvases.Put(c)
+	if s := c.scaler; s == nil || s.width != frame.Width || s.height != frame.Height || s.fill != fill {
+		c.scaler = newScaler(frame.Width, frame.Height, d.side, fill)
+	}
+	c.scaler.draw(c.pix, frame.Pix)
 
 	var ts tensors
 	defer ts.free()
 	var errs [5]error
 	var in [1]ort.Value
 	var out [4]ort.Value
-	in[0], errs[4] = tensor(&ts, l.pix, 1, int64(d.side), int64(d.side), 3)
+	in[0], errs[4] = tensor(&ts, c.pix, 1, int64(d.side), int64(d.side), 3)
 	for i, g := range grids {
 		n := int64(g.anchors())
-		out[i], errs[i] = tensor(&ts, l.scores[i], 1, n, 1)
-		out[2+i], errs[2+i] = tensor(&ts, l.regress[i], 1, n, regressors)
+		out[i], errs[i] = tensor(&ts, c.scores[i], 1, n, 1)
+		out[2+i], errs[2+i] = tensor(&ts, c.regress[i], 1, n, regressors)
 	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
-	if err := d.session.run(ctx, in[:], out[:]); err != nil {
+	if err := network.run(ctx, in[:], out[:]); err != nil {
 		return nil, err
 	}
 	var found []detection
 	for i, g := range grids {
-		found = decode(found, g, float64(d.side), l.scores[i], l.regress[i])
+		found = decode(found, g, float64(d.side), c.scores[i], c.regress[i])
 	}
-	return merge(found, l.scaler.view, float64(d.side)), nil
+	return merge(found, c.scaler.view, float64(d.side)), nil
 }
 
 // grid is one of the two sets of anchors: perCell on each of side x side cells. An anchor is a cell's centre; all

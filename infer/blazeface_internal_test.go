@@ -1,9 +1,11 @@
 package infer
 
 import (
+	"errors"
 	"math"
 	"testing"
 
+	"tandem/capture"
 	"tandem/pipeline"
 )
 
@@ -91,12 +93,46 @@ func TestDetectorRefusesOtherModels(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	if _, err := newDetector(front, 256); err == nil {
+	if _, err := newDetector("front", front, 256); err == nil {
 		t.Error("the front network was taken for the back one")
 	}
 	for _, b := range [][]byte{nil, []byte("words"), front[:len(front)/2]} {
-		if _, err := newDetector(b, 128); err == nil {
+		if _, err := newDetector("broken", b, 128); err == nil {
 			t.Errorf("%d bytes were taken for a network", len(b))
 		}
+	}
+}
+
+// The back network is loaded for the first picture in which the front one finds no face, and not before.
+func TestBackDetectorIsLoadedWhenNeeded(t *testing.T) {
+	f, err := NewBlazeFace()
+	if errors.Is(err, ErrNoRuntime) || errors.Is(err, ErrNoDetector) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	picture := func(noFace bool) *capture.Frame {
+		src := capture.NewPattern(capture.PatternOptions{NoFace: noFace, NoAudio: true})
+		defer src.Close()
+		m, err := src.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Frame
+	}
+	for _, noFace := range []bool{false, true} {
+		faces, err := f.FindFaces(t.Context(), picture(noFace), 1)
+		if err != nil || (len(faces) == 0) != noFace {
+			t.Fatalf("%d faces, %v", len(faces), err)
+		}
+		if loaded := f.back.session != nil; loaded != noFace {
+			t.Errorf("a picture without a face: %v; the back network is loaded: %v", noFace, loaded)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.back.open(); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
 	}
 }

@@ -23,7 +23,7 @@ import (
 
 func newFaceFinder(tb testing.TB) *infer.BlazeFace {
 	tb.Helper()
-	f, err := infer.NewFaceFinder(infer.Options{})
+	f, err := infer.NewBlazeFace()
 	if errors.Is(err, infer.ErrNoRuntime) || errors.Is(err, infer.ErrNoDetector) {
 		tb.Skip(err)
 	} else if err != nil {
@@ -80,7 +80,7 @@ func eyesApart(f pipeline.Face) float64 {
 	return math.Hypot(f.RightEye.X-f.LeftEye.X, f.RightEye.Y-f.LeftEye.Y)
 }
 
-// upright tells whether a face's points lie as they do in a face that stands more or less upright.
+// upright reports whether a face's points lie as they do in a face that stands more or less upright.
 func upright(f pipeline.Face) bool {
 	eyes := (f.LeftEye.Y + f.RightEye.Y) / 2
 	return f.LeftEye.X < f.RightEye.X && eyes < f.Nose.Y && f.Nose.Y < f.Mouth.Y &&
@@ -131,7 +131,8 @@ func TestFindFacesInData(t *testing.T) {
 			}
 			slices.Sort(apart)
 			quantile := func(q float64) float64 { return apart[int(q*float64(len(apart)-1))] }
-			t.Logf("%d of %d pictures have a face, %d upright; eyes apart %.3f (10 %%), %.3f (median), %.3f (90 %%) of the width",
+			t.Logf("%d of %d pictures have a face, %d upright; "+
+				"eyes apart %.3f (10 %%), %.3f (median), %.3f (90 %%) of the width",
 				found, pictures, up, quantile(0.1), quantile(0.5), quantile(0.9))
 			if float64(found) < c.rate*float64(pictures) || float64(up) < c.upright*float64(found) {
 				t.Errorf("%d of %d found, %d upright; want shares of %v and %v", found, pictures, up, c.rate, c.upright)
@@ -188,7 +189,8 @@ func TestFindFacesInPattern(t *testing.T) {
 	for i, a := range all {
 		b := other[1-i]
 		width := float64(mirrored.Width)
-		if tolerance := a.W / 10; math.Abs(a.X-(width-b.X-b.W)) > tolerance || math.Abs(a.LeftEye.X-(width-b.RightEye.X)) > tolerance || !upright(b) {
+		if tolerance := a.W / 10; math.Abs(a.X-(width-b.X-b.W)) > tolerance ||
+			math.Abs(a.LeftEye.X-(width-b.RightEye.X)) > tolerance || !upright(b) {
 			t.Errorf("face %+v mirrored is %+v", a, b)
 		}
 	}
@@ -205,7 +207,11 @@ func TestFindFacesNone(t *testing.T) {
 			t.Errorf("%v: %+v, %v", size, faces, err)
 		}
 	}
-	for _, frame := range []*capture.Frame{{}, {Width: 2, Height: 2, Pix: make([]byte, 11)}, {Width: -1, Height: -1, Pix: make([]byte, 3)}} {
+	for _, frame := range []*capture.Frame{
+		{},
+		{Width: 2, Height: 2, Pix: make([]byte, 11)},
+		{Width: -1, Height: -1, Pix: make([]byte, 3)},
+	} {
 		if _, err := f.FindFaces(t.Context(), frame, 0); err == nil {
 			t.Errorf("%+v was taken for a picture", frame)
 		}
@@ -262,7 +268,10 @@ func BenchmarkFindFaces(b *testing.B) {
 	f := newFaceFinder(b)
 	for _, size := range [][2]int{{640, 480}, {1920, 1080}} {
 		for _, noFace := range []bool{false, true} {
-			src := capture.NewPattern(capture.PatternOptions{Width: size[0], Height: size[1], NoFace: noFace, NoAudio: true})
+			src := capture.NewPattern(capture.PatternOptions{
+				Width: size[0], Height: size[1], NoFace: noFace,
+				NoAudio: true,
+			})
 			m, err := src.Read(b.Context())
 			src.Close()
 			if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -49,23 +48,25 @@ type Contract struct {
 	VideoFrames int           // `video_frames`: T
 	CropSize    int           // `crop_size`: S, pixels
 	CropMargin  float64       // `crop_margin`: side of a crop, in the face units of pipeline.Spec
-	// PixelScale (`pixel_scale`, "lo,hi") is what pixel values 0 and 255 become. A network with a uint8 video
+	// PixelScale (`pixel_scale`, "lo,hi") gives what pixel values 0 and 255 become. A network with a uint8 video
 	// input does it itself; for one with a float32 input the runner does.
 	PixelScale [2]float64
 	AudioNorm  AudioNorm // `audio_norm`: "none" or "rms:LEVEL"
 	// EmotionTemperature and GenderTemperature (`temperature.emotion`, `temperature.gender`) divide the logits
 	// before the softmax, for calibrated probabilities.
 	EmotionTemperature, GenderTemperature float64
-	// EmotionAlone and GenderAlone (`temperature.emotion.audio`, `temperature.emotion.video` and the same of gender, all
-	// optional) take their places for windows with one sense alone.
-	EmotionAlone, GenderAlone SenseTemperatures
-	TaskWeights               TaskWeights     // `task_weights`, "emotion=W,gender=W": of the two losses at the end of training
-	Weighting                 string          // `weighting`: how the losses were weighted, as in `tandem train --weighting`
-	Data                      []DataSet       // `data`, JSON: what it was trained on
-	Metrics                   json.RawMessage // `metrics`, JSON
-	Created                   time.Time       // `created`, RFC 3339, UTC, to the second
-	TandemVersion             string          // `tandem_version`
-	// Int8Ranges (`int8_ranges`, JSON, optional) are what a run in 8 bits needs to know; nil if the model can't be run so.
+	// EmotionAlone and GenderAlone (`temperature.emotion.audio`, `temperature.emotion.video` and the same of gender,
+	// all optional) take their places for windows with one modality alone.
+	EmotionAlone, GenderAlone ModalityTemperatures
+	// TaskWeights (`task_weights`, "emotion=W,gender=W") are those of the two losses at the end of training, and
+	// Weighting (`weighting`) is how they came about, as in `tandem train --weighting`.
+	TaskWeights   TaskWeights
+	Weighting     string
+	Data          []DataSet       // `data`, JSON: what it was trained on
+	Metrics       json.RawMessage // `metrics`, JSON
+	Created       time.Time       // `created`, RFC 3339, UTC, to the second
+	TandemVersion string          // `tandem_version`
+	// Int8Ranges (`int8_ranges`, JSON, optional) are needed for a run in 8 bits; nil if the model cannot be run so.
 	Int8Ranges Int8Ranges
 
 	// These two are read off the video input by LoadModel; they are not in the metadata.
@@ -73,13 +74,13 @@ type Contract struct {
 	FloatVideo bool // video is float32, not uint8
 }
 
-// SenseTemperatures are those of windows with one sense alone; 0: as with both.
-type SenseTemperatures struct{ Audio, Video float64 }
+// ModalityTemperatures are those of windows with one modality alone; 0: as with both.
+type ModalityTemperatures struct{ Audio, Video float64 }
 
-// Temperatures are what divides the logits of a window that has these senses.
+// Temperatures returns the divisors of the logits of a window that has these modalities.
 func (c Contract) Temperatures(audio, video bool) (emotion, gender float64) {
 	emotion, gender = c.EmotionTemperature, c.GenderTemperature
-	alone := func(t SenseTemperatures, both float64) float64 {
+	alone := func(t ModalityTemperatures, both float64) float64 {
 		switch {
 		case audio && !video && t.Audio > 0:
 			return t.Audio
@@ -105,10 +106,10 @@ type TaskWeights struct{ Emotion, Gender float64 }
 // DataSet is one set that a model was trained on.
 type DataSet struct {
 	Name    string `json:"name"`
-	Split   string `json:"split"` // hash of the split, so that a later evaluation can tell whether it is the same
+	Split   string `json:"split"` // hash of the split, by which a later evaluation knows whether it is the same
 	Licence string `json:"licence"`
-	// SplitBy is how it was divided, if not as the set says (`tandem train --split-by`), and SharedSpeakers how many speakers
-	// stand in several of its splits: with any, what was measured says little of other speakers.
+	// SplitBy is how it was divided, if not as the set prescribes (`tandem train --split-by`), and SharedSpeakers how
+	// many speakers stand in several of its splits: with any, the metrics do not hold for other speakers.
 	SplitBy        string `json:"split_by,omitempty"`
 	SharedSpeakers int    `json:"shared_speakers,omitempty"`
 }
@@ -126,8 +127,8 @@ func (c Contract) Labels() pipeline.Labels {
 	return pipeline.Labels{Emotions: slices.Clone(c.Emotions), Genders: slices.Clone(c.Genders)}
 }
 
-// AudioNorm is what is done to a window's sound before the network sees it: nothing where it is 0, else the
-// window is scaled to this root mean square.
+// AudioNorm is the root mean square to which a window's sound is scaled before it goes to the network; 0 leaves the
+// sound as it is.
 type AudioNorm float64
 
 // Apply writes src, normalised, to dst of the same length. Digital silence stays silence.
@@ -181,12 +182,13 @@ func (c Contract) Metadata() map[string]string {
 		"audio_norm":          c.AudioNorm.String(),
 		"temperature.emotion": formatFloat(c.EmotionTemperature),
 		"temperature.gender":  formatFloat(c.GenderTemperature),
-		"task_weights":        "emotion=" + formatFloat(c.TaskWeights.Emotion) + ",gender=" + formatFloat(c.TaskWeights.Gender),
-		"weighting":           c.Weighting,
-		"data":                string(sets),
-		"metrics":             string(c.Metrics),
-		"created":             c.Created.UTC().Format(time.RFC3339),
-		"tandem_version":      c.TandemVersion,
+		"task_weights": "emotion=" + formatFloat(c.TaskWeights.Emotion) + ",gender=" +
+			formatFloat(c.TaskWeights.Gender),
+		"weighting":      c.Weighting,
+		"data":           string(sets),
+		"metrics":        string(c.Metrics),
+		"created":        c.Created.UTC().Format(time.RFC3339),
+		"tandem_version": c.TandemVersion,
 	}
 	for key, t := range c.aloneTemperatures() {
 		if *t != 0 {
@@ -214,8 +216,8 @@ func ParseContract(metadata map[string]string) (Contract, error) {
 	var c Contract
 	if got := p.integer("schema", 0, math.MaxInt32); len(p.errs) == 0 && got != schema {
 		// Another schema may mean other things by the same keys, so nothing else is worth reporting.
-		return Contract{}, fmt.Errorf("%w: %sschema is %d, but this tandem reads %d: use the version of tandem that made the model, or train it again",
-			ErrContract, keyPrefix, got, schema)
+		return Contract{}, fmt.Errorf("%w: %sschema is %d, but this tandem reads %d: "+
+			"use the version of tandem that made the model, or train it again", ErrContract, keyPrefix, got, schema)
 	}
 	c.Emotions = p.labels("emotions")
 	c.Genders = p.labels("genders")
@@ -397,9 +399,6 @@ func (p *parser) taskWeights() (w TaskWeights) {
 	}
 	return w
 }
-
-// Keys lists the contract's metadata keys, sorted, with their prefix.
-func Keys() []string { return slices.Sorted(maps.Keys(Contract{}.Metadata())) }
 
 // quote shows a value from a file in an error: escaped, and short however long it is.
 func quote(s string) string {

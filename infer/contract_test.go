@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +17,8 @@ import (
 
 func TestContractRoundTrip(t *testing.T) {
 	want := infertest.Contract()
-	want.EmotionAlone, want.GenderAlone = infer.SenseTemperatures{Audio: 1.25, Video: 0.5}, infer.SenseTemperatures{Video: 3}
+	want.EmotionAlone = infer.ModalityTemperatures{Audio: 1.25, Video: 0.5}
+	want.GenderAlone = infer.ModalityTemperatures{Video: 3}
 	for _, norm := range []infer.AudioNorm{0, 0.1, 1. / 3} {
 		for _, floatVideo := range []bool{false, true} {
 			for _, channels := range []int{1, 3} {
@@ -32,20 +34,25 @@ func TestContractRoundTrip(t *testing.T) {
 		}
 	}
 	spec := want.Spec()
-	if spec.AudioSamples() != 40960 || spec.VideoFrames != 8 || spec.CropSize != 16 || spec.Channels != 3 || spec.CropMargin != 2.5 {
+	if spec.AudioSamples() != 40960 || spec.VideoFrames != 8 || spec.CropSize != 16 || spec.Channels != 3 ||
+		spec.CropMargin != 2.5 {
 		t.Errorf("spec %+v", spec)
 	}
 }
 
-// A window with one sense has that sense's temperatures where the model has them, and else those of both.
+// A window with one modality has that modality's temperatures where the model has them, and else those of both.
 func TestContractTemperatures(t *testing.T) {
-	c := infer.Contract{EmotionTemperature: 2, GenderTemperature: 4, EmotionAlone: infer.SenseTemperatures{Audio: 5, Video: 6}, GenderAlone: infer.SenseTemperatures{Video: 7}}
+	c := infer.Contract{
+		EmotionTemperature: 2, GenderTemperature: 4,
+		EmotionAlone: infer.ModalityTemperatures{Audio: 5, Video: 6}, GenderAlone: infer.ModalityTemperatures{Video: 7},
+	}
 	for _, want := range []struct {
 		audio, video    bool
 		emotion, gender float64
 	}{{true, true, 2, 4}, {true, false, 5, 4}, {false, true, 6, 7}, {false, false, 2, 4}} {
 		if emotion, gender := c.Temperatures(want.audio, want.video); emotion != want.emotion || gender != want.gender {
-			t.Errorf("audio %v, video %v: %g and %g, want %g and %g", want.audio, want.video, emotion, gender, want.emotion, want.gender)
+			t.Errorf("audio %v, video %v: %g and %g, want %g and %g", want.audio, want.video, emotion, gender,
+				want.emotion, want.gender)
 		}
 	}
 }
@@ -55,7 +62,7 @@ func TestContractKeys(t *testing.T) {
 	want := strings.Fields(`schema emotions genders sample_rate window_seconds hop_seconds video_frames crop_size
 		crop_margin pixel_scale audio_norm temperature.emotion temperature.gender task_weights weighting data metrics
 		created tandem_version`)
-	got := infer.Keys()
+	got := slices.Sorted(maps.Keys(infer.Contract{}.Metadata()))
 	if len(got) != len(want) {
 		t.Errorf("%d keys, want %d: %v", len(got), len(want), got)
 	}
@@ -132,83 +139,115 @@ func TestContractRefusesValues(t *testing.T) {
 	refused(t, err, "tandem.created")
 }
 
-func TestLoadModelRefuses(t *testing.T) {
-	external := func(x *protos.TensorProto) {
-		x.DataLocation = protos.TensorProto_EXTERNAL
-		x.ExternalData = []*protos.StringStringEntryProto{{Key: "location", Value: "../secret"}}
-	}
-	for _, c := range []struct {
-		name, want string
-		bend       func(*protos.ModelProto)
-	}{
-		{"no graph", "empty graph", func(m *protos.ModelProto) { m.Graph = nil }},
-		{"no metadata", "tandem.schema is missing", func(m *protos.ModelProto) { m.MetadataProps = nil }},
-		{"key twice", `"tandem.created" stands twice`, func(m *protos.ModelProto) { m.MetadataProps = append(m.MetadataProps, m.MetadataProps[1]) }},
-		{"external weights", `tensor "w_audio_emotion" keeps its data in another file`, func(m *protos.ModelProto) { external(m.Graph.Initializer[0]) }},
-		{"external constant in a nested graph", `tensor "hidden" keeps its data in another file`, func(m *protos.ModelProto) {
+// keepOutside makes a tensor keep its data in another file.
+func keepOutside(x *protos.TensorProto) {
+	x.DataLocation = protos.TensorProto_EXTERNAL
+	x.ExternalData = []*protos.StringStringEntryProto{{Key: "location", Value: "../secret"}}
+}
+
+// brokenModel is a change to a valid model for which it must be refused.
+type brokenModel struct {
+	name, want string
+	change     func(*protos.ModelProto)
+}
+
+// brokenModels are one of each kind.
+var brokenModels = []brokenModel{
+	{"no graph", "empty graph", func(m *protos.ModelProto) { m.Graph = nil }},
+	{"no metadata", "tandem.schema is missing", func(m *protos.ModelProto) { m.MetadataProps = nil }},
+	{
+		"key twice", `"tandem.created" stands twice`,
+		func(m *protos.ModelProto) { m.MetadataProps = append(m.MetadataProps, m.MetadataProps[1]) },
+	},
+	{
+		"external weights", `tensor "w_audio_emotion" keeps its data in another file`,
+		func(m *protos.ModelProto) { keepOutside(m.Graph.Initializer[0]) },
+	},
+	{
+		"external constant in a nested graph", `tensor "hidden" keeps its data in another file`,
+		func(m *protos.ModelProto) {
 			hidden := &protos.TensorProto{Name: "hidden"}
-			external(hidden)
+			keepOutside(hidden)
 			m.Graph.Node[0].Attribute = append(m.Graph.Node[0].Attribute, &protos.AttributeProto{
 				G: &protos.GraphProto{Node: []*protos.NodeProto{{Attribute: []*protos.AttributeProto{{T: hidden}}}}},
 			})
-		}},
-		{"external location only", `keeps its data in another file`, func(m *protos.ModelProto) {
-			external(m.Graph.Initializer[1])
-			m.Graph.Initializer[1].DataLocation = protos.TensorProto_DEFAULT
-		}},
-		{"input missing", `input "video_mask" is missing`, func(m *protos.ModelProto) { m.Graph.Input = m.Graph.Input[:3] }},
-		{"input unknown", `input "text" is not in the contract`, func(m *protos.ModelProto) {
-			m.Graph.Input = append(m.Graph.Input, infertest.Value("text", protos.TensorProto_STRING))
-		}},
-		{"output missing", `output "gender" is missing`, func(m *protos.ModelProto) { m.Graph.Output = m.Graph.Output[:1] }},
-		{"output unknown", `output "age" is not in the contract`, func(m *protos.ModelProto) { m.Graph.Output[1].Name = "age" }},
-		{"audio length", `input "audio" has shape [B 100], must be [B 40960]`, func(m *protos.ModelProto) {
-			m.Graph.Input[0] = infertest.Value("audio", protos.TensorProto_FLOAT, 100)
-		}},
-		{"audio type", `input "audio" has type DOUBLE, must be FLOAT`, func(m *protos.ModelProto) {
-			m.Graph.Input[0] = infertest.Value("audio", protos.TensorProto_DOUBLE, 40960)
-		}},
-		{"video type", `input "video" has type INT64, must be UINT8 or FLOAT`, func(m *protos.ModelProto) {
-			m.Graph.Input[1] = infertest.Value("video", protos.TensorProto_INT64, 8, 16, 16, 3)
-		}},
-		{"video channels first", `input "video" has shape [B 8 3 16 16]`, func(m *protos.ModelProto) {
-			m.Graph.Input[1] = infertest.Value("video", protos.TensorProto_UINT8, 8, 3, 16, 16)
-		}},
-		{"video channels", `input "video" has shape [B 8 16 16 4]`, func(m *protos.ModelProto) {
-			m.Graph.Input[1] = infertest.Value("video", protos.TensorProto_UINT8, 8, 16, 16, 4)
-		}},
-		{"audio mask", `input "audio_mask" has shape [B]`, func(m *protos.ModelProto) {
-			m.Graph.Input[2] = infertest.Value("audio_mask", protos.TensorProto_FLOAT)
-		}},
-		{"video mask", `input "video_mask" has shape [B 9]`, func(m *protos.ModelProto) {
-			m.Graph.Input[3] = infertest.Value("video_mask", protos.TensorProto_FLOAT, 9)
-		}},
-		{"emotions", `output "emotion" has shape [B 6], must be [B 7] (B dynamic) by tandem.emotions`, func(m *protos.ModelProto) {
+		},
+	},
+	{"external location only", `keeps its data in another file`, func(m *protos.ModelProto) {
+		keepOutside(m.Graph.Initializer[1])
+		m.Graph.Initializer[1].DataLocation = protos.TensorProto_DEFAULT
+	}},
+	{
+		"input missing", `input "video_mask" is missing`,
+		func(m *protos.ModelProto) { m.Graph.Input = m.Graph.Input[:3] },
+	},
+	{"input unknown", `input "text" is not in the contract`, func(m *protos.ModelProto) {
+		m.Graph.Input = append(m.Graph.Input, infertest.Value("text", protos.TensorProto_STRING))
+	}},
+	{
+		"output missing", `output "gender" is missing`,
+		func(m *protos.ModelProto) { m.Graph.Output = m.Graph.Output[:1] },
+	},
+	{
+		"output unknown", `output "age" is not in the contract`,
+		func(m *protos.ModelProto) { m.Graph.Output[1].Name = "age" },
+	},
+	{"audio length", `input "audio" has shape [B 100], must be [B 40960]`, func(m *protos.ModelProto) {
+		m.Graph.Input[0] = infertest.Value("audio", protos.TensorProto_FLOAT, 100)
+	}},
+	{"audio type", `input "audio" has type DOUBLE, must be FLOAT`, func(m *protos.ModelProto) {
+		m.Graph.Input[0] = infertest.Value("audio", protos.TensorProto_DOUBLE, 40960)
+	}},
+	{"video type", `input "video" has type INT64, must be UINT8 or FLOAT`, func(m *protos.ModelProto) {
+		m.Graph.Input[1] = infertest.Value("video", protos.TensorProto_INT64, 8, 16, 16, 3)
+	}},
+	{"video channels first", `input "video" has shape [B 8 3 16 16]`, func(m *protos.ModelProto) {
+		m.Graph.Input[1] = infertest.Value("video", protos.TensorProto_UINT8, 8, 3, 16, 16)
+	}},
+	{"video channels", `input "video" has shape [B 8 16 16 4]`, func(m *protos.ModelProto) {
+		m.Graph.Input[1] = infertest.Value("video", protos.TensorProto_UINT8, 8, 16, 16, 4)
+	}},
+	{"audio mask", `input "audio_mask" has shape [B]`, func(m *protos.ModelProto) {
+		m.Graph.Input[2] = infertest.Value("audio_mask", protos.TensorProto_FLOAT)
+	}},
+	{"video mask", `input "video_mask" has shape [B 9]`, func(m *protos.ModelProto) {
+		m.Graph.Input[3] = infertest.Value("video_mask", protos.TensorProto_FLOAT, 9)
+	}},
+	{
+		"emotions", `output "emotion" has shape [B 6], must be [B 7] (B dynamic) by tandem.emotions`,
+		func(m *protos.ModelProto) {
 			m.Graph.Output[0] = infertest.Value("emotion", protos.TensorProto_FLOAT, 6)
-		}},
-		{"genders", `output "gender" has shape [B 3]`, func(m *protos.ModelProto) {
-			m.Graph.Output[1] = infertest.Value("gender", protos.TensorProto_FLOAT, 3)
-		}},
-		{"fixed batch", `input "audio" has shape [1 40960], must be [B 40960] (B dynamic)`, func(m *protos.ModelProto) {
-			dims := m.Graph.Input[0].GetType().GetTensorType().GetShape().Dim
-			dims[0].Value = &protos.TensorShapeProto_Dimension_DimValue{DimValue: 1}
-		}},
-		{"dynamic length", `input "audio" has shape [B ?]`, func(m *protos.ModelProto) {
-			dims := m.Graph.Input[0].GetType().GetTensorType().GetShape().Dim
-			dims[1].Value = nil
-		}},
-		{"no shape", `input "audio" has shape []`, func(m *protos.ModelProto) { m.Graph.Input[0].GetType().GetTensorType().Shape = nil }},
-		{"fraction of a sample", "not a whole number of samples", func(m *protos.ModelProto) {
-			for _, p := range m.MetadataProps {
-				if p.GetKey() == "tandem.window_seconds" {
-					p.Value = "2.56003"
-				}
+		},
+	},
+	{"genders", `output "gender" has shape [B 3]`, func(m *protos.ModelProto) {
+		m.Graph.Output[1] = infertest.Value("gender", protos.TensorProto_FLOAT, 3)
+	}},
+	{"fixed batch", `input "audio" has shape [1 40960], must be [B 40960] (B dynamic)`, func(m *protos.ModelProto) {
+		dims := m.Graph.Input[0].GetType().GetTensorType().GetShape().Dim
+		dims[0].Value = &protos.TensorShapeProto_Dimension_DimValue{DimValue: 1}
+	}},
+	{"dynamic length", `input "audio" has shape [B ?]`, func(m *protos.ModelProto) {
+		dims := m.Graph.Input[0].GetType().GetTensorType().GetShape().Dim
+		dims[1].Value = nil
+	}},
+	{
+		"no shape", `input "audio" has shape []`,
+		func(m *protos.ModelProto) { m.Graph.Input[0].GetType().GetTensorType().Shape = nil },
+	},
+	{"fraction of a sample", "not a whole number of samples", func(m *protos.ModelProto) {
+		for _, p := range m.MetadataProps {
+			if p.GetKey() == "tandem.window_seconds" {
+				p.Value = "2.56003"
 			}
-		}},
-	} {
+		}
+	}},
+}
+
+func TestLoadModelRefuses(t *testing.T) {
+	for _, c := range brokenModels {
 		t.Run(c.name, func(t *testing.T) {
 			m := infertest.Proto(infertest.Contract())
-			c.bend(m)
+			c.change(m)
 			b, err := proto.Marshal(m)
 			if err != nil {
 				t.Fatal(err)

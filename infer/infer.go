@@ -13,16 +13,16 @@ var (
 	ErrNoRuntime = errors.New("ONNX Runtime not found")
 	// ErrNoDetector is returned where a face detector's file was not found; the text says how to get it.
 	ErrNoDetector = errors.New("face detector not found")
-	// ErrContract is what every refusal of a model for its contents wraps.
+	// ErrContract is wrapped by every refusal of a model for its contents.
 	ErrContract = errors.New("model breaks tandem's contract")
 	// ErrClosed is returned by use after Close.
 	ErrClosed = errors.New("closed")
 )
 
-// Options are what Recognizer and BlazeFace let a user choose.
+// Options of a Recognizer.
 type Options struct {
 	// Threads is how many threads one inference may use; 0 or less means as many as Go may use (GOMAXPROCS).
-	// The face detector always runs on one, since its layers are too small to be worth splitting.
+	// A BlazeFace always runs on one, since its layers are too small to be worth splitting.
 	Threads int
 	// MaxBatch bounds the windows in one run and with that the memory; more are done in several runs. 0 or
 	// less means 32.
@@ -34,5 +34,14 @@ type Options struct {
 //go:embed models/default.onnx
 var defaultModel []byte
 
-// DefaultModel is the embedded model, written by `tandem train`. It is shared: do not write to it.
+// DefaultModelSHA256 is the SHA-256 of DefaultModel in hex. It is written down since hashing the model would take
+// longer than loading the face detector.
+const DefaultModelSHA256 = "275626966af7ecb924fba68907d910a4dc24f4c97fde6be57dbb8c0af1a4dad2"
+
+// DefaultModel returns the embedded model, written by `tandem train`. It is shared: do not write to it.
 func DefaultModel() []byte { return defaultModel }
+
+// isDefault reports whether a model is the embedded one, by where it lies.
+func isDefault(model []byte) bool {
+	return len(model) == len(defaultModel) && len(model) > 0 && &model[0] == &defaultModel[0]
+}

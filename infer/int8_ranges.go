@@ -17,9 +17,10 @@ import (
 type Int8Ranges map[string][2]float32
 
 // ErrNoRanges is returned where a model is to run in 8 bits that does not know its ranges.
-var ErrNoRanges = errors.New("the model does not know the ranges of its tensors: run `tandem quantize` on it, or use --precision fp32")
+var ErrNoRanges = errors.New("the model does not know the ranges of its tensors: " +
+	"run `tandem quantize` on it, or use --precision fp32")
 
-// FindInt8Ranges runs a model on windows and tells what range its tensors take.
+// FindInt8Ranges runs a model on windows and returns the ranges that its tensors take.
 func FindInt8Ranges(ctx context.Context, model []byte, windows []*pipeline.Window) (Int8Ranges, error) {
 	if len(windows) == 0 {
 		return nil, errors.New("ranges of tensors: no windows to find them by")
@@ -38,9 +39,10 @@ func FindInt8Ranges(ctx context.Context, model []byte, windows []*pipeline.Windo
 	}
 	m.Graph.Output = nil
 	for _, x := range q.tensors {
-		m.Graph.Output = append(m.Graph.Output, &protos.ValueInfoProto{Name: x, Type: &protos.TypeProto{Value: &protos.TypeProto_TensorType{
-			TensorType: &protos.TypeProto_Tensor{ElemType: int32(protos.TensorProto_FLOAT)},
-		}}})
+		m.Graph.Output = append(m.Graph.Output,
+			&protos.ValueInfoProto{Name: x, Type: &protos.TypeProto{Value: &protos.TypeProto_TensorType{
+				TensorType: &protos.TypeProto_Tensor{ElemType: int32(protos.TensorProto_FLOAT)},
+			}}})
 	}
 	b, err := proto.Marshal(&m)
 	if err != nil {
@@ -60,15 +62,15 @@ func FindInt8Ranges(ctx context.Context, model []byte, windows []*pipeline.Windo
 				return nil, err
 			}
 		}
-		if err := r.widen(ctx, ws, q.tensors, ranges); err != nil {
+		if err := r.updateRanges(ctx, ws, q.tensors, ranges); err != nil {
 			return nil, err
 		}
 	}
 	return ranges, nil
 }
 
-// widen makes the ranges hold what one batch makes of the tensors.
-func (r *Recognizer) widen(ctx context.Context, ws []*pipeline.Window, names []string, ranges Int8Ranges) error {
+// updateRanges makes the ranges hold what one batch makes of the tensors.
+func (r *Recognizer) updateRanges(ctx context.Context, ws []*pipeline.Window, names []string, ranges Int8Ranges) error {
 	c := &r.contract
 	var b batch
 	b.fill(c, ws)

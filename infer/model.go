@@ -29,7 +29,7 @@ func LoadModel(b []byte) (Contract, error) {
 	return c, err
 }
 
-// loadModel is LoadModel, and gives the model as it is to be run: in 8 bits if so wanted, and cut in two if it can be.
+// loadModel is LoadModel, and returns the model as it is to be run: in 8 bits if int8, and cut in two if it can be.
 func loadModel(b []byte, int8 bool) (Contract, *parts, error) {
 	refuse := func(format string, args ...any) (Contract, *parts, error) {
 		return Contract{}, nil, fmt.Errorf("%w: %w", ErrContract, fmt.Errorf(format, args...))
@@ -91,7 +91,8 @@ func loadModel(b []byte, int8 bool) (Contract, *parts, error) {
 func refuseExternal(m protoreflect.Message) (err error) {
 	if t, ok := m.Interface().(*protos.TensorProto); ok {
 		if t.GetDataLocation() == protos.TensorProto_EXTERNAL || len(t.GetExternalData()) > 0 {
-			return fmt.Errorf("tensor %s keeps its data in another file: save the model with its weights inside", quote(t.GetName()))
+			return fmt.Errorf("tensor %s keeps its data in another file: save the model with its weights inside",
+				quote(t.GetName()))
 		}
 		return nil
 	}
@@ -117,7 +118,8 @@ func refuseExternal(m protoreflect.Message) (err error) {
 func (c *Contract) checkGraph(g *protos.GraphProto) error {
 	samples := c.Window.Seconds() * float64(c.SampleRate)
 	if math.Abs(samples-math.Round(samples)) > 1e-3 {
-		return fmt.Errorf("tandem.window_seconds is %v, which is not a whole number of samples at %d Hz", c.Window.Seconds(), c.SampleRate)
+		return fmt.Errorf("tandem.window_seconds is %v, which is not a whole number of samples at %d Hz",
+			c.Window.Seconds(), c.SampleRate)
 	}
 	// Before IR version 4 weights are listed among the inputs too.
 	weights := map[string]bool{}
@@ -144,8 +146,10 @@ func (c *Contract) checkGraph(g *protos.GraphProto) error {
 		c.Channels = 1
 	}
 	return errors.Join(
-		checkTensor("input", inputs["audio"], f32, "tandem.window_seconds and tandem.sample_rate", dynamic, int(math.Round(samples))),
-		checkTensor("input", video, elemType(video), "tandem.video_frames and tandem.crop_size, with 1 or 3 channels", dynamic, T, S, S, c.Channels),
+		checkTensor("input", inputs["audio"], f32, "tandem.window_seconds and tandem.sample_rate", dynamic,
+			int(math.Round(samples))),
+		checkTensor("input", video, elemType(video), "tandem.video_frames and tandem.crop_size, with 1 or 3 channels",
+			dynamic, T, S, S, c.Channels),
 		checkTensor("input", inputs["audio_mask"], f32, "the contract", dynamic, 1),
 		checkTensor("input", inputs["video_mask"], f32, "tandem.video_frames", dynamic, T),
 		checkTensor("output", outputs["emotion"], f32, "tandem.emotions", dynamic, len(c.Emotions)),
@@ -154,7 +158,9 @@ func (c *Contract) checkGraph(g *protos.GraphProto) error {
 }
 
 // valuesByName indexes inputs or outputs and demands exactly the wanted ones.
-func valuesByName(kind string, values []*protos.ValueInfoProto, want []string, ignore map[string]bool) (map[string]*protos.ValueInfoProto, error) {
+func valuesByName(kind string, values []*protos.ValueInfoProto, want []string,
+	ignore map[string]bool,
+) (map[string]*protos.ValueInfoProto, error) {
 	found := map[string]*protos.ValueInfoProto{}
 	for _, v := range values {
 		name := v.GetName()
@@ -162,7 +168,8 @@ func valuesByName(kind string, values []*protos.ValueInfoProto, want []string, i
 		case slices.Contains(want, name):
 			found[name] = v
 		case !ignore[name]:
-			return nil, fmt.Errorf("%s %s is not in the contract, which has %s", kind, quote(name), strings.Join(want, ", "))
+			return nil, fmt.Errorf("%s %s is not in the contract, which has %s", kind, quote(name),
+				strings.Join(want, ", "))
 		}
 	}
 	for _, name := range want {
@@ -178,7 +185,9 @@ func elemType(v *protos.ValueInfoProto) protos.TensorProto_DataType {
 }
 
 // checkTensor compares a declared type and shape with what why asks for.
-func checkTensor(kind string, v *protos.ValueInfoProto, want protos.TensorProto_DataType, why string, shape ...int) error {
+func checkTensor(kind string, v *protos.ValueInfoProto, want protos.TensorProto_DataType, why string,
+	shape ...int,
+) error {
 	if t := elemType(v); t != want {
 		return fmt.Errorf("%s %q has type %v, must be %v", kind, v.GetName(), t, want)
 	}
@@ -209,5 +218,6 @@ func checkTensor(kind string, v *protos.ValueInfoProto, want protos.TensorProto_
 			need[i] = "B"
 		}
 	}
-	return fmt.Errorf("%s %q has shape [%s], must be [%s] (B dynamic) by %s", kind, v.GetName(), strings.Join(got, " "), strings.Join(need, " "), why)
+	return fmt.Errorf("%s %q has shape [%s], must be [%s] (B dynamic) by %s", kind, v.GetName(), strings.Join(got, " "),
+		strings.Join(need, " "), why)
 }

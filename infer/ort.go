@@ -1,7 +1,6 @@
 package infer
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -19,26 +18,25 @@ const onnxRuntimeVersion = "1.27.0"
 
 // runtimeNames are the file names of the library, the best first.
 func runtimeNames() []string {
-	switch runtime.GOOS {
-	case "darwin":
+	if runtime.GOOS == "darwin" {
 		return []string{"libonnxruntime.1.dylib", "libonnxruntime.dylib"}
-	case "windows":
-		return []string{"onnxruntime.dll"}
 	}
 	return []string{"libonnxruntime.so.1", "libonnxruntime.so"}
 }
 
-// FindRuntime returns the path of the ONNX Runtime library. It looks at $TANDEM_ORT (a file, or a folder that
-// has it), beside the binary, in the project's fetched assets, and where the system keeps libraries. If
-// $TANDEM_ORT is set but wrong that is an error and nothing else is tried.
+// FindRuntime returns the absolute path of the ONNX Runtime library. It looks at $TANDEM_ORT (a file, or a folder that
+// has it), beside the binary, and where the system keeps libraries, and nowhere else, since what it finds is run: the
+// working directory and what lies above it may be anybody's. If $TANDEM_ORT is set but wrong that is an error and
+// nothing else is tried.
 func FindRuntime() (string, error) {
 	if p := os.Getenv("TANDEM_ORT"); p != "" {
 		if path := runtimeAt(p); path != "" {
 			return path, nil
 		}
-		return "", fmt.Errorf("%w: TANDEM_ORT=%s names no such file; set it to %s, or unset it", ErrNoRuntime, p, runtimeNames()[0])
+		return "", fmt.Errorf("%w: TANDEM_ORT=%s names no such file; set it to %s or its folder, or unset it",
+			ErrNoRuntime, p, runtimeNames()[0])
 	}
-	for _, dir := range assetDirs() {
+	if dir := binaryDir(); dir != "" {
 		if path := runtimeAt(dir); path != "" {
 			return path, nil
 		}
@@ -46,13 +44,18 @@ func FindRuntime() (string, error) {
 	if path := systemRuntime(); path != "" {
 		return path, nil
 	}
-	return "", fmt.Errorf("%w: no %s beside the binary, in assets/.fetched or among the system's libraries; run `make assets` in the project, "+
+	return "", fmt.Errorf("%w: no %s beside the binary or among the system's libraries; "+
+		"run `make assets` in the project and set TANDEM_ORT to its folder assets/.fetched, "+
 		"or `npm pack onnxruntime-node@%s` and set TANDEM_ORT to the library in that package's bin/ folder",
 		ErrNoRuntime, runtimeNames()[0], onnxRuntimeVersion)
 }
 
-// runtimeAt returns the library's path if p is it, or is a folder that has it, else "".
+// runtimeAt returns the library's absolute path if p is it, or is a folder that has it, else "".
 func runtimeAt(p string) string {
+	p, err := filepath.Abs(p)
+	if err != nil {
+		return ""
+	}
 	info, err := os.Stat(p)
 	if err != nil {
 		return ""
@@ -68,46 +71,31 @@ func runtimeAt(p string) string {
 	return ""
 }
 
-// assetDirs are the folders that may hold tandem's own files, the best first: the binary's, then assets/.fetched
-// of the project that the binary or the current folder lies in.
-func assetDirs() []string {
-	var dirs, starts []string
-	if exe, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			exe = real
-		}
-		dirs = append(dirs, filepath.Dir(exe))
-		starts = append(starts, filepath.Dir(exe))
+// binaryDir returns the folder that holds the program's file, else "".
+func binaryDir() string {
+	exe, err := os.Executable()
+	if err != nil {
+		return ""
 	}
-	if cwd, err := os.Getwd(); err == nil {
-		starts = append(starts, cwd)
+	if real, err := filepath.EvalSymlinks(exe); err == nil {
+		exe = real
 	}
-	for _, start := range starts {
-		if root := projectRoot(start); root != "" {
-			dirs = append(dirs, filepath.Join(root, "assets", ".fetched"))
-		}
-	}
-	return dirs
+	return filepath.Dir(exe)
 }
 
-// projectRoot returns the folder at or above dir that has tandem's go.mod, else "". Asking for the module's
-// name keeps code from being loaded out of just any folder that is called assets.
-func projectRoot(dir string) string {
-	for {
-		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && bytes.HasPrefix(b, []byte("module tandem\n")) {
-			return dir
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return ""
-		}
-		dir = up
-	}
-}
-
-// findAsset returns the path of one of tandem's own files, else "".
+// findAsset returns the path of one of tandem's own files, else "". They lie beside the binary, or beside the library
+// that TANDEM_ORT names.
 func findAsset(name string) string {
-	for _, dir := range assetDirs() {
+	var dirs []string
+	if p := os.Getenv("TANDEM_ORT"); p != "" {
+		if library := runtimeAt(p); library != "" {
+			dirs = append(dirs, filepath.Dir(library))
+		}
+	}
+	if dir := binaryDir(); dir != "" {
+		dirs = append(dirs, dir)
+	}
+	for _, dir := range dirs {
 		if path := filepath.Join(dir, name); isFile(path) {
 			return path
 		}
@@ -115,10 +103,11 @@ func findAsset(name string) string {
 	return ""
 }
 
-// systemRuntime looks where the dynamic linker would: LD_LIBRARY_PATH, then its cache.
+// systemRuntime looks where the dynamic linker would: LD_LIBRARY_PATH, then its cache. To the linker an empty or
+// relative entry means the working directory, which is not trusted here.
 func systemRuntime() string {
 	for _, dir := range filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")) {
-		if dir == "" {
+		if !filepath.IsAbs(dir) {
 			continue
 		}
 		if path := runtimeAt(dir); path != "" {
@@ -160,21 +149,24 @@ var initRuntime = sync.OnceValue(func() error {
 	}
 	ort.SetSharedLibraryPath(path)
 	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
-		return fmt.Errorf("%w: %s cannot be used (%w); version %s or newer is needed: run `make assets`, or set TANDEM_ORT", ErrNoRuntime, path, err, onnxRuntimeVersion)
+		return fmt.Errorf("%w: %s cannot be used (%w); version %s or newer is needed: "+
+			"run `make assets`, or set TANDEM_ORT", ErrNoRuntime, path, err, onnxRuntimeVersion)
 	}
 	return nil
 })
 
 // Init loads ONNX Runtime, once for the whole process; what it found at first holds. NewRecognizer and
-// NewFaceFinder call it. The library stays loaded until the process ends, since others in the process, as
+// NewBlazeFace call it. The library stays loaded until the process ends, since others in the process, as
 // GoMLX's backend, may use the same one.
 func Init() error { return initRuntime() }
 
-// readAsset reads one of tandem's own files.
+// readAsset reads one of tandem's own files; the error wraps missing.
 func readAsset(name string, missing error) ([]byte, error) {
 	path := findAsset(name)
 	if path == "" {
-		return nil, fmt.Errorf("%w: no %s beside the binary or in assets/.fetched; run `make assets` in the project and put it beside the binary", missing, name)
+		return nil, fmt.Errorf("%w: no %s beside the binary or beside the library that TANDEM_ORT names; "+
+			"run `make assets` in the project and set TANDEM_ORT to its folder assets/.fetched, "+
+			"or put the file beside the binary", missing, name)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {

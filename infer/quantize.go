@@ -10,21 +10,23 @@ import (
 	"github.com/gomlx/compute-onnx/support/protos"
 )
 
-// quantizer rewrites a model so that its convolutions, and what stands between them, are computed in 8 bits: each of their tensors
-// goes through QuantizeLinear and DequantizeLinear, which ONNX Runtime fuses into integer kernels (ONNX's QDQ form). Activations are
-// uint8 with one scale a tensor, weights int8 with one a filter, biases int32 (Jacob et al. 2018, arXiv 1712.05877). The spectra,
-// the dense layers and the fusion stay as they are: they cost little or need the range.
+// quantizer rewrites a model so that its convolutions, and what stands between them, are computed in 8 bits: each of
+// their tensors goes through QuantizeLinear and DequantizeLinear, which ONNX Runtime fuses into integer kernels (ONNX's
+// QDQ form). Activations are uint8 with one scale a tensor, weights int8 with one a filter, biases int32 (Jacob et al.
+// 2018, arXiv 1712.05877). The spectra, the dense layers and the fusion stay as they are: they cost little or need the
+// range.
 type quantizer struct {
-	g       *protos.GraphProto
-	consts  map[string]*protos.TensorProto
-	makers  map[string]*protos.NodeProto
-	readers map[string][]*protos.NodeProto
-	takes   map[*protos.NodeProto]bool // what is to be 8 bits
-	tensors []string                   // the activations that are quantized, in the order of the graph
+	g         *protos.GraphProto
+	consts    map[string]*protos.TensorProto
+	producers map[string]*protos.NodeProto
+	consumers map[string][]*protos.NodeProto
+	quantized map[*protos.NodeProto]bool // what is to be 8 bits
+	tensors   []string                   // the activations that are quantized, in the order of the graph
 }
 
-// errNotQuantizable is why a model cannot be run in 8 bits.
-var errNotQuantizable = errors.New("the model has no convolutions that could be computed in 8 bits (float weights and a bias, opset 13 or later)")
+// errNotQuantizable is returned for a model that cannot be run in 8 bits.
+var errNotQuantizable = errors.New("the model has no convolutions that could be computed in 8 bits " +
+	"(float weights and a bias, opset 13 or later)")
 
 func newQuantizer(m *protos.ModelProto) (*quantizer, error) {
 	for _, o := range m.GetOpsetImport() {
@@ -33,20 +35,20 @@ func newQuantizer(m *protos.ModelProto) (*quantizer, error) {
 		}
 	}
 	q := &quantizer{
-		g: m.GetGraph(), consts: map[string]*protos.TensorProto{}, makers: map[string]*protos.NodeProto{},
-		readers: map[string][]*protos.NodeProto{}, takes: map[*protos.NodeProto]bool{},
+		g: m.GetGraph(), consts: map[string]*protos.TensorProto{}, producers: map[string]*protos.NodeProto{},
+		consumers: map[string][]*protos.NodeProto{}, quantized: map[*protos.NodeProto]bool{},
 	}
 	for _, t := range q.g.GetInitializer() {
 		q.consts[t.GetName()] = t
 	}
 	for _, n := range q.g.GetNode() { // ONNX has them in the order of their dependence
 		for _, x := range n.GetInput() {
-			q.readers[x] = append(q.readers[x], n)
+			q.consumers[x] = append(q.consumers[x], n)
 		}
 		for _, x := range n.GetOutput() {
-			q.makers[x] = n
+			q.producers[x] = n
 		}
-		q.takes[n] = q.fits(n)
+		q.quantized[n] = q.quantizable(n)
 	}
 	seen := map[string]bool{}
 	add := func(x string) {
@@ -56,12 +58,12 @@ func newQuantizer(m *protos.ModelProto) (*quantizer, error) {
 		}
 	}
 	for _, n := range q.g.GetNode() {
-		if !q.takes[n] {
+		if !q.quantized[n] {
 			continue
 		}
 		if n.GetOpType() == "Conv" {
 			add(n.Input[0])
-			if r := q.readers[n.Output[0]]; len(r) == 1 && r[0].GetOpType() == "Relu" {
+			if r := q.consumers[n.Output[0]]; len(r) == 1 && r[0].GetOpType() == "Relu" {
 				continue // the two become one
 			}
 		}
@@ -73,14 +75,15 @@ func newQuantizer(m *protos.ModelProto) (*quantizer, error) {
 	return q, nil
 }
 
-// fits tells whether a node can be computed in 8 bits: a convolution of constants, or what works element by element on such.
-func (q *quantizer) fits(n *protos.NodeProto) bool {
+// quantizable reports whether a node can be computed in 8 bits: a convolution of constants, or an operation element by
+// element on the results of such.
+func (q *quantizer) quantizable(n *protos.NodeProto) bool {
 	if len(n.GetOutput()) != 1 {
 		return false
 	}
 	switch n.GetOpType() {
 	case "Conv":
-		if len(n.GetInput()) != 3 || q.makers[n.Input[0]] == nil {
+		if len(n.GetInput()) != 3 || q.producers[n.Input[0]] == nil {
 			return false
 		}
 		w, b := q.consts[n.Input[1]], q.consts[n.Input[2]]
@@ -92,7 +95,7 @@ func (q *quantizer) fits(n *protos.NodeProto) bool {
 	case "Relu", "Add", "Mul":
 		made := 0
 		for _, x := range n.GetInput() {
-			if maker := q.makers[x]; maker != nil && q.takes[maker] {
+			if maker := q.producers[x]; maker != nil && q.quantized[maker] {
 				made++
 			} else if v := values(q.consts[x]); len(v) != 1 || !(v[0] > 0) {
 				return false
@@ -109,13 +112,13 @@ func (q *quantizer) quantize(ranges Int8Ranges) error {
 	var nodes []*protos.NodeProto
 	for _, n := range q.g.GetNode() {
 		switch {
-		case q.takes[n] && n.GetOpType() == "Conv":
-			nodes = append(nodes, q.filters(n, scales[n.Input[0]])...)
-		case q.takes[n]:
+		case q.quantized[n] && n.GetOpType() == "Conv":
+			nodes = append(nodes, q.quantizeConv(n, scales[n.Input[0]])...)
+		case q.quantized[n]:
 			for i, x := range n.GetInput() {
 				if v := values(q.consts[x]); v != nil { // one positive number: 255 times a 255th of it
 					at := fmt.Sprintf("%s/int8/%d", n.Output[0], i)
-					q.put(at+"/q", protos.TensorProto_UINT8, []byte{255})
+					q.addInitializer(at+"/q", protos.TensorProto_UINT8, []byte{255})
 					nodes = append(nodes, q.dequantize(at, at+"/q", float64(v[0])/255, protos.TensorProto_UINT8, 0))
 					n.Input[i] = at
 				}
@@ -141,21 +144,22 @@ func (q *quantizer) quantize(ranges Int8Ranges) error {
 			scales[x] = scale
 			back := q.dequantize(x+"/int8", x+"/int8/q", scale, protos.TensorProto_UINT8, zero)
 			nodes = append(nodes, &protos.NodeProto{
-				OpType: "QuantizeLinear", Name: x + "/int8/q", Input: []string{x, back.Input[1], back.Input[2]}, Output: []string{x + "/int8/q"},
+				OpType: "QuantizeLinear", Name: x + "/int8/q",
+				Input: []string{x, back.Input[1], back.Input[2]}, Output: []string{x + "/int8/q"},
 			}, back)
 		}
 	}
 	q.g.Node = nodes
 	used := map[string]bool{}
 	for _, n := range nodes {
-		demand(used, n)
+		addNeeded(used, n)
 	}
 	q.g.Initializer = slices.DeleteFunc(q.g.Initializer, func(t *protos.TensorProto) bool { return !used[t.GetName()] })
 	return nil
 }
 
-// filters quantizes a convolution's weights and biases.
-func (q *quantizer) filters(n *protos.NodeProto, scaleIn float64) []*protos.NodeProto {
+// quantizeConv quantizes a convolution's weights and biases, and returns the nodes that dequantize them.
+func (q *quantizer) quantizeConv(n *protos.NodeProto, scaleIn float64) []*protos.NodeProto {
 	w := q.consts[n.Input[1]]
 	data, bias := values(w), values(q.consts[n.Input[2]])
 	out := len(bias)
@@ -189,24 +193,34 @@ func (q *quantizer) filters(n *protos.NodeProto, scaleIn float64) []*protos.Node
 		{protos.TensorProto_INT32, biases, []int64{int64(out)}, biasScales, make([]byte, 4*out)},
 	} {
 		at := fmt.Sprintf("%s/int8/%d", n.Output[0], i+1)
-		q.put(at+"/q", part.kind, part.raw, part.dims...)
-		q.put(at+"/scale", protos.TensorProto_FLOAT, floatBytes(part.scales), int64(out))
-		q.put(at+"/zero", part.kind, part.zeros, int64(out))
-		nodes = append(nodes, &protos.NodeProto{OpType: "DequantizeLinear", Name: at, Attribute: axis, Input: []string{at + "/q", at + "/scale", at + "/zero"}, Output: []string{at}})
+		q.addInitializer(at+"/q", part.kind, part.raw, part.dims...)
+		q.addInitializer(at+"/scale", protos.TensorProto_FLOAT, floatBytes(part.scales), int64(out))
+		q.addInitializer(at+"/zero", part.kind, part.zeros, int64(out))
+		nodes = append(nodes,
+			&protos.NodeProto{
+				OpType: "DequantizeLinear", Name: at, Attribute: axis,
+				Input: []string{at + "/q", at + "/scale", at + "/zero"}, Output: []string{at},
+			})
 		n.Input[i+1] = at
 	}
 	return nodes
 }
 
-// dequantize makes name of the 8-bit tensor q.
-func (q *quantizer) dequantize(name, from string, scale float64, kind protos.TensorProto_DataType, zero byte) *protos.NodeProto {
-	q.put(name+"/scale", protos.TensorProto_FLOAT, floatBytes([]float32{float32(scale)}))
-	q.put(name+"/zero", kind, []byte{zero})
-	return &protos.NodeProto{OpType: "DequantizeLinear", Name: name, Input: []string{from, name + "/scale", name + "/zero"}, Output: []string{name}}
+// dequantize returns the node that makes the float tensor name of the 8-bit tensor from.
+func (q *quantizer) dequantize(name, from string, scale float64, kind protos.TensorProto_DataType,
+	zero byte,
+) *protos.NodeProto {
+	q.addInitializer(name+"/scale", protos.TensorProto_FLOAT, floatBytes([]float32{float32(scale)}))
+	q.addInitializer(name+"/zero", kind, []byte{zero})
+	return &protos.NodeProto{
+		OpType: "DequantizeLinear", Name: name,
+		Input: []string{from, name + "/scale", name + "/zero"}, Output: []string{name},
+	}
 }
 
-func (q *quantizer) put(name string, kind protos.TensorProto_DataType, raw []byte, dims ...int64) {
-	q.g.Initializer = append(q.g.Initializer, &protos.TensorProto{Name: name, DataType: int32(kind), RawData: raw, Dims: dims})
+func (q *quantizer) addInitializer(name string, kind protos.TensorProto_DataType, raw []byte, dims ...int64) {
+	q.g.Initializer = append(q.g.Initializer,
+		&protos.TensorProto{Name: name, DataType: int32(kind), RawData: raw, Dims: dims})
 }
 
 // values are those of a float tensor, nil if it is nil or none.

@@ -11,7 +11,10 @@ import (
 // smallNet is Identity, Conv, Relu, and a half of the sum of that and itself, which goes on to a node that stays float.
 func smallNet() *protos.ModelProto {
 	constant := func(name string, v []float32, dims ...int64) *protos.TensorProto {
-		return &protos.TensorProto{Name: name, DataType: int32(protos.TensorProto_FLOAT), RawData: floatBytes(v), Dims: dims}
+		return &protos.TensorProto{
+			Name: name, DataType: int32(protos.TensorProto_FLOAT), RawData: floatBytes(v),
+			Dims: dims,
+		}
 	}
 	node := func(op, out string, in ...string) *protos.NodeProto {
 		return &protos.NodeProto{OpType: op, Name: out, Input: in, Output: []string{out}}
@@ -20,11 +23,13 @@ func smallNet() *protos.ModelProto {
 		OpsetImport: []*protos.OperatorSetIdProto{{Version: 17}},
 		Graph: &protos.GraphProto{
 			Node: []*protos.NodeProto{
-				node("Identity", "x", "in"), node("Conv", "c", "x", "w", "b"), node("Relu", "r", "c"), node("Add", "s", "r", "r"),
+				node("Identity", "x", "in"), node("Conv", "c", "x", "w", "b"), node("Relu", "r", "c"),
+				node("Add", "s", "r", "r"),
 				node("Mul", "h", "s", "half"), node("Sigmoid", "out", "h"),
 			},
 			Initializer: []*protos.TensorProto{
-				constant("w", []float32{1, -2, 0.5, 0}, 2, 2, 1, 1), constant("b", []float32{0.1, -0.2}, 2), constant("half", []float32{0.5}),
+				constant("w", []float32{1, -2, 0.5, 0}, 2, 2, 1, 1), constant("b", []float32{0.1, -0.2}, 2),
+				constant("half", []float32{0.5}),
 			},
 		},
 	}

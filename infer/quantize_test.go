@@ -25,7 +25,8 @@ func withRanges(t *testing.T, model []byte, ranges infer.Int8Ranges) []byte {
 		t.Fatal(err)
 	}
 	const key = "tandem.int8_ranges"
-	m.MetadataProps = slices.DeleteFunc(m.MetadataProps, func(p *protos.StringStringEntryProto) bool { return p.GetKey() == key })
+	m.MetadataProps = slices.DeleteFunc(m.MetadataProps,
+		func(p *protos.StringStringEntryProto) bool { return p.GetKey() == key })
 	if ranges != nil {
 		b, err := json.Marshal(ranges)
 		if err != nil {
@@ -62,10 +63,10 @@ func TestInt8SaysNearlyTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, w := range ws {
-		w.Memos = make([]*pipeline.Memo, len(w.VideoMask))
+		w.FeatureCaches = make([]*pipeline.FeatureCache, len(w.VideoMask))
 		for k, there := range w.VideoMask {
 			if there {
-				w.Memos[k] = new(pipeline.Memo)
+				w.FeatureCaches[k] = new(pipeline.FeatureCache)
 			}
 		}
 	}
@@ -95,19 +96,23 @@ func TestInt8SaysNearlyTheSame(t *testing.T) {
 func TestInt8Refusals(t *testing.T) {
 	needRuntime(t)
 	in8 := infer.Options{Int8: true}
-	if _, err := infer.NewRecognizer(withRanges(t, infer.DefaultModel(), nil), in8); !errors.Is(err, infer.ErrNoRanges) || !strings.Contains(err.Error(), "tandem quantize") {
+	_, err := infer.NewRecognizer(withRanges(t, infer.DefaultModel(), nil), in8)
+	if !errors.Is(err, infer.ErrNoRanges) || !strings.Contains(err.Error(), "tandem quantize") {
 		t.Errorf("without ranges: %v", err)
 	}
-	_, err := infer.NewRecognizer(withRanges(t, infer.DefaultModel(), infer.Int8Ranges{"other": {0, 1}}), in8)
+	_, err = infer.NewRecognizer(withRanges(t, infer.DefaultModel(), infer.Int8Ranges{"other": {0, 1}}), in8)
 	refused(t, err, "lack")
 	plain := infertest.Model(infertest.Contract())
-	if _, err := infer.NewRecognizer(withRanges(t, plain, infer.Int8Ranges{"a": {0, 1}}), in8); err == nil || !strings.Contains(err.Error(), "no convolutions") {
+	if _, err := infer.NewRecognizer(withRanges(t, plain, infer.Int8Ranges{"a": {0, 1}}), in8); err == nil ||
+		!strings.Contains(err.Error(), "no convolutions") {
 		t.Errorf("without convolutions: %v", err)
 	}
-	if _, err := infer.FindInt8Ranges(t.Context(), plain, randomWindows(infertest.Contract().Spec(), 1)); err == nil || !strings.Contains(err.Error(), "no convolutions") {
+	if _, err := infer.FindInt8Ranges(t.Context(), plain, randomWindows(infertest.Contract().Spec(), 1)); err == nil ||
+		!strings.Contains(err.Error(), "no convolutions") {
 		t.Errorf("ranges without convolutions: %v", err)
 	}
-	if _, err := infer.FindInt8Ranges(t.Context(), infer.DefaultModel(), nil); err == nil || !strings.Contains(err.Error(), "no windows") {
+	if _, err := infer.FindInt8Ranges(t.Context(), infer.DefaultModel(), nil); err == nil ||
+		!strings.Contains(err.Error(), "no windows") {
 		t.Errorf("ranges without windows: %v", err)
 	}
 	m := infertest.Contract().Metadata()
@@ -116,7 +121,8 @@ func TestInt8Refusals(t *testing.T) {
 	refused(t, err, "tandem.int8_ranges")
 }
 
-// --precision int8 is promised for the embedded model: after it was replaced, run `tandem quantize` on it if this fails.
+// --precision int8 is promised for the embedded model: after it was replaced, run `tandem quantize` on it if this
+// fails.
 func TestDefaultModelRunsInInt8(t *testing.T) {
 	newRecognizer(t, infer.DefaultModel(), infer.Options{Int8: true})
 }

@@ -17,7 +17,7 @@ import (
 
 const defaultMaxBatch = 32
 
-// Recognizer tells emotion and gender of windows with a model that keeps the contract. Any number of goroutines
+// Recognizer recognises emotion and gender in windows with a model that keeps the contract. Any number of goroutines
 // may use one.
 type Recognizer struct {
 	contract Contract
@@ -29,8 +29,8 @@ type Recognizer struct {
 	buffers  sync.Pool    // of *batch
 }
 
-// NewRecognizer checks a model's contract, loads it and runs it once, so that a model that cannot run is refused
-// here and not in mid-stream. Close frees it.
+// NewRecognizer checks a model's contract, loads it and, but for the embedded one, runs it once, so that a model that
+// cannot run is refused here and not in mid-stream. Close frees it.
 func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 	c, p, err := loadModel(model, o.Int8)
 	if err != nil {
@@ -48,7 +48,11 @@ func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 		r.Close()
 		return nil, fmt.Errorf("%w: ONNX Runtime refuses the model: %w", ErrContract, err)
 	}
-	if err := r.probe(); err != nil {
+	check := r.probe
+	if isDefault(model) && !o.Int8 {
+		check = r.findFeatures // that it runs is for a test to find out, and not for each start
+	}
+	if err := check(); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("%w: the model does not run: %w", ErrContract, err)
 	}
@@ -62,71 +66,87 @@ func (r *Recognizer) fillScale() {
 	}
 }
 
-func (r *Recognizer) load(p *parts, threads int) error {
-	rest, err := proto.Marshal(p.rest)
-	if err != nil {
-		return err
-	}
+func (r *Recognizer) load(p *parts, threads int) (err error) {
+	var b []byte // for one half after the other: ONNX Runtime copies what it needs
 	inputs := slices.Clone(inputNames)
 	if p.faces != nil {
-		faces, err := proto.Marshal(p.faces)
-		if err != nil {
+		if b, err = proto.Marshal(p.faces); err != nil {
 			return err
 		}
-		if r.faces, err = newSession(faces, []string{"video"}, []string{faceFeatures}, threads); err != nil {
+		if r.faces, err = newSession(b, []string{"video"}, []string{faceFeatures}, threads); err != nil {
 			return err
 		}
 		inputs[slices.Index(inputs, "video")] = faceFeatures
 	}
-	r.session, err = newSession(rest, inputs, outputNames, threads)
+	if b, err = (proto.MarshalOptions{}).MarshalAppend(b[:0], p.rest); err != nil {
+		return err
+	}
+	r.session, err = newSession(b, inputs, outputNames, threads)
 	return err
 }
 
-// probe runs a batch of two windows.
+// probeCrops is how many crops of a window are read at once to find out whether each is read by itself.
+const probeCrops = 3
+
+// probe runs a batch of two windows, which share their crops: reading crops is most of what a window costs.
 func (r *Recognizer) probe() error {
+	T := r.contract.VideoFrames
 	w := &pipeline.Window{
 		Audio:        make([]float32, r.Spec().AudioSamples()),
 		AudioPresent: true,
-		Video:        make([]byte, r.contract.VideoFrames*r.cropBytes()),
-		VideoMask:    make([]bool, r.contract.VideoFrames),
+		Video:        make([]byte, T*r.cropBytes()),
+		VideoMask:    make([]bool, T),
 	}
-	for i := range w.VideoMask {
-		w.VideoMask[i] = true
-	}
-	if r.faces != nil {
-		if err := r.probeFaces(w); err != nil {
-			return err
-		}
-	}
-	return r.recognize(context.Background(), []*pipeline.Window{w, w}, make([]pipeline.Prediction, 2))
-}
-
-// probeFaces finds the size of face_features, and makes sure that each row depends on its own crop alone.
-func (r *Recognizer) probeFaces(w *pipeline.Window) error {
 	noise := rand.New(rand.NewPCG(1, 2))
-	video := make([]byte, len(w.Video))
-	for i := range video {
-		video[i] = byte(noise.Uint32())
+	for i := range w.Video {
+		w.Video[i] = byte(noise.Uint32())
 	}
-	n := r.cropBytes()
-	together, err := r.firstFeatures(video)
+	crops := T
+	var alone [][]float32
+	if r.faces != nil {
+		crops = min(T, probeCrops)
+		w.FeatureCaches = make([]*pipeline.FeatureCache, T)
+		for t := range crops {
+			w.FeatureCaches[t] = new(pipeline.FeatureCache)
+		}
+		for t := range min(T, 2) {
+			features, err := r.firstFeatures(w.Video[t*r.cropBytes() : (t+1)*r.cropBytes()])
+			if err != nil {
+				return err
+			}
+			alone = append(alone, features)
+		}
+		r.features = len(alone[0])
+	}
+	for t := range crops {
+		w.VideoMask[t] = true
+	}
+	err := r.recognize(context.Background(), []*pipeline.Window{w, w}, make([]pipeline.Prediction, 2))
 	if err != nil {
 		return err
 	}
-	T := r.contract.VideoFrames
-	if len(together)%T != 0 {
-		return fmt.Errorf("%q has not a row for each crop", faceFeatures)
+	return checkRows(w, alone)
+}
+
+// findFeatures finds the size of face_features, by one crop.
+func (r *Recognizer) findFeatures() error {
+	if r.faces == nil {
+		return nil
 	}
-	r.features = len(together) / T
-	for t := range min(T, 2) {
-		alone, err := r.firstFeatures(video[t*n : (t+1)*n])
-		if err != nil {
-			return err
-		}
-		same := len(alone) == r.features
-		for i := 0; same && i < len(alone); i++ {
-			v := float64(together[t*r.features+i])
-			same = math.Abs(float64(alone[i])-v) <= 1e-3*(1+math.Abs(v))
+	features, err := r.firstFeatures(make([]byte, r.cropBytes()))
+	r.features = len(features)
+	return err
+}
+
+// checkRows makes sure that a crop's row of face_features depends on that crop alone: those that a run over all crops
+// of a window has left in its caches are those of its first crops alone.
+func checkRows(w *pipeline.Window, alone [][]float32) error {
+	for t, want := range alone {
+		got := w.FeatureCaches[t].Load().(*cachedFeatures).features
+		same := len(got) == len(want)
+		for i := 0; same && i < len(want); i++ {
+			v := float64(got[i])
+			same = math.Abs(float64(want[i])-v) <= 1e-3*(1+math.Abs(v))
 		}
 		if !same {
 			return fmt.Errorf("%q has not a row for each crop that depends on it alone", faceFeatures)
@@ -135,13 +155,13 @@ func (r *Recognizer) probeFaces(w *pipeline.Window) error {
 	return nil
 }
 
-// firstFeatures are the face_features of one window of crops, of a size that is not known yet.
-func (r *Recognizer) firstFeatures(video []byte) ([]float32, error) {
+// firstFeatures returns the face_features of one crop, of which the size is not known yet.
+func (r *Recognizer) firstFeatures(crop []byte) ([]float32, error) {
 	var b batch
-	b.addPixels(r, video)
+	b.addPixels(r, crop)
 	var ts tensors
 	defer ts.free()
-	in, err := b.pixels(&ts, r, 1, len(video)/r.cropBytes())
+	in, err := b.pixels(&ts, r, 1, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -154,10 +174,13 @@ func (r *Recognizer) firstFeatures(video []byte) ([]float32, error) {
 	if !ok || len(t.GetShape()) != 2 {
 		return nil, fmt.Errorf("%q is no float32 matrix", faceFeatures)
 	}
+	if t.GetShape()[0] != 1 {
+		return nil, fmt.Errorf("%q has not a row for each crop that depends on it alone", faceFeatures)
+	}
 	return slices.Clone(t.GetData()), nil
 }
 
-// Contract is the model's.
+// Contract returns the model's contract.
 func (r *Recognizer) Contract() Contract { return r.contract }
 
 // Spec is the shape of the windows that the model takes.
@@ -198,10 +221,11 @@ func (r *Recognizer) check(w *pipeline.Window) error {
 		return fmt.Errorf("%d sound samples, the model takes %d", len(w.Audio), n)
 	}
 	if n := r.contract.VideoFrames * r.cropBytes(); len(w.Video) != n || len(w.VideoMask) != r.contract.VideoFrames {
-		return fmt.Errorf("%d bytes of pictures and %d masks, the model takes %d and %d", len(w.Video), len(w.VideoMask), n, r.contract.VideoFrames)
+		return fmt.Errorf("%d bytes of pictures and %d masks, the model takes %d and %d", len(w.Video),
+			len(w.VideoMask), n, r.contract.VideoFrames)
 	}
-	if n := len(w.Memos); n != 0 && n != r.contract.VideoFrames {
-		return fmt.Errorf("%d memos for %d pictures", n, r.contract.VideoFrames)
+	if n := len(w.FeatureCaches); n != 0 && n != r.contract.VideoFrames {
+		return fmt.Errorf("%d feature caches for %d pictures", n, r.contract.VideoFrames)
 	}
 	return nil
 }
@@ -228,7 +252,7 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 	var res [2]ort.Value
 	in[0], errs[0] = tensor(&ts, b.audio, n, int64(c.Spec().AudioSamples()))
 	if r.faces != nil {
-		if err := r.see(ctx, b, ws); err != nil {
+		if err := r.encodeFaces(ctx, b, ws); err != nil {
 			return err
 		}
 		in[1], errs[1] = tensor(&ts, b.features, n*T, int64(r.features))
@@ -256,26 +280,28 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 		out[i].Emotion, errE = softmax(b.emotion[i*E:(i+1)*E], emotion)
 		out[i].Gender, errG = softmax(b.gender[i*G:(i+1)*G], gender)
 		if errE != nil || errG != nil {
-			return fmt.Errorf("the network's answer for the window at %v is not finite: the model is broken, or its input was", ws[i].Start)
+			return fmt.Errorf("the network's answer for the window at %v is not finite: "+
+				"the model is broken, or its input was", ws[i].Start)
 		}
 	}
 	return nil
 }
 
-// seen is what a Memo keeps: the face_features that a Recognizer made of the crop.
-type seen struct {
+// cachedFeatures is the value of a FeatureCache: the face_features that a Recognizer made of the crop.
+type cachedFeatures struct {
 	by       *Recognizer
 	features []float32
 }
 
-// see fills in face_features: a crop that is in many windows, of this batch or of earlier ones, is read once.
-func (r *Recognizer) see(ctx context.Context, b *batch, ws []*pipeline.Window) error {
+// encodeFaces fills in b.features with the face_features of all crops: a crop that is in many windows, of this batch or
+// of earlier ones, is read once.
+func (r *Recognizer) encodeFaces(ctx context.Context, b *batch, ws []*pipeline.Window) error {
 	type crop struct {
-		memo *pipeline.Memo
-		rows []int // where its features go
+		cache *pipeline.FeatureCache
+		rows  []int // where its features go
 	}
 	var crops []crop
-	at := map[*pipeline.Memo]int{} // of those with a memo
+	at := map[*pipeline.FeatureCache]int{} // of those with a cache
 	T, D, n := r.contract.VideoFrames, r.features, r.cropBytes()
 	b.features = resize(b.features, len(ws)*T*D)
 	clear(b.features)
@@ -286,22 +312,22 @@ func (r *Recognizer) see(ctx context.Context, b *batch, ws []*pipeline.Window) e
 				continue
 			}
 			row := i*T + t
-			var memo *pipeline.Memo
-			if w.Memos != nil {
-				memo = w.Memos[t]
+			var cache *pipeline.FeatureCache
+			if w.FeatureCaches != nil {
+				cache = w.FeatureCaches[t]
 			}
-			if memo != nil {
-				if s, ok := memo.Load().(*seen); ok && s.by == r {
+			if cache != nil {
+				if s, ok := cache.Load().(*cachedFeatures); ok && s.by == r {
 					copy(b.features[row*D:], s.features)
 					continue
 				}
-				if k, ok := at[memo]; ok {
+				if k, ok := at[cache]; ok {
 					crops[k].rows = append(crops[k].rows, row)
 					continue
 				}
-				at[memo] = len(crops)
+				at[cache] = len(crops)
 			}
-			crops = append(crops, crop{memo, []int{row}})
+			crops = append(crops, crop{cache, []int{row}})
 			b.addPixels(r, w.Video[t*n:(t+1)*n])
 		}
 	}
@@ -327,8 +353,8 @@ func (r *Recognizer) see(ctx context.Context, b *batch, ws []*pipeline.Window) e
 		for _, row := range c.rows {
 			copy(b.features[row*D:], features)
 		}
-		if c.memo != nil {
-			c.memo.Store(&seen{r, slices.Clone(features)})
+		if c.cache != nil {
+			c.cache.Store(&cachedFeatures{r, slices.Clone(features)})
 		}
 	}
 	return nil
@@ -345,7 +371,7 @@ func (b *batch) addPixels(r *Recognizer, pix []byte) {
 	}
 }
 
-// pixels is what addPixels has put together as n windows of t crops.
+// pixels returns the tensor of what addPixels has put together, as n windows of t crops.
 func (b *batch) pixels(ts *tensors, r *Recognizer, n, t int) (ort.Value, error) {
 	c := &r.contract
 	shape := []int64{int64(n), int64(t), int64(c.CropSize), int64(c.CropSize), int64(c.Channels)}
@@ -365,18 +391,18 @@ func (b *batch) fill(c *Contract, ws []*pipeline.Window) {
 	b.gender = resize(b.gender, n*len(c.Genders))
 	for i, w := range ws {
 		audio := b.audio[i*N : (i+1)*N]
-		if b.audioMask[i] = presence(w.AudioPresent); w.AudioPresent {
+		if b.audioMask[i] = maskValue(w.AudioPresent); w.AudioPresent {
 			c.AudioNorm.Apply(audio, w.Audio)
 		} else {
 			clear(audio)
 		}
 		for t, p := range w.VideoMask {
-			b.videoMask[i*T+t] = presence(p)
+			b.videoMask[i*T+t] = maskValue(p)
 		}
 	}
 }
 
-func presence(p bool) float32 {
+func maskValue(p bool) float32 {
 	if p {
 		return 1
 	}

@@ -2,6 +2,7 @@ package infer_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -44,7 +45,7 @@ func newRecognizer(tb testing.TB, model []byte, o infer.Options) *infer.Recogniz
 	return r
 }
 
-// randomWindows are n windows of noise, each with another choice of senses, never neither.
+// randomWindows are n windows of noise, each with another choice of modalities, never neither.
 func randomWindows(s pipeline.Spec, n int) []*pipeline.Window {
 	rng := rand.New(rand.NewPCG(1, 2))
 	ws := make([]*pipeline.Window, n)
@@ -144,7 +145,8 @@ func TestRecognize(t *testing.T) {
 					c.FloatVideo, c.AudioNorm, c.Channels = floatVideo, norm, channels
 					if !floatVideo {
 						c.EmotionTemperature, c.GenderTemperature = 40, 40 // its logits are of the size of pixels
-						c.EmotionAlone, c.GenderAlone = infer.SenseTemperatures{Audio: 3, Video: 60}, infer.SenseTemperatures{Video: 50}
+						c.EmotionAlone = infer.ModalityTemperatures{Audio: 3, Video: 60}
+						c.GenderAlone = infer.ModalityTemperatures{Video: 50}
 					}
 					r := newRecognizer(t, infertest.Model(c), infer.Options{Threads: 1})
 					ws := randomWindows(r.Spec(), 6)
@@ -272,7 +274,10 @@ func slowModel() []byte {
 	const side = 384
 	m := infertest.Proto(infertest.Contract())
 	g := m.Graph
-	eye := &protos.TensorProto{Name: "eye", DataType: int32(protos.TensorProto_FLOAT), Dims: []int64{side, side}, FloatData: make([]float32, side*side)}
+	eye := &protos.TensorProto{
+		Name: "eye", DataType: int32(protos.TensorProto_FLOAT), Dims: []int64{side, side},
+		FloatData: make([]float32, side*side),
+	}
 	for i := range side {
 		eye.FloatData[i*side+i] = 1
 	}
@@ -284,7 +289,8 @@ func slowModel() []byte {
 		&protos.NodeProto{OpType: "Mul", Input: []string{"eye", "mean"}, Output: []string{last}})
 	for i := range 3000 {
 		next := fmt.Sprint("product", i)
-		g.Node = append(g.Node, &protos.NodeProto{OpType: "MatMul", Input: []string{last, "eye"}, Output: []string{next}})
+		g.Node = append(g.Node,
+			&protos.NodeProto{OpType: "MatMul", Input: []string{last, "eye"}, Output: []string{next}})
 		last = next
 	}
 	for _, n := range g.Node {
@@ -371,6 +377,9 @@ func TestRecognizerClose(t *testing.T) {
 }
 
 func TestDefaultModel(t *testing.T) {
+	if sum := fmt.Sprintf("%x", sha256.Sum256(infer.DefaultModel())); sum != infer.DefaultModelSHA256 {
+		t.Errorf("the embedded model has the SHA-256 %s, and DefaultModelSHA256 is of another", sum)
+	}
 	r := newRecognizer(t, infer.DefaultModel(), infer.Options{})
 	got, err := r.Recognize(t.Context(), randomWindows(r.Spec(), 3))
 	if err != nil {

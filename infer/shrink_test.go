@@ -8,19 +8,20 @@ import (
 )
 
 // exact draws a canvas pixel by integrating the picture, with its edge repeated outside, over what the pixel covers.
-func exact(pix []byte, width, height int, v view, cx, cy, channel int) float64 {
+func exact(pix []byte, s *scaler, cx, cy, channel int) float64 {
+	v := s.view
 	span := func(c int, offset float64, length int) (lo, hi float64) {
 		size := max(1/v.scale, 1)
 		mid := min(max((float64(c)+0.5-offset)/v.scale, 0.5), float64(length)-0.5)
 		return max(mid-size/2, 0), min(mid+size/2, float64(length))
 	}
-	x0, x1 := span(cx, v.dx, width)
-	y0, y1 := span(cy, v.dy, height)
+	x0, x1 := span(cx, v.dx, s.width)
+	y0, y1 := span(cy, v.dy, s.height)
 	var sum, area float64
 	for y := int(y0); float64(y) < y1; y++ {
 		for x := int(x0); float64(x) < x1; x++ {
 			a := (min(float64(x+1), x1) - max(float64(x), x0)) * (min(float64(y+1), y1) - max(float64(y), y0))
-			sum += a * float64(pix[3*(y*width+x)+channel])
+			sum += a * float64(pix[3*(y*s.width+x)+channel])
 			area += a
 		}
 	}
@@ -59,7 +60,7 @@ func TestDraw(t *testing.T) {
 			worst := 0.0
 			for range 5000 {
 				x, y, ch := rng.IntN(c.side), rng.IntN(c.side), rng.IntN(3)
-				worst = max(worst, math.Abs(float64(dst[3*(y*c.side+x)+ch])-exact(pix, c.width, c.height, s.view, x, y, ch)))
+				worst = max(worst, math.Abs(float64(dst[3*(y*c.side+x)+ch])-exact(pix, s, x, y, ch)))
 			}
 			// Weights along y have 8 bits, so noise may be off by about a level of 255.
 			if !(worst < 0.02) {

@@ -11,22 +11,23 @@ import (
 // faceFeatures is the tensor at which a model can be cut in two; see Contract.
 const faceFeatures = "face_features"
 
-// parts are the two halves of a model: faces makes face_features of video, and rest takes them in its place. Of a model that is not cut
-// faces is nil, and rest is all of it.
+// parts are the two halves of a model: faces makes face_features of video, and rest takes them in its place. Of a model
+// that is not cut faces is nil, and rest is all of it.
 type parts struct{ faces, rest *protos.ModelProto }
 
-// split cuts a model at its face_features; nil if it has none. An error tells why it cannot be cut there.
+// split cuts a model at its face_features; it returns nil if it has none, and an error if it cannot be cut there.
 func split(m *protos.ModelProto) (*parts, error) {
 	g := m.GetGraph()
-	made := slices.IndexFunc(g.GetNode(), func(n *protos.NodeProto) bool { return slices.Contains(n.GetOutput(), faceFeatures) })
+	made := slices.IndexFunc(g.GetNode(),
+		func(n *protos.NodeProto) bool { return slices.Contains(n.GetOutput(), faceFeatures) })
 	if made < 0 {
 		return nil, nil
 	}
 	if len(g.Node[made].GetOutput()) > 1 {
 		return nil, fmt.Errorf("the node that makes %q has other outputs too", faceFeatures)
 	}
-	faces := part(m, []string{faceFeatures}, "")
-	rest := part(m, outputNames, faceFeatures)
+	faces := extract(m, []string{faceFeatures}, "")
+	rest := extract(m, outputNames, faceFeatures)
 	for _, name := range inputNames {
 		ofFaces := slices.ContainsFunc(faces.Graph.Input, named(name))
 		switch {
@@ -50,7 +51,8 @@ func split(m *protos.ModelProto) (*parts, error) {
 	rest.Graph.Input = append(rest.Graph.Input, features)
 	// An input that nothing depends on is passed all the same.
 	for _, v := range g.Input {
-		if name := v.GetName(); name != "video" && slices.Contains(inputNames, name) && !slices.ContainsFunc(rest.Graph.Input, named(name)) {
+		if name := v.GetName(); name != "video" && slices.Contains(inputNames, name) &&
+			!slices.ContainsFunc(rest.Graph.Input, named(name)) {
 			rest.Graph.Input = append(rest.Graph.Input, v)
 		}
 	}
@@ -62,9 +64,9 @@ func named(name string) func(*protos.ValueInfoProto) bool {
 	return func(v *protos.ValueInfoProto) bool { return v.GetName() == name }
 }
 
-// part is the model with only those nodes, weights and inputs that targets need; given is not traced any further.
-// Messages are shared with m but for the inputs.
-func part(m *protos.ModelProto, targets []string, given string) *protos.ModelProto {
+// extract returns the model with only those nodes, weights and inputs that targets need; given is not traced any
+// further. Messages are shared with m but for the inputs.
+func extract(m *protos.ModelProto, targets []string, given string) *protos.ModelProto {
 	g := m.GetGraph()
 	need := map[string]bool{}
 	for _, t := range targets {
@@ -76,7 +78,7 @@ func part(m *protos.ModelProto, targets []string, given string) *protos.ModelPro
 			continue
 		}
 		out.Node = append(out.Node, n)
-		demand(need, n)
+		addNeeded(need, n)
 	}
 	slices.Reverse(out.Node)
 	for _, t := range g.GetInitializer() {
@@ -100,15 +102,15 @@ func part(m *protos.ModelProto, targets []string, given string) *protos.ModelPro
 	}
 }
 
-// demand adds what a node reads, the graphs inside it included: what they do not make themselves comes from outside.
-func demand(need map[string]bool, n *protos.NodeProto) {
+// addNeeded adds what a node reads, the graphs inside it included: what they do not make themselves comes from outside.
+func addNeeded(need map[string]bool, n *protos.NodeProto) {
 	for _, name := range n.GetInput() {
 		need[name] = true
 	}
 	for _, a := range n.GetAttribute() {
 		for _, g := range append(a.GetGraphs(), a.GetG()) {
 			for _, inner := range g.GetNode() {
-				demand(need, inner)
+				addNeeded(need, inner)
 			}
 			for _, v := range g.GetOutput() {
 				need[v.GetName()] = true
@@ -121,7 +123,8 @@ func demand(need map[string]bool, n *protos.NodeProto) {
 func tensorInfo(name string, dims ...string) *protos.ValueInfoProto {
 	shape := &protos.TensorShapeProto{}
 	for _, d := range dims {
-		shape.Dim = append(shape.Dim, &protos.TensorShapeProto_Dimension{Value: &protos.TensorShapeProto_Dimension_DimParam{DimParam: d}})
+		shape.Dim = append(shape.Dim,
+			&protos.TensorShapeProto_Dimension{Value: &protos.TensorShapeProto_Dimension_DimParam{DimParam: d}})
 	}
 	return &protos.ValueInfoProto{Name: name, Type: &protos.TypeProto{Value: &protos.TypeProto_TensorType{
 		TensorType: &protos.TypeProto_Tensor{ElemType: int32(protos.TensorProto_FLOAT), Shape: shape},

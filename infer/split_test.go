@@ -14,22 +14,22 @@ import (
 )
 
 // slide makes windows of a stream: each has the crops of the one before but for the oldest, and a new one, with the
-// memos that they share.
+// caches that they share.
 func slide(s pipeline.Spec, n int) []*pipeline.Window {
 	ws := randomWindows(s, n)
 	size := s.CropSize * s.CropSize * s.Channels
 	for i, w := range ws {
-		w.Memos = make([]*pipeline.Memo, s.VideoFrames)
+		w.FeatureCaches = make([]*pipeline.FeatureCache, s.VideoFrames)
 		for t := range w.VideoMask {
 			w.VideoMask[t] = (i+t)%5 != 0
 			if i > 0 && t+1 < s.VideoFrames {
 				copy(w.Video[t*size:(t+1)*size], ws[i-1].Video[(t+1)*size:])
-				w.Memos[t] = ws[i-1].Memos[t+1]
+				w.FeatureCaches[t] = ws[i-1].FeatureCaches[t+1]
 			} else if w.VideoMask[t] {
-				w.Memos[t] = new(pipeline.Memo)
+				w.FeatureCaches[t] = new(pipeline.FeatureCache)
 			}
 			if !w.VideoMask[t] {
-				w.Memos[t] = nil
+				w.FeatureCaches[t] = nil
 				clear(w.Video[t*size : (t+1)*size])
 			}
 		}
@@ -51,7 +51,7 @@ func TestSplit(t *testing.T) {
 			plain := randomWindows(r.Spec(), 6)
 			ws := slide(r.Spec(), 12)
 			for _, batch := range [][]*pipeline.Window{plain, ws[:1], ws[1:7], ws[7:], ws} {
-				for _, r := range []*infer.Recognizer{r, other, r} { // each has memories of its own
+				for _, r := range []*infer.Recognizer{r, other, r} { // each has values of its own in the caches
 					got, err := r.Recognize(t.Context(), batch)
 					if err != nil {
 						t.Fatal(err)
@@ -64,13 +64,13 @@ func TestSplit(t *testing.T) {
 				}
 			}
 			for i, w := range ws {
-				for k, m := range w.Memos {
+				for k, m := range w.FeatureCaches {
 					if (m != nil) != w.VideoMask[k] || m != nil && m.Load() == nil {
 						t.Fatalf("nothing is remembered of crop %d of window %d", k, i)
 					}
 				}
 			}
-			// What is remembered is used: other pixels behind the same memos change nothing.
+			// What is remembered is used: other pixels behind the same caches change nothing.
 			blank := *ws[3]
 			blank.Video = make([]byte, len(blank.Video))
 			before, err := r.Recognize(t.Context(), ws[3:4])
@@ -83,9 +83,9 @@ func TestSplit(t *testing.T) {
 			}
 			near(t, "emotion", after[0].Emotion, widen(before[0].Emotion))
 
-			blank.Memos = blank.Memos[1:]
+			blank.FeatureCaches = blank.FeatureCaches[1:]
 			if _, err := r.Recognize(t.Context(), []*pipeline.Window{&blank}); err == nil {
-				t.Error("took a window with too few memos")
+				t.Error("took a window with too few caches")
 			}
 		})
 	}
@@ -96,7 +96,8 @@ func TestSplit(t *testing.T) {
 func TestSplitRefuses(t *testing.T) {
 	needRuntime(t)
 	find := func(m *protos.ModelProto, output string) *protos.NodeProto {
-		return m.Graph.Node[slices.IndexFunc(m.Graph.Node, func(n *protos.NodeProto) bool { return n.Output[0] == output })]
+		return m.Graph.Node[slices.IndexFunc(m.Graph.Node,
+			func(n *protos.NodeProto) bool { return n.Output[0] == output })]
 	}
 	for want, bend := range map[string]func(*protos.ModelProto){
 		`"face_features" is not made of input "video"`: func(m *protos.ModelProto) {
@@ -107,7 +108,10 @@ func TestSplitRefuses(t *testing.T) {
 			i := slices.Index(m.Graph.Node, find(m, "face_features"))
 			m.Graph.Node = slices.Insert(m.Graph.Node, i,
 				&protos.NodeProto{OpType: "ReduceMean", Input: []string{"audio"}, Output: []string{"loudness"}},
-				&protos.NodeProto{OpType: "Add", Input: []string{"brightness_flat", "loudness"}, Output: []string{"both"}})
+				&protos.NodeProto{
+					OpType: "Add", Input: []string{"brightness_flat", "loudness"},
+					Output: []string{"both"},
+				})
 		},
 		`the outputs depend on input "video" by other ways`: func(m *protos.ModelProto) {
 			find(m, "brightness").Input[0] = "brightness_flat"
@@ -141,20 +145,20 @@ func BenchmarkStream(b *testing.B) {
 	r := newRecognizer(b, infer.DefaultModel(), infer.Options{Threads: 1})
 	ws := slide(r.Spec(), 64)
 	for _, w := range ws {
-		for t := range w.Memos {
+		for t := range w.FeatureCaches {
 			w.VideoMask[t] = true
-			if w.Memos[t] == nil {
-				w.Memos[t] = new(pipeline.Memo)
+			if w.FeatureCaches[t] == nil {
+				w.FeatureCaches[t] = new(pipeline.FeatureCache)
 			}
 		}
 	}
 	i := 0
 	for b.Loop() {
 		w := ws[i%len(ws)]
-		if i++; i > len(ws) { // forget the newest, which is what was new
+		if i++; i > len(ws) { // forget the newest crop
 			fresh := *w
-			fresh.Memos = slices.Clone(w.Memos)
-			fresh.Memos[len(fresh.Memos)-1] = new(pipeline.Memo)
+			fresh.FeatureCaches = slices.Clone(w.FeatureCaches)
+			fresh.FeatureCaches[len(fresh.FeatureCaches)-1] = new(pipeline.FeatureCache)
 			w = &fresh
 		}
 		if _, err := r.Recognize(b.Context(), []*pipeline.Window{w}); err != nil {

@@ -20,32 +20,32 @@ const (
 	// Sessions were seen to shift pictures by -5 to 8 ms, and WebM by 7 ms; pictures at 30 a second of which every
 	// third is handed out lie 0, 20, 40, … ms after a tick: 15 ms keeps what belongs to -5 to 15 apart from the rest.
 	TickSlack = 15 * time.Millisecond
-	// SnapAudio is the largest difference between the time of a run of sound and the end of the last at which
+	// SnapAudio is the largest difference between the time of a chunk of sound and the end of the last at which
 	// the two are taken to be continuous. Containers round times to a millisecond or so, and clocks of sound
 	// cards drift: following every such step would put a click at each. Larger differences are gaps, which
 	// are zeros, or overlaps, which are cut.
 	SnapAudio = 20 * time.Millisecond
 	// MaxBack and MaxGap bound what is still one timeline. A time that is further behind or ahead of what was
-	// expected (the end of its own sense, or of the other, plus the wall time that went by with a live source)
+	// expected (the end of its own modality, or of the other, plus the wall time that went by with a live source)
 	// is a break of the source's clock: the timeline then goes on from where it was.
 	MaxBack = time.Second
 	MaxGap  = 10 * time.Second
 )
 
-// farthest bounds times from sources, so that sums and differences of them cannot overflow.
-const farthest = time.Duration(1) << 61
+// maxTime bounds times from sources, so that sums and differences of them cannot overflow.
+const maxTime = time.Duration(1) << 61
 
-// aligner puts sound and pictures on one timeline and says what falls due on it: ticks of the face clock with
+// aligner puts sound and pictures on one timeline and hands out what falls due on it: ticks of the face clock with
 // their frames, and windows with their sound.
 //
 // The face clock ticks at g_k = k*Spec.FaceTick, k = 0, 1, …; the frame for a tick is the latest one with Time
 // <= g_k + TickSlack (sample and hold, see HoldAtLeast). Window n ends at E_n = Window + n*Hop. It takes the samples in
-// [E_n-Window, E_n) and the last Spec.VideoFrames ticks <= E_n. It is cut when both senses have passed E_n: the
+// [E_n-Window, E_n) and the last Spec.VideoFrames ticks <= E_n. It is cut when both modalities have passed E_n: the
 // sound when its last sample is at or beyond it, pictures when the window's last tick is decided, that is when
-// a frame at or after it has come, and a frame that lasts to E_n. A sense that the source does not have, that has ended, or that is more than
-// wait behind the other is not waited for. A window into which no sample and no frame falls is left out (after
-// a gap), except that a source with any media at all gives at least one window, [0, Window) if it is shorter
-// than that.
+// a frame at or after it has come, and a frame that lasts to E_n. A modality that the source does not have, that has
+// ended, or that is more than wait behind the other is not waited for. A window into which no sample and no frame
+// falls is left out (after a gap), except that a source with any media at all gives at least one window,
+// [0, Window) if it is shorter than that.
 //
 // Steps are handed out in order: all ticks of a window come before it. The aligner belongs to one goroutine.
 // It holds one frame, and the sound of one window plus that which is ahead of the pictures, at most wait.
@@ -55,11 +55,11 @@ type aligner struct {
 	wait time.Duration
 	out  func(step) error
 
-	video, audio sense
+	video, audio modality
 	held         *capture.Frame
 	nextTick     int64
 	ticked       []int64 // ticks that had a frame and may belong to a coming window
-	runs         []run
+	chunks       []audioChunk
 	nextCut      int64
 	lastCut      int64 // the sample at which the last window ended
 	cuts         int
@@ -69,16 +69,16 @@ type aligner struct {
 	onSamples func(*capture.Samples)
 	onDrop    func(DropReason, Dropped)
 
-	late      capture.Drops // came too late, or twice
-	breaks    int           // breaks of the source's clock
-	offsets   time.Duration // sum over items of the sound's watermark less the pictures'
-	offsetN   int
-	lastSound []arrival
+	late          capture.Drops // came too late, or twice
+	breaks        int           // breaks of the source's clock
+	offsets       time.Duration // sum over items of the sound's watermark less the pictures'
+	offsetN       int
+	audioArrivals []arrival
 }
 
-// sense is the state of sound or pictures.
-type sense struct {
-	expected bool // the source says that it has it, or it came
+// modality is the state of the sound or of the pictures.
+type modality struct {
+	expected bool // the source has it by its Info, or it came
 	seen     bool
 	offset   time.Duration // from the source's clock to the timeline
 	mark     time.Duration // watermark: everything before it is known
@@ -86,13 +86,13 @@ type sense struct {
 	arrived  time.Time     // when the last of it came, live
 }
 
-// run is some sound; start is in samples on the timeline.
-type run struct {
+// audioChunk is some sound without a gap; start is in samples on the timeline.
+type audioChunk struct {
 	start int64
 	data  []float32
 }
 
-func (r run) end() int64 { return r.start + int64(len(r.data)) }
+func (c audioChunk) end() int64 { return c.start + int64(len(c.data)) }
 
 // arrival notes when a live source got the sound up to a sample.
 type arrival struct {
@@ -100,11 +100,11 @@ type arrival struct {
 	at  time.Time
 }
 
-// step is what falls due: a tick or a cut.
+// step is one thing that falls due: exactly one of tick and cut is set.
 type step struct {
 	tick *tick
 	cut  *cut
-	born time.Time // when it fell due
+	due  time.Time // when it fell due
 }
 
 type tick struct {
@@ -126,8 +126,8 @@ func newAligner(spec Spec, info capture.Info, o Options, out func(step) error) *
 		hold:      max(spec.FaceTick(), HoldAtLeast),
 		wait:      o.MaxAhead,
 		out:       out,
-		video:     sense{expected: info.HasVideo},
-		audio:     sense{expected: info.HasAudio},
+		video:     modality{expected: info.HasVideo},
+		audio:     modality{expected: info.HasAudio},
 		onFrame:   o.OnFrame,
 		onSamples: o.OnSamples,
 		onDrop:    o.drop,
@@ -186,12 +186,12 @@ func (a *aligner) add(m capture.Media) error {
 	return nil
 }
 
-// place maps a time of the source to the timeline, and notices breaks of the source's clock. Each sense has its
+// toTimeline maps a time of the source to the timeline, and notices breaks of the source's clock. Each modality has its
 // own offset, since each may break for itself; but of its own, the other's and none, the one is taken that fits
-// what was expected best, so that senses that break together stay in step, and one stray time does not outlast
+// what was expected best, so that modalities that break together stay in step, and one stray time does not outlast
 // itself.
-func (a *aligner) place(s, other *sense, t time.Duration, arrived time.Time) time.Duration {
-	t = min(max(t, -farthest), farthest)
+func (a *aligner) toTimeline(s, other *modality, t time.Duration, arrived time.Time) time.Duration {
+	t = min(max(t, -maxTime), maxTime)
 	want := s.next(arrived)
 	low, high := s.mark, want
 	if other.seen {
@@ -218,17 +218,17 @@ func (a *aligner) place(s, other *sense, t time.Duration, arrived time.Time) tim
 	return best
 }
 
-// next is when the next of a sense is expected: right after the last, but for the wall time that went by since
+// next is when the next of a modality is expected: right after the last, but for the wall time that went by since
 // with a live source.
-func (s *sense) next(now time.Time) time.Duration {
+func (s *modality) next(now time.Time) time.Duration {
 	if !s.seen {
 		return s.mark
 	}
 	return s.mark + max(s.period, s.elapsed(now))
 }
 
-// elapsed is the wall time since the last of a live sense.
-func (s *sense) elapsed(now time.Time) time.Duration {
+// elapsed is the wall time since the last of a live modality.
+func (s *modality) elapsed(now time.Time) time.Duration {
 	if now.IsZero() || s.arrived.IsZero() {
 		return 0
 	}
@@ -239,7 +239,7 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	if f.Width < 1 || f.Height < 1 || len(f.Pix) != 3*f.Width*f.Height {
 		return fmt.Errorf("pipeline: the source gave a picture of %dx%d with %d bytes", f.Width, f.Height, len(f.Pix))
 	}
-	t := a.place(&a.video, &a.audio, f.Time, f.Arrived)
+	t := a.toTimeline(&a.video, &a.audio, f.Time, f.Arrived)
 	if t != f.Time {
 		moved := *f
 		moved.Time = t
@@ -247,7 +247,7 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	}
 	a.video.expected = true
 	if t < 0 || a.video.seen && t <= a.video.mark {
-		a.lose(capture.Drops{Frames: 1})
+		a.dropLate(capture.Drops{Frames: 1})
 		return nil
 	}
 	if a.onFrame != nil {
@@ -261,15 +261,15 @@ func (a *aligner) addFrame(f *capture.Frame) error {
 	}
 	a.video.seen, a.video.mark, a.video.arrived = true, t, f.Arrived
 	if a.nextTick > 0 && t <= a.tickTime(a.nextTick-1) {
-		a.lose(capture.Drops{Frames: 1}) // its tick was decided without it
-		a.measure()
+		a.dropLate(capture.Drops{Frames: 1}) // its tick was decided without it
+		a.recordOffset()
 		return nil
 	}
 	a.held = f
 	if err := a.tickTo(t); err != nil {
 		return err
 	}
-	a.measure()
+	a.recordOffset()
 	return a.cutDue()
 }
 
@@ -286,15 +286,15 @@ func (a *aligner) tickTo(t time.Duration) error {
 		k := a.nextTick
 		a.nextTick++
 		a.ticked = append(a.ticked, k)
-		if err := a.out(step{tick: &tick{k: k, time: g, frame: a.held}, born: time.Now()}); err != nil {
+		if err := a.out(step{tick: &tick{k: k, time: g, frame: a.held}, due: time.Now()}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lose counts what came too late.
-func (a *aligner) lose(d capture.Drops) {
+// dropLate counts what came too late to be used.
+func (a *aligner) dropLate(d capture.Drops) {
 	a.late.Frames += d.Frames
 	a.late.Samples += d.Samples
 	a.onDrop(DropLate, Dropped{Frames: d.Frames, Samples: d.Samples})
@@ -304,37 +304,37 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 	if len(s.Data) == 0 {
 		return nil
 	}
-	denan(s.Data)
-	t := a.place(&a.audio, &a.video, s.Time, s.Arrived)
-	r := run{sampleAt(t), s.Data}
-	heard := sampleAt(a.audio.mark)
-	if d := r.start - heard; a.audio.seen && max(d, -d) <= sampleAt(SnapAudio) {
-		r.start = heard
+	zeroNonFinite(s.Data)
+	t := a.toTimeline(&a.audio, &a.video, s.Time, s.Arrived)
+	chunk := audioChunk{sampleAt(t), s.Data}
+	watermark := sampleAt(a.audio.mark)
+	if d := chunk.start - watermark; a.audio.seen && max(d, -d) <= sampleAt(SnapAudio) {
+		chunk.start = watermark
 	}
 	a.audio.expected = true
-	// What was heard already is cut off, and so is what lies before the next window and came after the last.
+	// Sound that came before is cut off, and so is any that lies before the next window and came after the last.
 	next, _ := a.span(a.windowEnd(a.nextCut))
-	if n := min(max(heard, min(next, a.lastCut))-r.start, int64(len(r.data))); n > 0 {
-		a.lose(capture.Drops{Samples: int(n)})
-		r.start, r.data = r.start+n, r.data[n:]
+	if n := min(max(watermark, min(next, a.lastCut))-chunk.start, int64(len(chunk.data))); n > 0 {
+		a.dropLate(capture.Drops{Samples: int(n)})
+		chunk.start, chunk.data = chunk.start+n, chunk.data[n:]
 	}
-	if len(r.data) == 0 {
+	if len(chunk.data) == 0 {
 		return nil
 	}
 	if a.onSamples != nil {
-		a.onSamples(&capture.Samples{Time: timeOf(r.start), Data: r.data, Arrived: s.Arrived})
+		a.onSamples(&capture.Samples{Time: timeOf(chunk.start), Data: chunk.data, Arrived: s.Arrived})
 	}
-	a.runs = append(a.runs, r)
+	a.chunks = append(a.chunks, chunk)
 	if !s.Arrived.IsZero() {
-		a.lastSound = append(a.lastSound, arrival{r.end(), s.Arrived})
+		a.audioArrivals = append(a.audioArrivals, arrival{chunk.end(), s.Arrived})
 	}
-	a.audio.seen, a.audio.mark, a.audio.arrived = true, timeOf(r.end()), s.Arrived
-	a.measure()
+	a.audio.seen, a.audio.mark, a.audio.arrived = true, timeOf(chunk.end()), s.Arrived
+	a.recordOffset()
 	return a.cutDue()
 }
 
-// measure keeps the running statistic of which watermark is ahead.
-func (a *aligner) measure() {
+// recordOffset keeps the running statistic of which watermark is ahead.
+func (a *aligner) recordOffset() {
 	if a.audio.seen && a.video.seen {
 		a.offsets += a.audio.mark - a.video.mark
 		a.offsetN++
@@ -345,11 +345,13 @@ func (a *aligner) measure() {
 func (a *aligner) cutDue() error {
 	for {
 		end := a.windowEnd(a.nextCut)
-		seen := a.video.seen && a.nextTick > a.lastTick(end) && end <= a.videoEnd()
+		videoKnown := a.video.seen && a.nextTick > a.lastTick(end) && end <= a.videoEnd()
 		_, last := a.span(end)
-		heard := a.audio.seen && sampleAt(a.audio.mark) >= last
-		excused := func(s, other *sense) bool { return !s.expected || other.mark-s.mark > a.wait }
-		if !seen && !heard || !seen && !excused(&a.video, &a.audio) || !heard && !excused(&a.audio, &a.video) {
+		audioKnown := a.audio.seen && sampleAt(a.audio.mark) >= last
+		excused := func(s, other *modality) bool { return !s.expected || other.mark-s.mark > a.wait }
+		videoDone := videoKnown || excused(&a.video, &a.audio)
+		audioDone := audioKnown || excused(&a.audio, &a.video)
+		if !videoDone || !audioDone || !videoKnown && !audioKnown {
 			return nil
 		}
 		if err := a.cut(end, false); err != nil {
@@ -364,7 +366,7 @@ const rounding = time.Millisecond
 // videoEnd is when the last picture's time is over.
 func (a *aligner) videoEnd() time.Duration { return a.video.mark + a.video.period + rounding }
 
-// finish tells that the source has ended, and cuts what is left.
+// finish ends the timeline and cuts the windows that are left.
 func (a *aligner) finish() error {
 	if a.ended || !a.video.seen && !a.audio.seen {
 		return nil
@@ -393,10 +395,10 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 	c := &cut{start: end - a.spec.Window, end: end, last: a.lastTick(end)}
 	c.first = c.last - int64(a.spec.VideoFrames) + 1
 	from, to := a.span(end)
-	a.forget(from, c.first)
+	a.discardBefore(from, c.first)
 
 	some := always || len(a.ticked) > 0 && a.ticked[0] <= c.last
-	for _, r := range a.runs {
+	for _, r := range a.chunks {
 		some = some || r.start < to
 	}
 	a.nextCut++
@@ -405,7 +407,7 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 		return nil
 	}
 	c.audio = make([]float32, a.spec.AudioSamples())
-	for _, r := range a.runs {
+	for _, r := range a.chunks {
 		if r.start >= to {
 			break
 		}
@@ -417,7 +419,7 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 	}
 	c.arrived = a.arrivedBy(to)
 	a.cuts++
-	return a.out(step{cut: c, born: time.Now()})
+	return a.out(step{cut: c, due: time.Now()})
 }
 
 // arrivedBy is when the last of a window that ends at a sample came: the later of the sound up to that sample
@@ -427,7 +429,7 @@ func (a *aligner) arrivedBy(to int64) time.Time {
 	if a.held != nil {
 		at = a.held.Arrived
 	}
-	for _, s := range a.lastSound {
+	for _, s := range a.audioArrivals {
 		if s.at.After(at) {
 			at = s.at
 		}
@@ -438,19 +440,19 @@ func (a *aligner) arrivedBy(to int64) time.Time {
 	return at
 }
 
-// forget lets go of what lies before a window.
-func (a *aligner) forget(sample, tick int64) {
+// discardBefore discards what lies before a window, which begins at a sample and a tick.
+func (a *aligner) discardBefore(sample, tick int64) {
 	i := 0
-	for i < len(a.runs) && a.runs[i].end() <= sample {
+	for i < len(a.chunks) && a.chunks[i].end() <= sample {
 		i++
 	}
-	n := copy(a.runs, a.runs[i:])
-	clear(a.runs[n:])
-	a.runs = a.runs[:n]
+	n := copy(a.chunks, a.chunks[i:])
+	clear(a.chunks[n:])
+	a.chunks = a.chunks[:n]
 
-	for i = 0; i < len(a.lastSound) && a.lastSound[i].end <= sample; i++ {
+	for i = 0; i < len(a.audioArrivals) && a.audioArrivals[i].end <= sample; i++ {
 	}
-	a.lastSound = a.lastSound[:copy(a.lastSound, a.lastSound[i:])]
+	a.audioArrivals = a.audioArrivals[:copy(a.audioArrivals, a.audioArrivals[i:])]
 
 	for i = 0; i < len(a.ticked) && a.ticked[i] < tick; i++ {
 	}

@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -37,7 +35,8 @@ func TestWindowBoundaries(t *testing.T) {
 			t.Errorf("window %d is [%v, %v), want one that ends at %v", n, w.Start, w.End, end)
 		}
 		if !w.AudioPresent || slices.Contains(w.VideoMask, false) || w.Face == nil || w.Subject != 0 {
-			t.Errorf("window %d: audio %v, video %v, face %v, subject %d", n, w.AudioPresent, w.VideoMask, w.Face, w.Subject)
+			t.Errorf("window %d: audio %v, video %v, face %v, subject %d", n, w.AudioPresent, w.VideoMask, w.Face,
+				w.Subject)
 		}
 		checkAudio(t, w, 0, 5*time.Second)
 		// The last tick at or before the end is in the last slot, and the picture for a tick is the latest one
@@ -78,7 +77,8 @@ func TestTickTakesLatestFrame(t *testing.T) {
 	}
 }
 
-// A source's times may be some ms off. Where each tick falls on a picture, the same pictures are looked at all the same.
+// A source's times may be some ms off. Where each tick falls on a picture, the same pictures are looked at all the
+// same.
 func TestTicksForgiveSomeMilliseconds(t *testing.T) {
 	looks := func(off time.Duration) []byte {
 		src := &fakeSource{info: capture.Info{HasVideo: true, FPS: 25}}
@@ -141,7 +141,8 @@ func TestShortInputs(t *testing.T) {
 				}
 			}
 			if w.Start != 0 || w.AudioPresent != c.audio || video != c.video {
-				t.Errorf("start %v, audio %v, %d crops; want 0, %v, %d", w.Start, w.AudioPresent, video, c.audio, c.video)
+				t.Errorf("start %v, audio %v, %d crops; want 0, %v, %d", w.Start, w.AudioPresent, video, c.audio,
+					c.video)
 			}
 			if c.audio {
 				checkAudio(t, w, 0, time.Duration(len(c.src.items))*20*time.Millisecond)
@@ -205,7 +206,8 @@ func TestSoundGapsAndOverlaps(t *testing.T) {
 		}
 	})
 	t.Run("overlap", func(t *testing.T) {
-		a, cuts := align(t, info, Options{}, []capture.Media{sound(0, 16000), sound(ms(500), 16000), sound(ms(600), 8000), sound(ms(1400), 24000)})
+		a, cuts := align(t, info, Options{},
+			[]capture.Media{sound(0, 16000), sound(ms(500), 16000), sound(ms(600), 8000), sound(ms(1400), 24000)})
 		for i, v := range cuts[0].audio {
 			if want := sampleValue(int64(i)); v != want {
 				t.Fatalf("sample %d is %v, want %v", i, v, want)
@@ -262,7 +264,8 @@ func TestSoundGapsAndOverlaps(t *testing.T) {
 func TestLateFrames(t *testing.T) {
 	items := recording(3*time.Second, true, true)
 	items = slices.Insert(items, 20, picture(100*time.Millisecond, 99))
-	twice := slices.IndexFunc(items, func(m capture.Media) bool { return m.Frame != nil && m.Frame.Time == time.Second })
+	twice := slices.IndexFunc(items,
+		func(m capture.Media) bool { return m.Frame != nil && m.Frame.Time == time.Second })
 	items = slices.Insert(items, twice, clonedMedia(items[twice]))
 	a, cuts := align(t, fileInfo(true, true), Options{}, items)
 	if a.late.Frames != 2 || len(cuts) != 2 {
@@ -270,9 +273,9 @@ func TestLateFrames(t *testing.T) {
 	}
 }
 
-// A live sense that goes away is waited for once, for MaxWait, and not again; what it brings when it is back is
+// A live modality that goes away is waited for once, for MaxWait, and not again; what it brings when it is back is
 // used.
-func TestLiveSenseAway(t *testing.T) {
+func TestLiveModalityAway(t *testing.T) {
 	info := fileInfo(true, true)
 	info.Live = true
 	var cuts []*cut
@@ -306,8 +309,8 @@ func TestLiveSenseAway(t *testing.T) {
 	}
 }
 
-// In a file the lost sense is only waited for as far as memory allows, and nothing is lost.
-func TestFileSenseEndsEarly(t *testing.T) {
+// In a file the lost modality is only waited for as far as memory allows, and nothing is lost.
+func TestFileModalityEndsEarly(t *testing.T) {
 	var items []capture.Media
 	for _, m := range recording(50*time.Second, true, true) {
 		if m.Samples != nil && m.Samples.Time >= 4*time.Second {
@@ -353,7 +356,8 @@ func sameWindows(t *testing.T, got, want []*Window) {
 	}
 	for i, w := range want {
 		g := got[i]
-		if g.End != w.End || g.Subject != w.Subject || !slices.Equal(g.Audio, w.Audio) || !slices.Equal(g.Video, w.Video) ||
+		if g.End != w.End || g.Subject != w.Subject || !slices.Equal(g.Audio, w.Audio) ||
+			!slices.Equal(g.Video, w.Video) ||
 			!slices.Equal(g.VideoMask, w.VideoMask) || g.AudioPresent != w.AudioPresent {
 			t.Fatalf("window %v differs", w.End)
 		}
@@ -399,20 +403,24 @@ func TestClockBreaks(t *testing.T) {
 		{"back to the start", -4 * time.Second, after4, 1},
 		{"as far as it goes", 1<<61 - 9*time.Second, after4, 1},
 		{"only sound, by hours", 3 * time.Hour, func(m capture.Media) bool { return after4(m) && m.Samples != nil }, 1},
-		{"one run of sound astray", 3 * time.Hour, func(m capture.Media) bool { return m.Samples != nil && start(m) == 4*time.Second }, 1},
+		{
+			"one run of sound astray", 3 * time.Hour,
+			func(m capture.Media) bool { return m.Samples != nil && start(m) == 4*time.Second }, 1,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			items := shift(good, c.by, c.which)
 			a, cuts := align(t, fileInfo(true, true), Options{}, items)
 			if a.breaks != c.breaks || a.late != (capture.Drops{}) || len(cuts) != len(want) {
-				t.Errorf("%d breaks, %v late, %d windows; want %d, none, %d", a.breaks, a.late, len(cuts), c.breaks, len(want))
+				t.Errorf("%d breaks, %v late, %d windows; want %d, none, %d", a.breaks, a.late, len(cuts), c.breaks,
+					len(want))
 			}
 			got := cutAll(t, &fakeSource{info: fileInfo(true, true), items: items}, oneFace, testSpec, Options{})
 			for i := range min(len(got), len(want)) {
 				if !slices.Equal(got[i].Audio, want[i].Audio) {
 					t.Fatalf("the sound of window %v differs", got[i].End)
 				}
-				// A picture's break is mended to where its sense was, one frame off at the most.
+				// A picture's break is mended to where its modality was, one frame off at the most.
 				for j := range got[i].Video {
 					if d := int(got[i].Video[j]) - int(want[i].Video[j]); d < -1 || d > 1 {
 						t.Fatalf("window %v shows picture %d, want %d", got[i].End, got[i].Video[j], want[i].Video[j])
@@ -428,7 +436,8 @@ func TestFrameAstray(t *testing.T) {
 	good := recording(8*time.Second, true, true)
 	for _, by := range []time.Duration{2 * time.Hour, 3 * time.Second, -3 * time.Second, -2 * time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
-			items := shift(good, by, func(m capture.Media) bool { return m.Frame != nil && m.Frame.Time == 4*time.Second })
+			items := shift(good, by,
+				func(m capture.Media) bool { return m.Frame != nil && m.Frame.Time == 4*time.Second })
 			src := &fakeSource{info: fileInfo(true, true), items: items}
 			ws := cutAll(t, src, oneFace, testSpec, Options{})
 			last := ws[len(ws)-1]
@@ -459,83 +468,9 @@ func TestGapWithoutMediaGivesNoWindows(t *testing.T) {
 func TestBrokenFrame(t *testing.T) {
 	m := picture(0, 1)
 	m.Frame.Pix = m.Frame.Pix[1:]
-	err := Cut(t.Context(), &fakeSource{items: []capture.Media{m}}, oneFace, testSpec, Options{}, func(*Window) error { return nil })
+	err := Cut(t.Context(), &fakeSource{items: []capture.Media{m}}, oneFace, testSpec, Options{},
+		func(*Window) error { return nil })
 	if err == nil {
 		t.Fatal("a picture with too few bytes passed")
-	}
-}
-
-// stream makes a long recording on the fly. All pictures share their pixels.
-func stream(length time.Duration, video, audio bool) *fakeSource {
-	t, turn := time.Duration(0), 0
-	pix := make([]byte, 3*320*240)
-	src := &fakeSource{info: fileInfo(video, audio)}
-	src.next = func() (capture.Media, bool) {
-		for t < length {
-			turn++
-			if turn%2 == 1 {
-				if video {
-					return capture.Media{Frame: &capture.Frame{Time: t, Width: 320, Height: 240, Pix: pix}}, true
-				}
-				continue
-			}
-			s := sound(t, 640)
-			t += 40 * time.Millisecond
-			if audio {
-				return s, true
-			}
-		}
-		return capture.Media{}, false
-	}
-	return src
-}
-
-// Memory does not grow with the input, whichever senses it has and says it has.
-func TestMemoryIsFlat(t *testing.T) {
-	for _, senses := range [][2]bool{{true, true}, {true, false}, {false, true}} {
-		t.Run(fmt.Sprintf("video %v audio %v", senses[0], senses[1]), func(t *testing.T) {
-			src := stream(8*time.Minute, senses[0], senses[1])
-			src.info.HasAudio, src.info.HasVideo = true, true
-			// Windows on their way come and go, some megabytes of them, so what counts is the most of several looks;
-			// keeping the media would add at least 15 MB between the two halves.
-			var early, late uint64
-			n := 0
-			var m runtime.MemStats
-			err := Cut(t.Context(), src, oneFace, testSpec, Options{}, func(w *Window) error {
-				if n++; n >= 200 && n%50 == 0 {
-					runtime.GC()
-					runtime.ReadMemStats(&m)
-					if n < 900 {
-						early = max(early, m.HeapAlloc)
-					} else if n > 1200 {
-						late = max(late, m.HeapAlloc)
-					}
-				}
-				return nil
-			})
-			if err != nil || n != 1+int((8*time.Minute-testSpec.Window)/testSpec.Hop) {
-				t.Fatalf("%d windows, %v", n, err)
-			}
-			if late > early+8<<20 {
-				t.Errorf("the heap grew from %d to %d bytes", early, late)
-			}
-		})
-	}
-}
-
-func BenchmarkAlignSecond(b *testing.B) {
-	a := newAligner(testSpec, fileInfo(true, true), Options{}.filled(testSpec), func(step) error { return nil })
-	pix := make([]byte, 3*640*480)
-	x := make([]float32, 320)
-	t := time.Duration(0)
-	b.ReportAllocs()
-	for b.Loop() {
-		for range 50 {
-			if t%(40*time.Millisecond) == 0 {
-				_ = a.add(capture.Media{Frame: &capture.Frame{Time: t, Width: 640, Height: 480, Pix: pix}})
-			}
-			_ = a.add(capture.Media{Samples: &capture.Samples{Time: t, Data: x}})
-			t += 20 * time.Millisecond
-		}
 	}
 }

@@ -18,7 +18,7 @@ const maxTaps = 8
 // luma) or 3 (RGB) by Spec.Channels. The face is upright by the line through its eyes, the point between
 // the eyes is at (0.5, CropEyeY) of the crop, and the side of the crop is Spec.CropMargin times the larger of
 // the distance between the eyes and that from between the eyes to the mouth. Where the eyes are closer than a
-// fifth of that larger one (a profile), their line says little, and the line to the mouth tells what is up.
+// fifth of that larger one (a profile), their line is unreliable, and the line to the mouth is taken for the vertical.
 // A face without usable points is cut by its box.
 //
 // A shrinking crop is a mean over areas: the picture is first reduced by the nearest whole factor, each pixel
@@ -36,20 +36,20 @@ func Crop(f *capture.Frame, face Face, spec Spec) []byte {
 	}
 	a := cropArea(f, face, spec)
 
-	// One step along a row and a column of the crop, in pixels of the source, and the centre of its first pixel.
 	scale := a.side / float64(s)
-	ex, ey := Point{a.right.X * scale, a.right.Y * scale}, Point{-a.right.Y * scale, a.right.X * scale}
+	g := lattice{n: s}
+	g.ex, g.ey = Point{a.right.X * scale, a.right.Y * scale}, Point{-a.right.Y * scale, a.right.X * scale}
 	n := float64(s)
-	x0 := a.eyes.X + ex.X*(0.5-n/2) + ey.X*(0.5-CropEyeY*n)
-	y0 := a.eyes.Y + ex.Y*(0.5-n/2) + ey.Y*(0.5-CropEyeY*n)
+	g.first.X = a.eyes.X + g.ex.X*(0.5-n/2) + g.ey.X*(0.5-CropEyeY*n)
+	g.first.Y = a.eyes.Y + g.ex.Y*(0.5-n/2) + g.ey.Y*(0.5-CropEyeY*n)
 
 	factor := max(1, int(math.Round(scale)))
-	r := reduce(f, x0, y0, ex, ey, s, factor, c)
+	r := reduce(f, g, factor, c)
 
 	// In pixels of the reduced picture, whose first centre is at 0.
 	k := 1 / float64(factor)
-	x0, y0 = x0*k-float64(r.x)-0.5, y0*k-float64(r.y)-0.5
-	ex, ey = Point{ex.X * k, ex.Y * k}, Point{ey.X * k, ey.Y * k}
+	x0, y0 := g.first.X*k-float64(r.x)-0.5, g.first.Y*k-float64(r.y)-0.5
+	ex, ey := Point{g.ex.X * k, g.ex.Y * k}, Point{g.ey.X * k, g.ey.Y * k}
 	taps := []Point{{}}
 	if scale*k > 1.2 {
 		// Still shrinking, by up to 1.5: four taps a pixel.
@@ -76,7 +76,7 @@ func Crop(f *capture.Frame, face Face, spec Spec) []byte {
 	return out
 }
 
-// area is what part of a picture a crop shows.
+// area is the part of a picture that a crop shows.
 type area struct {
 	eyes  Point   // between the eyes
 	right Point   // unit vector along the crop's rows
@@ -93,7 +93,7 @@ func cropArea(f *capture.Frame, face Face, spec Spec) area {
 
 	a := area{eyes: eyes, side: spec.CropMargin * unit}
 	switch {
-	case !(unit > 0 && unit < math.MaxFloat32 && math.Abs(eyes.X) < math.MaxFloat32 && math.Abs(eyes.Y) < math.MaxFloat32):
+	case !(unit > 0 && max(unit, math.Abs(eyes.X), math.Abs(eyes.Y)) < math.MaxFloat32):
 		a = area{Point{face.X + face.W/2, face.Y + CropEyeY*face.H}, Point{1, 0}, max(face.W, face.H)}
 		if !face.valid() {
 			a = area{Point{w / 2, CropEyeY * h}, Point{1, 0}, max(w, h)}
@@ -109,16 +109,23 @@ func cropArea(f *capture.Frame, face Face, spec Spec) area {
 	return a
 }
 
-// reduced is part of a picture, shrunk by a whole factor; x and y say which of the shrunk picture's pixels is
-// its first.
+// reduced is part of a picture, shrunk by a whole factor; (x, y) is the place of its first pixel in
+// the shrunk picture.
 type reduced struct {
 	x, y, w, h, c int
 	pix           []float32
 }
 
-// reduce shrinks what a crop of s x s pixels needs, c channels (1: luma).
-func reduce(f *capture.Frame, x0, y0 float64, ex, ey Point, s, factor, c int) *reduced {
-	n := float64(s)
+// lattice is where the n x n pixels of a crop lie in the source, in its pixels: the centre of the first, and the steps
+// along a row and a column.
+type lattice struct {
+	first, ex, ey Point
+	n             int
+}
+
+// reduce shrinks the part of a picture that a crop needs by a whole factor, to c channels (1: luma).
+func reduce(f *capture.Frame, g lattice, factor, c int) *reduced {
+	n := float64(g.n)
 	span := func(at, dx, dy float64) (first, count int) {
 		at -= (dx + dy) / 2 // the corner
 		low := (at + min(0, dx)*n + min(0, dy)*n) / float64(factor)
@@ -127,8 +134,8 @@ func reduce(f *capture.Frame, x0, y0 float64, ex, ey Point, s, factor, c int) *r
 		return first, int(math.Ceil(high)) + 1 - first
 	}
 	r := &reduced{c: c}
-	r.x, r.w = span(x0, ex.X, ey.X)
-	r.y, r.h = span(y0, ex.Y, ey.Y)
+	r.x, r.w = span(g.first.X, g.ex.X, g.ey.X)
+	r.y, r.h = span(g.first.Y, g.ex.Y, g.ey.Y)
 	r.pix = make([]float32, r.w*r.h*c)
 
 	// Which pixels of the source make up each row and column of blocks.

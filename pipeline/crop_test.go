@@ -8,7 +8,10 @@ import (
 	"tandem/capture"
 )
 
-var cropSpec = Spec{Window: testSpec.Window, Hop: testSpec.Hop, VideoFrames: 8, CropSize: 48, Channels: 1, CropMargin: 3}
+var cropSpec = Spec{
+	Window: testSpec.Window, Hop: testSpec.Hop, VideoFrames: 8, CropSize: 48, Channels: 1,
+	CropMargin: 3,
+}
 
 // paint makes a picture from a function of place in continuous pixels, four points a pixel.
 func paint(w, h int, at func(x, y float64) [3]float64) *capture.Frame {

@@ -19,7 +19,7 @@ import (
 // within a version: readers ignore those they do not know.
 const EventVersion = 1
 
-// ErrEvent is wrapped by what ParseEvent and ReadAll say about a line that is no event.
+// ErrEvent is wrapped by the errors of ParseEvent and ReadAll for a line that is no event.
 var ErrEvent = errors.New("not a tandem event")
 
 // Event is one event of a run; exactly one of its fields is set. A run's events are one Start, any number of
@@ -30,7 +30,7 @@ type Event struct {
 	End    *EndEvent
 }
 
-// StartEvent says what a run is about.
+// StartEvent describes a run.
 type StartEvent struct {
 	Source   string
 	Model    string // SHA-256 of the model file, hex
@@ -45,9 +45,9 @@ type WindowEvent struct {
 	T          time.Duration // media time the result is for: End
 	Start, End time.Duration // media time, half-open
 	Subject    int
-	Emotion    *Scores // nil if neither sense was there
+	Emotion    *Scores // nil if neither modality was there
 	Gender     *Scores // likewise, or with Options.NoGender
-	Audio      bool    // which senses were used
+	Audio      bool    // which modalities were used
 	Video      bool
 	Face       *FaceBox   // the last one in the window, nil if none
 	Frame      *FrameSize // of the picture that Face is a part of, nil if there is no Face
@@ -75,7 +75,7 @@ func (d *Dropped) add(c capture.Drops) {
 	d.Samples += c.Samples
 }
 
-// Summary is what a run says of one subject: probabilities are means over its windows, before smoothing.
+// Summary sums one subject up: probabilities are means over its windows, before smoothing.
 type Summary struct {
 	Emotion *Scores `json:"emotion,omitempty"`
 	Gender  *Scores `json:"gender,omitempty"`
@@ -242,18 +242,18 @@ type (
 	}
 	windowWire struct {
 		head
-		T       seconds    `json:"t"`
-		Start   seconds    `json:"start"`
-		End     seconds    `json:"end"`
-		Subject int        `json:"subject"`
-		Emotion *Scores    `json:"emotion,omitempty"`
-		Gender  *Scores    `json:"gender,omitempty"`
-		Senses  senses     `json:"senses"`
-		Face    *FaceBox   `json:"face,omitempty"`
-		Frame   *FrameSize `json:"frame,omitempty"`
-		Latency *int64     `json:"latency_ms,omitempty"`
+		T          seconds    `json:"t"`
+		Start      seconds    `json:"start"`
+		End        seconds    `json:"end"`
+		Subject    int        `json:"subject"`
+		Emotion    *Scores    `json:"emotion,omitempty"`
+		Gender     *Scores    `json:"gender,omitempty"`
+		Modalities modalities `json:"senses"`
+		Face       *FaceBox   `json:"face,omitempty"`
+		Frame      *FrameSize `json:"frame,omitempty"`
+		Latency    *int64     `json:"latency_ms,omitempty"`
 	}
-	senses struct {
+	modalities struct {
 		Audio bool `json:"audio"`
 		Video bool `json:"video"`
 	}
@@ -297,7 +297,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		w := e.Window
 		out := windowWire{
 			head: head{EventVersion, "window"}, T: seconds(w.T), Start: seconds(w.Start), End: seconds(w.End),
-			Subject: w.Subject, Emotion: w.Emotion, Gender: w.Gender, Senses: senses{w.Audio, w.Video}, Face: w.Face, Frame: w.Frame,
+			Subject: w.Subject, Emotion: w.Emotion, Gender: w.Gender, Modalities: modalities{w.Audio, w.Video},
+			Face: w.Face, Frame: w.Frame,
 		}
 		if w.Latency != nil {
 			ms := w.Latency.Round(time.Millisecond).Milliseconds()
@@ -363,7 +364,8 @@ func ParseEvent(line []byte) (Event, error) {
 		}
 		out := &WindowEvent{
 			T: time.Duration(w.T), Start: time.Duration(w.Start), End: time.Duration(w.End), Subject: w.Subject,
-			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Senses.Audio, Video: w.Senses.Video, Face: w.Face, Frame: w.Frame,
+			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Modalities.Audio, Video: w.Modalities.Video,
+			Face: w.Face, Frame: w.Frame,
 		}
 		if w.Latency != nil {
 			if ms := *w.Latency; ms > maxSeconds || ms < -maxSeconds {

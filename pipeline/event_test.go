@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,17 +33,23 @@ func full() []Event {
 		{Window: &WindowEvent{T: ms(2810), Start: ms(250), End: ms(2810), Subject: 1}},
 		{End: &EndEvent{2, Dropped{1, 2, 3}, map[int]Summary{
 			10: {Emotion: newScores(emotion, []float64{0.5, 0.5}, nil)},
-			2:  {Emotion: newScores(emotion, []float64{0.25, 0.75}, nil), Gender: newScores(gender, []float64{1, 0}, nil)},
+			2: {
+				Emotion: newScores(emotion, []float64{0.25, 0.75}, nil),
+				Gender:  newScores(gender, []float64{1, 0}, nil),
+			},
 		}}},
 	}
 }
 
-// The format, to the byte.
-const golden = `{"v":1,"type":"start","source":"clip.mp4","model":"5f70bf18","window":2.56,"hop":0.25,"emotions":["neutral","happy"],"genders":["female","male"]}
-{"v":1,"type":"window","t":2.56,"start":0,"end":2.56,"subject":0,"emotion":{"label":"happy","p":{"neutral":0.25,"happy":0.75},"raw":{"neutral":0.1,"happy":0.9}},"gender":{"label":"female","p":{"female":0.98,"male":0.02},"raw":{"female":0.99,"male":0.01}},"senses":{"audio":true,"video":true},"face":{"x":201.5,"y":96,"w":180.2,"h":180.2,"score":0.967},"latency_ms":41}
-{"v":1,"type":"window","t":2.81,"start":0.25,"end":2.81,"subject":1,"senses":{"audio":false,"video":false}}
-{"v":1,"type":"end","windows":2,"dropped":{"frames":1,"samples":2,"windows":3},"summary":{"2":{"emotion":{"label":"happy","p":{"neutral":0.25,"happy":0.75}},"gender":{"label":"female","p":{"female":1,"male":0}}},"10":{"emotion":{"label":"neutral","p":{"neutral":0.5,"happy":0.5}}}}}
-`
+// The formats, to the byte.
+var (
+	//go:embed testdata/events.jsonl
+	golden string
+	//go:embed testdata/events.csv
+	goldenCSV string
+	//go:embed testdata/events-raw.csv
+	goldenRawCSV string
+)
 
 func TestJSONL(t *testing.T) {
 	var b bytes.Buffer
@@ -70,18 +77,10 @@ func TestJSONL(t *testing.T) {
 }
 
 func TestCSV(t *testing.T) {
-	const want = `source,t,start,end,subject,emotion,emotion_neutral,emotion_happy,gender,gender_female,gender_male,audio,video,face_x,face_y,face_w,face_h,face_score,latency_ms
-clip.mp4,2.56,0,2.56,0,happy,0.25,0.75,female,0.98,0.02,true,true,201.5,96,180.2,180.2,0.967,41
-clip.mp4,2.81,0.25,2.81,1,,,,,,,false,false,,,,,,
-`
-	const raw = `source,t,start,end,subject,emotion,emotion_neutral,emotion_happy,emotion_raw_neutral,emotion_raw_happy,gender,gender_female,gender_male,gender_raw_female,gender_raw_male,audio,video,face_x,face_y,face_w,face_h,face_score,latency_ms
-clip.mp4,2.56,0,2.56,0,happy,0.25,0.75,0.1,0.9,female,0.98,0.02,0.99,0.01,true,true,201.5,96,180.2,180.2,0.967,41
-clip.mp4,2.81,0.25,2.81,1,,,,,,,,,,,false,false,,,,,,
-`
 	for _, c := range []struct {
 		raw  bool
 		want string
-	}{{false, want}, {true, raw}} {
+	}{{false, goldenCSV}, {true, goldenRawCSV}} {
 		var b bytes.Buffer
 		w := NewCSVWriter(&b, c.raw)
 		for _, e := range full() {
@@ -105,7 +104,9 @@ clip.mp4,2.81,0.25,2.81,1,,,,,,,,,,,false,false,,,,,,
 		t.Error("a window without a start passed")
 	}
 	h := strings.Join(CSVHeader(&StartEvent{Emotions: []string{"a"}}, false), ",")
-	if want := "source,t,start,end,subject,emotion,emotion_a,audio,video,face_x,face_y,face_w,face_h,face_score,latency_ms"; h != want {
+	const want = "source,t,start,end,subject,emotion,emotion_a,audio,video," +
+		"face_x,face_y,face_w,face_h,face_score,latency_ms"
+	if h != want {
 		t.Errorf("without gender: %s", h)
 	}
 }
@@ -127,7 +128,8 @@ func TestScoresSumToOne(t *testing.T) {
 }
 
 func TestParseEventIgnoresTheUnknown(t *testing.T) {
-	e, err := ParseEvent([]byte(` {"new":[1,{"x":null}],"type":"window","v":1,"t":1.5,"senses":{"audio":true,"smell":true},"emotion":{"label":"a","p":{"a":1},"why":"b"}} `))
+	e, err := ParseEvent([]byte(` {"new":[1,{"x":null}],"type":"window","v":1,"t":1.5,
+		"senses":{"audio":true,"smell":true},"emotion":{"label":"a","p":{"a":1},"why":"b"}} `))
 	if err != nil || e.Window == nil || e.Window.T != ms(1500) || !e.Window.Audio || e.Window.Emotion.P.P("a") != 1 {
 		t.Errorf("%+v, %v", e.Window, err)
 	}
@@ -230,7 +232,7 @@ func keys(v any, found map[string]bool) {
 	}
 }
 
-// docs/output.md is held to the code: its examples are what the code writes, and it describes every field,
+// docs/output.md is held to the code: its examples are as the code writes them, and it describes every field,
 // column and default.
 func TestOutputPage(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join("..", "docs", "output.md"))

@@ -16,7 +16,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testSpec is the default shape of windows.
-var testSpec = Spec{Window: 2560 * time.Millisecond, Hop: 250 * time.Millisecond, VideoFrames: 8, CropSize: 8, Channels: 1, CropMargin: 2}
+var testSpec = Spec{
+	Window: 2560 * time.Millisecond, Hop: 250 * time.Millisecond, VideoFrames: 8, CropSize: 8,
+	Channels: 1, CropMargin: 2,
+}
 
 // fakeSource plays items, then ends, or fails, or blocks.
 type fakeSource struct {
@@ -190,7 +193,7 @@ func (r *fakeRec) Recognize(ctx context.Context, ws []*Window) ([]Prediction, er
 	var ps []Prediction
 	for _, w := range ws {
 		if !w.AudioPresent && !w.VideoPresent() {
-			panic("a window with neither sense was passed in")
+			panic("a window with neither modality was passed in")
 		}
 		var a, v float64
 		for _, x := range w.Audio {

@@ -17,11 +17,11 @@ const (
 	DefaultMaxAhead    = 30 * time.Second
 )
 
-// batchHops is how many hops are recognised in one batch offline.
-const batchHops = 16
+// batchSets is how many hops are recognised in one batch offline.
+const batchSets = 16
 
-// Options tune a pipeline. The zero value is ready to use and smooths nothing; DefaultOptions is what the
-// command line starts from.
+// Options tune a pipeline. The zero value is ready to use and smooths nothing; the
+// command line starts from DefaultOptions.
 type Options struct {
 	// Faces is the largest number of subjects followed at a time; 0 means DefaultFaces.
 	Faces int
@@ -38,7 +38,7 @@ type Options struct {
 	// Model is put into the start event: the SHA-256 of the model file in hex.
 	Model string
 
-	// MaxWait is how far, in media time, one sense of a live source may fall behind the other before windows
+	// MaxWait is how far, in media time, one modality of a live source may fall behind the other before windows
 	// no longer wait for it; 0 means DefaultMaxWait.
 	MaxWait time.Duration
 	// MaxAhead is the same for files, where it bounds memory only; 0 means DefaultMaxAhead.
@@ -57,7 +57,7 @@ type Options struct {
 	OnFrame   func(*capture.Frame)
 	OnSamples func(*capture.Samples)
 	OnFaces   func(t time.Duration, faces []Tracked)
-	// OnDrop is told at once what Stats counts in the end as Late and Slow, from several goroutines.
+	// OnDrop is called at once for what Stats counts in the end as Late and Slow, from several goroutines.
 	OnDrop func(DropReason, Dropped)
 }
 
@@ -122,7 +122,7 @@ func (o Options) validate() error {
 	return nil
 }
 
-// Validate tells what is wrong with a Spec, if anything is.
+// Validate returns what is wrong with a Spec, nil if it is usable.
 func (s Spec) Validate() error {
 	switch {
 	case s.Window <= 0 || s.Window > time.Minute:
@@ -130,7 +130,8 @@ func (s Spec) Validate() error {
 	case s.Hop < time.Millisecond || s.Hop > time.Minute:
 		return fmt.Errorf("pipeline: a hop of %v: it must be between 1 ms and a minute", s.Hop)
 	case s.VideoFrames < 1 || s.FaceTick() < time.Millisecond:
-		return fmt.Errorf("pipeline: %d face crops in %v: there must be one or more, and at most one a millisecond", s.VideoFrames, s.Window)
+		return fmt.Errorf("pipeline: %d face crops in %v: there must be one or more, and at most one a millisecond",
+			s.VideoFrames, s.Window)
 	case s.CropSize < 1 || s.CropSize > 1024:
 		return fmt.Errorf("pipeline: a crop of %d pixels: it must be 1 to 1024", s.CropSize)
 	case s.Channels != 1 && s.Channels != 3:
@@ -141,5 +142,5 @@ func (s Spec) Validate() error {
 	return nil
 }
 
-// cropBytes is the size of one crop.
+// cropBytes returns the size of one crop in bytes.
 func (s Spec) cropBytes() int { return s.CropSize * s.CropSize * s.Channels }

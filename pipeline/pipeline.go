@@ -29,7 +29,7 @@ func (s Spec) AudioSamples() int {
 	return int(s.Window * capture.SampleRate / time.Second)
 }
 
-// FaceTick is the time between two looks for faces.
+// FaceTick is the time between two ticks of the face clock, at which faces are looked for.
 func (s Spec) FaceTick() time.Duration { return s.Window / time.Duration(s.VideoFrames) }
 
 // Point is a place in a picture, in pixels of the source.
@@ -48,7 +48,7 @@ type FaceFinder interface {
 	FindFaces(ctx context.Context, f *capture.Frame, max int) ([]Face, error)
 }
 
-// Window is what is recognised: Window seconds of sound and T face crops of one subject.
+// Window is the input of a recognition: Spec.Window of sound and T face crops of one subject.
 type Window struct {
 	Start, End time.Duration // media time, half-open
 	Subject    int
@@ -59,9 +59,9 @@ type Window struct {
 	// Video is T crops of S*S*C bytes, oldest first, concatenated; zero where VideoMask is false.
 	Video     []byte
 	VideoMask []bool // T
-	// Memos has a place for each crop where a Recognizer may keep what it finds out about it; the windows in which the
-	// crop stands share it. Elements are nil where VideoMask is false, and Memos is nil where no crops are shared.
-	Memos []*Memo
+	// FeatureCaches has a cache for each crop, which the windows in which the crop stands share. Elements are nil where
+	// VideoMask is false, and FeatureCaches is nil where no crops are shared.
+	FeatureCaches []*FeatureCache
 	// Face is the last face seen in the window, nil if none, and Frame the size of the picture it was seen in.
 	Face  *Face
 	Frame FrameSize
@@ -69,10 +69,11 @@ type Window struct {
 	Arrived time.Time
 }
 
-// Memo keeps one value, for any number of goroutines. What is kept goes with the windows that share it.
-type Memo struct{ atomic.Value }
+// FeatureCache holds what a Recognizer has computed of one crop, so that it reads the crop once for all windows that
+// overlap there. Any number of goroutines may use one. It is freed with the windows that share it.
+type FeatureCache struct{ atomic.Value }
 
-// VideoPresent tells whether any crop is.
+// VideoPresent reports whether the window has any crop.
 func (w *Window) VideoPresent() bool {
 	for _, p := range w.VideoMask {
 		if p {
@@ -99,8 +100,19 @@ type Labels struct {
 // dropped and counted, and the run goes on.
 var ErrLate = errors.New("not recognised in time")
 
-// Recognizer tells emotion and gender of windows, all in one batch; one Prediction a Window, in order.
-// Windows with neither sense are never passed in.
+// SourceError is an error about one source, which its message names.
+type SourceError struct {
+	Source string // Info().Name
+	Err    error
+}
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *SourceError) Unwrap() error { return e.Err }
+
+// Recognizer recognises emotion and gender in windows, all in one batch; one Prediction a Window, in order.
+// Windows with neither modality are never passed in.
 type Recognizer interface {
 	Spec() Spec
 	Labels() Labels

@@ -7,7 +7,7 @@ import (
 
 // queue joins two stages, one goroutine at each end. Offline, push waits for room, so nothing is lost. Live,
 // push never waits: when the queue is full the oldest item goes, and pop passes over items that have become
-// stale, as long as there is something after them. Whatever is dropped is told.
+// stale, as long as there is something after them. dropped is called for each item that goes.
 type queue[T any] struct {
 	limit   int
 	live    bool
@@ -97,7 +97,7 @@ func (q *queue[T]) take() T {
 	return v
 }
 
-// close tells that nothing more is pushed.
+// close ends the queue: nothing more is pushed.
 func (q *queue[T]) close() {
 	q.mu.Lock()
 	q.closed = true

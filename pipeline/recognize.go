@@ -15,12 +15,17 @@ const maxSummaries = 1024
 
 // emitter is the last stage: it has windows recognised, smooths, and emits.
 type emitter struct {
-	e      *engine
 	rec    Recognizer
 	labels Labels
+	live   bool
+	raw    bool // see Options.Raw
 	emit   func(Event) error
+	drop   func(Dropped) // counts windows that were not recognised in time
 	smooth smoother
 	sums   map[int]*sum
+
+	windows                 int // window events emitted
+	busyRecognize, busyEmit time.Duration
 }
 
 // sum is of the probabilities of one subject.
@@ -29,23 +34,23 @@ type sum struct {
 	emotion, gender []float64
 }
 
-// consume takes hops until there are no more. Offline they go in batches of a fixed size, so that two runs of
+// consume takes window sets until there are no more. Offline they go in batches of a fixed size, so that two runs of
 // the same file compute the same; live each goes as it comes.
-func (m *emitter) consume(ctx context.Context) error {
-	size := batchHops
-	if m.e.src.Info().Live {
+func (m *emitter) consume(ctx context.Context, sets *queue[windowSet]) error {
+	size := batchSets
+	if m.live {
 		size = 1
 	}
 	for {
 		var ws []*Window
 		more := true
 		for n := 0; n < size && more; n++ {
-			var h hop
+			var set windowSet
 			var err error
-			if h, more, err = m.e.hops.pop(ctx); err != nil {
+			if set, more, err = sets.pop(ctx); err != nil {
 				return err
 			}
-			ws = append(ws, h.windows...)
+			ws = append(ws, set.windows...)
 		}
 		if err := m.recognize(ctx, ws); err != nil || !more {
 			return err
@@ -54,30 +59,30 @@ func (m *emitter) consume(ctx context.Context) error {
 }
 
 func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
-	var sensed []*Window
+	var present []*Window
 	for _, w := range ws {
 		if w.AudioPresent || w.VideoPresent() {
-			sensed = append(sensed, w)
+			present = append(present, w)
 		}
 	}
 	var ps []Prediction
-	if len(sensed) > 0 {
+	if len(present) > 0 {
 		began := time.Now()
 		var err error
-		ps, err = m.rec.Recognize(ctx, sensed)
-		m.e.busyRecognize += time.Since(began)
+		ps, err = m.rec.Recognize(ctx, present)
+		m.busyRecognize += time.Since(began)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if errors.Is(err, ErrLate) && m.e.src.Info().Live {
-			m.e.slow(Dropped{Windows: len(ws)})
+		if errors.Is(err, ErrLate) && m.live {
+			m.drop(Dropped{Windows: len(ws)})
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("pipeline: recognising the windows up to %v: %w", ws[len(ws)-1].End, err)
 		}
-		if len(ps) != len(sensed) {
-			return fmt.Errorf("pipeline: the recognizer gave %d predictions for %d windows", len(ps), len(sensed))
+		if len(ps) != len(present) {
+			return fmt.Errorf("pipeline: the recognizer gave %d predictions for %d windows", len(ps), len(present))
 		}
 	}
 	for _, w := range ws {
@@ -85,8 +90,8 @@ func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
 			return context.Cause(ctx)
 		}
 		var p *Prediction
-		if len(sensed) > 0 && sensed[0] == w {
-			p, sensed, ps = &ps[0], sensed[1:], ps[1:]
+		if len(present) > 0 && present[0] == w {
+			p, present, ps = &ps[0], present[1:], ps[1:]
 		}
 		ev, err := m.event(w, p)
 		if err != nil {
@@ -95,7 +100,7 @@ func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
 		if err := m.send(Event{Window: ev}); err != nil {
 			return err
 		}
-		m.e.windows++
+		m.windows++
 	}
 	return nil
 }
@@ -123,7 +128,7 @@ func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
 		}
 		m.count(w.Subject, emotion, gender)
 		e, g := m.smooth.add(w.Subject, w.End, emotion, gender)
-		if !m.e.o.Raw {
+		if !m.raw {
 			emotion, gender = nil, nil
 		}
 		ev.Emotion = newScores(m.labels.Emotions, e, emotion)
@@ -138,22 +143,25 @@ func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
 	return ev, nil
 }
 
-// probabilities checks what a recogniser says, since it is emitted as a contract.
+// probabilities checks a recogniser's answer, since it is emitted as a contract.
 func probabilities(task string, p []float32, labels []string) ([]float64, error) {
 	if len(p) != len(labels) {
-		return nil, fmt.Errorf("pipeline: the recognizer gave %d probabilities for %d labels of %s", len(p), len(labels), task)
+		return nil, fmt.Errorf("pipeline: the recognizer gave %d probabilities for %d labels of %s", len(p),
+			len(labels), task)
 	}
 	out := make([]float64, len(p))
 	var total float64
 	for i, v := range p {
 		out[i] = float64(v)
 		if !(v >= 0) {
-			return nil, fmt.Errorf("pipeline: the recognizer gave %v as a probability of %s %s: the model may be broken", v, task, labels[i])
+			return nil, fmt.Errorf("pipeline: the recognizer gave %v as a probability of %s %s: "+
+				"the model may be broken", v, task, labels[i])
 		}
 		total += out[i]
 	}
 	if !(math.Abs(total-1) < 0.01) {
-		return nil, fmt.Errorf("pipeline: the recognizer's probabilities of %s sum to %v: the model may be broken", task, total)
+		return nil, fmt.Errorf("pipeline: the recognizer's probabilities of %s sum to %v: the model may be broken",
+			task, total)
 	}
 	for i := range out {
 		out[i] /= total
@@ -167,7 +175,7 @@ func round(v, unit float64) float64 { return math.Round(v*unit) / unit }
 func (m *emitter) send(e Event) error {
 	began := time.Now()
 	err := m.emit(e)
-	m.e.busyEmit += time.Since(began)
+	m.busyEmit += time.Since(began)
 	if err != nil {
 		return fmt.Errorf("pipeline: %w: %w", errEmit, err)
 	}
@@ -179,7 +187,7 @@ func (m *emitter) count(subject int, emotion, gender []float64) {
 	s := m.sums[subject]
 	if s == nil {
 		if len(m.sums) >= maxSummaries {
-			m.forget()
+			m.discardOld()
 		}
 		s = &sum{emotion: make([]float64, len(emotion)), gender: make([]float64, len(gender))}
 		m.sums[subject] = s
@@ -193,8 +201,8 @@ func (m *emitter) count(subject int, emotion, gender []float64) {
 	}
 }
 
-// forget lets go of the older half of the subjects, but for the one seen most among them.
-func (m *emitter) forget() {
+// discardOld lets go of the older half of the subjects, but for the one seen most among them.
+func (m *emitter) discardOld() {
 	var subjects []int
 	for k := range m.sums {
 		subjects = append(subjects, k)

@@ -26,8 +26,8 @@ type Stats struct {
 	Dropped, BySource, Late, Slow Dropped
 
 	// Ahead is the mean, over all arrivals, of how far the sound's watermark was ahead of the pictures'. It is
-	// a matter of buffers and interleaving. It is not the skew between the two that a viewer would notice: that
-	// is what SkewMeter measures.
+	// a matter of buffers and interleaving, and not the skew between the two that a viewer would notice
+	// (capturetest.SkewMeter measures that).
 	Ahead time.Duration
 
 	// Busy is how long each stage was at work; Read includes waiting for a live source.
@@ -39,18 +39,20 @@ type Stats struct {
 
 // Queue limits. Offline they bound how many pictures are held at a time; live, MaxQueue drops long before.
 const (
-	fileSteps, fileHops = 4, 2 * batchHops
-	liveSteps, liveHops = 64, 64
+	fileSteps, fileSets = 4, 2 * batchSets
+	liveSteps, liveSets = 64, 64
 )
 
 // Run reads a source to its end and emits its events: start, windows, end. emit is called on the caller's
 // goroutine, by one call at a time, and must return soon; an error from it ends the run. A nil finder finds no
 // faces. The source stays the caller's to close.
 //
-// Run returns the cause when ctx ends, within a moment if source, finder and recognizer heed their contexts.
+// Run returns the cause when ctx ends, within a moment if source, finder and recognizer end with their contexts.
 // When a source fails, the windows up to there are emitted first. In all these cases the end event still
 // comes, unless it was emit that failed. No goroutine outlives Run.
-func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recognizer, o Options, emit func(Event) error) (Stats, error) {
+func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recognizer, o Options,
+	emit func(Event) error,
+) (Stats, error) {
 	e, err := newEngine(src, finder, rec.Spec(), o)
 	if err != nil {
 		return Stats{}, err
@@ -62,7 +64,10 @@ func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recogni
 	if o.NoGender {
 		labels.Genders = nil
 	}
-	out := &emitter{e: e, rec: rec, labels: labels, emit: emit, smooth: smoother{tau: o.Smoothing}, sums: map[int]*sum{}}
+	out := &emitter{
+		rec: rec, labels: labels, live: src.Info().Live, raw: e.o.Raw, emit: emit, drop: e.dropSlow,
+		smooth: smoother{tau: o.Smoothing}, sums: map[int]*sum{},
+	}
 	start := &StartEvent{
 		Source: src.Info().Name, Model: o.Model, Window: e.spec.Window, Hop: e.spec.Hop,
 		Emotions: labels.Emotions, Genders: labels.Genders,
@@ -70,31 +75,35 @@ func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recogni
 	if err := out.send(Event{Start: start}); err != nil {
 		return Stats{}, err
 	}
-	err = e.run(ctx, out.consume)
+	err = e.run(ctx, func(ctx context.Context) error { return out.consume(ctx, e.sets) })
 	stats := e.stats()
+	stats.Windows, stats.Busy.Recognize = out.windows, out.busyRecognize
 	if !errors.Is(err, errEmit) {
-		if sent := out.send(Event{End: &EndEvent{Windows: stats.Windows, Dropped: stats.Dropped, Summary: out.summary()}}); err == nil {
+		end := &EndEvent{Windows: stats.Windows, Dropped: stats.Dropped, Summary: out.summary()}
+		if sent := out.send(Event{End: end}); err == nil {
 			err = sent
 		}
 	}
-	stats.Busy.Emit = e.busyEmit
+	stats.Busy.Emit = out.busyEmit
 	return stats, err
 }
 
 // Cut is the part of Run that comes before recognition: it emits the very windows that Run would have
-// recognised, in order, those with neither sense too.
-func Cut(ctx context.Context, src capture.Source, finder FaceFinder, spec Spec, o Options, emit func(*Window) error) error {
+// recognised, in order, those with neither modality too.
+func Cut(ctx context.Context, src capture.Source, finder FaceFinder, spec Spec, o Options,
+	emit func(*Window) error,
+) error {
 	e, err := newEngine(src, finder, spec, o)
 	if err != nil {
 		return err
 	}
 	return e.run(ctx, func(ctx context.Context) error {
 		for {
-			h, ok, err := e.hops.pop(ctx)
+			set, ok, err := e.sets.pop(ctx)
 			if !ok {
 				return err
 			}
-			for _, w := range h.windows {
+			for _, w := range set.windows {
 				if err := emit(w); err != nil {
 					return fmt.Errorf("pipeline: %w: %w", errEmit, err)
 				}
@@ -113,18 +122,16 @@ type engine struct {
 	o     Options
 	src   capture.Source
 	align *aligner
-	seer  *seer
+	faces *faceStage
 	steps *queue[step]
-	hops  *queue[hop]
+	sets  *queue[windowSet]
 
 	slowFrames, slowWindows atomic.Int64
 
 	// Each of these belongs to one stage's goroutine until run returns.
-	frames, samples, ticks        int
-	windows                       int
-	readErr                       error
-	busyRead, busyFaces           time.Duration
-	busyRecognize, busyEmit, took time.Duration
+	frames, samples, ticks    int
+	readErr                   error
+	busyRead, busyFaces, took time.Duration
 }
 
 func newEngine(src capture.Source, finder FaceFinder, spec Spec, o Options) (*engine, error) {
@@ -136,29 +143,29 @@ func newEngine(src capture.Source, finder FaceFinder, spec Spec, o Options) (*en
 		return nil, err
 	}
 	info := src.Info()
-	e := &engine{spec: spec, o: o, src: src, seer: newSeer(spec, info, finder, o)}
+	e := &engine{spec: spec, o: o, src: src, faces: newFaceStage(spec, info, finder, o)}
 
 	old := func(born time.Time) bool { return time.Since(born) > o.MaxQueue }
-	nSteps, nHops := fileSteps, fileHops
+	nSteps, nHops := fileSteps, fileSets
 	if info.Live {
-		nSteps, nHops = liveSteps, liveHops
+		nSteps, nHops = liveSteps, liveSets
 	}
 	// A cut is cheap and is not passed over here; it keeps its age.
-	e.steps = newQueue(nSteps, info.Live, func(s step) bool { return s.tick != nil && old(s.born) }, func(s step) {
+	e.steps = newQueue(nSteps, info.Live, func(s step) bool { return s.tick != nil && old(s.due) }, func(s step) {
 		if s.tick != nil {
-			e.slow(Dropped{Frames: 1})
+			e.dropSlow(Dropped{Frames: 1})
 		} else {
-			e.slow(Dropped{Windows: 1})
+			e.dropSlow(Dropped{Windows: 1})
 		}
 	})
-	e.hops = newQueue(nHops, info.Live, func(h hop) bool { return old(h.born) }, func(h hop) {
-		e.slow(Dropped{Windows: len(h.windows)})
+	e.sets = newQueue(nHops, info.Live, func(h windowSet) bool { return old(h.due) }, func(h windowSet) {
+		e.dropSlow(Dropped{Windows: len(h.windows)})
 	})
 	return e, nil
 }
 
-// slow counts what was passed over because a stage was slower than the media.
-func (e *engine) slow(d Dropped) {
+// dropSlow counts what was passed over because a stage was slower than the media.
+func (e *engine) dropSlow(d Dropped) {
 	e.slowFrames.Add(int64(d.Frames))
 	e.slowWindows.Add(int64(d.Windows))
 	e.o.drop(DropSlow, d)
@@ -181,7 +188,7 @@ func (e *engine) run(ctx context.Context, consume func(context.Context) error) e
 	}
 	e.align = newAligner(e.spec, e.src.Info(), e.o, func(s step) error { return e.steps.push(ctx, s) })
 	stage(e.read, e.steps.close)
-	stage(e.look, e.hops.close)
+	stage(e.detectFaces, e.sets.close)
 	if err := consume(ctx); err != nil {
 		cancel(err)
 	}
@@ -207,7 +214,8 @@ func (e *engine) read(ctx context.Context) error {
 				return context.Cause(ctx)
 			}
 			if !errors.Is(err, io.EOF) {
-				e.readErr = fmt.Errorf("pipeline: reading %s: %w", e.src.Info().Name, err)
+				name := e.src.Info().Name
+				e.readErr = &SourceError{name, fmt.Errorf("pipeline: reading %s: %w", name, err)}
 			}
 			return e.align.finish()
 		}
@@ -223,8 +231,8 @@ func (e *engine) read(ctx context.Context) error {
 	}
 }
 
-// look is the second stage.
-func (e *engine) look(ctx context.Context) error {
+// detectFaces is the second stage: it finds faces at the ticks and puts the windows of each cut together.
+func (e *engine) detectFaces(ctx context.Context) error {
 	for {
 		s, ok, err := e.steps.pop(ctx)
 		if !ok {
@@ -233,34 +241,35 @@ func (e *engine) look(ctx context.Context) error {
 		began := time.Now()
 		if s.tick != nil {
 			e.ticks++
-			err = e.seer.see(ctx, s.tick)
+			err = e.faces.detect(ctx, s.tick)
 			e.busyFaces += time.Since(began)
 			if err != nil {
 				return err
 			}
 			continue
 		}
-		ws := e.seer.windows(s.cut)
+		ws := e.faces.windows(s.cut)
 		e.busyFaces += time.Since(began)
-		if err := e.hops.push(ctx, hop{ws, s.born}); err != nil {
+		if err := e.sets.push(ctx, windowSet{ws, s.due}); err != nil {
 			return err
 		}
 	}
 }
 
-// stats may be called when run has returned.
+// stats returns what the stages before recognition have counted. It may be called when run has returned.
 func (e *engine) stats() Stats {
 	s := Stats{
-		Frames: e.frames, Samples: e.samples, Ticks: e.ticks, Windows: e.windows,
-		Subjects: e.seer.track.next, Breaks: e.align.breaks, Ahead: e.align.offset(), Elapsed: e.took,
+		Frames: e.frames, Samples: e.samples, Ticks: e.ticks,
+		Subjects: e.faces.tracker.next, Breaks: e.align.breaks, Ahead: e.align.offset(), Elapsed: e.took,
 		Media: max(e.align.audio.mark, e.align.video.mark),
 		Slow:  Dropped{Frames: int(e.slowFrames.Load()), Windows: int(e.slowWindows.Load())},
 	}
-	s.BySource.add(e.src.Drops())
+	bySource := e.src.Drops() // once: a live source may go on losing
+	s.BySource.add(bySource)
 	s.Late.add(e.align.late)
 	s.Dropped = s.Slow
-	s.Dropped.add(e.src.Drops())
+	s.Dropped.add(bySource)
 	s.Dropped.add(e.align.late)
-	s.Busy.Read, s.Busy.Faces, s.Busy.Recognize, s.Busy.Emit = e.busyRead, e.busyFaces, e.busyRecognize, e.busyEmit
+	s.Busy.Read, s.Busy.Faces = e.busyRead, e.busyFaces
 	return s
 }

@@ -43,7 +43,8 @@ func checkRun(t *testing.T, events []Event, stats Stats) []*WindowEvent {
 	}
 	end := events[len(events)-1].End
 	if end.Windows != len(ws) || stats.Windows != len(ws) || end.Dropped != stats.Dropped {
-		t.Errorf("the end says %d windows and %v, stats %d and %v; there were %d", end.Windows, end.Dropped, stats.Windows, stats.Dropped, len(ws))
+		t.Errorf("the end says %d windows and %v, stats %d and %v; there were %d", end.Windows, end.Dropped,
+			stats.Windows, stats.Dropped, len(ws))
 	}
 	return ws
 }
@@ -54,10 +55,12 @@ func TestRunFile(t *testing.T) {
 	rec := newRec()
 	events, stats := runAll(t, src, oneFace, rec, Options{Model: "abc"})
 	ws := checkRun(t, events, stats)
-	if s := events[0].Start; s.Source != "clip.mp4" || s.Model != "abc" || s.Window != testSpec.Window || len(s.Genders) != 2 {
+	if s := events[0].Start; s.Source != "clip.mp4" || s.Model != "abc" || s.Window != testSpec.Window ||
+		len(s.Genders) != 2 {
 		t.Errorf("start is %+v", s)
 	}
-	if len(ws) != 22 || stats.Frames != 200 || stats.Samples != 128000 || stats.Subjects != 1 || stats.Media != 8*time.Second {
+	if len(ws) != 22 || stats.Frames != 200 || stats.Samples != 128000 || stats.Subjects != 1 ||
+		stats.Media != 8*time.Second {
 		t.Errorf("%d windows; %+v", len(ws), stats)
 	}
 	if want := (Dropped{Frames: 3, Samples: 5}); stats.Dropped != want || stats.BySource != want {
@@ -85,7 +88,8 @@ func TestRunFile(t *testing.T) {
 
 func TestRunSmoothsAndGivesRaw(t *testing.T) {
 	plain, stats := runAll(t, file(6*time.Second, true, true), oneFace, newRec(), Options{})
-	smooth, stats2 := runAll(t, file(6*time.Second, true, true), oneFace, newRec(), Options{Smoothing: time.Second, Raw: true, NoGender: true})
+	smooth, stats2 := runAll(t, file(6*time.Second, true, true), oneFace, newRec(),
+		Options{Smoothing: time.Second, Raw: true, NoGender: true})
 	ps, ss := checkRun(t, plain, stats), checkRun(t, smooth, stats2)
 	a := 1 - math.Exp(-0.25)
 	want := ps[0].Emotion.P.P("neutral")
@@ -156,7 +160,8 @@ func TestRunFileLosesNothingWhenSlow(t *testing.T) {
 	if ws := checkRun(t, events, stats); len(ws) != 110 || stats.Dropped != (Dropped{}) || stats.Ticks != 94 {
 		t.Errorf("%d windows, %d ticks, dropped %v", len(ws), stats.Ticks, stats.Dropped)
 	}
-	if stats.Busy.Recognize < 300*time.Millisecond || stats.Busy.Faces < 200*time.Millisecond || stats.Elapsed < stats.Busy.Recognize {
+	if stats.Busy.Recognize < 300*time.Millisecond || stats.Busy.Faces < 200*time.Millisecond ||
+		stats.Elapsed < stats.Busy.Recognize {
 		t.Errorf("busy %+v of %v", stats.Busy, stats.Elapsed)
 	}
 }
@@ -201,7 +206,8 @@ func TestRunLiveDropsWhenRecognitionIsSlow(t *testing.T) {
 	events, stats := runAll(t, liveRecording(6*time.Second, 1), oneFace, rec, Options{MaxQueue: 200 * time.Millisecond})
 	ws := checkRun(t, events, stats)
 	total := 1 + int((6*time.Second-testSpec.Window)/rec.spec.Hop)
-	if len(ws)+stats.Dropped.Windows != total || stats.Dropped.Windows < total/3 || stats.Slow.Windows != stats.Dropped.Windows {
+	if len(ws)+stats.Dropped.Windows != total || stats.Dropped.Windows < total/3 ||
+		stats.Slow.Windows != stats.Dropped.Windows {
 		t.Errorf("%d windows and %d dropped of %d", len(ws), stats.Dropped.Windows, total)
 	}
 	for _, w := range ws {
@@ -299,7 +305,8 @@ func TestRunEmitFails(t *testing.T) {
 			t.Errorf("event %d: %v after %d events", at, err, n)
 		}
 	}
-	err := Cut(t.Context(), file(10*time.Second, true, true), oneFace, testSpec, Options{}, func(*Window) error { return full })
+	err := Cut(t.Context(), file(10*time.Second, true, true), oneFace, testSpec, Options{},
+		func(*Window) error { return full })
 	if !errors.Is(err, full) {
 		t.Errorf("cut: %v", err)
 	}
@@ -347,14 +354,27 @@ func TestRunRecognizerFails(t *testing.T) {
 	broken.err = errors.New("out of memory")
 	nan := float32(math.NaN())
 	for name, rec := range map[string]Recognizer{
-		"error":       broken,
-		"too few":     badRec{newRec(), func(ps []Prediction) []Prediction { return ps[1:] }},
-		"few labels":  badRec{newRec(), func(ps []Prediction) []Prediction { ps[0].Emotion = ps[0].Emotion[1:]; return ps }},
-		"not numbers": badRec{newRec(), func(ps []Prediction) []Prediction { ps[0].Gender = []float32{nan, nan}; return ps }},
-		"no sum":      badRec{newRec(), func(ps []Prediction) []Prediction { ps[0].Gender = []float32{0.9, 0.9}; return ps }},
-		"negative":    badRec{newRec(), func(ps []Prediction) []Prediction { ps[0].Gender = []float32{1.5, -0.5}; return ps }},
+		"error":   broken,
+		"too few": badRec{newRec(), func(ps []Prediction) []Prediction { return ps[1:] }},
+		"few labels": badRec{
+			newRec(),
+			func(ps []Prediction) []Prediction { ps[0].Emotion = ps[0].Emotion[1:]; return ps },
+		},
+		"not numbers": badRec{
+			newRec(),
+			func(ps []Prediction) []Prediction { ps[0].Gender = []float32{nan, nan}; return ps },
+		},
+		"no sum": badRec{
+			newRec(),
+			func(ps []Prediction) []Prediction { ps[0].Gender = []float32{0.9, 0.9}; return ps },
+		},
+		"negative": badRec{
+			newRec(),
+			func(ps []Prediction) []Prediction { ps[0].Gender = []float32{1.5, -0.5}; return ps },
+		},
 	} {
-		_, err := Run(t.Context(), file(10*time.Second, true, true), oneFace, rec, Options{}, func(Event) error { return nil })
+		_, err := Run(t.Context(), file(10*time.Second, true, true), oneFace, rec, Options{},
+			func(Event) error { return nil })
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
@@ -447,8 +467,33 @@ func TestRunLateWindows(t *testing.T) {
 	if len(ws) != (total+1)/2 || stats.Slow.Windows != total/2 {
 		t.Errorf("%d windows and %d late of %d", len(ws), stats.Slow.Windows, total)
 	}
-	_, err := Run(t.Context(), file(6*time.Second, true, true), oneFace, &lateRec{fakeRec: newRec(), n: 1}, Options{}, func(Event) error { return nil })
+	_, err := Run(t.Context(), file(6*time.Second, true, true), oneFace, &lateRec{fakeRec: newRec(), n: 1}, Options{},
+		func(Event) error { return nil })
 	if !errors.Is(err, ErrLate) {
 		t.Errorf("of a file: %v", err)
+	}
+}
+
+// losingSource is a live source that goes on losing pictures while it is asked.
+type losingSource struct {
+	*fakeSource
+	lost int
+}
+
+func (s *losingSource) Drops() capture.Drops {
+	s.lost++
+	return capture.Drops{Frames: s.lost, Samples: 10 * s.lost}
+}
+
+// What was lost in all is the sum of its causes, though the source loses more between two looks at it.
+func TestStatsReadDropsOnce(t *testing.T) {
+	src := &losingSource{fakeSource: file(4*time.Second, true, true)}
+	_, stats := runAll(t, src, oneFace, newRec(), Options{})
+	sum := stats.Slow
+	sum.Windows += stats.BySource.Windows + stats.Late.Windows
+	sum.Frames += stats.BySource.Frames + stats.Late.Frames
+	sum.Samples += stats.BySource.Samples + stats.Late.Samples
+	if stats.Dropped != sum || stats.BySource.Frames == 0 {
+		t.Errorf("dropped %+v in all, and %+v by cause", stats.Dropped, sum)
 	}
 }

@@ -2,7 +2,7 @@ package pipeline
 
 import "math"
 
-// Level is the level of a run of sound in dB relative to full scale, full scale being an RMS of 1: 0 dBFS is a
+// Level is the level of sound in dB relative to full scale, full scale being an RMS of 1: 0 dBFS is a
 // constant of 1, a full-scale sine is -3.01. It is negative infinity for no sound or digital silence.
 func Level(x []float32) float64 {
 	var sum float64
@@ -15,15 +15,15 @@ func Level(x []float32) float64 {
 	return 10 * math.Log10(sum/float64(len(x)))
 }
 
-// silent tells whether sound is below a threshold in dBFS. Digital silence always is.
+// silent reports whether sound is below a threshold in dBFS. Digital silence always is.
 func silent(x []float32, threshold float64) bool {
 	l := Level(x)
 	return math.IsInf(l, -1) || l < threshold
 }
 
-// denan replaces what is not a number or is infinite, which some decoders give for broken packets, by 0: one
+// zeroNonFinite replaces what is not a number or is infinite, which some decoders give for broken packets, by 0: one
 // such sample would spoil every window that holds it.
-func denan(x []float32) {
+func zeroNonFinite(x []float32) {
 	for i, v := range x {
 		if v-v != 0 {
 			x[i] = 0

@@ -74,7 +74,9 @@ func (c *csvWriter) Write(e Event) error {
 	case e.Start != nil:
 		h := CSVHeader(e.Start, c.raw)
 		if c.header != nil && !slices.Equal(h, c.header) {
-			return fmt.Errorf("csv: %s has other labels than the runs before it: write it to a file of its own", e.Start.Source)
+			source := e.Start.Source
+			return &SourceError{source, fmt.Errorf(
+				"csv: %s has other labels than the runs before it: write it to a file of its own", source)}
 		}
 		first := c.header == nil
 		c.start, c.header = e.Start, h

@@ -17,7 +17,8 @@ func TestSmootherStep(t *testing.T) {
 		for i := range n {
 			e, g = s.add(0, time.Duration(i+1)*500*time.Millisecond/time.Duration(n), []float64{0, 1}, []float64{1, 0})
 		}
-		if want := 1 - 1/math.E; math.Abs(e[1]-want) > 1e-9 || math.Abs(g[0]-want) > 1e-9 || math.Abs(e[0]+e[1]-1) > 1e-12 {
+		if want := 1 - 1/math.E; math.Abs(e[1]-want) > 1e-9 || math.Abs(g[0]-want) > 1e-9 ||
+			math.Abs(e[0]+e[1]-1) > 1e-12 {
 			t.Errorf("%d steps: %v %v, want %v", n, e, g, want)
 		}
 	}

@@ -54,7 +54,7 @@ type track struct {
 func (f *Face) center() (x, y float64) { return f.X + f.W/2, f.Y + f.H/2 }
 func (f *Face) size() float64          { return max(f.W, f.H) }
 
-// valid tells whether a face can be followed and cropped at all.
+// valid reports whether a face can be followed and cropped at all.
 func (f *Face) valid() bool {
 	for _, v := range []float64{f.X, f.Y, f.W, f.H, f.Score} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -80,7 +80,7 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 	taken := make([]bool, len(found))
 	for i, j := range assign(costs) {
 		if j >= 0 {
-			t.tracks[i].hit(now, found[j])
+			t.tracks[i].matched(now, found[j])
 			taken[j] = true
 		}
 	}
@@ -94,7 +94,7 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 			})
 		}
 	}
-	t.seat(now)
+	t.assignSubjects(now)
 
 	var out []Tracked
 	for _, k := range t.tracks {
@@ -106,7 +106,7 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 	return out
 }
 
-// cost is that of a found face being this one, +Inf beyond the gate.
+// cost returns the cost of a found face being this one, +Inf beyond the gate.
 func (k *track) cost(now time.Duration, f *Face) float64 {
 	away := (now - k.seen).Seconds()
 	ahead := min(away, coasting.Seconds())
@@ -121,8 +121,8 @@ func (k *track) cost(now time.Duration, f *Face) float64 {
 	return d + ratio
 }
 
-// hit notes that the face was found.
-func (k *track) hit(now time.Duration, f Face) {
+// matched updates the track with the face that was found.
+func (k *track) matched(now time.Duration, f Face) {
 	if dt := (now - k.seen).Seconds(); dt > 0 {
 		x, y := k.face.center()
 		fx, fy := f.center()
@@ -138,8 +138,8 @@ func (k *track) hit(now time.Duration, f Face) {
 	k.sure = true
 }
 
-// seat gives places to faces.
-func (t *tracker) seat(now time.Duration) {
+// assignSubjects gives free places to faces that have none.
+func (t *tracker) assignSubjects(now time.Duration) {
 	var waiting []*track
 	var smallest *track // among those with a place
 	free := t.max
@@ -159,7 +159,7 @@ func (t *tracker) seat(now time.Duration) {
 	slices.SortStableFunc(waiting, func(a, b *track) int { return cmp.Compare(b.size, a.size) })
 	for _, k := range waiting {
 		if free > 0 {
-			t.place(k)
+			t.admit(k)
 			free--
 			continue
 		}
@@ -172,13 +172,13 @@ func (t *tracker) seat(now time.Duration) {
 		}
 		if now-k.larger >= takeOverAfter {
 			smallest.placed = false
-			t.place(k)
+			t.admit(k)
 			smallest = nil // one at a time
 		}
 	}
 }
 
-func (t *tracker) place(k *track) {
+func (t *tracker) admit(k *track) {
 	k.placed, k.larger = true, -1
 	if k.subject < 0 {
 		k.subject = t.next

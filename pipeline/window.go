@@ -9,96 +9,97 @@ import (
 	"tandem/capture"
 )
 
-// seer looks for faces at the ticks of the face clock, follows and crops them, and puts windows together.
+// faceStage looks for faces at the ticks of the face clock, follows and crops them, and puts windows together.
 //
 // Each subject seen in a window gets a window of its own. There is one sound and no telling whose voice it is
 // where several are seen, so it goes to a subject only if that is the only one in the window; with more, the
 // sound is masked for all. With no face in the window, the window belongs to the last subject that was alone
 // in one, or else to subject 0.
-type seer struct {
-	spec   Spec
-	o      Options
-	finder FaceFinder // nil: no faces
-	track  tracker
-	looked *capture.Frame
-	found  []Face
-	looks  []look
-	lone   int
+type faceStage struct {
+	spec         Spec
+	o            Options
+	finder       FaceFinder // nil: no faces
+	tracker      tracker
+	lastFrame    *capture.Frame
+	found        []Face
+	observations []observation
+	lastSolo     int
 }
 
-// look is what was seen at one tick.
-type look struct {
-	k     int64
-	frame FrameSize
-	faces []Tracked
-	crops [][]byte
-	memos []*Memo
+// observation holds the faces that were followed at one tick, with a crop and a cache of each.
+type observation struct {
+	k      int64
+	frame  FrameSize
+	faces  []Tracked
+	crops  [][]byte
+	caches []*FeatureCache
 }
 
-func newSeer(spec Spec, info capture.Info, finder FaceFinder, o Options) *seer {
-	return &seer{
+func newFaceStage(spec Spec, info capture.Info, finder FaceFinder, o Options) *faceStage {
+	return &faceStage{
 		spec: spec, o: o, finder: finder,
-		track: tracker{max: o.Faces, lostAfter: o.LostAfter, trusting: info.Still},
+		tracker: tracker{max: o.Faces, lostAfter: o.LostAfter, trusting: info.Still},
 	}
 }
 
-// see takes a tick.
-func (s *seer) see(ctx context.Context, t *tick) error {
+// detect takes a tick.
+func (s *faceStage) detect(ctx context.Context, t *tick) error {
 	if s.finder == nil {
 		return nil
 	}
-	if t.frame != s.looked {
+	if t.frame != s.lastFrame {
 		// More than are followed are asked for, so that a subject is not lost to a larger newcomer.
 		found, err := s.finder.FindFaces(ctx, t.frame, 2*s.o.Faces+2)
 		if err != nil {
 			return fmt.Errorf("pipeline: looking for faces at %v: %w", t.frame.Time, err)
 		}
-		s.looked, s.found = t.frame, found
+		s.lastFrame, s.found = t.frame, found
 	}
-	l := look{k: t.k, frame: FrameSize{t.frame.Width, t.frame.Height}, faces: s.track.update(t.time, s.found)}
+	l := observation{k: t.k, frame: FrameSize{t.frame.Width, t.frame.Height}, faces: s.tracker.update(t.time, s.found)}
 	for _, f := range l.faces {
 		l.crops = append(l.crops, Crop(t.frame, f.Face, s.spec))
-		l.memos = append(l.memos, new(Memo))
+		l.caches = append(l.caches, new(FeatureCache))
 	}
 	if s.o.OnFaces != nil {
 		s.o.OnFaces(t.time, slices.Clone(l.faces))
 	}
 	if len(l.faces) > 0 {
-		s.looks = append(s.looks, l)
+		s.observations = append(s.observations, l)
 	}
 	return nil
 }
 
 // windows puts together those of a cut, by subject; there is at least one.
-func (s *seer) windows(c *cut) []*Window {
+func (s *faceStage) windows(c *cut) []*Window {
 	i := 0
-	for i < len(s.looks) && s.looks[i].k < c.first {
+	for i < len(s.observations) && s.observations[i].k < c.first {
 		i++
 	}
-	s.looks = slices.Delete(s.looks, 0, i)
+	s.observations = slices.Delete(s.observations, 0, i)
 
 	var ws []*Window
-	for _, l := range s.looks {
+	for _, l := range s.observations {
 		if l.k > c.last {
 			break
 		}
 		for j, f := range l.faces {
-			i, ok := slices.BinarySearchFunc(ws, f.Subject, func(w *Window, subject int) int { return w.Subject - subject })
+			i, ok := slices.BinarySearchFunc(ws, f.Subject,
+				func(w *Window, subject int) int { return w.Subject - subject })
 			if !ok {
 				ws = slices.Insert(ws, i, s.blank(c, f.Subject))
 			}
 			w := ws[i]
 			slot := int(l.k - c.first)
 			copy(w.Video[slot*s.spec.cropBytes():], l.crops[j])
-			w.VideoMask[slot], w.Memos[slot] = true, l.memos[j]
+			w.VideoMask[slot], w.FeatureCaches[slot] = true, l.caches[j]
 			w.Face, w.Frame = &f.Face, l.frame
 		}
 	}
 	switch len(ws) {
 	case 0:
-		ws = append(ws, s.blank(c, s.lone))
+		ws = append(ws, s.blank(c, s.lastSolo))
 	case 1:
-		s.lone = ws[0].Subject
+		s.lastSolo = ws[0].Subject
 	}
 	if len(ws) == 1 && !silent(c.audio, s.o.SilenceDBFS) {
 		ws[0].Audio, ws[0].AudioPresent = c.audio, true
@@ -111,17 +112,17 @@ func (s *seer) windows(c *cut) []*Window {
 	return ws
 }
 
-func (s *seer) blank(c *cut, subject int) *Window {
+func (s *faceStage) blank(c *cut, subject int) *Window {
 	return &Window{
 		Start: c.start, End: c.end, Subject: subject, Arrived: c.arrived,
-		Video:     make([]byte, s.spec.VideoFrames*s.spec.cropBytes()),
-		VideoMask: make([]bool, s.spec.VideoFrames),
-		Memos:     make([]*Memo, s.spec.VideoFrames),
+		Video:         make([]byte, s.spec.VideoFrames*s.spec.cropBytes()),
+		VideoMask:     make([]bool, s.spec.VideoFrames),
+		FeatureCaches: make([]*FeatureCache, s.spec.VideoFrames),
 	}
 }
 
-// hop is the windows of one cut.
-type hop struct {
+// windowSet is the windows of one cut.
+type windowSet struct {
 	windows []*Window
-	born    time.Time
+	due     time.Time
 }

@@ -86,8 +86,10 @@ func TestVoiceWithoutFace(t *testing.T) {
 		face    bool
 	}{{2.56, 0, true}, {7.06, 0, false}, {10.06, 1, true}, {15.06, 1, false}} {
 		i := slices.IndexFunc(ws, func(w *Window) bool { return w.End == at(c.end) })
-		if w := ws[i]; w.Subject != c.subject || (w.Face != nil) != c.face || !w.AudioPresent || w.VideoPresent() != c.face {
-			t.Errorf("window %v: subject %d, face %v, audio %v, video %v", c.end, w.Subject, w.Face, w.AudioPresent, w.VideoPresent())
+		if w := ws[i]; w.Subject != c.subject || (w.Face != nil) != c.face || !w.AudioPresent ||
+			w.VideoPresent() != c.face {
+			t.Errorf("window %v: subject %d, face %v, audio %v, video %v", c.end, w.Subject, w.Face, w.AudioPresent,
+				w.VideoPresent())
 		}
 	}
 }
@@ -143,7 +145,8 @@ func TestFacesAreLookedForOncePerPicture(t *testing.T) {
 func TestFinderFails(t *testing.T) {
 	broken := errors.New("broken")
 	finder := finderFunc(func(context.Context, *capture.Frame, int) ([]Face, error) { return nil, broken })
-	err := Cut(t.Context(), file(10*time.Second, true, true), finder, testSpec, Options{}, func(*Window) error { return nil })
+	err := Cut(t.Context(), file(10*time.Second, true, true), finder, testSpec, Options{},
+		func(*Window) error { return nil })
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}

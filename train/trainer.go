@@ -137,7 +137,7 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 		return nil, err
 	}
 	clips := sets.Clips
-	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
+	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace() }
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)

@@ -122,7 +122,7 @@ func withoutTemperatures(t *testing.T, b []byte) []byte {
 		t.Fatal(err)
 	}
 	c.EmotionTemperature, c.GenderTemperature = 1, 1
-	c.EmotionAlone, c.GenderAlone = infer.SenseTemperatures{}, infer.SenseTemperatures{}
+	c.EmotionAlone, c.GenderAlone = infer.ModalityTemperatures{}, infer.ModalityTemperatures{}
 	if b, err = nn.WithContract(b, c); err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ const (
 	maxKept = 64
 )
 
-// record is what can be read of a session, while it runs and after.
+// record has the results of a session, while it runs and after.
 type record struct {
 	hub    *events.Hub
 	status func() status
@@ -55,7 +55,7 @@ func (a *archive) find(id string) (record, bool) {
 	return e.record, ok
 }
 
-// erase is false if there is nothing to erase.
+// erase erases a record, and reports whether there was one.
 func (a *archive) erase(id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

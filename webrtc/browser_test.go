@@ -4,161 +4,23 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
-	cdplog "github.com/chromedp/cdproto/log"
 	cdppage "github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"tandem/capture"
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/peer"
-	"tandem/webrtc/whip"
+	"tandem/webrtc/signal"
 )
-
-// browser is a headless Chromium whose camera and microphone play files.
-type browser struct {
-	ctx context.Context
-
-	mu     sync.Mutex
-	faults []string // what its console complains of
-}
-
-// startBrowser starts one that sees and hears a file; without one it has no devices.
-func startBrowser(t *testing.T, media string, more ...chromedp.ExecAllocatorOption) *browser {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a browser")
-	}
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if path, err = exec.LookPath("google-chrome"); err != nil {
-			t.Skip("NO BROWSER TEST: there is no chromium here; make setup-test installs it")
-		}
-	}
-	o := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.WindowSize(1280, 900),
-	)
-	if media != "" {
-		dir := t.TempDir()
-		video, sound := filepath.Join(dir, "f.mjpeg"), filepath.Join(dir, "f.wav")
-		for _, args := range [][]string{
-			{"-an", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "3", video},
-			{"-vn", "-ac", "1", "-ar", "48000", sound},
-		} {
-			if out, err := exec.Command("ffmpeg", append([]string{"-v", "error", "-i", media}, args...)...).CombinedOutput(); err != nil {
-				t.Fatalf("ffmpeg: %v %s", err, out)
-			}
-		}
-		o = append(o, chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
-			chromedp.Flag("use-file-for-fake-video-capture", video), chromedp.Flag("use-file-for-fake-audio-capture", sound))
-	}
-	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), append(o, more...)...)
-	b := &browser{}
-	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithListener(func(ev any) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		switch e := ev.(type) {
-		case *runtime.EventExceptionThrown:
-			b.faults = append(b.faults, e.ExceptionDetails.Text)
-		case *cdplog.EventEntryAdded:
-			if e.Entry.Level == "error" {
-				b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
-			}
-		}
-	}))
-	b.ctx = ctx
-	t.Cleanup(func() {
-		cancel()
-		cancelAlloc()
-	})
-	// The first action starts the browser, which lives as long as its context: so it has no time limit.
-	if err := chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, cdplog.Enable, cdp.Empty{})
-		return err
-	})); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// do runs an action and fails the test if it fails.
-func do[T any](t *testing.T, b *browser, a chromedp.Action[T]) T {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
-	defer cancel()
-	v, err := chromedp.Run(ctx, a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-// js evaluates an expression.
-func js[T any](t *testing.T, b *browser, expression string) T {
-	t.Helper()
-	return do(t, b, chromedp.Evaluate[T](expression))
-}
-
-func (b *browser) state(t *testing.T) string { return js[string](t, b, "document.body.dataset.state") }
-
-// until waits for an expression to become true.
-func (b *browser) until(t *testing.T, what string, within time.Duration, expression string) {
-	t.Helper()
-	for end := time.Now().Add(within); !js[bool](t, b, expression); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s; the page says: %s", within, what,
-				js[string](t, b, `document.body.dataset.state + " / " + document.getElementById("status").textContent + " / " + document.getElementById("problem").textContent`))
-		}
-	}
-}
-
-func (b *browser) click(t *testing.T, id string) {
-	t.Helper()
-	js[bool](t, b, fmt.Sprintf(`document.getElementById(%q).click() || true`, id))
-}
-
-// shot takes a picture of the page into the folder that TANDEM_SHOTS names, to be looked at.
-func (b *browser) shot(t *testing.T, name string) {
-	t.Helper()
-	dir := os.Getenv("TANDEM_SHOTS")
-	if dir == "" {
-		return
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), do(t, b, chromedp.FullScreenshot(100)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// clean fails if the console complained, but for what is expected.
-func (b *browser) clean(t *testing.T, expected ...string) {
-	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-next:
-	for _, f := range b.faults {
-		for _, e := range expected {
-			if strings.Contains(f, e) {
-				continue next
-			}
-		}
-		t.Errorf("the console says: %s", f)
-	}
-}
-
-func local(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) }
 
 // A person opens the page, agrees, and sees; then pauses, stops, erases, reloads, and closes the tab.
 func TestBrowser(t *testing.T) {
@@ -166,6 +28,19 @@ func TestBrowser(t *testing.T) {
 	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions(), MaxSessions: 1})
 	b := startBrowser(t, media)
 	do(t, b, chromedp.Navigate(local(url)))
+	b.consents(t)
+	b.seesResults(t)
+	b.mutes(t)
+	b.choosesAnew(t)
+	b.fitsScreens(t)
+	b.stopsAndErases(t, url)
+	b.leaves(t, url)
+	b.clean(t)
+}
+
+// consents starts the session, which takes consent.
+func (b *browser) consents(t *testing.T) {
+	t.Helper()
 	b.until(t, "the page knows the emotions", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
 	b.shot(t, "consent")
 	if !js[bool](t, b, `document.getElementById("start").disabled && !document.getElementById("self").srcObject`) {
@@ -181,19 +56,30 @@ func TestBrowser(t *testing.T) {
 	if s := b.state(t); s != "running" {
 		t.Errorf("state %s", s)
 	}
+}
+
+// seesResults checks all that the page shows of a session that runs.
+func (b *browser) seesResults(t *testing.T) {
+	t.Helper()
 	for what, expression := range map[string]string{
-		"an emotion":     `document.body.dataset.emotion !== "" && document.querySelector("#bars .top") !== null`,
-		"both senses":    `document.getElementById("senses").textContent === "voice and face"`,
-		"a box":          `document.querySelectorAll(".box").length === 1`,
-		"the latency":    `/^\d+ ms/.test(document.getElementById("latency").textContent)`,
-		"the chart":      `document.querySelector("#chart canvas") !== null`,
-		"the start":      `!document.getElementById("csv").disabled`,
-		"what was lost":  `/pictures/.test(document.getElementById("drops").textContent)`,
-		"sums of scores": `Math.abs([...document.querySelectorAll("#bars .value")].reduce((s, v) => s + parseInt(v.textContent), 0) - 100) < 5`,
+		"an emotion":    `document.body.dataset.emotion !== "" && document.querySelector("#bars .top") !== null`,
+		"both senses":   `document.getElementById("senses").textContent === "voice and face"`,
+		"a box":         `document.querySelectorAll(".box").length === 1`,
+		"the latency":   `/^\d+ ms/.test(document.getElementById("latency").textContent)`,
+		"the chart":     `document.querySelector("#chart canvas") !== null`,
+		"the start":     `!document.getElementById("csv").disabled`,
+		"what was lost": `/pictures/.test(document.getElementById("drops").textContent)`,
+		"sums of scores": `Math.abs([...document.querySelectorAll("#bars .value")]` +
+			`.reduce((s, v) => s + parseInt(v.textContent), 0) - 100) < 5`,
 	} {
 		b.until(t, what, 5*time.Second, expression)
 	}
 	b.shot(t, "desktop")
+}
+
+// mutes mutes microphone and camera in turn.
+func (b *browser) mutes(t *testing.T) {
+	t.Helper()
 	b.click(t, "mute-mic")
 	b.until(t, "the voice is gone", 8*time.Second, `/^face \(/.test(document.getElementById("senses").textContent)`)
 	b.click(t, "mute-mic")
@@ -201,18 +87,27 @@ func TestBrowser(t *testing.T) {
 	b.until(t, "the face is gone", 8*time.Second, `/^voice \(/.test(document.getElementById("senses").textContent)`)
 	b.click(t, "mute-camera")
 	b.until(t, "both are back", 8*time.Second, `document.getElementById("senses").textContent === "voice and face"`)
+}
 
-	// Another codec opens the session anew, and so does the gender switch.
+// choosesAnew chooses other codecs and leaves out gender, each of which opens the session anew.
+func (b *browser) choosesAnew(t *testing.T) {
+	t.Helper()
 	for _, c := range []string{"video/H264", "video/VP8"} {
-		js[bool](t, b, fmt.Sprintf(`(() => { const c = document.getElementById("codec"); c.value = %q; c.dispatchEvent(new Event("change")); return true; })()`, c))
+		js[bool](t, b, fmt.Sprintf(`(() => { const c = document.getElementById("codec"); c.value = %q; `+
+			`c.dispatchEvent(new Event("change")); return true; })()`, c))
 		b.until(t, "a new session", 10*time.Second, `Number(document.body.dataset.windows || 0) < 3`)
 		b.until(t, "windows with "+c, 15*time.Second, `Number(document.body.dataset.windows) >= 3`)
 	}
 	b.click(t, "no-gender")
 	b.until(t, "a new session", 10*time.Second, `Number(document.body.dataset.windows || 0) < 3`)
-	b.until(t, "windows without gender", 15*time.Second, `Number(document.body.dataset.windows) >= 3 && getComputedStyle(document.getElementById("gender")).display === "none"`)
+	b.until(t, "windows without gender", 15*time.Second,
+		`Number(document.body.dataset.windows) >= 3 && `+
+			`getComputedStyle(document.getElementById("gender")).display === "none"`)
+}
 
-	// Narrow, and dark.
+// fitsScreens looks at the page on narrow screens, and in the dark.
+func (b *browser) fitsScreens(t *testing.T) {
+	t.Helper()
 	for _, width := range []int64{320, 390} {
 		do(t, b, chromedp.EmulateViewport(width, 844, chromedp.EmulateScale(2)))
 		time.Sleep(300 * time.Millisecond)
@@ -230,27 +125,35 @@ func TestBrowser(t *testing.T) {
 	}))
 	time.Sleep(1500 * time.Millisecond)
 	b.shot(t, "dark")
+}
 
-	// By the keyboard: Escape stops.
+// stopsAndErases ends the session by Escape, and the next by its erasure.
+func (b *browser) stopsAndErases(t *testing.T, url string) {
+	t.Helper()
 	js[bool](t, b, `dispatchEvent(new KeyboardEvent("keydown", {key: "Escape"}))`)
 	b.until(t, "it has stopped", 5*time.Second, `document.body.dataset.state === "ended"`)
 	eventually(t, "the session is gone", 5*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
 	b.click(t, "start")
 	b.until(t, "it runs again", 15*time.Second, `document.body.dataset.state === "running"`)
 	b.click(t, "erase")
-	b.until(t, "it is erased", 5*time.Second, `document.body.dataset.state === "ended" && document.getElementById("csv").disabled`)
+	b.until(t, "it is erased", 5*time.Second,
+		`document.body.dataset.state === "ended" && document.getElementById("csv").disabled`)
+}
 
-	// A reload and a closed tab end the session within seconds.
+// leaves reloads the page and goes elsewhere: either ends the session within seconds.
+func (b *browser) leaves(t *testing.T, url string) {
+	t.Helper()
 	for _, leave := range []string{`location.reload()`, `window.location = "about:blank"`} {
 		b.until(t, "the page is there", 5*time.Second, `document.getElementById("start") !== null`)
-		js[bool](t, b, `(() => { const a = document.getElementById("agree"); if (!a.checked) a.click(); return true; })()`)
+		js[bool](t, b, `(() => {
+			const a = document.getElementById("agree"); if (!a.checked) a.click(); return true; })()`)
 		b.click(t, "start")
 		b.until(t, "it runs", 15*time.Second, `document.body.dataset.state === "running"`)
 		js[bool](t, b, `(() => { `+leave+`; return true; })()`)
-		eventually(t, "the session is gone after "+leave, 5*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
+		eventually(t, "the session is gone after "+leave, 5*time.Second,
+			func() bool { return metric(t, url, "tandem_sessions") == 0 })
 		time.Sleep(500 * time.Millisecond)
 	}
-	b.clean(t)
 }
 
 // What is wrong is said, with what helps.
@@ -264,7 +167,9 @@ func TestBrowserFaults(t *testing.T) {
 	}
 	says := func(t *testing.T, b *browser, text string) {
 		t.Helper()
-		b.until(t, "the page says "+text, 15*time.Second, fmt.Sprintf(`document.body.dataset.state === "error" && !document.getElementById("problem").hidden && document.getElementById("problem").textContent.includes(%q)`, text))
+		b.until(t, "the page says "+text, 15*time.Second,
+			fmt.Sprintf(`document.body.dataset.state === "error" && !document.getElementById("problem").hidden && `+
+				`document.getElementById("problem").textContent.includes(%q)`, text))
 	}
 	t.Run("no devices", func(t *testing.T) {
 		_, url, _ := server(t, webrtc.Options{})
@@ -299,18 +204,22 @@ func TestBrowserFaults(t *testing.T) {
 		}
 	})
 	t.Run("token", func(t *testing.T) {
-		turn := whip.ICEServer{URLs: []string{"turn:127.0.0.1:9?transport=udp"}, Username: "u", Credential: "p"}
-		_, url, _ := server(t, webrtc.Options{Token: "secret", Network: peer.Options{ICEServers: []whip.ICEServer{turn}}})
+		turn := signal.ICEServer{URLs: []string{"turn:127.0.0.1:9?transport=udp"}, Username: "u", Credential: "p"}
+		_, url, _ := server(t, webrtc.Options{
+			Token:   "secret",
+			Network: peer.Options{ICEServers: []signal.ICEServer{turn}},
+		})
 		b := startBrowser(t, media)
 		start(t, b, url)
 		says(t, b, "wants a token")
 		js[bool](t, b, `(() => { const P = RTCPeerConnection; window.asked = [];
-			window.RTCPeerConnection = class extends P { constructor(c) { super(c); asked.push(c.iceServers); } }; return true; })()`)
+			window.RTCPeerConnection = class extends P { constructor(c) { super(c); asked.push(c.iceServers); } };
+			return true; })()`)
 		js[bool](t, b, `(document.getElementById("token").value = "secret") !== ""`)
 		b.click(t, "start")
 		b.until(t, "it runs with the token", 15*time.Second, `document.body.dataset.state === "running"`)
-		got := js[[][]whip.ICEServer](t, b, `asked`)
-		if want := [][]whip.ICEServer{{turn}}; !reflect.DeepEqual(got, want) {
+		got := js[[][]signal.ICEServer](t, b, `asked`)
+		if want := [][]signal.ICEServer{{turn}}; !reflect.DeepEqual(got, want) {
 			t.Errorf("its ICE servers are %v, not %v", got, want)
 		}
 	})
@@ -322,7 +231,9 @@ func TestBrowserFaults(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		s.Drain(ctx) // as tandem serve does before it ends
-		b.until(t, "the page says why", 15*time.Second, `document.body.dataset.state === "ended" && document.getElementById("status").textContent.includes("shutting down")`)
+		b.until(t, "the page says why", 15*time.Second,
+			`document.body.dataset.state === "ended" && `+
+				`document.getElementById("status").textContent.includes("shutting down")`)
 	})
 }
 
@@ -339,7 +250,10 @@ func TestBrowserOneSession(t *testing.T) {
 		window.fetch = async (u, o) => {
 			asked.push([o?.method ?? "GET", u].join(" "));
 			const r = await f(u, o);
-			if (o?.method === "POST") { opened.push(r.headers.get("Location")); await new Promise((go) => setTimeout(go, 500)); }
+			if (o?.method === "POST") {
+				opened.push(r.headers.get("Location"));
+				await new Promise((go) => setTimeout(go, 500));
+			}
 			return r;
 		};
 		d.getUserMedia = async (c) => { const s = await g(c); tracks.push(...s.getTracks()); return s; };
@@ -347,7 +261,8 @@ func TestBrowserOneSession(t *testing.T) {
 	script := func(s string) { t.Helper(); js[bool](t, b, `(() => { `+s+`; return true; })()`) }
 	runs := func(what string) {
 		t.Helper()
-		b.until(t, what, 15*time.Second, `document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`)
+		b.until(t, what, 15*time.Second,
+			`document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`)
 		if n := metric(t, url, "tandem_sessions"); n != 1 {
 			t.Errorf("%s: %v sessions", what, n)
 		}
@@ -357,7 +272,8 @@ func TestBrowserOneSession(t *testing.T) {
 	}
 	ended := func(what string) {
 		t.Helper()
-		b.until(t, what, 5*time.Second, `document.body.dataset.state === "ended" && !tracks.some((t) => t.readyState === "live")`)
+		b.until(t, what, 5*time.Second,
+			`document.body.dataset.state === "ended" && !tracks.some((t) => t.readyState === "live")`)
 		eventually(t, what+": no session", 5*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
 	}
 	b.click(t, "agree")
@@ -380,6 +296,8 @@ func TestBrowserOneSession(t *testing.T) {
 	b.click(t, "start")
 	b.until(t, "a POST is on its way", 10*time.Second, `asked.at(-1).startsWith("POST")`)
 	b.click(t, "stop")
+	// The server may have no session yet, whose end the page waits for.
+	b.until(t, "what was being opened is deleted", 10*time.Second, `asked.at(-1).startsWith("DELETE")`)
 	ended("it was stopped while it connected")
 	asked := js[int](t, b, `asked.length`)
 	time.Sleep(2500 * time.Millisecond) // longer than between two looks at the status
@@ -400,8 +318,8 @@ func TestBrowserOneSession(t *testing.T) {
 	b.clean(t)
 }
 
-// A tab that goes away without a word does not keep its place: one that is closed gives it back within seconds, as the browser
-// closes the connection; one that crashes says nothing, and its session ends as one whose connection was lost.
+// A tab that goes away without a word does not keep its place: one that is closed gives it back within seconds, as the
+// browser closes the connection; one that crashes says nothing, and its session ends as one whose connection was lost.
 func TestBrowserTabGone(t *testing.T) {
 	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
 	_, url, _ := server(t, webrtc.Options{MaxSessions: 1})
@@ -429,13 +347,16 @@ func TestBrowserTabGone(t *testing.T) {
 		}
 		tab.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
 		// The page's own goodbye never leaves.
-		js[bool](t, tab, `(() => { const f = window.fetch; window.fetch = (u, o) => o?.keepalive ? new Promise(() => {}) : f(u, o); return true; })()`)
+		js[bool](t, tab, `(() => { const f = window.fetch;
+			window.fetch = (u, o) => o?.keepalive ? new Promise(() => {}) : f(u, o); return true; })()`)
 		tab.click(t, "agree")
 		tab.click(t, "start")
-		tab.until(t, "it runs", 15*time.Second, `document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`)
+		tab.until(t, "it runs", 15*time.Second,
+			`document.body.dataset.state === "running" && Number(document.body.dataset.windows) >= 2`)
 		start := time.Now()
 		c.leave(tab, cancel)
-		eventually(t, "the session is gone after its tab "+c.what, c.within, func() bool { return metric(t, url, "tandem_sessions") == 0 })
+		eventually(t, "the session is gone after its tab "+c.what, c.within,
+			func() bool { return metric(t, url, "tandem_sessions") == 0 })
 		t.Logf("%s: the session was gone after %v", c.what, time.Since(start).Round(100*time.Millisecond))
 		if n := metric(t, url, `tandem_sessions_ended_total{reason="deleted"}`); n != 0 {
 			t.Errorf("%s: a DELETE came", c.what)
@@ -443,8 +364,8 @@ func TestBrowserTabGone(t *testing.T) {
 	}
 }
 
-// After an interruption the page finds a new way by a restart of ICE, and its session goes on: the same one, whose windows
-// are numbered on.
+// After an interruption the page finds a new way by a restart of ICE, and its session goes on: the same one, whose
+// windows are numbered on.
 func TestBrowserReconnects(t *testing.T) {
 	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
 	c := newCable(t)
@@ -454,7 +375,11 @@ func TestBrowserReconnects(t *testing.T) {
 	b.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
 	// The session's requests show whether ICE is restarted, and whether another session is opened.
 	js[bool](t, b, `(() => { const f = window.fetch; window.asked = [];
-		window.fetch = (u, o) => { asked.push([o?.method ?? "GET", o?.headers?.["If-Match"] ?? ""].join(" ").trim()); return f(u, o); }; return true; })()`)
+		window.fetch = (u, o) => {
+			asked.push([o?.method ?? "GET", o?.headers?.["If-Match"] ?? ""].join(" ").trim());
+			return f(u, o);
+		};
+		return true; })()`)
 	b.click(t, "agree")
 	b.click(t, "start")
 	b.until(t, "windows come", 20*time.Second, `Number(document.body.dataset.windows) >= 2`)
@@ -464,7 +389,8 @@ func TestBrowserReconnects(t *testing.T) {
 	before := js[int64](t, b, `Number(document.body.dataset.windows)`)
 	c.out.Store(false)
 	b.until(t, "it runs again", 20*time.Second, `document.body.dataset.state === "running"`)
-	b.until(t, "windows come again", 20*time.Second, fmt.Sprintf(`Number(document.body.dataset.windows) > %d`, before+2))
+	b.until(t, "windows come again", 20*time.Second,
+		fmt.Sprintf(`Number(document.body.dataset.windows) > %d`, before+2))
 	if n := js[int64](t, b, `asked.filter((r) => r.startsWith("POST")).length`); n != 1 {
 		t.Errorf("%d sessions were opened", n)
 	}
@@ -487,7 +413,9 @@ func TestBrowserRealClip(t *testing.T) {
 	b.until(t, "the page is ready", 5*time.Second, `document.querySelectorAll("#bars .bar").length === 7`)
 	b.click(t, "agree")
 	b.click(t, "start")
-	b.until(t, "windows of face and voice", 30*time.Second, `Number(document.body.dataset.windows) >= 10 && document.getElementById("senses").textContent.includes("face")`)
-	b.until(t, "the gender of this speaker", 15*time.Second, `document.querySelector("#gender .top")?.textContent === "female"`)
+	b.until(t, "windows of face and voice", 30*time.Second,
+		`Number(document.body.dataset.windows) >= 10 && document.getElementById("senses").textContent.includes("face")`)
+	b.until(t, "the gender of this speaker", 15*time.Second,
+		`document.querySelector("#gender .top")?.textContent === "female"`)
 	b.clean(t)
 }

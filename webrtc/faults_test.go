@@ -26,7 +26,9 @@ func newWires(t *testing.T, jitter time.Duration) *wires {
 	t.Helper()
 	log := logging.NewDefaultLoggerFactory()
 	log.DefaultLogLevel = logging.LogLevelDisabled
-	router, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "1.2.3.0/24", LoggerFactory: log, MinDelay: 10 * time.Millisecond, MaxJitter: jitter, QueueSize: 10000})
+	router, err := vnet.NewRouter(&vnet.RouterConfig{
+		CIDR: "1.2.3.0/24", LoggerFactory: log, MinDelay: 10 * time.Millisecond, MaxJitter: jitter, QueueSize: 10000,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +105,8 @@ func TestBadNetworks(t *testing.T) {
 				t.Errorf("too few, too blind or too late")
 			}
 			w.loss.Store(0)
-			eventually(t, "both senses are back", 15*time.Second, func() bool { x := windows(t, s, 1)[0]; return x.Audio && x.Video })
+			eventually(t, "both senses are back", 15*time.Second,
+				func() bool { w := windows(t, s, 1)[0]; return w.Audio && w.Video })
 		})
 	}
 }
@@ -135,7 +138,9 @@ func TestOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWires(t, 0)
-			_, url, _ := server(t, webrtc.Options{Network: peer.Options{Net: w.server}, Pipeline: pipeline.DefaultOptions()})
+			_, url, _ := server(t, webrtc.Options{
+				Network: peer.Options{Net: w.server}, Pipeline: pipeline.DefaultOptions(),
+			})
 			s := dial(t, client.Options{URL: url + "/whip", Net: w.client, Channel: client.ReliableChannel})
 			publish(t, s, clip, true)
 			before := windows(t, s, 2)[1]

@@ -28,7 +28,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
 // network is the default model and the face detector, loaded once for all tests.
@@ -36,7 +37,7 @@ var network = sync.OnceValues(func() (*infer.Recognizer, error) {
 	return infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
 })
 
-var detector = sync.OnceValues(func() (*infer.BlazeFace, error) { return infer.NewFaceFinder(infer.Options{}) })
+var detector = sync.OnceValues(func() (*infer.BlazeFace, error) { return infer.NewBlazeFace() })
 
 // logs are a server's log, for tests to read.
 type logs struct {
@@ -123,9 +124,11 @@ func dial(t testing.TB, o client.Options) *client.Session {
 	return s
 }
 
-// videoSource opens a session with one track of VP8 whose packets the test makes itself, with an offer as edit leaves it;
-// it is closed with the test. It returns the track and the session's URL.
-func videoSource(t *testing.T, url string, edit func(offer string) string, changes ...interceptor.Factory) (*pion.TrackLocalStaticRTP, string) {
+// videoSource opens a session with one track of VP8 whose packets the test makes itself, with an offer as edit leaves
+// it; it is closed with the test. It returns the track and the session's URL.
+func videoSource(
+	t *testing.T, url string, edit func(offer string) string, changes ...interceptor.Factory,
+) (*pion.TrackLocalStaticRTP, string) {
 	t.Helper()
 	var se pion.SettingEngine
 	se.SetIncludeLoopbackCandidate(true)
@@ -137,12 +140,15 @@ func videoSource(t *testing.T, url string, edit func(offer string) string, chang
 	for _, c := range changes {
 		registry.Add(c)
 	}
-	pc, err := pion.NewAPI(pion.WithSettingEngine(se), pion.WithMediaEngine(&media), pion.WithInterceptorRegistry(registry)).NewPeerConnection(pion.Configuration{})
+	api := pion.NewAPI(
+		pion.WithSettingEngine(se), pion.WithMediaEngine(&media), pion.WithInterceptorRegistry(registry))
+	pc, err := api.NewPeerConnection(pion.Configuration{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pc.GracefulClose() })
-	track, err := pion.NewTrackLocalStaticRTP(pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000}, "video", "test")
+	vp8 := pion.RTPCodecCapability{MimeType: pion.MimeTypeVP8, ClockRate: 90000}
+	track, err := pion.NewTrackLocalStaticRTP(vp8, "video", "test")
 	if err == nil {
 		_, err = pc.AddTrack(track)
 	}

@@ -56,7 +56,8 @@ func offer(t testing.TB) string {
 	}
 	defer pc.Close()
 	for _, kind := range []pion.RTPCodecType{pion.RTPCodecTypeAudio, pion.RTPCodecTypeVideo} {
-		if _, err := pc.AddTransceiverFromKind(kind, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly}); err != nil {
+		sendOnly := pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly}
+		if _, err := pc.AddTransceiverFromKind(kind, sendOnly); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +130,7 @@ func TestFlood(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
-// heap is what is in use on Go's heap, in bytes. What pools hold goes with the second collection.
+// heap returns the bytes in use on Go's heap. The memory of pools goes with the second collection.
 func heap() int {
 	runtime.GC()
 	runtime.GC()
@@ -175,7 +176,8 @@ func TestEnds(t *testing.T) {
 			eventually(t, "the metrics know", 3*time.Second, func() bool {
 				return metric(t, url, `tandem_sessions_ended_total{reason="`+tt.label+`"}`) == 1
 			})
-			if l := log.String(); !strings.Contains(l, "session ended") || !strings.Contains(l, "reason=") || strings.Contains(l, "127.0.0.1") {
+			if l := log.String(); !strings.Contains(l, "session ended") || !strings.Contains(l, "reason=") ||
+				strings.Contains(l, "127.0.0.1") {
 				t.Errorf("log: %s", l)
 			}
 		})
@@ -196,7 +198,9 @@ func paddingOnly(t *testing.T, url string) {
 			case <-stop:
 				return
 			case <-tick.C:
-				track.WriteRTP(&rtp.Packet{Header: rtp.Header{Version: 2, Padding: true, PaddingSize: 200, SequenceNumber: seq, Timestamp: uint32(seq) * 900}})
+				track.WriteRTP(&rtp.Packet{Header: rtp.Header{
+					Version: 2, Padding: true, PaddingSize: 200, SequenceNumber: seq, Timestamp: uint32(seq) * 900,
+				}})
 			}
 		}
 	})
@@ -230,7 +234,9 @@ func sizes(t *testing.T, n int) *client.Clip {
 	t.Helper()
 	var packets []av.Packet
 	for i := range n {
-		o := capture.PatternOptions{Width: 160 + 16*(i*7%24), Height: 120 + 16*(i*5%16), FPS: 15, Duration: 200 * time.Millisecond}
+		o := capture.PatternOptions{
+			Width: 160 + 16*(i*7%24), Height: 120 + 16*(i*5%16), FPS: 15, Duration: 200 * time.Millisecond,
+		}
 		in, err := av.Open(t.Context(), write(t, "a.webm", o), av.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -277,7 +283,8 @@ func TestSizes(t *testing.T) {
 
 	for range 3 {
 		huge := dial(t, client.Options{URL: url + "/whip", Codecs: []av.Codec{av.VP8}})
-		clip, err := client.NewClip([]av.Packet{{Codec: av.VP8, Key: true, Payload: []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x1e, 0xe0, 0x10, 0, 0}}})
+		of8K := []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x1e, 0xe0, 0x10, 0, 0}
+		clip, err := client.NewClip([]av.Packet{{Codec: av.VP8, Key: true, Payload: of8K}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,9 +294,9 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%d events, without an end", len(events))
 		}
 	}
-	if n := metric(t, url, `tandem_sessions_ended_total{reason="resolution"}`); n != 3 {
-		t.Errorf("%v sessions ended for their resolution", n)
-	}
+	eventually(t, "three sessions have ended for their resolution", 3*time.Second, func() bool {
+		return metric(t, url, `tandem_sessions_ended_total{reason="resolution"}`) == 3
+	})
 	windows(t, good, 2)
 	good.Close(t.Context())
 	events := all(t, good)

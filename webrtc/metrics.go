@@ -12,7 +12,7 @@ import (
 	"tandem/webrtc/cputime"
 )
 
-// metrics are what /metrics tells. No label has more than a few values, and none says who a client is.
+// metrics are those of /metrics. No label has more than a few values, and none identifies a client.
 type metrics struct {
 	registry *prometheus.Registry
 
@@ -52,27 +52,33 @@ func newMetrics() *metrics {
 		return h
 	}
 	m.sessions = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tandem_sessions", Help: "Sessions that run."})
-	m.registry.MustRegister(m.sessions, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.sessions, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.ended = counters("sessions_ended_total", "Sessions that have ended, by reason.", "reason")
 	m.refused = counters("sessions_refused_total", "Sessions that were turned away.", "why")
-	m.http = counters("http_refused_total", "Requests to /whip and /sessions/ that were refused, by HTTP status.", "status")
+	m.http = counters("http_refused_total", "Requests to /whip and /sessions/ that were refused, by HTTP status.",
+		"status")
 	m.windows = counter("windows_total", "Window events.")
-	m.dropped = counters("dropped_total", "What was lost (frames, samples at 16 kHz, windows) and why: network, late, slow, reader.", "what", "reason")
+	m.dropped = counters("dropped_total",
+		"What was lost (frames, samples at 16 kHz, windows) and why: network, late, slow, reader.", "what", "reason")
 	m.latency = histogram("latency_seconds", "From the arrival of a window's last media to its event.",
 		.01, .02, .03, .05, .075, .1, .15, .2, .25, .3, .4, .5, .75, 1, 2)
-	m.skew = histogram("skew_seconds", "Skew of picture against sound that is still to be corrected, each second of each session.",
+	m.skew = histogram("skew_seconds",
+		"Skew of picture against sound that is still to be corrected, each second of each session.",
 		.001, .002, .005, .01, .02, .05, .1, .2, .5)
-	m.packets = counters("rtp_packets_total", "RTP packets, by what became of them: received, lost, late, duplicate.", "kind", "fate")
+	m.packets = counters("rtp_packets_total", "RTP packets, by what became of them: received, lost, late, duplicate.",
+		"kind", "fate")
 	m.bytes = counters("rtp_bytes_total", "Bytes of RTP packets received.", "kind")
 	m.decode = counters("decode_cpu_seconds_total", "CPU time of decoding.", "kind")
 	m.faces = counter("faces_cpu_seconds_total", "CPU time of looking for faces.")
 	m.recognize = counter("recognize_cpu_seconds_total", "CPU time of the recognition network.")
-	m.batch = histogram("batch_windows", "Windows that went through the network together.", 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+	m.batch = histogram("batch_windows", "Windows that went through the network together.",
+		1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 	m.keyFrames = counter("key_frame_requests_total", "Key frames asked for.")
 	return m
 }
 
-// drop counts what was lost.
+// drop counts lost media and windows.
 func (m *metrics) drop(reason string, d pipeline.Dropped) {
 	for what, n := range map[string]int{"frames": d.Frames, "samples": d.Samples, "windows": d.Windows} {
 		if n > 0 {
@@ -81,8 +87,8 @@ func (m *metrics) drop(reason string, d pipeline.Dropped) {
 	}
 }
 
-// tell brings the metrics up to date with a session's tracks. One goroutine calls it.
-func (x *session) tell() {
+// reportMetrics brings the metrics up to date with a session's tracks. One goroutine calls it.
+func (x *session) reportMetrics() {
 	m := x.s.metrics
 	x.mu.Lock()
 	tracks := x.tracks
@@ -98,25 +104,27 @@ func (x *session) tell() {
 				m.packets.WithLabelValues(kind, name).Add(float64(n))
 			}
 		}
-		fate("received", now.Packets-t.told.Packets)
-		fate("lost", now.Lost-t.told.Lost)
-		fate("late", now.Late-t.told.Late)
-		fate("duplicate", now.Duplicates-t.told.Duplicates)
-		m.bytes.WithLabelValues(kind).Add(float64(now.Bytes - t.told.Bytes))
-		m.decode.WithLabelValues(kind).Add((now.DecodeCPU - t.told.DecodeCPU).Seconds())
-		m.keyFrames.Add(float64(now.KeyFrameRequests - t.told.KeyFrameRequests))
-		t.told = now
+		fate("received", now.Packets-t.reported.Packets)
+		fate("lost", now.Lost-t.reported.Lost)
+		fate("late", now.Late-t.reported.Late)
+		fate("duplicate", now.Duplicates-t.reported.Duplicates)
+		m.bytes.WithLabelValues(kind).Add(float64(now.Bytes - t.reported.Bytes))
+		m.decode.WithLabelValues(kind).Add((now.DecodeCPU - t.reported.DecodeCPU).Seconds())
+		m.keyFrames.Add(float64(now.KeyFrameRequests - t.reported.KeyFrameRequests))
+		t.reported = now
 	}
 	lost := x.feed.Drops()
-	m.drop("network", pipeline.Dropped{Frames: lost.Frames - x.told.Frames, Samples: lost.Samples - x.told.Samples})
-	x.told = lost
+	m.drop("network", pipeline.Dropped{
+		Frames: lost.Frames - x.reportedDrops.Frames, Samples: lost.Samples - x.reportedDrops.Samples,
+	})
+	x.reportedDrops = lost
 	missed := x.hub.Missed() + x.channels.Missed()
-	m.drop("reader", pipeline.Dropped{Windows: missed - x.toldMissed})
-	x.toldMissed = missed
+	m.drop("reader", pipeline.Dropped{Windows: missed - x.reportedMissed})
+	x.reportedMissed = missed
 	m.skew.Observe(x.clock.Skew().Abs().Seconds())
 }
 
-// timedRecognizer counts what a recognizer costs. The CPU time is that of one thread: of the whole network if the
+// timedRecognizer counts the cost of a recognizer. The CPU time is that of one thread: of the whole network if the
 // recognizer runs on one, as it does in tandem serve.
 type timedRecognizer struct {
 	pipeline.Recognizer
@@ -129,13 +137,15 @@ func (r timedRecognizer) Recognize(ctx context.Context, ws []*pipeline.Window) (
 	return ps, err
 }
 
-// timedFinder counts what looking for faces costs.
+// timedFinder counts the cost of looking for faces.
 type timedFinder struct {
 	pipeline.FaceFinder
 	m *metrics
 }
 
-func (f timedFinder) FindFaces(ctx context.Context, frame *capture.Frame, limit int) (faces []pipeline.Face, err error) {
+func (f timedFinder) FindFaces(ctx context.Context, frame *capture.Frame, limit int) ([]pipeline.Face, error) {
+	var faces []pipeline.Face
+	var err error
 	f.m.faces.Add(cputime.Of(func() { faces, err = f.FaceFinder.FindFaces(ctx, frame, limit) }).Seconds())
 	return faces, err
 }

@@ -6,8 +6,8 @@ import (
 	"tandem/webrtc/peer"
 )
 
-// overdue is why a session that has been in a state for so long, and without media for so long, ends; nil if it
-// doesn't. Only one that is connected can be idle, but what goes from state to state with no media in any, as by ICE
+// overdue returns why a session ends that has been in a state for so long, and without media for so long; nil if it
+// goes on. Only one that is connected can be idle, but what goes from state to state with no media in any, as by ICE
 // restarts without end, holds its place no longer than one that is idle and then fails.
 func overdue(state peer.State, lasted, silent, idle time.Duration) error {
 	switch {

@@ -3,12 +3,13 @@ package webrtc
 import (
 	"encoding/json"
 	"net/http"
-	"net/netip"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"tandem/webrtc/middleware"
 	"tandem/webrtc/page"
+	"tandem/webrtc/problem"
+	"tandem/webrtc/signal"
 	"tandem/webrtc/whip"
 )
 
@@ -18,17 +19,18 @@ func (s *Server) routes() (http.Handler, error) {
 	guarded := http.NewServeMux()
 	guarded.HandleFunc("/whip", w.ServeEndpoint)
 	guarded.HandleFunc("/sessions/{id}", w.ServeSession)
-	read := func(mux *http.ServeMux, path string, h http.HandlerFunc) { mux.Handle(path, whip.GetOnly(h)) }
+	read := func(mux *http.ServeMux, path string, h http.HandlerFunc) { mux.Handle(path, middleware.GetOnly(h)) }
 	read(guarded, "/sessions/{id}/events", s.serveEvents)
 	read(guarded, "/sessions/{id}/events.csv", s.serveCSV)
 	read(guarded, "/sessions/{id}/status", s.serveStatus)
 	read(guarded, "/metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP)
 	guarded.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		whip.WriteError(w, &whip.Error{Status: http.StatusNotFound, Detail: "there is nothing at this path: docs/whip.md has those there are"})
+		problem.Write(w, problem.New(http.StatusNotFound,
+			"there is nothing at this path: docs/whip.md has those there are"))
 	})
 
 	open := http.NewServeMux()
-	open.Handle("/", whip.RequireToken(s.o.Token, guarded))
+	open.Handle("/", middleware.RequireToken(s.o.Token, guarded))
 	pages := page.Handler()
 	read(open, "/{$}", pages.ServeHTTP)
 	read(open, "/page/", pages.ServeHTTP)
@@ -36,75 +38,54 @@ func (s *Server) routes() (http.Handler, error) {
 	read(open, "/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	read(open, "/readyz", s.serveReady)
 
-	h, err := whip.CORS(s.o.AllowOrigins, open)
+	h, err := middleware.CORS(s.o.AllowOrigins, signal.TypeSDP, open)
 	if err != nil {
 		return nil, err
 	}
 	if s.o.AllowHosts != nil {
-		h = whip.AllowHosts(s.o.AllowHosts, h)
+		h = middleware.AllowHosts(s.o.AllowHosts, h)
 	}
 	if s.o.BehindProxy {
-		h = forwarded(h)
+		h = middleware.Forwarded(h)
 	}
 	return s.countRefused(h), nil
 }
 
-// forwarded takes the client's address from the last X-Forwarded-For, which is the proxy's own; those before it are
-// the client's word.
-func forwarded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		all := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-		if a, err := netip.ParseAddr(strings.TrimSpace(all[len(all)-1])); err == nil {
-			r.RemoteAddr = netip.AddrPortFrom(a, 0).String()
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
-	s.mu.Lock()
-	draining := s.draining
-	s.mu.Unlock()
-	if draining {
-		whip.WriteError(w, &whip.Error{Status: http.StatusServiceUnavailable, Detail: "the server is shutting down: use another one"})
+	if s.ctx.Err() != nil {
+		problem.Write(w, problem.New(http.StatusServiceUnavailable, "the server is shutting down: use another one"))
 		return
 	}
 	w.Write([]byte("ready\n"))
 }
 
-// serveConfig tells the page what it needs to know. The credentials of ICE servers are for those who have the token.
+// serveConfig answers with the server's settings that the page uses. The credentials of ICE servers are for those who
+// have the token.
 func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request) {
 	spec, labels := s.o.Recognizer.Spec(), s.o.Recognizer.Labels()
 	c := struct {
-		Emotions      []string         `json:"emotions"`
-		Genders       []string         `json:"genders"`
-		Window        float64          `json:"window"`
-		Hop           float64          `json:"hop"`
-		Codecs        []string         `json:"codecs"`
-		ICEServers    []whip.ICEServer `json:"ice_servers"`
-		TokenRequired bool             `json:"token_required"`
-		Gender        bool             `json:"gender"`
+		Emotions      []string           `json:"emotions"`
+		Genders       []string           `json:"genders"`
+		Window        float64            `json:"window"`
+		Hop           float64            `json:"hop"`
+		Codecs        []string           `json:"codecs"`
+		ICEServers    []signal.ICEServer `json:"ice_servers"`
+		TokenRequired bool               `json:"token_required"`
+		Gender        bool               `json:"gender"`
 	}{
 		labels.Emotions, labels.Genders, spec.Window.Seconds(), spec.Hop.Seconds(),
-		[]string{whip.VP8, whip.H264},
-		[]whip.ICEServer{},
+		[]string{signal.VP8, signal.H264},
+		[]signal.ICEServer{},
 		s.o.Token != "", !s.o.Pipeline.NoGender,
 	}
 	if !c.Gender {
 		c.Genders = []string{}
 	}
-	whip.RequireToken(s.o.Token, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	if middleware.HasToken(r, s.o.Token) {
 		c.ICEServers = append(c.ICEServers, s.o.Network.ICEServers...)
-	})).ServeHTTP(nowhere{}, r)
+	}
 	writeJSON(w, c)
 }
-
-// nowhere takes an answer that nobody wants.
-type nowhere struct{}
-
-func (nowhere) Header() http.Header         { return http.Header{} }
-func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
-func (nowhere) WriteHeader(int)             {}
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
@@ -112,11 +93,11 @@ func writeJSON(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the reader may be gone
 }
 
-// lookUp finds the session of a request, or says that there is none.
+// lookUp returns the record of the session of a request, or answers that there is none.
 func (s *Server) lookUp(w http.ResponseWriter, r *http.Request) (record, bool) {
 	x, ok := s.find(r.PathValue("id"))
 	if !ok {
-		whip.WriteError(w, whip.ErrNoSession)
+		problem.Write(w, whip.ErrNoSession)
 	}
 	return x, ok
 }
@@ -140,7 +121,8 @@ func (s *Server) serveCSV(w http.ResponseWriter, r *http.Request) {
 	}
 	csv, cut, ok := x.hub.CSV()
 	if !ok {
-		whip.WriteError(w, &whip.Error{Status: http.StatusConflict, Detail: "the session still runs: end it with DELETE first, or read its events"})
+		problem.Write(w, problem.New(http.StatusConflict,
+			"the session still runs: end it with DELETE first, or read its events"))
 		return
 	}
 	h := w.Header()
@@ -153,5 +135,5 @@ func (s *Server) serveCSV(w http.ResponseWriter, r *http.Request) {
 	w.Write(csv)
 }
 
-// PageIsWhole is false if the binary was built without the chart that `make assets` fetches for the page.
+// PageIsWhole reports whether the binary was built with the chart that `make assets` fetches for the page.
 func PageIsWhole() bool { return page.Whole() }

@@ -70,7 +70,9 @@ func TestMethods(t *testing.T) {
 					}
 					if w.Code >= 400 {
 						var problem struct{ Status int }
-						if w.Header().Get("Content-Type") != "application/problem+json" || json.Unmarshal(w.Body.Bytes(), &problem) != nil || problem.Status != w.Code {
+						if w.Header().Get("Content-Type") != "application/problem+json" ||
+							json.Unmarshal(w.Body.Bytes(), &problem) != nil ||
+							problem.Status != w.Code {
 							t.Errorf("%s: %d %v: %s", what, w.Code, w.Header(), w.Body)
 						}
 					}
@@ -88,7 +90,8 @@ func TestRefusedRequests(t *testing.T) {
 	}
 	var log logs
 	s, err := webrtc.NewServer(webrtc.Options{
-		Recognizer: rec, Token: "secret", AllowHosts: []string{}, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Recognizer: rec, Token: "secret", AllowHosts: []string{},
+		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -133,11 +136,17 @@ func TestRefusedRequests(t *testing.T) {
 			got = append(got, strings.TrimSpace(rest))
 		}
 	}
-	if w := []string{`{status="400"} 1`, `{status="401"} 1`, `{status="403"} 1`, `{status="404"} 2`, `{status="406"} 1`, `{status="415"} 1`, `{status="421"} 1`}; !slices.Equal(got, w) {
-		t.Errorf("counted %q, want %q", got, w)
+	want := []string{
+		`{status="400"} 1`, `{status="401"} 1`, `{status="403"} 1`, `{status="404"} 2`, `{status="406"} 1`,
+		`{status="415"} 1`, `{status="421"} 1`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("counted %q, want %q", got, want)
 	}
 	l := log.String()
-	if strings.Count(l, "request refused") != 8 || !strings.Contains(l, "status=406") || strings.Contains(l, "192.0.2.1") || strings.Contains(l, "nobody") {
+	if strings.Count(l, "request refused") != 8 || !strings.Contains(l, "status=406") ||
+		strings.Contains(l, "192.0.2.1") ||
+		strings.Contains(l, "nobody") {
 		t.Errorf("log: %s", l)
 	}
 }

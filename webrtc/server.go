@@ -1,6 +1,6 @@
 // Package webrtc lets browsers and WHIP clients send their camera and microphone and get events back: it puts together
-// the signalling (whip), the connections (peer), the way from RTP to media (receive), the pipeline, and the events'
-// way out (events), for many sessions that share one network.
+// the signalling (whip, signal), the connections (peer), the way from RTP to media (receive), the pipeline, and the
+// events' way out (events), for many sessions that share one network.
 package webrtc
 
 import (
@@ -35,11 +35,18 @@ const (
 )
 
 const (
-	// drainTime bounds the wait for running sessions to end.
-	drainTime = 5 * time.Second
 	// retryAfter is when a client that was turned away may try again.
 	retryAfter = 10 * time.Second
+	// hangTime bounds the wait for sessions that have not ended when the time for a drain is over: their recognitions
+	// are cancelled then, and a session that still runs is one that hangs. Without it Close would hang with it.
+	hangTime = 2 * time.Second
 )
+
+// drainTime bounds the wait for sessions to end and requests to be answered.
+var drainTime = 5 * time.Second
+
+// ErrHung is returned by Close for sessions that did not end. They use the recognizer and the network still.
+var ErrHung = errors.New("some sessions did not end in time")
 
 // Options of a Server. Recognizer and Model are needed; else zero means the default.
 type Options struct {
@@ -85,7 +92,7 @@ func (o Options) filled() Options {
 	if o.Network.Log == nil {
 		o.Network.Log = o.Log
 	}
-	// A sense that has stopped is waited for no longer than it takes to hear again from one that was only late.
+	// A modality that has stopped is waited for no longer than one that was only late takes to come.
 	o.Pipeline.MaxWait = cmp.Or(o.Pipeline.MaxWait, maxWait)
 	// A window is of no use when the next is due.
 	o.Pipeline.MaxQueue = cmp.Or(o.Pipeline.MaxQueue, o.Recognizer.Spec().Hop)
@@ -104,12 +111,14 @@ type Server struct {
 	handler http.Handler
 	archive *archive // of sessions that have ended
 
+	ctx  context.Context         // ends with errShutdown when the server is drained
+	stop context.CancelCauseFunc // of ctx; called with mu held
+
 	mu       sync.Mutex
-	draining bool
 	sessions map[string]*session // running
-	opening  int
-	byAddr   map[netip.Addr]int // by placeOf
-	wg       sync.WaitGroup
+	opening  int                 // sessions that are being answered
+	byAddr   map[netip.Addr]int  // sessions, running or opening, by clientKey
+	wg       sync.WaitGroup      // of the same; added to with mu held while ctx has not ended
 }
 
 // NewServer makes a Server. Recognizer and Faces stay the caller's to close, after Close.
@@ -126,7 +135,9 @@ func NewServer(o Options) (*Server, error) {
 		o: o, network: n, metrics: newMetrics(), archive: newArchive(keepTime),
 		sessions: map[string]*session{}, byAddr: map[netip.Addr]int{},
 	}
+	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	if s.handler, err = s.routes(); err != nil {
+		s.stop(err)
 		n.Close()
 		return nil, err
 	}
@@ -135,7 +146,7 @@ func NewServer(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Handler answers HTTP; see docs/whip.md.
+// Handler returns the handler of all paths; see docs/whip.md.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // Serve answers HTTP on l until ctx ends, then drains and returns nil. TLS is l's business.
@@ -165,10 +176,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// Drain takes no more sessions and ends those that run; they get their end event. It waits for them until ctx ends.
+// Drain takes no more sessions and ends those that run or open; those that run get their end event. It waits for them
+// until ctx ends.
 func (s *Server) Drain(ctx context.Context) {
 	s.mu.Lock()
-	s.draining = true
+	s.stop(errShutdown)
 	for _, x := range s.sessions {
 		x.end(errShutdown)
 	}
@@ -182,73 +194,97 @@ func (s *Server) Drain(ctx context.Context) {
 	}
 }
 
-// Close ends all that is left and waits for it.
+// Close ends all that is left and waits for it, for a bounded time: it returns ErrHung if something does not end, as
+// where a decoder hangs.
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	s.Drain(ctx)
-	s.wg.Wait()
-	s.archive.close()
-	return errors.Join(s.batch.Close(), s.network.Close())
+	closed := make(chan error, 1)
+	go func() {
+		err := s.batch.Close() // cancels the recognitions of sessions that are left
+		s.wg.Wait()
+		s.archive.close()
+		closed <- errors.Join(err, s.network.Close())
+	}()
+	hung := time.NewTimer(hangTime)
+	defer hung.Stop()
+	select {
+	case err := <-closed:
+		return err
+	case <-hung.C:
+		return ErrHung
+	}
 }
 
-// Open is whip.Backend's.
+// Open opens a session, as whip.Backend wants it.
 func (s *Server) Open(ctx context.Context, r whip.Request) (whip.Session, error) {
 	if err := s.reserve(r.Remote); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
 	x, err := s.newSession(ctx, r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opening--
 	if err != nil {
 		s.release(r.Remote)
-		s.metrics.refused.WithLabelValues("offer").Inc()
-		return nil, err
+		s.wg.Done()
+		if errors.Is(err, errShutdown) {
+			return nil, s.turnAway("draining", errDraining)
+		}
+		return nil, s.turnAway("offer", refusal(err))
 	}
-	if s.draining {
+	if s.ctx.Err() != nil {
 		x.end(errShutdown)
 	}
 	s.sessions[x.id] = x
 	s.metrics.sessions.Inc()
-	s.wg.Go(func() {
+	go func() {
+		defer s.wg.Done()
 		x.run()
 		s.retire(x)
 		close(x.done)
-	})
+	}()
 	return x, nil
 }
 
-// reserve takes a place for a session.
+// turnAway counts a session that is refused, and returns err.
+func (s *Server) turnAway(why string, err error) error {
+	s.metrics.refused.WithLabelValues(why).Inc()
+	return err
+}
+
+// reserve takes a place for a session that opens. It is given back by release, with a call of wg.Done.
 func (s *Server) reserve(client netip.Addr) error {
-	full := func(why, detail string) error {
-		s.metrics.refused.WithLabelValues(why).Inc()
-		return &whip.Error{Status: http.StatusServiceUnavailable, Detail: detail, RetryAfter: retryAfter}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.draining:
-		return full("draining", "the server is shutting down: try again later, or another one")
+	case s.ctx.Err() != nil:
+		return s.turnAway("draining", errDraining)
 	case len(s.sessions)+s.opening >= s.o.MaxSessions:
-		return full("full", "all places are taken: try again in a while")
-	case s.o.MaxPerAddress > 0 && s.byAddr[placeOf(client)] >= s.o.MaxPerAddress:
-		return full("address", fmt.Sprintf("%d sessions run from this address already: end one first", s.o.MaxPerAddress))
+		return s.turnAway("full", unavailable("all places are taken: try again in a while"))
+	case s.o.MaxPerAddress > 0 && s.byAddr[clientKey(client)] >= s.o.MaxPerAddress:
+		return s.turnAway("address",
+			unavailable("%d sessions run from this address already: end one first", s.o.MaxPerAddress))
 	}
 	s.opening++
-	s.byAddr[placeOf(client)]++
+	s.wg.Add(1)
+	s.byAddr[clientKey(client)]++
 	return nil
 }
 
 // release gives a place back. The mutex is held.
 func (s *Server) release(client netip.Addr) {
-	place := placeOf(client)
-	if s.byAddr[place]--; s.byAddr[place] <= 0 {
-		delete(s.byAddr, place)
+	key := clientKey(client)
+	if s.byAddr[key]--; s.byAddr[key] <= 0 {
+		delete(s.byAddr, key)
 	}
 }
 
-// retire moves what is left of a session to the archive, unless it is to be erased.
+// retire moves the record of a session that has ended to the archive, unless it is to be erased.
 func (s *Server) retire(x *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,7 +298,7 @@ func (s *Server) retire(x *session) {
 	s.archive.add(x.id, record{x.hub, func() status { return final }})
 }
 
-// Session is whip.Backend's.
+// Session returns a running session, as whip.Backend wants it.
 func (s *Server) Session(id string) (whip.Session, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -270,7 +306,7 @@ func (s *Server) Session(id string) (whip.Session, bool) {
 	return x, ok
 }
 
-// find finds a session that runs or has ended.
+// find returns the record of a session that runs or has ended.
 func (s *Server) find(id string) (record, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -280,7 +316,8 @@ func (s *Server) find(id string) (record, bool) {
 	return s.archive.find(id)
 }
 
-// Delete is whip.Backend's. It waits for the end event to be sent, so that a client may close its side at once.
+// Delete ends or erases a session, as whip.Backend wants it. It waits for the end event to be sent, so that a client
+// may close its side at once.
 func (s *Server) Delete(ctx context.Context, id string) error {
 	s.mu.Lock()
 	x, running := s.sessions[id]
@@ -302,7 +339,7 @@ func (s *Server) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
-// newID is 26 characters with 130 random bits (crypto/rand.Text), after the instance's name.
+// newID returns 26 characters with 130 random bits (crypto/rand.Text), after the instance's name.
 func (s *Server) newID() string {
 	if s.o.Instance != "" {
 		return s.o.Instance + "-" + rand.Text()

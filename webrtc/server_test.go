@@ -58,15 +58,17 @@ func TestAsAFile(t *testing.T) {
 			path := write(t, "a.webm", pattern)
 			if tt.file == "a.mkv" { // as browsers encode H.264
 				to := filepath.Join(t.TempDir(), tt.file)
-				if out, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-c:v", "libx264", "-profile:v", "baseline",
-					"-b:v", "4M", "-g", "60", "-c:a", "copy", to).CombinedOutput(); err != nil {
+				encode := exec.Command("ffmpeg", "-v", "error", "-i", path, "-c:v", "libx264", "-profile:v", "baseline",
+					"-b:v", "4M", "-g", "60", "-c:a", "copy", to)
+				if out, err := encode.CombinedOutput(); err != nil {
 					t.Skipf("ffmpeg can't encode H.264 here: %v %s", err, out)
 				}
 				path = to
 			}
 			clip := load(t, path)
 			want := analysed(t, path)
-			// A machine that is busy for a moment brings a picture later than TickSlack forgives, so that another one is at a tick.
+			// A machine that is busy for a moment brings a picture later than TickSlack forgives, so that another one
+			// is at a tick.
 			const attempts = 3
 			for attempt := 1; ; attempt++ {
 				worst, others := asAFile(t, clip, want, tt.channel, tt.trickle)
@@ -75,16 +77,19 @@ func TestAsAFile(t *testing.T) {
 					return
 				}
 				if attempt == attempts {
-					t.Fatalf("probabilities differ by up to %.3f; %d labels are others, in the last of %d attempts", worst, others, attempts)
+					t.Fatalf("probabilities differ by up to %.3f; %d labels are others, in the last of %d attempts",
+						worst, others, attempts)
 				}
 			}
 		})
 	}
 }
 
-// asAFile sends a clip to a server and tells by how much the probabilities differ at most from those of the windows wanted, and how many
-// labels are others.
-func asAFile(t *testing.T, clip *client.Clip, want []*pipeline.WindowEvent, channel client.Channel, trickle bool) (worst float64, others int) {
+// asAFile sends a clip to a server and returns by how much the probabilities differ at most from those of the windows
+// wanted, and how many labels are others.
+func asAFile(
+	t *testing.T, clip *client.Clip, want []*pipeline.WindowEvent, channel client.Channel, trickle bool,
+) (worst float64, others int) {
 	t.Helper()
 	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions()})
 	s := dial(t, client.Options{URL: url + "/whip", Codecs: clip.Codecs(), Channel: channel, Trickle: trickle})
@@ -129,7 +134,8 @@ func asAFile(t *testing.T, clip *client.Clip, want []*pipeline.WindowEvent, chan
 		compare(a.Emotion, b.Emotion)
 		compare(a.Gender, b.Gender)
 	}
-	t.Logf("%d windows; probabilities differ by %.4f at most, %.4f in the mean; %d other labels", len(got), worst, sum/float64(n), others)
+	t.Logf("%d windows; probabilities differ by %.4f at most, %.4f in the mean; %d other labels", len(got), worst,
+		sum/float64(n), others)
 	return worst, others
 }
 
@@ -149,7 +155,8 @@ func TestServerSentEventsAndCSV(t *testing.T) {
 		s.Close(ctx)
 	}()
 	code, body := get(t, s.URL()+"/events") // to the end
-	if code != 200 || strings.Count(body, "event: start\n") != 1 || strings.Count(body, "event: window\n") < 8 || strings.Count(body, "event: end\n") != 1 {
+	if code != 200 || strings.Count(body, "event: start\n") != 1 || strings.Count(body, "event: window\n") < 8 ||
+		strings.Count(body, "event: end\n") != 1 {
 		t.Errorf("%d %s", code, body)
 	}
 	n := 0
@@ -170,7 +177,9 @@ func TestServerSentEventsAndCSV(t *testing.T) {
 		State, Reason string
 		Windows       int
 	}
-	if _, body := get(t, s.URL()+"/status"); json.Unmarshal([]byte(body), &status) != nil || status.State != "ended" || status.Reason == "" || status.Windows != n-2 {
+	_, body = get(t, s.URL()+"/status")
+	if json.Unmarshal([]byte(body), &status) != nil || status.State != "ended" || status.Reason == "" ||
+		status.Windows != n-2 {
 		t.Errorf("status %+v", status)
 	}
 	for _, want := range []int{200, 404} {

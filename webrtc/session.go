@@ -20,11 +20,12 @@ import (
 	"tandem/webrtc/events"
 	"tandem/webrtc/peer"
 	"tandem/webrtc/receive"
+	"tandem/webrtc/signal"
 	"tandem/webrtc/whip"
 )
 
 const (
-	// maxWait is how far one sense may be behind the other before windows do without it.
+	// maxWait is how far one modality may be behind the other before windows do without it.
 	maxWait = 300 * time.Millisecond
 	// connectTime is how long a client may take from its offer to its first media.
 	connectTime = 20 * time.Second
@@ -37,7 +38,7 @@ const (
 	endTime = 3 * time.Second
 )
 
-// Why sessions end, besides what receive reports. The text is what clients and logs are told.
+// Why sessions end, besides the errors of receive. Clients and logs get their text.
 var (
 	errDeleted   = errors.New("ended by the client")
 	errGone      = errors.New("the client closed the connection")
@@ -98,34 +99,34 @@ type session struct {
 	channels *events.Channels
 	gender   bool
 
-	told       capture.Drops // what metrics know; run's alone
-	toldMissed int
+	reportedDrops  capture.Drops // that the metrics have; run's alone
+	reportedMissed int
 
 	states    chan peer.State // capacity 1: the latest
 	wg        sync.WaitGroup
 	lastMedia atomic.Int64 // Unix nanoseconds, 0 before the first
 
-	mu        sync.Mutex // guards what follows
-	tracks    []*track
-	stopTrack map[pion.RTPCodecType]context.CancelCauseFunc // of the live track of each kind
-	channel   bool                                          // there is a channel for events, or will be
-	own       bool                                          // it is the client's
-	width     int
-	height    int
-	senses    [2]bool
-	windows   int
-	dropped   pipeline.Dropped
-	latency   []time.Duration // of the last windows
-	finished  time.Time
+	mu            sync.Mutex // guards what follows
+	tracks        []*track
+	stopTrack     map[pion.RTPCodecType]context.CancelCauseFunc // of the live track of each kind
+	channel       bool                                          // there is a channel for events, or will be
+	clientChannel bool                                          // it is the client's
+	width         int
+	height        int
+	audio, video  bool // whether the last window had them
+	windows       int
+	dropped       pipeline.Dropped
+	latency       []time.Duration // of the last windows
+	finished      time.Time
 }
 
 // track is one track of the client.
 type track struct {
 	*receive.Track
-	told receive.Stats // what metrics know
+	reported receive.Stats // that the metrics have
 }
 
-// keptLatencies are those that a status tells the percentiles of: a minute's.
+// keptLatencies are the windows whose latencies a status has the percentiles of: a minute's.
 const keptLatencies = 240
 
 // newSession answers an offer. Its run must be called if there is no error.
@@ -140,7 +141,9 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 	x.log = s.o.Log.With("session", x.id)
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())
 	x.channels = events.NewChannels(x.hub)
-	x.feed = capture.NewFeed(capture.Info{Name: "whip", HasVideo: len(r.Info.Video) > 0, HasAudio: len(r.Info.Audio) > 0})
+	x.feed = capture.NewFeed(capture.Info{
+		Name: "whip", HasVideo: len(r.Offer.Video) > 0, HasAudio: len(r.Offer.Audio) > 0,
+	})
 	var err error
 	if x.Peer, err = s.network.Answer(ctx, r.Offer, x.log); err != nil {
 		x.cancel(err)
@@ -151,13 +154,24 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 	return x, nil
 }
 
-// ID is whip.Session's.
+// ID returns the session's id.
 func (x *session) ID() string { return x.id }
+
+// AddCandidates adds candidates of the client, as whip.Session wants it.
+func (x *session) AddCandidates(ctx context.Context, f signal.Fragment) error {
+	return refusal(x.Peer.AddCandidates(ctx, f))
+}
+
+// Restart restarts ICE, as whip.Session wants it.
+func (x *session) Restart(ctx context.Context, f signal.Fragment) (signal.Fragment, string, error) {
+	answer, etag, err := x.Peer.Restart(ctx, f)
+	return answer, etag, refusal(err)
+}
 
 // end ends the session; the first reason counts.
 func (x *session) end(why error) { x.cancel(why) }
 
-// run is the session until its end.
+// run runs the session until its end.
 func (x *session) run() {
 	x.log.Info("session opened", "codecs", strings.Join(x.Codecs(), ","))
 
@@ -179,7 +193,7 @@ func (x *session) run() {
 	if x.HasData() {
 		x.openChannels() // or the client would not hear why a short session ended
 	}
-	x.feed.End(nil) // the pipeline says what it still has, and its end event
+	x.feed.End(nil) // the pipeline still emits what it has, and its end event
 	<-piped
 	x.mu.Lock()
 	x.finished = time.Now()
@@ -197,7 +211,7 @@ func (x *session) run() {
 	if err := x.Close(); err != nil {
 		x.log.Debug("closing the connection", "cause", err)
 	}
-	x.tell()
+	x.reportMetrics()
 	x.s.metrics.ended.WithLabelValues(reasonLabel(why)).Inc()
 	x.log.Info("session ended", "reason", why, "seconds", time.Since(x.opened).Round(time.Millisecond).Seconds(),
 		"windows", stats.Windows, "dropped_windows", stats.Dropped.Windows, "dropped_frames", stats.Dropped.Frames,
@@ -243,7 +257,7 @@ func (x *session) event(e pipeline.Event) error {
 	if w := e.Window; w != nil {
 		x.mu.Lock()
 		x.windows++
-		x.senses = [2]bool{w.Audio, w.Video}
+		x.audio, x.video = w.Audio, w.Video
 		if w.Latency != nil {
 			x.s.metrics.latency.Observe(w.Latency.Seconds())
 			x.latency = append(x.latency[max(0, len(x.latency)-keptLatencies+1):], *w.Latency)
@@ -281,7 +295,7 @@ func (x *session) watch() error {
 		case <-channels:
 			x.openChannels()
 		case now := <-tick.C:
-			x.tell()
+			x.reportMetrics()
 			var silent time.Duration
 			if last := x.lastMedia.Load(); last != 0 {
 				silent = now.Sub(time.Unix(0, last))
@@ -323,8 +337,8 @@ func codecOf(mimeType string) (av.Codec, bool) {
 	return 0, false
 }
 
-// onTrack is peer.Handler's: it reads a track to its end. An offer has one track of a kind, but what comes may be of any
-// number of sources: the latest is taken for it, so that each kind has one decoder and one bound on its bitrate.
+// onTrack is peer.Handler's: it reads a track to its end. An offer has one track of a kind, but what comes may be of
+// any number of sources: the latest is taken for it, so that each kind has one decoder and one bound on its bitrate.
 func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 	codec, ok := codecOf(remote.Codec().MimeType)
 	if !ok {
@@ -390,7 +404,7 @@ func (x *session) onChannel(d *pion.DataChannel) {
 		return
 	}
 	x.mu.Lock()
-	x.channel, x.own = true, true
+	x.channel, x.clientChannel = true, true
 	x.mu.Unlock()
 	d.OnOpen(func() {
 		if d.Ordered() && d.MaxRetransmits() == nil && d.MaxPacketLifeTime() == nil {
@@ -429,7 +443,7 @@ func (x *session) openReliable(windows *pion.DataChannel, own bool) {
 	reliable.OnOpen(func() {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		if own || !x.own {
+		if own || !x.clientChannel {
 			x.channels.Use(windows, reliable)
 		}
 	})

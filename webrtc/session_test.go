@@ -26,8 +26,9 @@ func TestChangeOfCodec(t *testing.T) {
 	short.Duration = 4 * time.Second
 	vp8 := write(t, "a.webm", short)
 	h264 := filepath.Join(t.TempDir(), "a.mkv")
-	if out, err := exec.Command("ffmpeg", "-v", "error", "-i", vp8, "-c:v", "libx264", "-profile:v", "baseline", "-g", "60",
-		"-c:a", "copy", h264).CombinedOutput(); err != nil {
+	encode := exec.Command("ffmpeg", "-v", "error", "-i", vp8, "-c:v", "libx264", "-profile:v", "baseline",
+		"-g", "60", "-c:a", "copy", h264)
+	if out, err := encode.CombinedOutput(); err != nil {
 		t.Skipf("ffmpeg can't encode H.264 here: %v %s", err, out)
 	}
 	_, url, _ := server(t, webrtc.Options{})
@@ -67,7 +68,8 @@ func (s *sourceOf) BindLocalStream(_ *interceptor.StreamInfo, w interceptor.RTPW
 // keyFrame is the first picture of a clip of the pattern.
 func keyFrame(t *testing.T, width, height int) []byte {
 	t.Helper()
-	in, err := av.Open(t.Context(), write(t, "a.webm", capture.PatternOptions{Width: width, Height: height, FPS: 15, Duration: 200 * time.Millisecond}), av.Options{})
+	o := capture.PatternOptions{Width: width, Height: height, FPS: 15, Duration: 200 * time.Millisecond}
+	in, err := av.Open(t.Context(), write(t, "a.webm", o), av.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,9 @@ func keyFrame(t *testing.T, width, height int) []byte {
 func TestOneTrackOfAKind(t *testing.T) {
 	_, url, _ := server(t, webrtc.Options{})
 	source := &sourceOf{}
-	undeclared := func(offer string) string { return regexp.MustCompile(`(?m)^a=ssrc.*\r\n`).ReplaceAllString(offer, "") }
+	undeclared := func(offer string) string {
+		return regexp.MustCompile(`(?m)^a=ssrc.*\r\n`).ReplaceAllString(offer, "")
+	}
 	track, session := videoSource(t, url, undeclared, source)
 	pictures := [][]byte{keyFrame(t, 320, 240), keyFrame(t, 160, 128)}
 	payloader := &codecs.VP8Payloader{}

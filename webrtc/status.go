@@ -7,26 +7,26 @@ import (
 
 	"tandem/capture/av"
 	"tandem/pipeline"
-	"tandem/webrtc/whip"
+	"tandem/webrtc/signal"
 )
 
-// status is what GET /sessions/{id}/status says.
+// status is the body of GET /sessions/{id}/status.
 type status struct {
-	State   string           `json:"state"` // connecting, running or ended
-	Reason  string           `json:"reason,omitempty"`
-	Age     float64          `json:"age"` // seconds
-	Senses  senses           `json:"senses"`
-	Codecs  codecs           `json:"codecs"`
-	Width   int              `json:"width"`
-	Height  int              `json:"height"`
-	Skew    float64          `json:"skew_ms"` // of picture against sound, still to be corrected
-	Windows int              `json:"windows"`
-	Dropped pipeline.Dropped `json:"dropped"`
-	Lost    int              `json:"lost_packets"`
-	Latency latency          `json:"latency_ms"`
+	State      string           `json:"state"` // connecting, running or ended
+	Reason     string           `json:"reason,omitempty"`
+	Age        float64          `json:"age"` // seconds
+	Modalities modalities       `json:"senses"`
+	Codecs     codecs           `json:"codecs"`
+	Width      int              `json:"width"`
+	Height     int              `json:"height"`
+	Skew       float64          `json:"skew_ms"` // of picture against sound, still to be corrected
+	Windows    int              `json:"windows"`
+	Dropped    pipeline.Dropped `json:"dropped"`
+	Lost       int              `json:"lost_packets"`
+	Latency    latency          `json:"latency_ms"`
 }
 
-type senses struct {
+type modalities struct {
 	Audio bool `json:"audio"`
 	Video bool `json:"video"`
 }
@@ -41,7 +41,7 @@ type latency struct {
 	P95 float64 `json:"p95"`
 }
 
-// status says how a session stands.
+// status returns the state of a session.
 func (x *session) status() status {
 	skew := x.clock.Skew()
 	lost := x.feed.Drops()
@@ -50,7 +50,7 @@ func (x *session) status() status {
 	defer x.mu.Unlock()
 	s := status{
 		State: "connecting", Age: time.Since(x.opened).Seconds(),
-		Senses: senses{x.senses[0], x.senses[1]}, Width: x.width, Height: x.height,
+		Modalities: modalities{x.audio, x.video}, Width: x.width, Height: x.height,
 		Skew: float64(skew) / 1e6, Windows: x.windows, Dropped: x.dropped,
 		Latency: latency{x.percentile(50), x.percentile(95)},
 	}
@@ -59,9 +59,9 @@ func (x *session) status() status {
 	for _, t := range x.tracks {
 		s.Lost += t.Stats().Lost
 		if t.Codec() == av.Opus {
-			s.Codecs.Audio = whip.Opus
-		} else if s.Codecs.Video = whip.VP8; t.Codec() == av.H264 {
-			s.Codecs.Video = whip.H264
+			s.Codecs.Audio = signal.Opus
+		} else if s.Codecs.Video = signal.VP8; t.Codec() == av.H264 {
+			s.Codecs.Video = signal.H264
 		}
 	}
 	switch {
@@ -76,7 +76,7 @@ func (x *session) status() status {
 	return s
 }
 
-// percentile is of the latencies kept, in ms by the nearest rank. The mutex is held.
+// percentile returns the p-th of the latencies kept, in ms by the nearest rank. The mutex is held.
 func (x *session) percentile(p int) float64 {
 	if len(x.latency) == 0 {
 		return 0

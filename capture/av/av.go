@@ -26,13 +26,13 @@ const MaxPixels = 1 << 26
 
 // Errors that callers tell apart. They come wrapped with the input's name and the cause.
 var (
-	// ErrNotMedia says that the input holds no picture or sound that can be decoded.
+	// ErrNotMedia: the input holds no picture or sound that can be decoded.
 	ErrNotMedia = errors.New("no picture or sound that can be decoded")
-	// ErrTimeout says that the other side did not answer in time.
+	// ErrTimeout: the other side did not answer in time.
 	ErrTimeout = errors.New("timed out")
-	// ErrTooLarge says that a picture has more than MaxPixels.
+	// ErrTooLarge: a picture has more than MaxPixels.
 	ErrTooLarge = errors.New("picture is too large")
-	// ErrCorrupt says that one packet could not be decoded; the next one may be.
+	// ErrCorrupt: one packet could not be decoded; the next one may be.
 	ErrCorrupt = errors.New("corrupt packet")
 )
 
@@ -63,7 +63,7 @@ var takeLog = sync.OnceFunc(func() { C.tav_take_log() })
 
 var errAgain = C.int(-int(syscall.EAGAIN))
 
-// Error is what libav says of one of its error codes.
+// Error is one of libav's error codes.
 type Error int
 
 func (e Error) Error() string {

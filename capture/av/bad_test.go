@@ -49,9 +49,15 @@ func hugePNG(w, h uint32) []byte {
 	return append(b, "\x00\x00\x00\x04IDAT\x00\x00\x00\x00\x00\x00\x00\x00"...)
 }
 
+const (
+	words    = "This is not a film, it is but words.\n"
+	playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://127.0.0.1:1/a.ts\n"
+)
+
 // Each bad input is one error, when it is opened, that names the input and the cause.
 func TestBadInput(t *testing.T) {
-	clip := load(t, write(t, "a.mp4", capture.PatternOptions{Width: 64, Height: 48, Duration: time.Second}, av.WriterOptions{}))
+	clip := load(t,
+		write(t, "a.mp4", capture.PatternOptions{Width: 64, Height: 48, Duration: time.Second}, av.WriterOptions{}))
 	noMoov := bytes.Replace(clip, []byte("moov"), []byte("xxxx"), 1)
 	tests := []struct {
 		name, path string
@@ -63,13 +69,13 @@ func TestBadInput(t *testing.T) {
 		{"a name with a colon", "what:is this.mp4", syscall.ENOENT, "no such file"},
 		{"directory", t.TempDir(), nil, "directory"},
 		{"empty", save(t, "empty.mp4", nil), av.ErrNotMedia, "empty"},
-		{"text", save(t, "text.mp4", []byte(strings.Repeat("This is not a film, it is but words.\n", 50))), av.ErrNotMedia, "text file"},
+		{"text", save(t, "text.mp4", []byte(strings.Repeat(words, 50))), av.ErrNotMedia, "text file"},
 		{"text as txt", save(t, "notes.txt", []byte("hello\n")), av.ErrNotMedia, "text"},
 		{"zeros", save(t, "zeros.mp4", make([]byte, 1<<16)), av.ErrNotMedia, ""},
 		{"mp4 without moov", save(t, "cut.mp4", noMoov), av.ErrNotMedia, "moov atom not found"},
 		{"mp4 cut in its header", save(t, "cut.mp4", clip[:300]), av.ErrNotMedia, ""},
 		{"picture too large", save(t, "huge.png", hugePNG(100_000, 100_000)), av.ErrNotMedia, "image size"},
-		{"list of other files", save(t, "list.m3u8", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://127.0.0.1:1/a.ts\n")), av.ErrNotMedia, "text"},
+		{"list of other files", save(t, "list.m3u8", []byte(playlist)), av.ErrNotMedia, "text"},
 		{"unknown scheme", "gopher9://host/x", nil, "host"},
 		{"dead port", "http://127.0.0.1:1/a.mp4", syscall.ECONNREFUSED, "refused"},
 		{"no such host", "http://nothing.invalid/a.mp4", nil, "nothing.invalid"},
@@ -86,7 +92,8 @@ func TestBadInput(t *testing.T) {
 			if tt.is != nil && !errors.Is(err, tt.is) {
 				t.Errorf("%v is not %v", err, tt.is)
 			}
-			if !strings.HasPrefix(err.Error(), tt.path+": ") || !strings.Contains(strings.ToLower(err.Error()), tt.says) {
+			if !strings.HasPrefix(err.Error(), tt.path+": ") ||
+				!strings.Contains(strings.ToLower(err.Error()), tt.says) {
 				t.Errorf("%q does not name the input and %q", err, tt.says)
 			}
 			if strings.Contains(err.Error(), "\n") {
@@ -106,7 +113,7 @@ func TestBadInput(t *testing.T) {
 	})
 }
 
-// What comes before the cut is decoded; Stats tells of it.
+// What comes before the cut is decoded, and counted in Stats.
 func TestCutOff(t *testing.T) {
 	for _, name := range []string{"a.mp4", "a.webm", "a.mkv", "a.avi", "a.flv", "a.mpg", "a.wav"} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +139,9 @@ func TestCutOff(t *testing.T) {
 func TestCorrupt(t *testing.T) {
 	for _, name := range []string{"a.mp4", "a.webm", "a.mpg"} {
 		t.Run(name, func(t *testing.T) {
-			b := load(t, write(t, name, capture.PatternOptions{Width: 160, Height: 120, Duration: 4 * time.Second}, av.WriterOptions{}))
+			b := load(t,
+				write(t, name, capture.PatternOptions{Width: 160, Height: 120, Duration: 4 * time.Second},
+					av.WriterOptions{}))
 			for i := len(b) * 6 / 10; i < len(b)*65/100; i++ {
 				b[i] = byte(i * 7)
 			}
@@ -150,7 +159,9 @@ func TestCorrupt(t *testing.T) {
 
 // A server that stops answering, before or amid the file, ends in ErrTimeout; a context that ends, in its cause.
 func TestURL(t *testing.T) {
-	clip := load(t, write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, Duration: 8 * time.Second}, av.WriterOptions{}))
+	clip := load(t,
+		write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, Duration: 8 * time.Second},
+			av.WriterOptions{}))
 	hang := make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/whole.webm", func(w http.ResponseWriter, r *http.Request) {
@@ -170,7 +181,8 @@ func TestURL(t *testing.T) {
 	if m := read(t, s.URL+"/whole.webm", av.Options{}); m.err != nil || len(m.frames) != 200 {
 		t.Errorf("%d pictures, %v", len(m.frames), m.err)
 	}
-	if _, err := av.Open(t.Context(), s.URL+"/gone.webm", av.Options{}); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, err := av.Open(t.Context(), s.URL+"/gone.webm", av.Options{}); err == nil ||
+		!strings.Contains(err.Error(), "404") {
 		t.Errorf("missing page: %v", err)
 	}
 
@@ -188,7 +200,8 @@ func TestURL(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(100*time.Millisecond, func() { cancel(cause) })
 	start = time.Now()
-	if _, err := av.Open(ctx, s.URL+"/never.webm", av.Options{}); !errors.Is(err, cause) || time.Since(start) > time.Second {
+	if _, err := av.Open(ctx, s.URL+"/never.webm", av.Options{}); !errors.Is(err, cause) ||
+		time.Since(start) > time.Second {
 		t.Errorf("cancelled while opening: %v after %v", err, time.Since(start))
 	}
 
@@ -225,7 +238,8 @@ func TestFIFO(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Skip("no FIFOs here: ", err)
 	}
-	if _, err := av.Open(t.Context(), fifo, av.Options{Timeout: 100 * time.Millisecond}); !errors.Is(err, av.ErrTimeout) {
+	_, err := av.Open(t.Context(), fifo, av.Options{Timeout: 100 * time.Millisecond})
+	if !errors.Is(err, av.ErrTimeout) {
 		t.Errorf("nobody writes: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -234,7 +248,9 @@ func TestFIFO(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 
-	clip := load(t, write(t, "a.webm", capture.PatternOptions{Width: 64, Height: 48, Duration: 2 * time.Second}, av.WriterOptions{}))
+	clip := load(t,
+		write(t, "a.webm", capture.PatternOptions{Width: 64, Height: 48, Duration: 2 * time.Second},
+			av.WriterOptions{}))
 	feed := func(b []byte, then func()) {
 		f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"tandem/capture/av"
 )
 
-// cpu is what this process has used so far.
+// cpu returns the CPU time that this process has used so far.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)

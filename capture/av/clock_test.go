@@ -7,53 +7,78 @@ import (
 
 const ms = time.Millisecond
 
-// Times in the container, of pictures (v) 40 ms long and sound (a) 20 ms long, and what becomes of them.
+// clockItem is a time in a container and what becomes of it.
+type clockItem struct {
+	stream  int
+	raw     time.Duration // -1 ns: not known
+	want    time.Duration
+	retimed int
+}
+
+const v, a = video, audio
+
+var clockTests = map[string][]clockItem{
+	"as it should be": {
+		{v, 0, 0, 0},
+		{a, 0, 0, 0},
+		{a, 20 * ms, 20 * ms, 0},
+		{v, 40 * ms, 40 * ms, 0},
+		{a, 40 * ms, 40 * ms, 0},
+	},
+	"a pause": {{v, 0, 0, 0}, {v, 9 * time.Second, 9 * time.Second, 0}},
+	"a slide show with sound": {
+		{v, 0, 0, 0},
+		{a, 0, 0, 0},
+		{a, 9 * time.Second, 9 * time.Second, 0},
+		{a, 18 * time.Second, 18 * time.Second, 0},
+		{v, 20 * time.Second, 20 * time.Second, 0},
+	},
+	"missing":     {{v, 0, 0, 0}, {v, -1, 40 * ms, 0}, {v, -1, 80 * ms, 0}, {v, 120 * ms, 120 * ms, 0}},
+	"none at all": {{v, -1, 0, 0}, {v, -1, 40 * ms, 0}, {v, -1, 80 * ms, 0}},
+	"one wild": {
+		{v, 0, 0, 0},
+		{v, 5 * time.Hour, 40 * ms, 1},
+		{v, 80 * ms, 80 * ms, 2},
+		{v, 120 * ms, 120 * ms, 2},
+	},
+	"back by hours": {
+		{v, 0, 0, 0},
+		{v, 40 * ms, 40 * ms, 0},
+		{v, -2 * time.Hour, 80 * ms, 1},
+		{v, -2*time.Hour + 40*ms, 120 * ms, 1},
+	},
+	"back by a little": {
+		{v, 0, 0, 0},
+		{v, 40 * ms, 40 * ms, 0},
+		{v, 20 * ms, 40 * ms, 1},
+		{v, 120 * ms, 120 * ms, 1},
+	},
+	"starts with priming":  {{a, -7 * ms, -7 * ms, 0}, {a, 13 * ms, 13 * ms, 0}},
+	"first hours too late": {{v, 0, 0, 0}, {a, 3 * time.Hour, 0, 1}, {a, 3*time.Hour + 20*ms, 20 * ms, 1}},
+	"both streams jump, one after the other": {
+		{v, 0, 0, 0},
+		{a, 0, 0, 0},
+		{v, 40 * ms, 40 * ms, 0},
+		{a, 20 * ms, 20 * ms, 0},
+		{v, time.Hour + 80*ms, 80 * ms, 1},
+		{a, 40 * ms, 40 * ms, 1}, // not yet
+		{a, 60 * ms, 60 * ms, 1},
+		{a, time.Hour + 90*ms, 90 * ms, 2}, // by the same offset as the pictures
+		{v, time.Hour + 120*ms, 120 * ms, 2},
+	},
+	"both streams start again": {
+		{v, 10 * time.Second, 10 * time.Second, 0},
+		{a, 10 * time.Second, 10 * time.Second, 0},
+		{v, 0, 10*time.Second + 40*ms, 1},
+		{a, 0, 10*time.Second + 40*ms, 2},
+		{v, 40 * ms, 10*time.Second + 80*ms, 2},
+		{a, 20 * ms, 10*time.Second + 60*ms, 2},
+	},
+}
+
+// Pictures (v) are 40 ms long and sound (a) is 20 ms long.
 func TestClock(t *testing.T) {
-	type item struct {
-		stream  int
-		raw     time.Duration // -1 ns: not known
-		want    time.Duration
-		retimed int
-	}
-	const v, a = video, audio
-	tests := map[string][]item{
-		"as it should be": {{v, 0, 0, 0}, {a, 0, 0, 0}, {a, 20 * ms, 20 * ms, 0}, {v, 40 * ms, 40 * ms, 0}, {a, 40 * ms, 40 * ms, 0}},
-		"a pause":         {{v, 0, 0, 0}, {v, 9 * time.Second, 9 * time.Second, 0}},
-		"a slide show with sound": {
-			{v, 0, 0, 0},
-			{a, 0, 0, 0},
-			{a, 9 * time.Second, 9 * time.Second, 0},
-			{a, 18 * time.Second, 18 * time.Second, 0},
-			{v, 20 * time.Second, 20 * time.Second, 0},
-		},
-		"missing":              {{v, 0, 0, 0}, {v, -1, 40 * ms, 0}, {v, -1, 80 * ms, 0}, {v, 120 * ms, 120 * ms, 0}},
-		"none at all":          {{v, -1, 0, 0}, {v, -1, 40 * ms, 0}, {v, -1, 80 * ms, 0}},
-		"one wild":             {{v, 0, 0, 0}, {v, 5 * time.Hour, 40 * ms, 1}, {v, 80 * ms, 80 * ms, 2}, {v, 120 * ms, 120 * ms, 2}},
-		"back by hours":        {{v, 0, 0, 0}, {v, 40 * ms, 40 * ms, 0}, {v, -2 * time.Hour, 80 * ms, 1}, {v, -2*time.Hour + 40*ms, 120 * ms, 1}},
-		"back by a little":     {{v, 0, 0, 0}, {v, 40 * ms, 40 * ms, 0}, {v, 20 * ms, 40 * ms, 1}, {v, 120 * ms, 120 * ms, 1}},
-		"starts with priming":  {{a, -7 * ms, -7 * ms, 0}, {a, 13 * ms, 13 * ms, 0}},
-		"first hours too late": {{v, 0, 0, 0}, {a, 3 * time.Hour, 0, 1}, {a, 3*time.Hour + 20*ms, 20 * ms, 1}},
-		"both streams jump, one after the other": {
-			{v, 0, 0, 0},
-			{a, 0, 0, 0},
-			{v, 40 * ms, 40 * ms, 0},
-			{a, 20 * ms, 20 * ms, 0},
-			{v, time.Hour + 80*ms, 80 * ms, 1},
-			{a, 40 * ms, 40 * ms, 1}, // not yet
-			{a, 60 * ms, 60 * ms, 1},
-			{a, time.Hour + 90*ms, 90 * ms, 2}, // by the same offset as the pictures
-			{v, time.Hour + 120*ms, 120 * ms, 2},
-		},
-		"both streams start again": {
-			{v, 10 * time.Second, 10 * time.Second, 0},
-			{a, 10 * time.Second, 10 * time.Second, 0},
-			{v, 0, 10*time.Second + 40*ms, 1},
-			{a, 0, 10*time.Second + 40*ms, 2},
-			{v, 40 * ms, 10*time.Second + 80*ms, 2},
-			{a, 20 * ms, 10*time.Second + 60*ms, 2},
-		},
-	}
-	for name, items := range tests {
+	for name, items := range clockTests {
 		t.Run(name, func(t *testing.T) {
 			var c clock
 			for i, it := range items {

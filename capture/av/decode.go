@@ -88,29 +88,30 @@ func (c *codec) close() {
 	C.av_frame_free(&c.frame)
 }
 
-// painter turns decoded pictures into RGB, upright and with square pixels.
-type painter struct {
+// frameConverter turns decoded pictures into RGB, upright and with square pixels.
+type frameConverter struct {
 	interval time.Duration // MinFrameInterval
 	shown    bool          // a picture has been handed out
 	last     time.Duration // its time
 	sws      *C.struct_SwsContext
 }
 
-func (p *painter) close() {
-	C.sws_freeContext(p.sws)
-	p.sws = nil
+func (c *frameConverter) close() {
+	C.sws_freeContext(c.sws)
+	c.sws = nil
 }
 
-// wants tells whether a picture at time t is to be handed out.
-func (p *painter) wants(t time.Duration) bool {
-	return !p.shown || t-p.last >= p.interval-2*time.Millisecond
+// due reports whether a picture at time t is to be handed out.
+func (c *frameConverter) due(t time.Duration) bool {
+	return !c.shown || t-c.last >= c.interval-2*time.Millisecond
 }
 
-// squareSize is that of a w x h picture with pixels of shape sar, made square by its width.
+// squareSize returns the size of a w x h picture with pixels of shape sar, made square by its width.
 func squareSize(w, h C.int, sar C.AVRational) (int, int) {
 	if sar.num > 0 && sar.den > 0 && sar.num != sar.den {
 		// Beyond 4:1 it is a fault in the file rather than a shape of pixels.
-		if wide := (int64(w)*int64(sar.num) + int64(sar.den)/2) / int64(sar.den); wide > 0 && wide <= 4*int64(w) && 4*wide >= int64(w) {
+		wide := (int64(w)*int64(sar.num) + int64(sar.den)/2) / int64(sar.den)
+		if wide > 0 && wide <= 4*int64(w) && 4*wide >= int64(w) {
 			return int(wide), int(h)
 		}
 	}
@@ -127,17 +128,17 @@ func checkSize(w, h int) error {
 	return nil
 }
 
-func (p *painter) paint(f *C.AVFrame, sar C.AVRational, turn orientation, at time.Duration) (*Frame, error) {
+func (c *frameConverter) convert(f *C.AVFrame, sar C.AVRational, turn orientation, at time.Duration) (*Frame, error) {
 	w, h := squareSize(f.width, f.height, sar)
 	if err := checkSize(w, h); err != nil {
 		return nil, err
 	}
 	n := 3 * w * h
 	pix := make([]byte, n+64)[:n:n] // room for tav_to_rgb's overshoot
-	if r := C.tav_to_rgb(&p.sws, f, C.int(w), C.int(h), (*C.uint8_t)(&pix[0])); r < 0 {
+	if r := C.tav_to_rgb(&c.sws, f, C.int(w), C.int(h), (*C.uint8_t)(&pix[0])); r < 0 {
 		return nil, Error(r)
 	}
-	p.shown, p.last = true, at
+	c.shown, c.last = true, at
 	pix, w, h = turn.apply(pix, w, h)
 	return &Frame{Time: at, Width: w, Height: h, Pix: pix}, nil
 }
@@ -188,7 +189,8 @@ func (m *mixer) mix(f *C.AVFrame, seam bool, at time.Duration) ([]Media, error) 
 			if r := C.tav_to_mono(&m.swr, f, SampleRate); r < 0 {
 				C.swr_free(&m.swr)
 				m.rate = 0
-				return out, fmt.Errorf("sound of %d channels at %d Hz cannot be resampled: %w", f.ch_layout.nb_channels, f.sample_rate, Error(r))
+				return out, fmt.Errorf("sound of %d channels at %d Hz cannot be resampled: %w", f.ch_layout.nb_channels,
+					f.sample_rate, Error(r))
 			}
 		} else if r := C.swr_init(m.swr); r < 0 {
 			return out, Error(r)

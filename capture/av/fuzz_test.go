@@ -49,7 +49,8 @@ func FuzzDemux(f *testing.F) {
 			}
 			switch {
 			case m.Frame != nil && m.Samples == nil:
-				if len(m.Frame.Pix) != 3*m.Frame.Width*m.Frame.Height || len(m.Frame.Pix) == 0 || len(m.Frame.Pix) > 3*av.MaxPixels {
+				if len(m.Frame.Pix) != 3*m.Frame.Width*m.Frame.Height || len(m.Frame.Pix) == 0 ||
+					len(m.Frame.Pix) > 3*av.MaxPixels {
 					t.Fatalf("%d x %d with %d bytes", m.Frame.Width, m.Frame.Height, len(m.Frame.Pix))
 				}
 				if m.Frame.Time < frame {

@@ -37,7 +37,10 @@ func TestFormats(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := capture.PatternOptions{Width: 320, Height: 240, FPS: tt.fps, Duration: d, NoVideo: tt.noV, NoAudio: tt.noA}
+			p := capture.PatternOptions{
+				Width: 320, Height: 240, FPS: tt.fps, Duration: d, NoVideo: tt.noV,
+				NoAudio: tt.noA,
+			}
 			fps := tt.fps
 			if fps == 0 {
 				fps = 25
@@ -62,17 +65,7 @@ func TestFormats(t *testing.T) {
 				t.Errorf("duration %v, want about %v", i.Duration, d)
 			}
 			if !tt.noV {
-				if i.Width != 320 || i.Height != 240 || i.FPS < fps-0.1 || i.FPS > fps+0.1 {
-					t.Errorf("%d x %d at %.2f frames a second", i.Width, i.Height, i.FPS)
-				}
-				if want := int(d / frame); len(m.frames) != want {
-					t.Errorf("%d pictures, want %d", len(m.frames), want)
-				}
-				for n, f := range m.frames {
-					if want := time.Duration(float64(n)/fps*1e9) + tt.late; !near(f.Time, want, frame/2) {
-						t.Fatalf("picture %d at %v, want %v", n, f.Time, want)
-					}
-				}
+				checkPictures(t, m, int(d/frame), fps, tt.late)
 			}
 			if n := len(m.wave()); !tt.noA && (n < av.SampleRate*29/10 || n > av.SampleRate*32/10) {
 				t.Errorf("%d samples of sound", n)
@@ -92,5 +85,22 @@ func TestFormats(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkPictures checks that n pictures of 320 x 240 follow each other at fps, the first of them late.
+func checkPictures(t *testing.T, m media, n int, fps float64, late time.Duration) {
+	t.Helper()
+	if i := m.info; i.Width != 320 || i.Height != 240 || i.FPS < fps-0.1 || i.FPS > fps+0.1 {
+		t.Errorf("%d x %d at %.2f frames a second", i.Width, i.Height, i.FPS)
+	}
+	if len(m.frames) != n {
+		t.Errorf("%d pictures, want %d", len(m.frames), n)
+	}
+	frame := time.Duration(float64(time.Second) / fps)
+	for k, f := range m.frames {
+		if want := time.Duration(float64(k)/fps*1e9) + late; !near(f.Time, want, frame/2) {
+			t.Fatalf("picture %d at %v, want %v", k, f.Time, want)
+		}
 	}
 }

@@ -28,7 +28,8 @@ func TestLeaks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	good := write(t, "a.mp4", capture.PatternOptions{Width: 160, Height: 120, Duration: time.Second}, av.WriterOptions{})
+	good := write(t, "a.mp4", capture.PatternOptions{Width: 160, Height: 120, Duration: time.Second},
+		av.WriterOptions{})
 	whole := load(t, good)
 	inputs := []string{good, save(t, "cut.mp4", whole[:len(whole)/2]), save(t, "zeros.mp4", make([]byte, 4096))}
 	packets := packets(t, good)[av.H264]

@@ -99,7 +99,7 @@ func (m media) flashes() []time.Duration {
 	var out []time.Duration
 	was := false
 	for _, f := range m.frames {
-		is := capture.FlashLevel(&capture.Frame{Width: f.Width, Height: f.Height, Pix: f.Pix}) > 0.5
+		is := capturetest.FlashLevel(&capture.Frame{Width: f.Width, Height: f.Height, Pix: f.Pix}) > 0.5
 		if is && !was {
 			out = append(out, f.Time)
 		}
@@ -114,7 +114,7 @@ func (m media) beeps() []time.Duration {
 	var levels []float64
 	wave := m.wave()
 	for i := 0; i+window <= len(wave); i += hop {
-		levels = append(levels, capture.BeepLevel(wave[i:i+window]))
+		levels = append(levels, capturetest.BeepLevel(wave[i:i+window]))
 	}
 	if len(levels) == 0 {
 		return nil

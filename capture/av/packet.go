@@ -45,11 +45,11 @@ type PacketOptions struct {
 // PacketDecoder decodes bare payloads, such as those of RTP after depacketizing, at times that the caller gives.
 // It is for one goroutine.
 type PacketDecoder struct {
-	codec   *codec
-	pkt     *C.AVPacket
-	audio   bool
-	painter painter
-	mixer   mixer
+	codec  *codec
+	pkt    *C.AVPacket
+	audio  bool
+	frames frameConverter
+	mixer  mixer
 }
 
 // NewPacketDecoder makes a decoder. Close it.
@@ -79,7 +79,10 @@ func NewPacketDecoder(c Codec, o PacketOptions) (*PacketDecoder, error) {
 		C.av_packet_free(&pkt)
 		return nil, fmt.Errorf("%v: %w", c, err)
 	}
-	return &PacketDecoder{codec: open, pkt: pkt, audio: c == Opus, painter: painter{interval: o.MinFrameInterval}}, nil
+	return &PacketDecoder{
+		codec: open, pkt: pkt, audio: c == Opus,
+		frames: frameConverter{interval: o.MinFrameInterval},
+	}, nil
 }
 
 // Decode decodes one payload that is to be shown at pts, which is taken as it is. It returns nothing, one item or,
@@ -111,7 +114,7 @@ func (d *PacketDecoder) Flush() ([]Media, error) {
 	C.avcodec_flush_buffers(d.codec.ctx)
 	d.mixer.close()
 	d.mixer = mixer{}
-	d.painter.shown = false
+	d.frames.shown = false
 	return out, err
 }
 
@@ -125,10 +128,10 @@ func (d *PacketDecoder) decode(pkt *C.AVPacket) ([]Media, error) {
 			out = append(out, m...)
 			return err
 		}
-		if !d.painter.wants(t) {
+		if !d.frames.due(t) {
 			return nil
 		}
-		frame, err := d.painter.paint(f, f.sample_aspect_ratio, upright, t)
+		frame, err := d.frames.convert(f, f.sample_aspect_ratio, upright, t)
 		if err != nil {
 			return err
 		}
@@ -142,7 +145,7 @@ func (d *PacketDecoder) decode(pkt *C.AVPacket) ([]Media, error) {
 func (d *PacketDecoder) Close() error {
 	d.codec.close()
 	d.codec = nil
-	d.painter.close()
+	d.frames.close()
 	d.mixer.close()
 	C.av_packet_free(&d.pkt)
 	return nil

@@ -108,7 +108,9 @@ func TestPacketDecoder(t *testing.T) {
 
 // A lost Opus packet leaves a gap of its length, and what follows is in its place.
 func TestPacketGap(t *testing.T) {
-	ps := packets(t, write(t, "a.webm", capture.PatternOptions{Width: 64, Height: 48, Duration: 3 * time.Second}, av.WriterOptions{}))[av.Opus]
+	ps := packets(t,
+		write(t, "a.webm", capture.PatternOptions{Width: 64, Height: 48, Duration: 3 * time.Second},
+			av.WriterOptions{}))[av.Opus]
 	lossy := append(append([]av.Packet{}, ps[:60]...), ps[65:]...) // 1.2 s to 1.3 s
 	m := decodeAll(t, av.Opus, lossy, av.PacketOptions{})
 	m.ordered(t)
@@ -125,7 +127,8 @@ func TestPacketGap(t *testing.T) {
 }
 
 func TestPacketDecoderBadInput(t *testing.T) {
-	ps := packets(t, write(t, "a.webm", capture.PatternOptions{Width: 64, Height: 48, Duration: time.Second}, av.WriterOptions{}))
+	ps := packets(t,
+		write(t, "a.webm", capture.PatternOptions{Width: 64, Height: 48, Duration: time.Second}, av.WriterOptions{}))
 	for _, c := range []av.Codec{av.VP8, av.H264, av.Opus} {
 		d, err := av.NewPacketDecoder(c, av.PacketOptions{})
 		if err != nil {
@@ -134,7 +137,8 @@ func TestPacketDecoderBadInput(t *testing.T) {
 		if _, err := d.Decode(nil, 0); !errors.Is(err, av.ErrCorrupt) {
 			t.Errorf("%v, empty: %v", c, err)
 		}
-		if _, err := d.Decode([]byte("\xff\xff\xff\xff not a packet at all"), 0); c != av.Opus && !errors.Is(err, av.ErrCorrupt) {
+		if _, err := d.Decode([]byte("\xff\xff\xff\xff not a packet at all"), 0); c != av.Opus &&
+			!errors.Is(err, av.ErrCorrupt) {
 			t.Errorf("%v, nonsense: %v", c, err)
 		}
 		if c == av.VP8 { // and goes on

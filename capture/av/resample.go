@@ -35,19 +35,13 @@ func (r *Resampler) Resample(in []float32) []float32 {
 	if len(in) == 0 {
 		return nil
 	}
-	return r.convert((*C.float)(&in[0]), len(in))
-}
-
-// Drain returns what is left, after which the Resampler is at its end.
-func (r *Resampler) Drain() []float32 { return r.convert(nil, 0) }
-
-func (r *Resampler) convert(in *C.float, n int) []float32 {
-	room := C.swr_get_out_samples(r.swr, C.int(n))
+	n := C.int(len(in))
+	room := C.swr_get_out_samples(r.swr, n)
 	if room <= 0 {
 		return nil
 	}
 	out := make([]float32, room)
-	got := C.tav_resample_mono(r.swr, (*C.float)(&out[0]), room, in, C.int(n))
+	got := C.tav_resample_mono(r.swr, (*C.float)(&out[0]), room, (*C.float)(&in[0]), n)
 	return out[:max(got, 0)]
 }
 

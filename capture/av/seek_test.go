@@ -9,18 +9,23 @@ import (
 	"tandem/capture/av"
 )
 
-// TestFrom: from a time on a file is what it is when it is read from its start, with the same times, and most of what lies before
-// is not read.
+// Read from a time on, a file gives the same media at the same times as read from its start, and most of what lies
+// before is not read.
 func TestFrom(t *testing.T) {
 	const from = 13 * time.Second
 	for _, name := range []string{"a.mp4", "a.mkv", "a.webm", "a.avi", "a.flv", "a.mpg", "a.wav", "a.flac"} {
 		t.Run(name, func(t *testing.T) {
 			sound := name == "a.wav" || name == "a.flac"
-			path := write(t, name, capture.PatternOptions{Width: 160, Height: 120, Duration: 18 * time.Second, NoVideo: sound}, av.WriterOptions{})
+			path := write(t, name,
+				capture.PatternOptions{
+					Width: 160, Height: 120, Duration: 18 * time.Second,
+					NoVideo: sound,
+				}, av.WriterOptions{})
 			whole, part := read(t, path, av.Options{}), read(t, path, av.Options{From: from})
 			part.ordered(t)
 			if part.stats.Retimed != whole.stats.Retimed || part.err != nil {
-				t.Errorf("%d times not believed, %d in the whole; %v", part.stats.Retimed, whole.stats.Retimed, part.err)
+				t.Errorf("%d times not believed, %d in the whole; %v", part.stats.Retimed, whole.stats.Retimed,
+					part.err)
 			}
 			begin := time.Hour
 			if !sound {
@@ -71,7 +76,8 @@ func TestFrom(t *testing.T) {
 
 // TestFromBehindTheEnd: nothing, or the end, but no error and no hang.
 func TestFromBehindTheEnd(t *testing.T) {
-	path := write(t, "a.mkv", capture.PatternOptions{Width: 160, Height: 120, Duration: 3 * time.Second}, av.WriterOptions{})
+	path := write(t, "a.mkv", capture.PatternOptions{Width: 160, Height: 120, Duration: 3 * time.Second},
+		av.WriterOptions{})
 	in, err := av.Open(t.Context(), path, av.Options{From: time.Hour})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/capture/capturetest"
 )
 
 // Any rate and any number of channels come out as the same mono sound at 16 kHz.
@@ -26,17 +27,19 @@ func TestRatesAndChannels(t *testing.T) {
 			for _, channels := range []int{1, 2, 6, 8} {
 				t.Run(fmt.Sprint(file, rate, channels), func(t *testing.T) {
 					p := capture.PatternOptions{Duration: 2500 * time.Millisecond, NoVideo: true}
-					m := read(t, write(t, file, p, av.WriterOptions{SampleRate: rate, Channels: channels}), av.Options{})
+					m := read(t, write(t, file, p, av.WriterOptions{SampleRate: rate, Channels: channels}),
+						av.Options{})
 					m.ordered(t)
 					if n := len(m.wave()); n < 39900 || n > 40100 {
 						t.Errorf("%d samples, want 40000", n)
 					}
 					beeps := m.beeps()
-					if len(beeps) != 2 || !near(beeps[0], time.Second, 5*time.Millisecond) || !near(beeps[1], 2*time.Second, 5*time.Millisecond) {
+					if len(beeps) != 2 || !near(beeps[0], time.Second, 5*time.Millisecond) ||
+						!near(beeps[1], 2*time.Second, 5*time.Millisecond) {
 						t.Fatalf("beeps at %v", beeps)
 					}
 					at := int(beeps[0].Seconds()*av.SampleRate) + 160
-					if level := capture.BeepLevel(m.wave()[at : at+480]); level < 0.75 || level > 0.85 {
+					if level := capturetest.BeepLevel(m.wave()[at : at+480]); level < 0.75 || level > 0.85 {
 						t.Errorf("level %.3f, want 0.8", level)
 					}
 				})
@@ -50,7 +53,12 @@ func testImage(w, h int) *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	for y := range h {
 		for x := range w {
-			c := [4]color.RGBA{{255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255}, {255, 255, 255, 255}}[2*(2*y/h)+2*x/w]
+			c := [4]color.RGBA{
+				{255, 0, 0, 255},
+				{0, 255, 0, 255},
+				{0, 0, 255, 255},
+				{255, 255, 255, 255},
+			}[2*(2*y/h)+2*x/w]
 			img.SetRGBA(x, y, c)
 		}
 	}
@@ -119,7 +127,10 @@ func TestVideoSizes(t *testing.T) {
 	for _, size := range [][2]int{{1, 1}, {2, 2}, {33, 17}, {1920, 1080}} {
 		for _, file := range []string{"a.mp4", "a.webm", "a.avi"} {
 			t.Run(fmt.Sprintf("%s %dx%d", file, size[0], size[1]), func(t *testing.T) {
-				p := capture.PatternOptions{Width: size[0], Height: size[1], Duration: 200 * time.Millisecond, NoAudio: true}
+				p := capture.PatternOptions{
+					Width: size[0], Height: size[1], Duration: 200 * time.Millisecond,
+					NoAudio: true,
+				}
 				m := read(t, write(t, file, p, av.WriterOptions{}), av.Options{Threads: 2})
 				if m.err != nil || len(m.frames) != 5 {
 					t.Fatalf("%d pictures, %v", len(m.frames), m.err)
@@ -134,7 +145,12 @@ func TestVideoSizes(t *testing.T) {
 
 // A phone's video that is stored on its side comes out upright.
 func TestRotation(t *testing.T) {
-	b := load(t, write(t, "a.mp4", capture.PatternOptions{Width: 160, Height: 96, Duration: 400 * time.Millisecond, NoAudio: true}, av.WriterOptions{}))
+	b := load(t,
+		write(t, "a.mp4",
+			capture.PatternOptions{
+				Width: 160, Height: 96, Duration: 400 * time.Millisecond,
+				NoAudio: true,
+			}, av.WriterOptions{}))
 	at := bytes.Index(b, []byte("tkhd")) + 4 + 40 // ISO/IEC 14496-12, 8.3.2: the matrix, in 16.16
 	copy(b[at:], []byte{
 		0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0,
@@ -157,7 +173,9 @@ func TestRotation(t *testing.T) {
 
 // Times that start again in the middle of a file, as when two are put together, go on without a break.
 func TestJoined(t *testing.T) {
-	b := load(t, write(t, "a.mpg", capture.PatternOptions{Width: 160, Height: 120, Duration: 3 * time.Second}, av.WriterOptions{}))
+	b := load(t,
+		write(t, "a.mpg", capture.PatternOptions{Width: 160, Height: 120, Duration: 3 * time.Second},
+			av.WriterOptions{}))
 	m := read(t, save(t, "twice.mpg", append(b[:len(b):len(b)], b...)), av.Options{})
 	if m.err != nil {
 		t.Fatal(m.err)
@@ -181,8 +199,15 @@ func TestJoined(t *testing.T) {
 }
 
 func TestMinFrameInterval(t *testing.T) {
-	path := write(t, "a.webm", capture.PatternOptions{Width: 64, Height: 48, FPS: 30, Duration: 2 * time.Second, NoAudio: true}, av.WriterOptions{})
-	for every, want := range map[time.Duration]int{0: 60, 33 * time.Millisecond: 60, 40 * time.Millisecond: 30, 160 * time.Millisecond: 12} {
+	path := write(t, "a.webm",
+		capture.PatternOptions{
+			Width: 64, Height: 48, FPS: 30, Duration: 2 * time.Second,
+			NoAudio: true,
+		}, av.WriterOptions{})
+	for every, want := range map[time.Duration]int{
+		0: 60, 33 * time.Millisecond: 60, 40 * time.Millisecond: 30,
+		160 * time.Millisecond: 12,
+	} {
 		m := read(t, path, av.Options{MinFrameInterval: every})
 		if len(m.frames) != want {
 			t.Errorf("every %v: %d pictures, want %d", every, len(m.frames), want)
@@ -206,7 +231,8 @@ func TestForeign(t *testing.T) {
 	if err != nil {
 		t.Skip("SKIPPED: no ffmpeg program to make files with")
 	}
-	src := write(t, "a.mkv", capture.PatternOptions{Width: 320, Height: 240, Duration: 2500 * time.Millisecond}, av.WriterOptions{})
+	src := write(t, "a.mkv", capture.PatternOptions{Width: 320, Height: 240, Duration: 2500 * time.Millisecond},
+		av.WriterOptions{})
 	tests := []struct {
 		name   string
 		args   []string
@@ -214,7 +240,12 @@ func TestForeign(t *testing.T) {
 		frames int
 		late   time.Duration
 	}{
-		{"mp3.avi", []string{"-c:v", "mpeg4", "-c:a", "libmp3lame", "-ar", "44100"}, 320, 240, 62, 80 * time.Millisecond},
+		{
+			"mp3.avi",
+			[]string{"-c:v", "mpeg4", "-c:a", "libmp3lame", "-ar", "44100"},
+			320, 240, 62,
+			80 * time.Millisecond,
+		},
 		{"wide.mp4", []string{"-vf", "setsar=4/3"}, 427, 240, 62, 0},
 		{"late.ts", []string{"-output_ts_offset", "5000"}, 320, 240, 62, 0},
 		{"surround.mkv", []string{"-c:v", "copy", "-c:a", "ac3", "-ac", "6", "-ar", "48000"}, 320, 240, 62, 0},
@@ -226,7 +257,8 @@ func TestForeign(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), tt.name)
 			args := append([]string{"-v", "error", "-i", src}, tt.args...)
-			if out, err := exec.CommandContext(t.Context(), ffmpeg, append(args, path)...).CombinedOutput(); err != nil {
+			if out, err := exec.CommandContext(t.Context(), ffmpeg,
+				append(args, path)...).CombinedOutput(); err != nil {
 				t.Skipf("SKIPPED: this ffmpeg cannot make it: %v %s", err, out)
 			}
 			m := read(t, path, av.Options{})

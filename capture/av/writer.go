@@ -24,7 +24,7 @@ type WriterOptions struct {
 	Width, Height int
 	// FPS is the nominal frame rate, 25 if 0. Frames keep their own times but in avi and mpg, which have none.
 	FPS float64
-	// Audio says that there is to be sound.
+	// Audio adds sound.
 	Audio bool
 	// SampleRate of the sound written; what suits the format if 0. Sound handed in is always SampleRate.
 	SampleRate int
@@ -34,7 +34,7 @@ type WriterOptions struct {
 	Threads int
 }
 
-// format is what a file's ending stands for.
+// format describes a file's format, which its ending selects.
 type format struct {
 	muxer        string
 	video, audio []string // encoders, the first that there is; none if empty
@@ -71,7 +71,7 @@ type Writer struct {
 	fmt        *C.AVFormatContext
 	pkt        *C.AVPacket
 	video      *videoTrack
-	audio      *soundTrack
+	audio      *audioTrack
 	err        error // the first; nothing is written after it
 }
 
@@ -88,7 +88,7 @@ type videoTrack struct {
 	last int64 // pts, -1 before the first
 }
 
-type soundTrack struct {
+type audioTrack struct {
 	encoder
 	swr  *C.SwrContext
 	fifo *C.AVAudioFifo
@@ -249,7 +249,7 @@ func (w *Writer) addAudio(f format) error {
 	if err != nil {
 		return err
 	}
-	t := &soundTrack{encoder: encoder{ctx: C.avcodec_alloc_context3(enc), frame: C.av_frame_alloc()}}
+	t := &audioTrack{encoder: encoder{ctx: C.avcodec_alloc_context3(enc), frame: C.av_frame_alloc()}}
 	w.audio = t
 	c := t.ctx
 	rate := w.o.SampleRate
@@ -388,7 +388,8 @@ func (w *Writer) encode(e *encoder, f *C.AVFrame) error {
 			return w.fail(Error(r))
 		}
 		if w.pkt.duration == 0 && e.ctx.framerate.num > 0 {
-			w.pkt.duration = C.av_rescale_q(1, C.AVRational{num: e.ctx.framerate.den, den: e.ctx.framerate.num}, e.ctx.time_base)
+			w.pkt.duration = C.av_rescale_q(1, C.AVRational{num: e.ctx.framerate.den, den: e.ctx.framerate.num},
+				e.ctx.time_base)
 		}
 		C.av_packet_rescale_ts(w.pkt, e.ctx.time_base, e.st.time_base)
 		w.pkt.stream_index = e.st.index

@@ -29,8 +29,18 @@ func TestWriterErrors(t *testing.T) {
 		{"unknown ending", filepath.Join(dir, "a.doc"), video, nil, ".mp4"},
 		{"nothing to write", filepath.Join(dir, "a.mp4"), av.WriterOptions{}, nil, "neither"},
 		{"video into wav", filepath.Join(dir, "a.wav"), video, nil, "no video"},
-		{"too large", filepath.Join(dir, "a.mp4"), av.WriterOptions{Width: 1 << 20, Height: 1 << 20}, av.ErrTooLarge, ""},
-		{"a rate that AAC has not", filepath.Join(dir, "a.mp4"), av.WriterOptions{Audio: true, SampleRate: 12345}, nil, "12345"},
+		{
+			"too large", filepath.Join(dir, "a.mp4"),
+			av.WriterOptions{Width: 1 << 20, Height: 1 << 20},
+			av.ErrTooLarge,
+			"",
+		},
+		{
+			"a rate that AAC has not", filepath.Join(dir, "a.mp4"),
+			av.WriterOptions{Audio: true, SampleRate: 12345},
+			nil,
+			"12345",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -40,7 +50,8 @@ func TestWriterErrors(t *testing.T) {
 				t.Fatal("created")
 			}
 			t.Log(err)
-			if !strings.HasPrefix(err.Error(), tt.path+": ") || !strings.Contains(err.Error(), tt.says) || tt.is != nil && !errors.Is(err, tt.is) {
+			if !strings.HasPrefix(err.Error(), tt.path+": ") || !strings.Contains(err.Error(), tt.says) ||
+				tt.is != nil && !errors.Is(err, tt.is) {
 				t.Errorf("error %v", err)
 			}
 		})

@@ -1,6 +1,6 @@
 // Package capturetest gives tests a camera and a microphone on machines that have none: a FIFO of raw video that
-// capture.OpenCamera opens by its path, and a private PulseAudio whose virtual microphone is the system's default. It also reads
-// sources to their end, and writes the test pattern to media files.
+// capture.OpenCamera opens by its path, and a private PulseAudio whose virtual microphone is the system's default. It
+// also reads sources to their end, writes the test pattern to media files, and measures the skew of what plays it.
 package capturetest
 
 import (
@@ -98,7 +98,8 @@ func NewMicrophone(t testing.TB) *Microphone {
 	t.Helper()
 	for _, program := range []string{"pulseaudio", "pactl"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("SKIPPED: no stand-in microphone without %s (Debian: pulseaudio, pulseaudio-utils, libasound2-plugins)", program)
+			t.Skipf("SKIPPED: no stand-in microphone without %s "+
+				"(Debian: pulseaudio, pulseaudio-utils, libasound2-plugins)", program)
 		}
 	}
 	dir, err := os.MkdirTemp("", "mic") // t.TempDir is too long a name for a socket
@@ -113,12 +114,14 @@ func NewMicrophone(t testing.TB) *Microphone {
 	}
 	socket, fifo := filepath.Join(dir, "native"), filepath.Join(dir, "sound")
 	for name, value := range map[string]string{
-		"HOME": dir, "XDG_RUNTIME_DIR": dir, "PULSE_RUNTIME_PATH": dir, "PULSE_SERVER": "unix:" + socket, "ALSA_CONFIG_PATH": alsa,
+		"HOME": dir, "XDG_RUNTIME_DIR": dir, "PULSE_RUNTIME_PATH": dir,
+		"PULSE_SERVER": "unix:" + socket, "ALSA_CONFIG_PATH": alsa,
 	} {
 		t.Setenv(name, value)
 	}
 	m := &Microphone{t: t}
-	m.server = exec.Command("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--log-level=error",
+	m.server = exec.Command("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+		"--log-level=error",
 		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+socket,
 		"-L", "module-pipe-source source_name=mic file="+fifo+" format=float32le rate=16000 channels=1")
 	var log bytes.Buffer
@@ -142,7 +145,7 @@ func NewMicrophone(t testing.TB) *Microphone {
 	return m
 }
 
-// Write lets the microphone hear mono sound at capture.SampleRate. It hears nothing, as if it were gone, while
+// Write gives the microphone mono sound at capture.SampleRate. It has none, as if it were gone, while
 // nothing is written: the caller paces it.
 func (m *Microphone) Write(data []float32) error {
 	var b bytes.Buffer
@@ -198,7 +201,8 @@ func Feed(t testing.TB, src capture.Source, camera *Camera, mic *Microphone) {
 				default: // no reader yet
 				}
 			} else if mic != nil {
-				if err := mic.Write(m.Samples.Data); err != nil && !strings.Contains(err.Error(), "closed") && !errors.Is(err, syscall.EPIPE) {
+				if err := mic.Write(m.Samples.Data); err != nil && !strings.Contains(err.Error(), "closed") &&
+					!errors.Is(err, syscall.EPIPE) {
 					t.Error("stand-in microphone: ", err)
 				}
 			}

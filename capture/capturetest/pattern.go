@@ -10,13 +10,13 @@ import (
 )
 
 // ReadAll reads a source to its end, and closes it.
-func ReadAll(t testing.TB, src capture.Source) (frames []*capture.Frame, sound []*capture.Samples) {
+func ReadAll(t testing.TB, src capture.Source) (frames []*capture.Frame, samples []*capture.Samples) {
 	t.Helper()
 	defer src.Close()
 	for {
 		m, err := src.Read(t.Context())
 		if errors.Is(err, io.EOF) {
-			return frames, sound
+			return frames, samples
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -24,13 +24,13 @@ func ReadAll(t testing.TB, src capture.Source) (frames []*capture.Frame, sound [
 		if m.Frame != nil {
 			frames = append(frames, m.Frame)
 		} else {
-			sound = append(sound, m.Samples)
+			samples = append(samples, m.Samples)
 		}
 	}
 }
 
-// WritePattern writes the test pattern to a media file, with the codecs of o; the sizes, the rate of pictures and whether there is
-// sound are the pattern's.
+// WritePattern writes the test pattern to a media file, with the codecs of o; the sizes, the rate of pictures and
+// whether there is sound are the pattern's.
 func WritePattern(t testing.TB, path string, p capture.PatternOptions, o av.WriterOptions) {
 	t.Helper()
 	src := capture.NewPattern(p)
@@ -48,7 +48,10 @@ func WritePattern(t testing.TB, path string, p capture.PatternOptions, o av.Writ
 			break
 		}
 		if err == nil && m.Frame != nil {
-			err = w.WriteFrame(&av.Frame{Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height, Pix: m.Frame.Pix})
+			err = w.WriteFrame(&av.Frame{
+				Time: m.Frame.Time, Width: m.Frame.Width, Height: m.Frame.Height,
+				Pix: m.Frame.Pix,
+			})
 		} else if err == nil {
 			err = w.WriteSamples(&av.Samples{Time: m.Samples.Time, Data: m.Samples.Data})
 		}

@@ -39,7 +39,7 @@ func Contract() infer.Contract {
 }
 
 // Model returns an ONNX file that keeps the contract. Its network is linear with fixed weights: each output
-// depends on each input, a masked sense has no influence, and there is nothing to be learnt from its answers.
+// depends on each input, a masked modality has no influence, and there is nothing to be learnt from its answers.
 func Model(c infer.Contract) []byte {
 	b, err := proto.Marshal(Proto(c))
 	if err != nil {
@@ -48,7 +48,7 @@ func Model(c infer.Contract) []byte {
 	return b
 }
 
-// Proto is what Model returns, before it is made bytes, for tests that bend it.
+// Proto returns the message that Model marshals, for tests that change it.
 func Proto(c infer.Contract) *protos.ModelProto {
 	samples := int64(c.Spec().AudioSamples())
 	T, S, C := int64(c.VideoFrames), int64(c.CropSize), int64(c.Channels)
@@ -114,7 +114,10 @@ func Split(c infer.Contract) *protos.ModelProto {
 }
 
 func ints(name string, v ...int64) *protos.TensorProto {
-	return &protos.TensorProto{Name: name, DataType: int32(protos.TensorProto_INT64), Dims: []int64{int64(len(v))}, Int64Data: v}
+	return &protos.TensorProto{
+		Name: name, DataType: int32(protos.TensorProto_INT64), Dims: []int64{int64(len(v))},
+		Int64Data: v,
+	}
 }
 
 // Value describes an input or output with a dynamic first dimension.
@@ -123,7 +126,8 @@ func Value(name string, t protos.TensorProto_DataType, dims ...int64) *protos.Va
 		{Value: &protos.TensorShapeProto_Dimension_DimParam{DimParam: "B"}},
 	}}
 	for _, d := range dims {
-		shape.Dim = append(shape.Dim, &protos.TensorShapeProto_Dimension{Value: &protos.TensorShapeProto_Dimension_DimValue{DimValue: d}})
+		shape.Dim = append(shape.Dim,
+			&protos.TensorShapeProto_Dimension{Value: &protos.TensorShapeProto_Dimension_DimValue{DimValue: d}})
 	}
 	return &protos.ValueInfoProto{
 		Name: name,

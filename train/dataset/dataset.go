@@ -25,6 +25,17 @@ var (
 	ErrMissingColumn  = errors.New("missing column")
 )
 
+// Error is an error of Load about one data set.
+type Error struct {
+	Name string // as given to LoadData, options included
+	Err  error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("data set %s: %v", e.Name, e.Err) }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
 // Clip is one item of a data set: a voice, a face, or a talking face.
 type Clip struct {
 	// Video is a media file or an image and Audio a sound file; "" where there is none. A media file without an
@@ -133,14 +144,14 @@ func Load(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error)
 	}
 	path, err = filepath.Abs(path)
 	if err != nil {
-		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
+		return nil, LoadReport{}, &Error{name, err}
 	}
 	l := &loading{labels: labels, options: options, report: LoadReport{Unlabelled: map[string]int{}}}
 	if _, err := os.Stat(path); err != nil {
-		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
+		return nil, LoadReport{}, &Error{name, err}
 	}
 	if err := datasets[base].load(l, path); err != nil {
-		return nil, LoadReport{}, fmt.Errorf("data set %s: %w", name, err)
+		return nil, LoadReport{}, &Error{name, err}
 	}
 	slices.SortStableFunc(l.clips, func(a, b Clip) int { return strings.Compare(a.ID, b.ID) })
 	l.report.Clips = len(l.clips)

@@ -28,7 +28,7 @@ func taskTemperatures(
 	p []pipeline.Prediction,
 	said func(*pipeline.Prediction) []float32,
 	label func(*dataset.Clip) int,
-) (both float64, alone infer.SenseTemperatures) {
+) (both float64, alone infer.ModalityTemperatures) {
 	fit := func(which func(s *sample.Sample) bool) (temperature float64, n int) {
 		var logits [][]float32
 		var truth []int

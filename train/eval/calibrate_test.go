@@ -109,7 +109,7 @@ func TestCalibrateOfFewWindows(t *testing.T) {
 		)
 	}
 	traintest.Near(t, "video", c.EmotionAlone.Video, 2, 0.01) // 9^(1/2) = 3 to 1
-	if c.GenderTemperature != 1 || c.GenderAlone != (infer.SenseTemperatures{Audio: 1, Video: 1}) {
+	if c.GenderTemperature != 1 || c.GenderAlone != (infer.ModalityTemperatures{Audio: 1, Video: 1}) {
 		t.Errorf("gender, of which no label is known: %g, %+v", c.GenderTemperature, c.GenderAlone)
 	}
 }

@@ -52,21 +52,21 @@ func corruption(clip string, k int) *rand.Rand {
 func corruptFaces(w *pipeline.Window, spec pipeline.Spec, f func(crop []byte)) {
 	n := sample.CropBytes(spec)
 	w.Video = slices.Clone(w.Video)
-	memos := make([]*pipeline.Memo, len(w.Memos))
-	at := map[*pipeline.Memo]int{} // the first crop of each
+	memos := make([]*pipeline.FeatureCache, len(w.FeatureCaches))
+	at := map[*pipeline.FeatureCache]int{} // the first crop of each
 	for t, there := range w.VideoMask {
 		if !there {
 			continue
 		}
 		crop := w.Video[t*n : (t+1)*n]
-		if first, ok := at[w.Memos[t]]; ok {
+		if first, ok := at[w.FeatureCaches[t]]; ok {
 			copy(crop, w.Video[first*n:])
 			memos[t] = memos[first]
 			continue
 		}
-		at[w.Memos[t]] = t
+		at[w.FeatureCaches[t]] = t
 		f(crop)
-		memos[t] = new(pipeline.Memo)
+		memos[t] = new(pipeline.FeatureCache)
 	}
-	w.Memos = memos
+	w.FeatureCaches = memos
 }

@@ -35,7 +35,7 @@ func TestConditions(t *testing.T) {
 	for _, still := range []bool{true, false} {
 		whole := aWindow(still)
 		before := aWindow(still)
-		black := new(pipeline.Memo)
+		black := new(pipeline.FeatureCache)
 		for _, c := range Conditions {
 			w := applyCondition(c, whole, corruptSpec, black, "clip", 0)
 			again := applyCondition(c, whole, corruptSpec, black, "clip", 0)
@@ -64,14 +64,14 @@ func TestConditions(t *testing.T) {
 				wantSound = false
 			case VideoBlack, VideoBlur, VideoNoise:
 				wantPicture = false
-				if w.Memos[0] == whole.Memos[0] {
+				if w.FeatureCaches[0] == whole.FeatureCaches[0] {
 					t.Errorf("%s: what is known of the whole crop passes for the altered one's", c)
 				}
 				if !slices.Equal(w.Video[256:512], make([]byte, 256)) {
 					t.Errorf("%s: a missing crop is altered", c)
 				}
 				same := bytes.Equal(w.Video[:256], w.Video[512:])
-				if memo := w.Memos[0] == w.Memos[2]; memo && !same || still && !memo {
+				if memo := w.FeatureCaches[0] == w.FeatureCaches[2]; memo && !same || still && !memo {
 					t.Errorf("%s of a still %v: crops the same %v, memos %v", c, still, same, memo)
 				}
 			}

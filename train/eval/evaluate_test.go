@@ -241,8 +241,8 @@ func TestRememberingChangesNothing(t *testing.T) {
 			}
 			whole := p.Window(i)
 			shareFeatures(whole, s.Still)
-			w := applyCondition(c, whole, p.Spec, new(pipeline.Memo), p.Clips[s.Clip].ID, k[s.Clip])
-			w.Memos = nil
+			w := applyCondition(c, whole, p.Spec, new(pipeline.FeatureCache), p.Clips[s.Clip].ID, k[s.Clip])
+			w.FeatureCaches = nil
 			want, err := rec.Recognize(t.Context(), []*pipeline.Window{w})
 			if err != nil {
 				t.Fatal(err)

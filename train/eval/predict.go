@@ -147,7 +147,7 @@ func predict(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o
 	for _, c := range o.conditions(modalities{true, true}) {
 		out[c] = make([]pipeline.Prediction, len(p.Samples))
 	}
-	black := new(pipeline.Memo) // all black crops are one
+	black := new(pipeline.FeatureCache) // all black crops are one
 	began := time.Now()
 	windows, err := RecognizeAll(
 		ctx,
@@ -197,13 +197,13 @@ func (o Options) samples(p *sample.Prepared) (chosen, kth []int) {
 // shareFeatures gives the window's crops memos, so that a recogniser need read each but once for all conditions; those
 // of a still are one.
 func shareFeatures(w *pipeline.Window, still bool) {
-	w.Memos = make([]*pipeline.Memo, len(w.VideoMask))
-	one := new(pipeline.Memo)
+	w.FeatureCaches = make([]*pipeline.FeatureCache, len(w.VideoMask))
+	one := new(pipeline.FeatureCache)
 	for t, there := range w.VideoMask {
 		if there && still {
-			w.Memos[t] = one
+			w.FeatureCaches[t] = one
 		} else if there {
-			w.Memos[t] = new(pipeline.Memo)
+			w.FeatureCaches[t] = new(pipeline.FeatureCache)
 		}
 	}
 }
@@ -213,24 +213,24 @@ func applyCondition(
 	c Condition,
 	whole *pipeline.Window,
 	spec pipeline.Spec,
-	black *pipeline.Memo,
+	black *pipeline.FeatureCache,
 	clip string,
 	k int,
 ) *pipeline.Window {
 	w := *whole
 	switch c {
 	case Condition(AudioOnly):
-		w.Video, w.VideoMask, w.Memos = make([]byte, len(w.Video)), make([]bool, len(w.VideoMask)), nil
+		w.Video, w.VideoMask, w.FeatureCaches = make([]byte, len(w.Video)), make([]bool, len(w.VideoMask)), nil
 	case Condition(VideoOnly):
 		w.Audio, w.AudioPresent = make([]float32, len(w.Audio)), false
 	case AudioNoise:
 		w.Audio = slices.Clone(w.Audio)
 		augment.AddNoise(w.Audio, 0, false, corruption(clip, k))
 	case VideoBlack:
-		w.Video, w.Memos = make([]byte, len(w.Video)), slices.Clone(w.Memos)
+		w.Video, w.FeatureCaches = make([]byte, len(w.Video)), slices.Clone(w.FeatureCaches)
 		for t, there := range w.VideoMask {
 			if there {
-				w.Memos[t] = black
+				w.FeatureCaches[t] = black
 			}
 		}
 	case VideoBlur:

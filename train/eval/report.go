@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tandem/internal/atomicfile"
 	"tandem/train/metrics"
 )
 
@@ -87,7 +88,7 @@ func (r *Report) Write(dir string) error {
 		return err
 	}
 	for name, b := range map[string][]byte{"report.json": append(data, '\n'), "report.html": page} {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, name), b); err != nil {
 			return fmt.Errorf("report: %w", err)
 		}
 	}

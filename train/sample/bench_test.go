@@ -30,12 +30,12 @@ func BenchmarkPrepare(b *testing.B) {
 			some = append(some, clips[group[i*len(group)/n]])
 		}
 	}
-	if f, err := infer.NewFaceFinder(infer.Options{}); err != nil {
+	if f, err := infer.NewBlazeFace(); err != nil {
 		b.Skip(err)
 	} else {
 		f.Close()
 	}
-	finder := func() (pipeline.FaceFinder, error) { return infer.NewFaceFinder(infer.Options{Threads: 1}) }
+	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace() }
 	run := func(cache string) (*Prepared, time.Duration, float64) {
 		var before, after runtime.MemStats
 		runtime.GC()

@@ -255,7 +255,7 @@ func TestCanonicalFacesAreTheMedians(t *testing.T) {
 	if testing.Short() {
 		t.Skip("detects a thousand faces")
 	}
-	finder, err := infer.NewFaceFinder(infer.Options{})
+	finder, err := infer.NewBlazeFace()
 	if errors.Is(err, infer.ErrNoRuntime) || errors.Is(err, infer.ErrNoDetector) {
 		t.Skip(err)
 	} else if err != nil {

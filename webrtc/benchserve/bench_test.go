@@ -31,7 +31,9 @@ b{x="with { and space"} 3
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]float64{"a": 3.5, `a{kind="video"}`: 2, "process_cpu_seconds_total": 100, "b": 3} {
+	for name, want := range map[string]float64{
+		"a": 3.5, `a{kind="video"}`: 2, "process_cpu_seconds_total": 100, "b": 3,
+	} {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)
 		}
@@ -44,19 +46,23 @@ b{x="with { and space"} 3
 func TestPoint(t *testing.T) {
 	idle := map[string]float64{"go_goroutines": 10, "process_resident_memory_bytes": 50e6}
 	before := map[string]float64{
-		"process_cpu_seconds_total": 10, "tandem_decode_cpu_seconds_total": 5, `tandem_dropped_total{reason="late",what="frames"}`: 3,
+		"process_cpu_seconds_total": 10, "tandem_decode_cpu_seconds_total": 5,
+		`tandem_dropped_total{reason="late",what="frames"}`:      3,
 		`tandem_rtp_packets_total{fate="received",kind="video"}`: 10,
 	}
 	after := map[string]float64{
-		"process_cpu_seconds_total": 12, "tandem_decode_cpu_seconds_total": 6, "tandem_faces_cpu_seconds_total": 0.2, "tandem_recognize_cpu_seconds_total": 0.4,
-		`tandem_dropped_total{reason="late",what="frames"}`: 3, `tandem_rtp_packets_total{fate="received",kind="video"}`: 20,
+		"process_cpu_seconds_total": 12, "tandem_decode_cpu_seconds_total": 6,
+		"tandem_faces_cpu_seconds_total": 0.2, "tandem_recognize_cpu_seconds_total": 0.4,
+		`tandem_dropped_total{reason="late",what="frames"}`:      3,
+		`tandem_rtp_packets_total{fate="received",kind="video"}`: 20,
 		"go_goroutines": 50, "process_resident_memory_bytes": 70e6,
 	}
 	var latencies []time.Duration
 	for i := range 160 { // two sessions, four a second, twenty seconds
 		latencies = append(latencies, time.Duration(160-i)*time.Millisecond)
 	}
-	p := newPoint(full, 2, 20*time.Second, idle, before, after, latencies)
+	m := measurement{full, 2, 20 * time.Second, idle, before, after, latencies}
+	p := m.point()
 	if p.cpu != 50 || p.decode != 25 || p.faces != 5 || p.inference != 10 || p.rest() != 10 {
 		t.Errorf("CPU %v = %v + %v + %v + %v", p.cpu, p.rest(), p.decode, p.faces, p.inference)
 	}
@@ -70,17 +76,19 @@ func TestPoint(t *testing.T) {
 		t.Errorf("it keeps up: %q", p.verdict())
 	}
 	after[`tandem_dropped_total{reason="slow",what="windows"}`] = 2
-	if p := newPoint(full, 2, 20*time.Second, idle, before, after, latencies); p.verdict() != `no; reason="slow",what="windows": 2` {
+	if p := m.point(); p.verdict() != `no; reason="slow",what="windows": 2` {
 		t.Errorf("with drops: %q", p.verdict())
 	}
 	delete(after, `tandem_dropped_total{reason="slow",what="windows"}`)
-	if p := newPoint(full, 2, 20*time.Second, idle, before, after, latencies[:150]); p.keepsUp() {
+	m.latencies = latencies[:150]
+	if m.point().keepsUp() {
 		t.Error("it keeps up though events are missing")
 	}
 	for i := range latencies {
 		latencies[i] += 200 * time.Millisecond
 	}
-	if p := newPoint(full, 2, 20*time.Second, idle, before, after, latencies); p.keepsUp() {
+	m.latencies = latencies
+	if p := m.point(); p.keepsUp() {
 		t.Errorf("it keeps up with p95 at %v", p.p95)
 	}
 }
@@ -106,7 +114,13 @@ func TestRun(t *testing.T) {
 }
 
 func TestWrongFlags(t *testing.T) {
-	for _, args := range [][]string{{"-sessions", "0"}, {"-sessions", "x"}, {"-time", "0s"}, {"-serve", "half"}, {"-clip", "no such file"}} {
+	for _, args := range [][]string{
+		{"-sessions", "0"},
+		{"-sessions", "x"},
+		{"-time", "0s"},
+		{"-serve", "half"},
+		{"-clip", "no such file"},
+	} {
 		if err := run(t.Context(), args, &bytes.Buffer{}); err == nil {
 			t.Errorf("%v: no error", args)
 		}

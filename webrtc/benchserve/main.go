@@ -41,7 +41,7 @@ func main() {
 	}
 }
 
-// bench is what to measure.
+// bench has the settings of a run.
 type bench struct {
 	counts     []int
 	warm, time time.Duration
@@ -79,8 +79,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return b.measure(ctx)
 }
 
-// load reads the clip, or makes that of the test pattern: ten seconds of a face that moves and speaks, with the noise of
-// a camera, since a drawing alone takes far less bits.
+// load reads the clip, or makes that of the test pattern: ten seconds of a face that moves and speaks, with the noise
+// of a camera, since a drawing alone takes far less bits.
 func (b *bench) load(ctx context.Context, path string) (err error) {
 	if path == "" {
 		dir, err := os.MkdirTemp("", "tandem-bench")
@@ -100,7 +100,8 @@ func (b *bench) load(ctx context.Context, path string) (err error) {
 func write(ctx context.Context, path string) error {
 	src := capture.NewPattern(capture.PatternOptions{FPS: 30, Move: true})
 	info := src.Info()
-	w, err := av.Create(path, av.WriterOptions{Width: info.Width, Height: info.Height, FPS: info.FPS, Audio: true, Threads: runtime.NumCPU()})
+	w, err := av.Create(path,
+		av.WriterOptions{Width: info.Width, Height: info.Height, FPS: info.FPS, Audio: true, Threads: runtime.NumCPU()})
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func write(ctx context.Context, path string) error {
 	}
 }
 
-// noise is that of a camera, the same in each run.
+// noise is like that of a camera, the same in each run.
 type noise struct {
 	random *rand.Rand
 	table  [1 << 12]int8
@@ -215,7 +216,7 @@ func (b *bench) point(ctx context.Context, mode string, n int) (p point, err err
 	if err != nil {
 		return p, err
 	}
-	p = newPoint(mode, n, took, idle, before, after, latencies)
+	p = measurement{mode, n, took, idle, before, after, latencies}.point()
 	p.publisher = perSession(ownCPU()-own, n, took)
 	p.bitrate = float64(load.bytes()-sent) * 8 / 1e6 / float64(n) / took.Seconds()
 	return p, load.failed()
@@ -297,7 +298,7 @@ func (l *publishers) failed() error {
 	return l.err
 }
 
-// bytes is what all sessions have sent.
+// bytes returns the number of bytes that all sessions have sent.
 func (l *publishers) bytes() (n int) {
 	for _, s := range l.sessions {
 		st := s.Stats()
@@ -306,7 +307,7 @@ func (l *publishers) bytes() (n int) {
 	return n
 }
 
-// close ends all sessions, at a time.
+// close ends all sessions at a time.
 func (l *publishers) close() error {
 	if l.stop != nil {
 		l.stop()
@@ -332,7 +333,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// ownCPU is the CPU time of this process, in seconds.
+// ownCPU returns the CPU time of this process, in seconds.
 func ownCPU() float64 {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {

@@ -43,7 +43,7 @@ func serve(ctx context.Context, mode string, in io.Reader, out io.Writer) error 
 		return err
 	}
 	defer rec.Close()
-	faces, err := infer.NewFaceFinder(infer.Options{Threads: 1})
+	faces, err := infer.NewBlazeFace()
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (s *server) stop() error {
 	return s.cmd.Wait()
 }
 
-// metrics are the server's, by name and labels as they stand there, and by name alone, added up over the labels.
+// metrics returns the server's, by name and labels as they stand there, and by name alone, added up over the labels.
 func (s *server) metrics(ctx context.Context) (map[string]float64, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/metrics", nil)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"tandem/capture/av"
 	"tandem/pipeline"
+	"tandem/webrtc/signal"
 )
 
 const (
@@ -69,9 +70,14 @@ var (
 	ErrClosed = errors.New("the session is closed")
 )
 
+// errUnreachable is why Dial and Restart fail where ICE does.
+var errUnreachable = errors.New("no connection to the server: are its UDP ports reachable from here? " +
+	"a TURN server helps where they can't be")
+
 // Session is a session at a server. Its methods may be called from any goroutine.
 type Session struct {
 	o      Options
+	whip   requester
 	pc     *pion.PeerConnection
 	url    *url.URL
 	audio  *track // nil if not offered
@@ -79,8 +85,8 @@ type Session struct {
 	events queue
 	wg     sync.WaitGroup // the session's own goroutines but run
 
-	signal sync.Mutex // one change of descriptions at a time
-	answer string     // in use; guarded by signal
+	negotiating sync.Mutex // one change of descriptions at a time
+	answer      string     // in use; guarded by negotiating
 
 	states chan struct{}           // capacity 1: the connection's state has changed
 	ctx    context.Context         // ends when the session is to be torn down; its cause says why
@@ -103,21 +109,25 @@ func Dial(ctx context.Context, o Options) (*Session, error) {
 	if o.Codecs == nil {
 		o.Codecs = []av.Codec{av.Opus, av.VP8}
 	}
+	whip := requester{http: o.HTTP, token: o.Token}
 	owned := o.HTTP == nil
 	if owned { // of its own, so that no connection stays
-		o.HTTP = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+		whip.http = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
 	}
-	s := &Session{o: o, states: make(chan struct{}, 1), done: make(chan struct{}), events: newQueue()}
-	s.ctx, s.end = context.WithCancelCause(context.Background())
+	servers := o.ICEServers
 	if o.Discover {
-		found, err := o.discover(ctx)
+		found, err := whip.discover(ctx, o.URL)
 		if err != nil {
-			s.end(err)
+			if owned {
+				whip.http.CloseIdleConnections()
+			}
 			return nil, err
 		}
-		s.o.ICEServers = slices.Concat(o.ICEServers, found)
+		servers = slices.Concat(servers, found)
 	}
-	if err := s.connection(); err != nil {
+	s := &Session{o: o, whip: whip, states: make(chan struct{}, 1), done: make(chan struct{}), events: newQueue()}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	if err := s.connection(servers); err != nil {
 		s.end(err)
 		return nil, err
 	}
@@ -138,14 +148,16 @@ func (s *Session) run(closeHTTP bool) {
 	s.wg.Wait()
 	s.events.close()
 	if closeHTTP {
-		s.o.HTTP.CloseIdleConnections()
+		s.whip.http.CloseIdleConnections()
 	}
 	close(s.done)
 }
 
 // open offers, and waits for the connection.
 func (s *Session) open(ctx context.Context) error {
-	offer, err := s.pc.CreateOffer(&pion.OfferOptions{OfferAnswerOptions: pion.OfferAnswerOptions{ICETricklingSupported: true}})
+	offer, err := s.pc.CreateOffer(&pion.OfferOptions{
+		OfferAnswerOptions: pion.OfferAnswerOptions{ICETricklingSupported: true},
+	})
 	if err != nil {
 		return err
 	}
@@ -162,8 +174,10 @@ func (s *Session) open(ctx context.Context) error {
 			return err
 		}
 	}
-	header := http.Header{"Content-Type": {typeSDP}, "Accept": {typeSDP}}
-	resp, answer, err := s.o.request(ctx, http.MethodPost, s.o.URL, header, text, http.StatusCreated)
+	resp, answer, err := s.whip.do(ctx, request{
+		method: http.MethodPost, url: s.o.URL, body: text,
+		header: http.Header{"Content-Type": {signal.TypeSDP}, "Accept": {signal.TypeSDP}},
+	}, http.StatusCreated)
 	if err != nil {
 		return err
 	}
@@ -205,7 +219,7 @@ func (s *Session) connected(ctx context.Context) error {
 		case pion.PeerConnectionStateFailed:
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return errors.Join(errors.New("no connection to the server: are its UDP ports reachable from here? a TURN server helps where they can't be"), s.trickled)
+			return errors.Join(errUnreachable, s.trickled)
 		}
 		select {
 		case <-s.states:
@@ -219,10 +233,10 @@ func (s *Session) connected(ctx context.Context) error {
 	}
 }
 
-// URL is the session's, as its Location had it.
+// URL returns the session's, as its Location had it.
 func (s *Session) URL() string { return s.url.String() }
 
-// ETag names the current ICE session, as the server gave it; "" if it gives none.
+// ETag returns the name of the current ICE session, as the server gave it; "" if it gives none.
 func (s *Session) ETag() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,7 +249,7 @@ func (s *Session) setETag(tag string) {
 	s.etag = tag
 }
 
-// Codecs are those that the server took, by the track and the codec's number.
+// Codecs returns those that the server took, by the track and the codec's number.
 func (s *Session) Codecs() []av.Codec {
 	var out []av.Codec
 	for _, t := range s.tracks() {
@@ -249,17 +263,17 @@ func (s *Session) tracks() []*track {
 	return slices.DeleteFunc([]*track{s.audio, s.video}, func(t *track) bool { return t == nil })
 }
 
-// State is how the connection stands. After Disconnected and Failed a Restart may bring it back.
+// State returns the state of the connection. After Disconnected and Failed a Restart may bring it back.
 func (s *Session) State() pion.PeerConnectionState { return s.pc.ConnectionState() }
 
-// Events has the session's events as they come, and is closed when the session has ended. A reader that is 1024 events
-// behind loses the oldest; Stats counts them.
+// Events returns the channel of the session's events, which is closed when the session has ended. A reader that is 1024
+// events behind loses the oldest; Stats counts them.
 func (s *Session) Events() <-chan pipeline.Event { return s.events.c }
 
-// Done is closed when the session has ended and nothing of it runs any more.
+// Done returns a channel that is closed when the session has ended and nothing of it runs any more.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
-// Err is why the session has ended: ErrEnded or ErrClosed; nil while it runs.
+// Err returns why the session has ended: ErrEnded or ErrClosed; nil while it runs.
 func (s *Session) Err() error { return context.Cause(s.ctx) }
 
 // Mute stops sending sound or pictures, or goes on with them; pictures from the next key frame on. Time goes on.
@@ -269,7 +283,7 @@ func (s *Session) Mute(audio, video bool) {
 	}
 }
 
-// Close ends the session at the server by DELETE, takes the events that the server still has to say, and waits until
+// Close ends the session at the server by DELETE, takes the events that the server still sends, and waits until
 // nothing of the session runs any more. One that the server has ended it leaves alone. It may be called more than once.
 func (s *Session) Close(ctx context.Context) error {
 	var err error
@@ -293,7 +307,7 @@ func (s *Session) Close(ctx context.Context) error {
 
 // delete ends the session at the server, if there is one.
 func (s *Session) delete(ctx context.Context) error {
-	_, _, err := s.o.request(ctx, http.MethodDelete, s.url.String(), nil, "", http.StatusOK)
+	_, _, err := s.whip.do(ctx, request{method: http.MethodDelete, url: s.url.String()}, http.StatusOK)
 	var refused *Error
 	if errors.As(err, &refused) && (refused.Status == http.StatusNotFound || refused.Status == http.StatusNoContent) {
 		return nil // it has ended already, or says so in its own way

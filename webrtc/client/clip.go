@@ -15,19 +15,21 @@ import (
 	"tandem/capture/av"
 )
 
-// ErrClip is wrapped by what LoadClip and NewClip say about media that can't be sent as it is.
+// ErrClip is wrapped by the errors of LoadClip and NewClip for media that can't be sent as it is.
 var ErrClip = errors.New("not fit for WebRTC")
 
 // convert is the remedy for ErrClip. Pictures must be able to begin anew often: a file can't be asked for a key frame.
-const convert = "convert it: ffmpeg -i INPUT -c:v libvpx -deadline realtime -cpu-used 6 -b:v 1M -g 60 -c:a libopus OUTPUT.webm, " +
-	"or for H.264 ffmpeg -i INPUT -c:v libx264 -profile:v baseline -preset veryfast -b:v 1M -g 60 -c:a libopus OUTPUT.mkv"
+const convert = "convert it: ffmpeg -i INPUT -c:v libvpx -deadline realtime -cpu-used 6 -b:v 1M -g 60 " +
+	"-c:a libopus OUTPUT.webm, " +
+	"or for H.264 ffmpeg -i INPUT -c:v libx264 -profile:v baseline -preset veryfast -b:v 1M -g 60 " +
+	"-c:a libopus OUTPUT.mkv"
 
 // maxFragment is how many bytes of a payload go into one RTP packet, so that with all headers it fits any network.
 const maxFragment = 1160
 
-// loneLength is how long a picture lasts that is alone and does not say: without a length, a loop would send it as fast
-// as the machine goes.
-const loneLength = time.Second / 25
+// singleLength is how long a picture lasts that is alone and does not say: without a length, a loop would send it as
+// fast as the machine goes.
+const singleLength = time.Second / 25
 
 // Clip is coded media in memory, ready to be sent by any number of sessions at a time.
 type Clip struct {
@@ -36,7 +38,7 @@ type Clip struct {
 	length time.Duration
 }
 
-// unit is one picture or run of sound, cut into payloads of RTP. It is only read.
+// unit is one picture or packet of sound, cut into payloads of RTP. It is only read.
 type unit struct {
 	at       time.Duration
 	codec    av.Codec
@@ -44,7 +46,7 @@ type unit struct {
 	payloads [][]byte
 }
 
-// LoadClip reads a file of VP8 or H.264 and Opus; either sense may be missing. Media that would have to be encoded anew
+// LoadClip reads a file of VP8 or H.264 and Opus; either may be missing. Media that would have to be encoded anew
 // is an error that says how to.
 func LoadClip(ctx context.Context, path string) (*Clip, error) {
 	in, err := av.Open(ctx, path, av.Options{})
@@ -68,12 +70,13 @@ func LoadClip(ctx context.Context, path string) (*Clip, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	info := in.Info()
-	sound := slices.Contains(c.codecs, av.Opus)
-	picture := len(c.codecs) > 1 || !sound
+	audio := slices.Contains(c.codecs, av.Opus)
+	video := len(c.codecs) > 1 || !audio
 	switch {
-	case info.HasVideo && !picture:
-		return nil, fmt.Errorf("%s: %w: its pictures are %s and not VP8 or H.264; %s", path, ErrClip, info.VideoCodec, convert)
-	case info.HasAudio && !sound:
+	case info.HasVideo && !video:
+		return nil, fmt.Errorf("%s: %w: its pictures are %s and not VP8 or H.264; %s",
+			path, ErrClip, info.VideoCodec, convert)
+	case info.HasAudio && !audio:
 		return nil, fmt.Errorf("%s: %w: its sound is %s and not Opus; %s", path, ErrClip, info.AudioCodec, convert)
 	}
 	return c, nil
@@ -103,7 +106,8 @@ func NewClip(packets []av.Packet) (*Clip, error) {
 			c.codecs = append(c.codecs, p.Codec)
 			tracks[p.Codec] = &track{n: 1, first: p.Time, last: p.Time, length: p.Length}
 		case p.Time < t.last:
-			return nil, fmt.Errorf("%w: it has B-frames, pictures that are sent before others that are shown first; %s", ErrClip, convert)
+			return nil, fmt.Errorf("%w: it has B-frames, pictures that are sent before others that are shown first; %s",
+				ErrClip, convert)
 		default:
 			t.n, t.last, t.length = t.n+1, p.Time, p.Length
 		}
@@ -128,15 +132,15 @@ func NewClip(packets []av.Packet) (*Clip, error) {
 			t.length = (t.last - t.first) / time.Duration(t.n-1)
 		}
 		if t.length == 0 {
-			t.length = loneLength
+			t.length = singleLength
 		}
 		c.length = max(c.length, t.last+t.length)
 	}
 	return c, nil
 }
 
-// Codecs are those of the clip's packets, as Options.Codecs wants them.
+// Codecs returns those of the clip's packets, as Options.Codecs wants them.
 func (c *Clip) Codecs() []av.Codec { return slices.Clone(c.codecs) }
 
-// Length is the time from 0 to the end of the last packet.
+// Length returns the time from 0 to the end of the last packet.
 func (c *Clip) Length() time.Duration { return c.length }

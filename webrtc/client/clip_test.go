@@ -80,8 +80,14 @@ func TestLoadClipConverts(t *testing.T) {
 	frames, pictures := write(t, "frames.mp4", pattern), write(t, "pictures.avi", pattern)
 	for _, test := range []struct{ in, want string }{
 		{frames, "B-frames"}, // and AAC
-		{remux(t, ffmpeg, frames, "sound.mkv", "-c:v", "libx264", "-bf", "0", "-c:a", "copy"), "its sound is aac and not Opus"},
-		{remux(t, ffmpeg, pictures, "pictures.mkv", "-c:v", "copy", "-c:a", "libopus"), "its pictures are mpeg4 and not VP8 or H.264"},
+		{
+			remux(t, ffmpeg, frames, "sound.mkv", "-c:v", "libx264", "-bf", "0", "-c:a", "copy"),
+			"its sound is aac and not Opus",
+		},
+		{
+			remux(t, ffmpeg, pictures, "pictures.mkv", "-c:v", "copy", "-c:a", "libopus"),
+			"its pictures are mpeg4 and not VP8 or H.264",
+		},
 	} {
 		in := test.in
 		_, err := LoadClip(t.Context(), in)
@@ -136,7 +142,8 @@ func TestNewClipRefuses(t *testing.T) {
 
 // A single picture lasts a while, or a loop of it would be sent without end at once.
 func TestLonePictureLasts(t *testing.T) {
-	c, err := NewClip([]av.Packet{{Codec: av.VP8, Key: true, Payload: []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 16, 0, 16, 0}}})
+	c, err := NewClip(
+		[]av.Packet{{Codec: av.VP8, Key: true, Payload: []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 16, 0, 16, 0}}})
 	if err != nil {
 		t.Fatal(err)
 	}

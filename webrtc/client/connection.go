@@ -19,14 +19,14 @@ import (
 	"tandem/webrtc/events"
 )
 
-// connection makes the pion connection with its tracks and data channels.
-func (s *Session) connection() error {
+// connection makes the pion connection with its tracks and data channels; servers are those of ICE.
+func (s *Session) connection(servers []pion.ICEServer) error {
 	api, err := s.o.api()
 	if err != nil {
 		return err
 	}
 	s.pc, err = api.NewPeerConnection(pion.Configuration{
-		ICEServers: s.o.ICEServers, BundlePolicy: pion.BundlePolicyMaxBundle,
+		ICEServers: servers, BundlePolicy: pion.BundlePolicyMaxBundle,
 		AlwaysNegotiateDataChannels: s.o.Channel == ServerChannels,
 	})
 	if err != nil {
@@ -65,7 +65,8 @@ func (s *Session) addTracks() error {
 			continue
 		}
 		t := newTrack(kind)
-		tr, err := s.pc.AddTransceiverFromTrack(t, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly})
+		tr, err := s.pc.AddTransceiverFromTrack(t,
+			pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly})
 		if err != nil {
 			return err
 		}
@@ -117,7 +118,7 @@ func (s *Session) readRTCP(t *track, r *pion.RTPSender) {
 
 // api has only what the options need.
 func (o *Options) api() (*pion.API, error) {
-	logs := logging.NewDefaultLoggerFactory() // heeds PION_LOG_DEBUG and the like
+	logs := logging.NewDefaultLoggerFactory() // which reads PION_LOG_DEBUG and the like
 	logs.DefaultLogLevel = logging.LogLevelDisabled
 	var e pion.SettingEngine
 	e.LoggerFactory = logs
@@ -156,18 +157,18 @@ func (o *Options) api() (*pion.API, error) {
 
 func (o *Options) mediaEngine() (*pion.MediaEngine, error) {
 	m := &pion.MediaEngine{}
-	video := []pion.RTCPFeedback{
+	feedback := []pion.RTCPFeedback{
 		{Type: pion.TypeRTCPFBNACK},
 		{Type: pion.TypeRTCPFBNACK, Parameter: "pli"},
 		{Type: pion.TypeRTCPFBCCM, Parameter: "fir"},
 		{Type: pion.TypeRTCPFBTransportCC},
 		{Type: pion.TypeRTCPFBGoogREMB},
 	}
-	pictures := slices.DeleteFunc(slices.Clone(o.Codecs), func(c av.Codec) bool { return c == av.Opus })
+	video := slices.DeleteFunc(slices.Clone(o.Codecs), func(c av.Codec) bool { return c == av.Opus })
 	next := pion.PayloadType(96)
 	for _, c := range o.Codecs {
 		p := pion.RTPCodecParameters{RTPCodecCapability: pion.RTPCodecCapability{
-			MimeType: mimes[c], ClockRate: 90000, RTCPFeedback: video,
+			MimeType: mimes[c], ClockRate: 90000, RTCPFeedback: feedback,
 		}}
 		kind := pion.RTPCodecTypeVideo
 		switch c {
@@ -187,10 +188,12 @@ func (o *Options) mediaEngine() (*pion.MediaEngine, error) {
 			return nil, err
 		}
 		// Pion resends in one payload type a track, which is of one codec (RFC 4588 section 8.6).
-		if kind == pion.RTPCodecTypeVideo && len(pictures) == 1 {
+		if kind == pion.RTPCodecTypeVideo && len(video) == 1 {
 			rtx := pion.RTPCodecParameters{
-				RTPCodecCapability: pion.RTPCodecCapability{MimeType: pion.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", p.PayloadType)},
-				PayloadType:        next,
+				RTPCodecCapability: pion.RTPCodecCapability{
+					MimeType: pion.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", p.PayloadType),
+				},
+				PayloadType: next,
 			}
 			next++
 			if err := m.RegisterCodec(rtx, kind); err != nil {
@@ -198,8 +201,9 @@ func (o *Options) mediaEngine() (*pion.MediaEngine, error) {
 			}
 		}
 	}
+	congestion := pion.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
 	for _, kind := range []pion.RTPCodecType{pion.RTPCodecTypeVideo, pion.RTPCodecTypeAudio} {
-		if err := m.RegisterHeaderExtension(pion.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, kind); err != nil {
+		if err := m.RegisterHeaderExtension(congestion, kind); err != nil {
 			return nil, err
 		}
 	}

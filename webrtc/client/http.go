@@ -3,8 +3,10 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	pion "github.com/pion/webrtc/v4"
+
+	"tandem/webrtc/problem"
 )
 
 // maxAnswer bounds the bodies that are read, in bytes.
@@ -36,55 +40,76 @@ func (e *Error) Error() string {
 	return s
 }
 
-// request sends one request of WHIP and reads its answer, whose status must be want. The response's body is read.
-func (o *Options) request(ctx context.Context, method, to string, header http.Header, body string, want int) (*http.Response, string, error) {
-	r, err := http.NewRequestWithContext(ctx, method, to, strings.NewReader(body))
+// request is one request of WHIP.
+type request struct {
+	method, url string
+	header      http.Header
+	body        string
+}
+
+// requester sends requests with a token; "" for none.
+type requester struct {
+	http  *http.Client
+	token string
+}
+
+// do sends a request and reads its answer, whose status must be want; any other is an *Error. It returns the response,
+// whose body is read and closed, and the body.
+func (q requester) do(ctx context.Context, req request, want int) (*http.Response, string, error) {
+	r, err := http.NewRequestWithContext(ctx, req.method, req.url, strings.NewReader(req.body))
 	if err != nil {
 		return nil, "", err
 	}
-	for k, v := range header {
-		r.Header[k] = v
+	maps.Copy(r.Header, req.header)
+	if q.token != "" {
+		r.Header.Set("Authorization", "Bearer "+q.token)
 	}
-	if o.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+o.Token)
-	}
-	resp, err := o.HTTP.Do(r)
+	resp, err := q.http.Do(r)
 	if err != nil {
 		return nil, "", err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, "", fmt.Errorf("%s %s: reading the answer: %w", method, r.URL.Redacted(), err)
+		return nil, "", fmt.Errorf("%s %s: reading the answer: %w", req.method, r.URL.Redacted(), err)
 	}
-	if resp.StatusCode == want {
-		return resp, string(b), nil
+	if resp.StatusCode != want {
+		return nil, "", refusalOf(resp, b)
 	}
-	e := &Error{Method: method, URL: r.URL.Redacted(), Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode)}
+	return resp, string(b), nil
+}
+
+// refusalOf returns the error for a response of another status than it should have.
+func refusalOf(resp *http.Response, body []byte) *Error {
+	r := resp.Request
+	e := &Error{
+		Method: r.Method, URL: r.URL.Redacted(), Status: resp.StatusCode, Title: http.StatusText(resp.StatusCode),
+	}
 	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
-	if t, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); t == "application/problem+json" {
+	if t, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); t == problem.Type {
 		var p struct{ Title, Detail string }
-		if json.Unmarshal(b, &p) == nil {
+		if json.Unmarshal(body, &p) == nil {
 			if p.Title != "" {
 				e.Title = p.Title
 			}
 			e.Detail = p.Detail
 		}
 	}
-	return nil, "", e
+	return e
 }
 
-// discover asks the endpoint for its ICE servers, which it may tell in Link headers (RFC 9725 section 4.6). One that
-// doesn't answer OPTIONS has none to tell.
-func (o *Options) discover(ctx context.Context) ([]pion.ICEServer, error) {
+// discover asks an endpoint for its ICE servers, which it may list in Link headers (RFC 9725 section 4.6). One that
+// doesn't answer OPTIONS has none.
+func (q requester) discover(ctx context.Context, endpoint string) ([]pion.ICEServer, error) {
 	for _, status := range []int{http.StatusNoContent, http.StatusOK} {
-		resp, _, err := o.request(ctx, http.MethodOptions, o.URL, nil, "", status)
+		resp, _, err := q.do(ctx, request{method: http.MethodOptions, url: endpoint}, status)
 		if err == nil {
 			return iceServers(resp.Header), nil
 		}
-		if e, ok := err.(*Error); !ok || e.Status == http.StatusUnauthorized {
+		var refused *Error
+		if !errors.As(err, &refused) || refused.Status == http.StatusUnauthorized {
 			return nil, err
 		}
 	}
@@ -167,7 +192,7 @@ func linkValue(s string) (value, rest string) {
 	return b.String(), ""
 }
 
-// location is the URL of a new session, relative to that which answered in the end (RFC 9725 section 4.2).
+// location returns the URL of a new session, relative to that which answered in the end (RFC 9725 section 4.2).
 func location(resp *http.Response) (*url.URL, error) {
 	u, err := resp.Location()
 	if err != nil {

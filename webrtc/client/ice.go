@@ -5,19 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/pion/sdp/v3"
 	pion "github.com/pion/webrtc/v4"
 
-	"tandem/webrtc/whip"
-)
-
-const (
-	typeSDP      = whip.TypeSDP
-	typeFragment = whip.TypeFragment
+	"tandem/webrtc/signal"
 )
 
 // candidates are found by pion and sent by trickle.
@@ -75,23 +69,27 @@ func (s *Session) trickle(c *candidates) {
 
 // patch sends candidates of the current ICE session.
 func (s *Session) patch(ctx context.Context, list []string, all bool) error {
-	s.signal.Lock()
-	defer s.signal.Unlock()
-	f, err := fragment(s.pc.LocalDescription().SDP)
+	s.negotiating.Lock()
+	defer s.negotiating.Unlock()
+	f, err := signal.LocalFragment(s.pc.LocalDescription().SDP)
 	if err != nil {
 		return err
 	}
 	f.Media[0].Candidates, f.Media[0].End = list, all
-	_, _, err = s.o.request(ctx, http.MethodPatch, s.url.String(), patchHeader(s.ETag()), f.String(), http.StatusNoContent)
+	_, _, err = s.whip.do(ctx, s.patchRequest(s.ETag(), f), http.StatusNoContent)
 	return err
 }
 
-func patchHeader(match string) http.Header {
-	h := http.Header{"Content-Type": {typeFragment}}
-	if match != "" {
-		h.Set("If-Match", match)
+// patchRequest returns the request that sends a fragment; match is its If-Match, if there is one.
+func (s *Session) patchRequest(match string, f signal.Fragment) request {
+	r := request{
+		method: http.MethodPatch, url: s.url.String(), body: f.String(),
+		header: http.Header{"Content-Type": {signal.TypeFragment}},
 	}
-	return h
+	if match != "" {
+		r.header.Set("If-Match", match)
+	}
+	return r
 }
 
 // Restart restarts ICE by PATCH (RFC 9725 section 4.3.3) and waits until the session is connected by the new ICE
@@ -104,8 +102,8 @@ func (s *Session) Restart(ctx context.Context) error {
 }
 
 func (s *Session) restart(ctx context.Context) error {
-	s.signal.Lock()
-	defer s.signal.Unlock()
+	s.negotiating.Lock()
+	defer s.negotiating.Unlock()
 	offer, err := s.pc.CreateOffer(&pion.OfferOptions{
 		OfferAnswerOptions: pion.OfferAnswerOptions{ICETricklingSupported: true}, ICERestart: true,
 	})
@@ -123,20 +121,20 @@ func (s *Session) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := fragment(offer.SDP)
+	f, err := signal.LocalFragment(offer.SDP)
 	if err != nil {
 		return err
 	}
-	found, err := fragment(local)
+	found, err := signal.LocalFragment(local)
 	if err != nil {
 		return err
 	}
 	f.Media[0].Candidates = found.Candidates()
-	resp, body, err := s.o.request(ctx, http.MethodPatch, s.url.String(), patchHeader("*"), f.String(), http.StatusOK)
+	resp, body, err := s.whip.do(ctx, s.patchRequest("*", f), http.StatusOK)
 	if err != nil {
 		return err
 	}
-	theirs, err := whip.ParseFragment(body)
+	theirs, err := signal.ParseFragment(body)
 	if err != nil {
 		return fmt.Errorf("the server's fragment can't be used: %w", err)
 	}
@@ -152,32 +150,8 @@ func (s *Session) restart(ctx context.Context) error {
 	return nil
 }
 
-// fragment is the ICE part of the client's description (RFC 8840 section 9): all is bundled in its first m-line.
-func fragment(local string) (whip.Fragment, error) {
-	d := &sdp.SessionDescription{}
-	if err := d.UnmarshalString(local); err != nil {
-		return whip.Fragment{}, err
-	}
-	if len(d.MediaDescriptions) == 0 {
-		return whip.Fragment{}, errors.New("client: nothing was offered")
-	}
-	m := d.MediaDescriptions[0]
-	var f whip.Fragment
-	f.Ufrag, _ = m.Attribute("ice-ufrag")
-	f.Pwd, _ = m.Attribute("ice-pwd")
-	media := whip.FragmentMedia{Kind: m.MediaName.Media, End: true}
-	media.Mid, _ = m.Attribute("mid")
-	for _, a := range m.Attributes {
-		if a.Key == "candidate" {
-			media.Candidates = append(media.Candidates, a.Value)
-		}
-	}
-	f.Media = []whip.FragmentMedia{media}
-	return f, nil
-}
-
-// renewed is an answer with the server's new ICE session in place of the old.
-func renewed(answer string, f whip.Fragment) (string, error) {
+// renewed returns an answer with the server's new ICE session in place of the old.
+func renewed(answer string, f signal.Fragment) (string, error) {
 	if f.Ufrag == "" {
 		return "", errors.New("the server's fragment has no ICE session")
 	}
@@ -185,29 +159,7 @@ func renewed(answer string, f whip.Fragment) (string, error) {
 	if err := d.UnmarshalString(answer); err != nil {
 		return "", err
 	}
-	replace := func(as []sdp.Attribute) []sdp.Attribute {
-		for i, a := range as {
-			switch a.Key {
-			case "ice-ufrag":
-				as[i].Value = f.Ufrag
-			case "ice-pwd":
-				as[i].Value = f.Pwd
-			}
-		}
-		return slices.DeleteFunc(as, func(a sdp.Attribute) bool { return a.Key == "candidate" || a.Key == "end-of-candidates" })
-	}
-	d.Attributes = replace(d.Attributes)
-	first := true
-	for _, m := range d.MediaDescriptions {
-		m.Attributes = replace(m.Attributes)
-		if m.MediaName.Port.Value == 0 || !first {
-			continue
-		}
-		first = false
-		for _, c := range f.Candidates() {
-			m.WithValueAttribute("candidate", c)
-		}
-	}
+	signal.Renew(d, f)
 	b, err := d.Marshal()
 	return string(b), err
 }

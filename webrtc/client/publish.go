@@ -11,13 +11,15 @@ import (
 
 // PublishOptions for Publish. The zero value sends a clip once, in real time.
 type PublishOptions struct {
-	Loop  bool    // from the start again, until ctx ends; the time goes on without a jump
-	Speed float64 // media seconds sent in a second; 1 if 0. The receiver's clock goes faster by that much, as by no camera
+	Loop bool // from the start again, until ctx ends; the time goes on without a jump
+	// Speed is how many media seconds are sent in a second; 1 if 0. The receiver's clock goes faster by that much, as
+	// by no camera.
+	Speed float64
 }
 
 // Publish sends a clip, each packet when its time has come, and returns at the clip's end. What the server took no
-// codec for is left out. It returns ctx's cause when ctx ends, and Err when the session does; a connection that is lost
-// it takes no notice of. One clip can be published at a time; the next follows on in time.
+// codec for is left out. It returns ctx's cause when ctx ends, and Err when the session does; a connection that is
+// lost changes nothing. One clip can be published at a time; the next follows on in time.
 func (s *Session) Publish(ctx context.Context, c *Clip, o PublishOptions) error {
 	speed := o.Speed
 	if speed == 0 {
@@ -69,6 +71,10 @@ func (s *Session) Publish(ctx context.Context, c *Clip, o PublishOptions) error 
 	}
 }
 
+// errPublishing is returned by Publish while another clip is being published.
+var errPublishing = errors.New("client: a clip is being published already: " +
+	"wait for its end, or end it by its context")
+
 // begin returns now, on the wall and on the session's clock. Both go on between clips.
 func (s *Session) begin() (time.Time, time.Duration, error) {
 	s.mu.Lock()
@@ -77,7 +83,7 @@ func (s *Session) begin() (time.Time, time.Duration, error) {
 		return time.Time{}, 0, err
 	}
 	if s.publishing {
-		return time.Time{}, 0, errors.New("client: a clip is being published already: wait for its end, or end it by its context")
+		return time.Time{}, 0, errPublishing
 	}
 	s.publishing = true
 	now := time.Now()
@@ -94,7 +100,7 @@ func (s *Session) begin() (time.Time, time.Duration, error) {
 // seamTime is the time between two clips below which there is no gap between them.
 const seamTime = 10 * time.Millisecond
 
-// finish is told how far a clip came.
+// finish ends a publication that has come as far as at.
 func (s *Session) finish(at *time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

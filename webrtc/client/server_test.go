@@ -15,7 +15,8 @@ import (
 	pion "github.com/pion/webrtc/v4"
 
 	"tandem/webrtc/events"
-	"tandem/webrtc/whip"
+	"tandem/webrtc/problem"
+	"tandem/webrtc/signal"
 )
 
 // server is as much of a WHIP server as the client needs: one session that keeps what it gets.
@@ -81,7 +82,7 @@ func (s *server) got(k pion.RTPCodecType) []arrival {
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.token != "" && r.Header.Get("Authorization") != "Bearer "+s.token {
-		whip.WriteError(w, &whip.Error{Status: http.StatusUnauthorized, Detail: "who are you?"})
+		problem.Write(w, &problem.Error{Status: http.StatusUnauthorized, Detail: "who are you?"})
 		return
 	}
 	if s.refuse != nil && s.refuse(w, r) {
@@ -93,11 +94,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Link", `<stun:127.0.0.1:9>; rel="ice-server"`)
 		w.WriteHeader(http.StatusNoContent)
 	case "POST /whip":
-		if r.Header.Get("Content-Type") != typeSDP {
+		if r.Header.Get("Content-Type") != signal.TypeSDP {
 			s.t.Errorf("Content-Type %q", r.Header.Get("Content-Type"))
 		}
 		answer := s.accept(string(body))
-		w.Header().Set("Content-Type", typeSDP)
+		w.Header().Set("Content-Type", signal.TypeSDP)
 		w.Header().Set("Location", "sessions/one") // relative to the endpoint's folder
 		w.Header().Set("ETag", `"first"`)
 		w.WriteHeader(http.StatusCreated)
@@ -143,7 +144,8 @@ func (s *server) accept(offer string) string {
 					return
 				}
 				at := time.Now()
-				s.locked(func() { s.packets[t.Kind()] = append(s.packets[t.Kind()], arrival{p, at, t.Codec().MimeType}) })
+				s.locked(
+					func() { s.packets[t.Kind()] = append(s.packets[t.Kind()], arrival{p, at, t.Codec().MimeType}) })
 			}
 		})
 	})
@@ -192,10 +194,10 @@ func (s *server) readReports(t *pion.TrackRemote, r *pion.RTPReceiver) {
 // patch takes candidates, or restarts ICE.
 func (s *server) patch(w http.ResponseWriter, r *http.Request, body string) {
 	s.locked(func() { s.patches = append(s.patches, patch{r.Header.Get("If-Match"), body}) })
-	f, err := whip.ParseFragment(body)
+	f, err := signal.ParseFragment(body)
 	if err != nil {
 		s.t.Error(err)
-		whip.WriteError(w, err)
+		problem.Write(w, err)
 		return
 	}
 	if r.Header.Get("If-Match") != "*" {
@@ -215,12 +217,12 @@ func (s *server) patch(w http.ResponseWriter, r *http.Request, body string) {
 	if err := s.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeOffer, SDP: offer}); err != nil {
 		s.t.Error(err)
 	}
-	local, err := fragment(s.negotiate())
+	local, err := signal.LocalFragment(s.negotiate())
 	if err != nil {
 		s.t.Error(err)
 	}
 	s.locked(func() { s.restarts++ })
-	w.Header().Set("Content-Type", typeFragment)
+	w.Header().Set("Content-Type", signal.TypeFragment)
 	w.Header().Set("ETag", `"second"`)
 	io.WriteString(w, local.String())
 }

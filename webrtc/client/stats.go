@@ -16,9 +16,9 @@ type Stats struct {
 	REMB         float64 // the bitrate that the server last said it could take; 0 for never
 }
 
-// TrackStats are of one track.
+// TrackStats count for one track.
 type TrackStats struct {
-	Units            int           // pictures or runs of sound sent
+	Units            int           // frames or packets of sound sent
 	Packets, Bytes   int           // of RTP, without headers and retransmissions
 	Failed           int           // packets that could not be sent
 	Muted            int           // units not sent: muted, or not to be built upon without a key frame
@@ -34,7 +34,7 @@ type networkStats struct {
 	bitrate  float64
 }
 
-// Stats are the session's so far.
+// Stats returns the session's so far.
 func (s *Session) Stats() Stats {
 	var out Stats
 	if s.audio != nil {
@@ -52,7 +52,7 @@ func (s *Session) Stats() Stats {
 	return out
 }
 
-// report takes what the server says of the track (RFC 3550 section 6.4.1).
+// report takes the server's report on the track (RFC 3550 section 6.4.1).
 func (t *track) report(r rtcp.ReceptionReport, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

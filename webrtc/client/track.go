@@ -17,19 +17,20 @@ import (
 // mimes are the codecs' names in WebRTC.
 var mimes = map[av.Codec]string{av.VP8: pion.MimeTypeVP8, av.H264: pion.MimeTypeH264, av.Opus: pion.MimeTypeOpus}
 
-// track is one sense's way out. It is a pion.TrackLocal that can change between the codecs agreed on, as browsers do.
+// track is the way out of sound or pictures. It is a pion.TrackLocal that can change between the codecs agreed on, as
+// browsers do.
 type track struct {
 	kind pion.RTPCodecType
 
-	mu     sync.Mutex
-	writer pion.TrackLocalWriter // nil while not bound
-	ssrc   uint32
-	types  map[av.Codec]uint8 // the payload types agreed on
-	seq    uint16
-	base   uint32 // RTP timestamp of time 0 (RFC 3550 section 5.1: random)
-	muted  bool
-	blind  bool // the pictures sent can't be built upon: wait for a key frame
-	sent   TrackStats
+	mu               sync.Mutex
+	writer           pion.TrackLocalWriter // nil while not bound
+	ssrc             uint32
+	types            map[av.Codec]uint8 // the payload types agreed on
+	seq              uint16
+	base             uint32 // RTP timestamp of time 0 (RFC 3550 section 5.1: random)
+	muted            bool
+	awaitingKeyFrame bool // the pictures sent can't be built upon: wait for a key frame
+	sent             TrackStats
 }
 
 func newTrack(kind pion.RTPCodecType) *track {
@@ -72,7 +73,7 @@ func (t *track) Unbind(pion.TrackLocalContext) error {
 	return nil
 }
 
-// takes tells whether a codec was agreed on.
+// takes reports whether a codec was agreed on.
 func (t *track) takes(c av.Codec) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,10 +110,10 @@ func (t *track) send(u *unit, at time.Duration) {
 	if u.codec == av.Opus {
 		rate = 48000
 	} else if u.key {
-		t.blind = false
+		t.awaitingKeyFrame = false
 	}
-	if t.muted || t.blind {
-		t.blind = u.codec != av.Opus
+	if t.muted || t.awaitingKeyFrame {
+		t.awaitingKeyFrame = u.codec != av.Opus
 		t.sent.Muted++
 		return
 	}
@@ -148,4 +149,6 @@ func (t *track) count(f func(*TrackStats)) {
 	f(&t.sent)
 }
 
-var errNoCodec = errors.New("client: there is no track for any codec of the clip: name them in Options.Codecs, and see what the server takes")
+// errNoCodec is returned by Publish for a clip that nothing of can be sent.
+var errNoCodec = errors.New("client: there is no track for any codec of the clip: " +
+	"name them in Options.Codecs, and see what the server takes")

@@ -1,4 +1,4 @@
-// Package cputime tells what a call costs in CPU time.
+// Package cputime measures what a call costs in CPU time.
 package cputime
 
 import (

@@ -14,10 +14,10 @@ const (
 	ReliableName = "events-state" // start and end beside a channel that may lose messages
 )
 
-// maxBuffered is how many bytes may wait in a data channel before windows are left out: a second's or so.
+// maxBuffered is the number of bytes that may wait in a data channel before windows are left out: a second's or so.
 const maxBuffered = 16 << 10
 
-// Channel is what is needed of a data channel.
+// Channel is a data channel, as far as it is used.
 type Channel interface {
 	SendText(string) error
 	BufferedAmount() uint64
@@ -49,19 +49,19 @@ func (c *Channels) Use(windows, reliable Channel) {
 	}
 }
 
-// Missed is how many windows were left out because a channel was full.
+// Missed returns how many windows were left out because a channel was full.
 func (c *Channels) Missed() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.missed
 }
 
-// Run sends until the hub's last event is out and delivered as far as can be told, or ctx ends.
+// Run sends until the hub's last event is out and delivered as far as is known, or ctx ends.
 func (c *Channels) Run(ctx context.Context) {
 	r := c.hub.Read()
 	defer r.Close()
 	var start string
-	var told Channel // has had the start
+	var started Channel // has had the start
 	for {
 		windows, reliable := c.channels()
 		if windows == nil {
@@ -87,9 +87,9 @@ func (c *Channels) Run(ctx context.Context) {
 		if m.Kind == Start {
 			start = string(m.JSON)
 		}
-		if start != "" && told != reliable {
+		if start != "" && started != reliable {
 			_ = reliable.SendText(start) // again, where a client's own channel has come late
-			told = reliable
+			started = reliable
 		}
 		if m.Kind == Start {
 			continue

@@ -158,7 +158,8 @@ func TestChannels(t *testing.T) {
 			want, missed = 0, 5
 		}
 		if len(windows.sent) != want || c.Missed() != missed || len(reliable.sent) != 2 {
-			t.Errorf("stuck %v: %d windows, %d missed, %d others", stuck, len(windows.sent), c.Missed(), len(reliable.sent))
+			t.Errorf("stuck %v: %d windows, %d missed, %d others", stuck, len(windows.sent), c.Missed(),
+				len(reliable.sent))
 		}
 	}
 	// Without a channel it ends with its context.
@@ -220,8 +221,10 @@ func TestSSE(t *testing.T) {
 	}
 	defer res.Body.Close()
 	b, _ := io.ReadAll(res.Body)
-	if res.Header.Get("Content-Type") != "text/event-stream" || !strings.Contains(string(b), "event: start\ndata: {\"v\":1,") ||
-		!strings.Contains(string(b), "}\n\nevent: window\ndata: {") || !strings.HasSuffix(string(b), "}\n\n") {
+	if res.Header.Get("Content-Type") != "text/event-stream" ||
+		!strings.Contains(string(b), "event: start\ndata: {\"v\":1,") ||
+		!strings.Contains(string(b), "}\n\nevent: window\ndata: {") ||
+		!strings.HasSuffix(string(b), "}\n\n") {
 		t.Errorf("%v\n%s", res.Header, b)
 	}
 }
@@ -250,7 +253,8 @@ func TestSSELimit(t *testing.T) {
 	}
 	res := open()
 	res.Body.Close()
-	if got := res.Header; res.StatusCode != 503 || got.Get("Retry-After") == "" || got.Get("Content-Type") != "application/problem+json" {
+	if got := res.Header; res.StatusCode != 503 || got.Get("Retry-After") == "" ||
+		got.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("the 17th: %d, %v", res.StatusCode, got)
 	}
 	first.Body.Close()

@@ -88,7 +88,7 @@ func (h *Hub) Emit(e pipeline.Event) error {
 	return nil
 }
 
-// Close tells that no more events come. Readers get what is queued, then io.EOF.
+// Close ends the events. Readers get what is queued, then io.EOF.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,8 +98,8 @@ func (h *Hub) Close() {
 	}
 }
 
-// CSV is the session's windows as docs/output.md has them, once it has ended; cut says that the session was too long
-// to be kept whole. It is shared: do not write to it.
+// CSV returns the session's windows as docs/output.md has them, once it has ended; cut: the session was too long to
+// be kept whole. It is shared: do not write to it.
 func (h *Hub) CSV() (csv []byte, cut, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -109,7 +109,7 @@ func (h *Hub) CSV() (csv []byte, cut, ok bool) {
 	return h.csv.Bytes(), h.cut, true
 }
 
-// Missed is how many windows slow readers have lost.
+// Missed returns how many windows slow readers have lost.
 func (h *Hub) Missed() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()

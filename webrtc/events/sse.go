@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"tandem/webrtc/whip"
+	"tandem/webrtc/problem"
 )
 
 // keepAlive is how often a comment is sent where nothing else is, so that proxies keep the connection and a reader
@@ -25,7 +25,7 @@ const writeTime = 10 * time.Second
 // Over maxSSE readers at a time are turned away: each holds a connection and a queue.
 func (h *Hub) ServeSSE(w http.ResponseWriter, r *http.Request) {
 	if !h.join() {
-		whip.WriteError(w, &whip.Error{
+		problem.Write(w, &problem.Error{
 			Status: http.StatusServiceUnavailable, RetryAfter: retryAfter,
 			Detail: fmt.Sprintf("%d read the events of this session already: close one first", maxSSE),
 		})

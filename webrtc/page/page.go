@@ -11,18 +11,18 @@ import (
 	"path"
 	"strings"
 
-	"tandem/webrtc/whip"
+	"tandem/webrtc/problem"
 )
 
 //go:embed index.html style.css *.js lib
 var files embed.FS
 
-// policy allows the page what it needs and nothing else (Content Security Policy level 3). Styles are set by scripts
-// through the CSSOM, which it does not concern.
+// policy allows the page the sources that it uses and nothing else (Content Security Policy level 3). Styles are set by
+// scripts through the CSSOM, which it does not concern.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
 	"media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Whole is false if the chart's library was not there when the binary was built.
+// Whole reports whether the chart's library was there when the binary was built.
 func Whole() bool {
 	_, err := fs.Stat(files, "lib/uPlot.iife.min.js")
 	return err == nil
@@ -50,7 +50,7 @@ func Handler() http.Handler {
 		}
 		tag, ok := tags[name]
 		if !ok {
-			whip.WriteError(w, &whip.Error{Status: http.StatusNotFound, Detail: "the page has no such file"})
+			problem.Write(w, &problem.Error{Status: http.StatusNotFound, Detail: "the page has no such file"})
 			return
 		}
 		h := w.Header()

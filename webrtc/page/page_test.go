@@ -23,7 +23,8 @@ func TestHandler(t *testing.T) {
 		return w
 	}
 	index := get("/", "")
-	if index.Code != 200 || !strings.HasPrefix(index.Header().Get("Content-Type"), "text/html") || !strings.Contains(index.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+	if index.Code != 200 || !strings.HasPrefix(index.Header().Get("Content-Type"), "text/html") ||
+		!strings.Contains(index.Header().Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Fatalf("%d %v", index.Code, index.Header())
 	}
 	if !page.Whole() {
@@ -32,7 +33,8 @@ func TestHandler(t *testing.T) {
 	if w := get("/", index.Header().Get("ETag")); w.Code != http.StatusNotModified {
 		t.Errorf("again: %d", w.Code)
 	}
-	for _, m := range regexp.MustCompile(`(?:src|href)="(/page/[^"]+)"`).FindAllStringSubmatch(index.Body.String(), -1) {
+	named := regexp.MustCompile(`(?:src|href)="(/page/[^"]+)"`)
+	for _, m := range named.FindAllStringSubmatch(index.Body.String(), -1) {
 		want := map[string]string{".css": "text/css", ".js": "text/javascript"}[m[1][strings.LastIndex(m[1], "."):]]
 		w := get(m[1], "")
 		if strings.Contains(m[1], "/lib/") && !page.Whole() {
@@ -42,7 +44,10 @@ func TestHandler(t *testing.T) {
 			t.Errorf("%s: %d %s", m[1], w.Code, w.Header().Get("Content-Type"))
 		}
 	}
-	for _, path := range []string{"/page/", "/page/page.go", "/page/../page.go", "/page/lib", "/page/nothing.js", "/page/lib/../../../../etc/passwd"} {
+	for _, path := range []string{
+		"/page/", "/page/page.go", "/page/../page.go", "/page/lib", "/page/nothing.js",
+		"/page/lib/../../../../etc/passwd",
+	} {
 		if w := get(path, ""); w.Code != 404 {
 			t.Errorf("%s: %d", path, w.Code)
 		}

@@ -5,9 +5,16 @@ import (
 	"time"
 )
 
-// SetICETimes changes when ICE gives up, for one test.
+// SetICETimes sets when ICE gives up, for one test.
 func SetICETimes(t *testing.T, disconnected, failed, keepAlive time.Duration) {
 	old := times
 	times = iceTimes{disconnected, failed, keepAlive}
 	t.Cleanup(func() { times = old })
+}
+
+// Candidates returns the number of candidates of the client that are in use in the current ICE session.
+func (p *Peer) Candidates() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.candidates
 }

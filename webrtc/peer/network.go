@@ -18,7 +18,7 @@ import (
 	"github.com/pion/transport/v5"
 	pion "github.com/pion/webrtc/v4"
 
-	"tandem/webrtc/whip"
+	"tandem/webrtc/signal"
 )
 
 // iceTimes say when ICE gives up: disconnected after the first without a packet, failed after the second more.
@@ -36,19 +36,19 @@ type Options struct {
 	// ports one to one; with Loopback beside them.
 	PublicIPs []string
 	// ICEServers are asked for the server's own candidates. One that is reachable needs none.
-	ICEServers []whip.ICEServer
+	ICEServers []signal.ICEServer
 	// PublicOnly refuses candidates of clients that are not public addresses, so that none can send the server's
 	// packets into its own network.
 	PublicOnly bool
-	// MaxBitrate is told to the client as the most that its video may use, in bit/s; 0 for no bound.
+	// MaxBitrate is named in answers as the most that the client's video may use, in bit/s; 0 for no bound.
 	MaxBitrate int
 	// Net replaces the machine's network, in tests.
 	Net transport.Net
-	// Log gets what connections and their parts have to say, all at debug level; nil for none.
+	// Log gets the messages of connections and their parts, all at debug level; nil for none.
 	Log *slog.Logger
 }
 
-// Network is what the connections of a server share.
+// Network has the UDP port, if there is one for all, and the settings of a server's connections.
 type Network struct {
 	o   Options
 	log *slog.Logger
@@ -138,7 +138,9 @@ func (n *Network) connection(log *slog.Logger, keep func(net.IP) bool) (*pion.Pe
 	}
 	c := pion.Configuration{BundlePolicy: pion.BundlePolicyMaxBundle}
 	for _, i := range n.o.ICEServers {
-		c.ICEServers = append(c.ICEServers, pion.ICEServer{URLs: i.URLs, Username: i.Username, Credential: i.Credential})
+		c.ICEServers = append(c.ICEServers, pion.ICEServer{
+			URLs: i.URLs, Username: i.Username, Credential: i.Credential,
+		})
 	}
 	api := pion.NewAPI(pion.WithMediaEngine(media), pion.WithInterceptorRegistry(registry), pion.WithSettingEngine(s))
 	return api.NewPeerConnection(c)
@@ -157,10 +159,12 @@ func mediaEngine() (*pion.MediaEngine, error) {
 	// The payload types are ours only as long as none was offered: the answer has the offer's.
 	next := pion.PayloadType(96)
 	video := func(mime, fmtp string) error {
-		capability := pion.RTPCodecCapability{MimeType: mime, ClockRate: 90000, SDPFmtpLine: fmtp, RTCPFeedback: feedback}
-		rtx := pion.RTPCodecCapability{MimeType: pion.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", next)}
-		for _, c := range []pion.RTPCodecCapability{capability, rtx} {
-			if err := m.RegisterCodec(pion.RTPCodecParameters{RTPCodecCapability: c, PayloadType: next}, pion.RTPCodecTypeVideo); err != nil {
+		for _, c := range []pion.RTPCodecCapability{
+			{MimeType: mime, ClockRate: 90000, SDPFmtpLine: fmtp, RTCPFeedback: feedback},
+			{MimeType: pion.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", next)},
+		} {
+			p := pion.RTPCodecParameters{RTPCodecCapability: c, PayloadType: next}
+			if err := m.RegisterCodec(p, pion.RTPCodecTypeVideo); err != nil {
 				return err
 			}
 			next++
@@ -170,8 +174,9 @@ func mediaEngine() (*pion.MediaEngine, error) {
 	if err := video(pion.MimeTypeVP8, ""); err != nil {
 		return nil, err
 	}
-	for _, profile := range whip.H264Profiles {
-		if err := video(pion.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id="+profile+"1f"); err != nil {
+	for _, profile := range signal.H264Profiles {
+		fmtp := "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=" + profile + "1f"
+		if err := video(pion.MimeTypeH264, fmtp); err != nil {
 			return nil, err
 		}
 	}
@@ -184,8 +189,9 @@ func mediaEngine() (*pion.MediaEngine, error) {
 	}, pion.RTPCodecTypeAudio); err != nil {
 		return nil, err
 	}
+	congestion := pion.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
 	for _, kind := range []pion.RTPCodecType{pion.RTPCodecTypeVideo, pion.RTPCodecTypeAudio} {
-		if err := m.RegisterHeaderExtension(pion.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, kind); err != nil {
+		if err := m.RegisterHeaderExtension(congestion, kind); err != nil {
 			return nil, err
 		}
 	}

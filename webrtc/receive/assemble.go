@@ -12,8 +12,8 @@ import (
 // maxFrame bounds the bytes of one coded picture.
 const maxFrame = 4 << 20
 
-// coded is one coded picture.
-type coded struct {
+// codedFrame is one coded picture.
+type codedFrame struct {
 	data []byte
 	ts   uint32
 	key  bool // can be decoded without those before it
@@ -30,10 +30,10 @@ type assembler struct {
 	data  []byte
 }
 
-// push takes the next packet. broken tells that a picture, or a part of one, is of no use.
-func (a *assembler) push(p *rtp.Packet) (frame coded, ok, broken bool) {
+// push takes the next packet. broken: a picture, or a part of one, is of no use.
+func (a *assembler) push(p *rtp.Packet) (frame codedFrame, ok, broken bool) {
 	if len(p.Payload) == 0 {
-		return coded{}, false, false // padding, by which senders probe the bandwidth
+		return codedFrame{}, false, false // padding, by which senders probe the bandwidth
 	}
 	if a.begun && p.Timestamp != a.ts {
 		broken = true // its marker never came
@@ -43,22 +43,22 @@ func (a *assembler) push(p *rtp.Packet) (frame coded, ok, broken bool) {
 	switch {
 	case err != nil || len(a.data)+len(payload) > maxFrame:
 		a.reset()
-		return coded{}, false, true
+		return codedFrame{}, false, true
 	case !a.begun && !begins:
-		return coded{}, false, true
+		return codedFrame{}, false, true
 	}
 	a.begun, a.ts = true, p.Timestamp
 	a.data = append(a.data, payload...)
 	if !p.Marker {
-		return coded{}, false, broken
+		return codedFrame{}, false, broken
 	}
-	frame = coded{data: a.data, ts: a.ts, key: isKey(a.codec, a.data)}
+	frame = codedFrame{data: a.data, ts: a.ts, key: isKeyFrame(a.codec, a.data)}
 	a.data = nil // the frame's now
 	a.reset()
 	return frame, len(frame.data) > 0, broken
 }
 
-// unpack takes the RTP payload's header off; begins tells whether a picture may begin here.
+// unpack takes the RTP payload's header off; begins: a picture may begin here.
 func (a *assembler) unpack(payload []byte) (data []byte, begins bool, err error) {
 	if a.codec == av.VP8 {
 		data, err = a.vp8.Unmarshal(payload)
@@ -74,8 +74,8 @@ func (a *assembler) reset() {
 	a.h264 = codecs.H264Packet{}
 }
 
-// isKey tells whether a coded picture can be decoded without those before it.
-func isKey(c av.Codec, data []byte) bool {
+// isKeyFrame reports whether a coded picture can be decoded without those before it.
+func isKeyFrame(c av.Codec, data []byte) bool {
 	if c == av.VP8 {
 		return len(data) > 0 && data[0]&1 == 0 // RFC 6386 section 9.1
 	}
@@ -90,7 +90,7 @@ func isKey(c av.Codec, data []byte) bool {
 	}
 }
 
-// vp8Size is the size of a VP8 key frame (RFC 6386 section 9.1), 0 if it has none.
+// vp8Size returns the size of a VP8 key frame (RFC 6386 section 9.1), 0 if it has none.
 func vp8Size(data []byte) (w, h int) {
 	if len(data) < 10 || data[0]&1 != 0 || !bytes.Equal(data[3:6], []byte{0x9d, 0x01, 0x2a}) {
 		return 0, 0

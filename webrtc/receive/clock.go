@@ -32,16 +32,15 @@ const (
 type Clock struct {
 	mu    sync.Mutex
 	start time.Time
-	audio *line
-	video *line
-	total time.Duration // by how much pictures have been moved
-	bad   int           // reports not believed
+	audio *trackTimeline
+	video *trackTimeline
 }
 
 // NewClock makes a clock, which starts with the first packet.
 func NewClock() *Clock { return &Clock{} }
 
-// Skew is how late pictures are against the sound as far as the clock knows and has not corrected yet; negative: early.
+// Skew returns how late pictures are against the sound as far as the clock knows and has not corrected yet; negative:
+// early.
 func (c *Clock) Skew() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,15 +50,8 @@ func (c *Clock) Skew() time.Duration {
 	return c.video.offset - c.target()
 }
 
-// Corrected is by how much pictures have been moved against the sound since the start.
-func (c *Clock) Corrected() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.total
-}
-
-// line is one track's timeline.
-type line struct {
+// trackTimeline is one track's timeline.
+type trackTimeline struct {
 	c      *Clock
 	rate   time.Duration // ticks a second
 	mapped bool
@@ -67,17 +59,17 @@ type line struct {
 	// offset takes an RTP time, as a duration, to media time.
 	offset time.Duration
 	// delay is the least difference between arrival and RTP time that was seen lately, and seen when.
-	delay time.Duration
-	seen  time.Duration
-	bent  time.Duration // the RTP time up to which offset has been led
+	delay    time.Duration
+	seen     time.Duration
+	slewedTo time.Duration // the RTP time up to which offset has been led
 
 	// reports are the differences between the sender's clock and the RTP time in its last reports, oldest first.
 	reports []time.Duration
 }
 
-// line adds the timeline of a track; a later one of the same kind takes the place of the earlier.
-func (c *Clock) line(audio bool, rate uint32) *line {
-	l := &line{c: c, rate: time.Duration(rate)}
+// addTimeline adds the timeline of a track; a later one of the same kind takes the place of the earlier.
+func (c *Clock) addTimeline(audio bool, rate uint32) *trackTimeline {
+	l := &trackTimeline{c: c, rate: time.Duration(rate)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if audio {
@@ -88,16 +80,16 @@ func (c *Clock) line(audio bool, rate uint32) *line {
 	return l
 }
 
-// unwrap extends an RTP time, which is taken to be within half of its range of the last.
-func (l *line) unwrap(ts uint32) int64 { return l.last + int64(int32(ts-uint32(l.last))) }
+// unwrap returns the extension of an RTP time, which is taken to be within half of its range of the last.
+func (l *trackTimeline) unwrap(ts uint32) int64 { return l.last + int64(int32(ts-uint32(l.last))) }
 
-// rtp is an extended RTP time as a duration.
-func (l *line) rtp(t int64) time.Duration {
+// rtp returns an extended RTP time as a duration.
+func (l *trackTimeline) rtp(t int64) time.Duration {
 	return time.Duration(t)/l.rate*time.Second + time.Duration(t)%l.rate*time.Second/l.rate
 }
 
 // arrive notes that a packet came. It must be called for each, as it comes.
-func (l *line) arrive(ts uint32, at time.Time) {
+func (l *trackTimeline) arrive(ts uint32, at time.Time) {
 	c := l.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,41 +113,39 @@ func (l *line) arrive(ts uint32, at time.Time) {
 }
 
 // begin maps a timeline by its first packet's arrival, or anew after its times have jumped.
-func (l *line) begin(ts uint32, since time.Duration) {
+func (l *trackTimeline) begin(ts uint32, since time.Duration) {
 	l.mapped, l.reports = true, nil
 	l.last = int64(ts)
 	l.delay, l.seen = since-l.rtp(l.last), since
-	l.offset, l.bent = l.delay, l.rtp(l.last)
+	l.offset, l.slewedTo = l.delay, l.rtp(l.last)
 	if l == l.c.audio && l.c.video != nil && l.c.video.mapped {
 		// Pictures that came later than their time would make sound that comes in time seem early.
 		l.offset += l.c.video.offset - l.c.video.delay
 	}
 }
 
-// time is the media time of a packet that has arrived.
-func (l *line) time(ts uint32) time.Duration {
+// time returns the media time of a packet that has arrived.
+func (l *trackTimeline) time(ts uint32) time.Duration {
 	c := l.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := l.rtp(l.unwrap(ts))
-	if step := at - l.bent; l == c.video && step > 0 {
-		l.bent = at
+	if step := at - l.slewedTo; l == c.video && step > 0 {
+		l.slewedTo = at
 		most := time.Duration(float64(step) * slew)
-		by := min(max(c.target()-l.offset, -most), most)
-		l.offset += by
-		c.total += by
+		l.offset += min(max(c.target()-l.offset, -most), most)
 	}
 	return at + l.offset
 }
 
-// target is where the pictures' offset should be. The mutex is held.
+// target returns where the pictures' offset should be. The mutex is held.
 func (c *Clock) target() time.Duration {
 	a, v := c.audio, c.video
 	if a == nil || !a.mapped {
 		return v.offset
 	}
 	if len(a.reports) > 0 && len(v.reports) > 0 {
-		if t := a.offset + v.relation() - a.relation(); (t - v.offset).Abs() < maxApart {
+		if t := a.offset + v.ntpOffset() - a.ntpOffset(); (t - v.offset).Abs() < maxApart {
 			return t
 		}
 	}
@@ -163,7 +153,7 @@ func (c *Clock) target() time.Duration {
 }
 
 // report takes a sender report, which came at a time.
-func (l *line) report(sr *rtcp.SenderReport, at time.Time) {
+func (l *trackTimeline) report(sr *rtcp.SenderReport, at time.Time) {
 	c := l.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -175,22 +165,20 @@ func (l *line) report(sr *rtcp.SenderReport, at time.Time) {
 	stray := at.Sub(c.start) - rtp - l.delay
 	ntp := time.Duration(sr.NTPTime>>32)*time.Second + time.Duration(sr.NTPTime&0xffffffff)*time.Second>>32
 	if sr.NTPTime == 0 || stray.Abs() > maxStray {
-		c.bad++
 		return
 	}
 	if n := len(l.reports); n > 0 && (ntp-rtp-l.reports[n-1]).Abs() > time.Second {
 		// The sender's clocks agree among themselves, or one of them was set: then the next ones are believed.
-		c.bad++
 		l.reports = nil
 		return
 	}
 	l.reports = append(l.reports[max(0, len(l.reports)-keptReports+1):], ntp-rtp)
 }
 
-// relation is the difference between the sender's clock and the RTP time. Senders that take the RTP time from when
-// they sent a packet, rather than from when it was captured, are off by up to some hundred milliseconds now and then:
-// the median is not.
-func (l *line) relation() time.Duration {
+// ntpOffset returns the difference between the sender's clock and the RTP time. Senders that take the RTP time from
+// when they sent a packet, rather than from when it was captured, are off by up to some hundred milliseconds now and
+// then: the median is not.
+func (l *trackTimeline) ntpOffset() time.Duration {
 	sorted := slices.Sorted(slices.Values(l.reports))
 	return sorted[len(sorted)/2]
 }

@@ -20,7 +20,7 @@ type sender struct {
 	audioFrom time.Duration
 }
 
-// result is what came out.
+// result has the errors of the times that came out.
 type result struct {
 	skew      time.Duration // of the last picture against the sound that belongs to it
 	worstStep time.Duration // of a picture's time, against 1/30 s
@@ -31,7 +31,7 @@ func (s sender) run(t *testing.T) result {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	random := rand.New(rand.NewPCG(1, 2))
 	c := NewClock()
-	audio, video := c.line(true, 48000), c.line(false, 90000)
+	audio, video := c.addTimeline(true, 48000), c.addTimeline(false, 90000)
 	const baseA, baseV = 4_294_900_000, 12345 // one wraps soon
 	ticks := func(rate float64, at time.Duration) uint32 {
 		return uint32(int64(at.Seconds() * rate * (1 + s.drift)))
@@ -54,7 +54,8 @@ func (s sender) run(t *testing.T) result {
 			ts := baseA + ticks(48000, at)
 			audio.arrive(ts, came(at, 0))
 			now := audio.time(ts)
-			if lastAudio != 0 && (now-lastAudio-20*time.Millisecond).Abs() > 25*time.Microsecond { // a tick of 48 kHz is 21 µs
+			// A tick of 48 kHz is 21 µs.
+			if lastAudio != 0 && (now-lastAudio-20*time.Millisecond).Abs() > 25*time.Microsecond {
 				t.Fatalf("sound: a step of %v at %v", now-lastAudio, at)
 			}
 			lastAudio = now
@@ -83,7 +84,8 @@ func (s sender) run(t *testing.T) result {
 				off = s.reportOff(n)
 			}
 			audio.report(&rtcp.SenderReport{NTPTime: ntp(at), RTPTime: baseA + ticks(48000, at)}, came(at, 0))
-			video.report(&rtcp.SenderReport{NTPTime: ntp(at), RTPTime: baseV + ticks(90000, at+off)}, came(at, s.videoLate))
+			video.report(&rtcp.SenderReport{NTPTime: ntp(at), RTPTime: baseV + ticks(90000, at+off)},
+				came(at, s.videoLate))
 			// What no sender should say changes nothing.
 			video.report(&rtcp.SenderReport{NTPTime: 0, RTPTime: 5}, came(at, 0))
 			video.report(&rtcp.SenderReport{NTPTime: ntp(at), RTPTime: baseV + ticks(90000, at+time.Hour)}, came(at, 0))
@@ -100,18 +102,43 @@ func TestClock(t *testing.T) {
 		skew time.Duration // that is left at most
 	}{
 		{"all is well", sender{length: time.Minute, reports: true}, time.Millisecond},
-		{"late pictures", sender{length: time.Minute, reports: true, videoLate: 400 * time.Millisecond}, 5 * time.Millisecond},
-		{"jitter", sender{length: time.Minute, reports: true, videoLate: 100 * time.Millisecond, jitter: 200 * time.Millisecond}, 5 * time.Millisecond},
+		{
+			"late pictures",
+			sender{length: time.Minute, reports: true, videoLate: 400 * time.Millisecond},
+			5 * time.Millisecond,
+		},
+		{
+			"jitter",
+			sender{
+				length: time.Minute, reports: true, videoLate: 100 * time.Millisecond, jitter: 200 * time.Millisecond,
+			},
+			5 * time.Millisecond,
+		},
 		{"jitter without reports", sender{length: time.Minute, jitter: 200 * time.Millisecond}, 20 * time.Millisecond},
-		{"an hour of drift", sender{length: time.Hour, reports: true, drift: 1e-4, videoLate: 50 * time.Millisecond}, 5 * time.Millisecond},
-		{"late sound", sender{length: time.Minute, reports: true, audioFrom: 20 * time.Second, videoLate: 150 * time.Millisecond, jitter: 50 * time.Millisecond}, 5 * time.Millisecond},
+		{
+			"an hour of drift",
+			sender{length: time.Hour, reports: true, drift: 1e-4, videoLate: 50 * time.Millisecond},
+			5 * time.Millisecond,
+		},
+		{
+			"late sound",
+			sender{
+				length: time.Minute, reports: true, audioFrom: 20 * time.Second, videoLate: 150 * time.Millisecond,
+				jitter: 50 * time.Millisecond,
+			},
+			5 * time.Millisecond,
+		},
 		{"stray reports", sender{length: time.Minute, reports: true, reportOff: func(n int) time.Duration {
 			if n%4 == 0 {
 				return 300 * time.Millisecond
 			}
 			return 0
 		}}, 5 * time.Millisecond},
-		{"late pictures without reports", sender{length: time.Minute, videoLate: 400 * time.Millisecond}, 401 * time.Millisecond},
+		{
+			"late pictures without reports",
+			sender{length: time.Minute, videoLate: 400 * time.Millisecond},
+			401 * time.Millisecond,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := tt.s.run(t)
@@ -131,7 +158,8 @@ func TestReorderWaits(t *testing.T) {
 	start := time.Now()
 	r := reorder{bound: 100 * time.Millisecond}
 	push := func(seq uint16, ms int) {
-		r.push(packet{&rtp.Packet{Header: rtp.Header{SequenceNumber: seq, SSRC: 1}}, start.Add(time.Duration(ms) * time.Millisecond)})
+		p := &rtp.Packet{Header: rtp.Header{SequenceNumber: seq, SSRC: 1}}
+		r.push(packet{p, start.Add(time.Duration(ms) * time.Millisecond)})
 	}
 	pop := func(ms int, wantSeq, wantLost int) {
 		t.Helper()

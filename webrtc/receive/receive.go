@@ -31,13 +31,14 @@ const (
 	queued = 512
 	// maxLag is how far decoding may be behind before pictures are given up.
 	maxLag = 500 * time.Millisecond
-	// askAgain is the least time between two requests for a key frame.
-	askAgain = 500 * time.Millisecond
+	// keyFrameInterval is the least time between two requests for a key frame.
+	keyFrameInterval = 500 * time.Millisecond
 	// opusDelay is by how much libopus, which browsers use as well, gives sound later than it was fed it: what a file
-	// calls pre-skip (RFC 7845 section 4.2), and RTP does not tell. Without it sound would be late against the pictures.
+	// calls pre-skip (RFC 7845 section 4.2), and RTP does not name. Without it sound would be late against the
+	// pictures.
 	opusDelay        = 6500 * time.Microsecond
 	opusDelaySamples = int(opusDelay * capture.SampleRate / time.Second)
-	// rateTime is over what the bitrate is measured.
+	// rateTime is the time over which the bitrate is measured.
 	rateTime = 5 * time.Second
 )
 
@@ -64,46 +65,45 @@ type Options struct {
 	RequestKeyFrame  func()        // nil: none is asked for. Called at most twice a second, by Run
 }
 
-// PacketReader is what is read; a *webrtc.TrackRemote of pion's is one.
+// PacketReader is where a Track reads its packets from, such as a *webrtc.TrackRemote of pion's.
 type PacketReader interface {
 	ReadRTP() (*rtp.Packet, interceptor.Attributes, error)
 }
 
-// Stats say what a track has seen.
+// Stats count from the start of a track.
 type Stats struct {
 	Packets, Bytes   int
 	Lost             int // packets given up
 	Late, Duplicates int // packets that came when they were given up, or twice
 	Reordered        int
-	Frames           int // pictures or runs of sound decoded
+	Frames           int // pictures or packets of sound decoded
 	Corrupt          int // pictures or packets that could not be decoded
 	KeyFrameRequests int
-	Blind            time.Duration // for how long pictures could not be decoded, up to the last packet
+	AwaitingKeyFrame time.Duration // for how long pictures could not be decoded, up to the last packet
 	DecodeCPU        time.Duration
-	BadReports       int
 }
 
 // Track makes media of one track. Make one with New; Run may be called once.
 type Track struct {
-	o    Options
-	line *line
+	o        Options
+	timeline *trackTimeline
 
-	order    reorder
-	assemble assembler
-	decoder  *av.PacketDecoder
-	seen     bool      // a key frame
-	blind    time.Time // since when; zero: not
-	asked    time.Time
-	gap      bool   // packets were lost before the next one
-	heard    uint32 // RTP time of the last sound
-	hearing  bool
+	order             reorder
+	assemble          assembler
+	decoder           *av.PacketDecoder
+	keyFrameSeen      bool
+	awaitingKeyFrame  time.Time // since when pictures can't be decoded; zero: they can
+	keyFrameRequested time.Time // when last
+	gap               bool      // packets were lost before the next one
+	audioEnd          uint32    // RTP time of the end of the last sound
+	audioStarted      bool
 
 	mu    sync.Mutex
 	codec av.Codec
 	stats Stats
 }
 
-// Codec is that of the last packet.
+// Codec returns that of the last packet.
 func (t *Track) Codec() av.Codec {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -126,15 +126,15 @@ func New(o Options) (*Track, error) {
 		return nil, err
 	}
 	return &Track{
-		o: o, codec: o.Codec, line: o.Clock.line(audio, o.ClockRate), decoder: d,
+		o: o, codec: o.Codec, timeline: o.Clock.addTimeline(audio, o.ClockRate), decoder: d,
 		order: reorder{bound: o.Reorder}, assemble: assembler{codec: o.Codec},
 	}, nil
 }
 
 // Report takes a sender report of this track.
-func (t *Track) Report(sr *rtcp.SenderReport, arrived time.Time) { t.line.report(sr, arrived) }
+func (t *Track) Report(sr *rtcp.SenderReport, arrived time.Time) { t.timeline.report(sr, arrived) }
 
-// Stats are those up to now.
+// Stats returns those up to now.
 func (t *Track) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -184,11 +184,11 @@ func (t *Track) read(r PacketReader, packets chan<- packet) error {
 			since, bits = now, 0
 		}
 		if len(p.Payload) > 0 {
-			t.line.arrive(p.Timestamp, now)
+			t.timeline.arrive(p.Timestamp, now)
 		}
 		select {
 		case packets <- packet{p, now}:
-		default: // the order's gap will tell
+		default: // it shows as a gap in the order
 		}
 	}
 }
@@ -218,7 +218,7 @@ func (t *Track) work(ctx context.Context, packets <-chan packet) error {
 			if !ok {
 				break
 			}
-			if err := t.packet(p, lost); err != nil {
+			if err := t.process(p, lost); err != nil {
 				return err
 			}
 		}
@@ -228,58 +228,58 @@ func (t *Track) work(ctx context.Context, packets <-chan packet) error {
 	}
 }
 
-// packet takes the next packet in order; lost are missing before it.
-func (t *Track) packet(p packet, lost int) error {
+// process takes the next packet in order; lost are missing before it.
+func (t *Track) process(p packet, lost int) error {
 	if lost > 0 {
 		t.mu.Lock()
 		t.stats.Lost += lost
 		t.mu.Unlock()
 	}
 	if t.o.Codec == av.Opus {
-		return t.sound(p, lost > 0)
+		return t.decodeAudio(p, lost > 0)
 	}
 	if c, ok := t.o.Codecs[p.PayloadType]; ok && c != t.assemble.codec {
-		if err := t.change(c); err != nil {
+		if err := t.changeCodec(c); err != nil {
 			return err
 		}
 	}
 	if lost > 0 {
 		t.assemble.reset()
-		t.lose(p.arrived)
+		t.markLost(p.arrived)
 	}
 	frame, ok, broken := t.assemble.push(p.Packet)
 	if broken {
-		t.lose(p.arrived)
+		t.markLost(p.arrived)
 	}
 	if !ok {
 		return nil
 	}
-	return t.picture(frame, p.arrived)
+	return t.decodeFrame(frame, p.arrived)
 }
 
-// change goes on with another codec of pictures, from its next key frame on.
-func (t *Track) change(c av.Codec) error {
+// changeCodec goes on with another codec of pictures, from its next key frame on.
+func (t *Track) changeCodec(c av.Codec) error {
 	d, err := av.NewPacketDecoder(c, av.PacketOptions{MinFrameInterval: t.o.MinFrameInterval})
 	if err != nil {
 		return err
 	}
 	t.decoder.Close()
-	t.decoder, t.assemble, t.seen = d, assembler{codec: c}, false
+	t.decoder, t.assemble, t.keyFrameSeen = d, assembler{codec: c}, false
 	t.mu.Lock()
 	t.codec = c
 	t.mu.Unlock()
 	return nil
 }
 
-// sound decodes an Opus packet. Lost ones leave a gap: what was said is not guessed.
-func (t *Track) sound(p packet, gap bool) error {
+// decodeAudio decodes an Opus packet. Lost ones leave a gap: what was said is not guessed.
+func (t *Track) decodeAudio(p packet, gap bool) error {
 	if len(p.Payload) == 0 {
 		return nil
 	}
 	t.gap = t.gap || gap
-	if t.gap && t.hearing {
-		if missing := int32(p.Timestamp - t.heard); missing > 0 && missing < int32(t.o.ClockRate)*10 {
-			t.o.Feed.Lose(capture.Drops{Samples: int(int64(missing) * capture.SampleRate / int64(t.o.ClockRate))})
+	if t.gap && t.audioStarted {
+		if missing := int32(p.Timestamp - t.audioEnd); missing > 0 && missing < int32(t.o.ClockRate)*10 {
+			t.o.Feed.AddDrops(capture.Drops{Samples: int(int64(missing) * capture.SampleRate / int64(t.o.ClockRate))})
 		}
 	}
 	t.gap = false
@@ -293,7 +293,7 @@ func (t *Track) sound(p packet, gap bool) error {
 			continue
 		}
 		s := &capture.Samples{Time: m.Samples.Time - opusDelay, Data: m.Samples.Data, Arrived: p.arrived}
-		if !t.hearing && n < opusDelaySamples { // was never heard: it is what the encoder began with
+		if !t.audioStarted && n < opusDelaySamples { // the encoder's own beginning, which was never heard
 			cut := min(opusDelaySamples-n, len(s.Data))
 			s.Time += time.Duration(cut) * time.Second / capture.SampleRate
 			s.Data = s.Data[cut:]
@@ -303,57 +303,57 @@ func (t *Track) sound(p packet, gap bool) error {
 			t.o.Feed.Put(capture.Media{Samples: s})
 		}
 	}
-	t.hearing, t.heard = true, p.Timestamp+uint32(int64(n)*int64(t.o.ClockRate)/capture.SampleRate)
+	t.audioStarted, t.audioEnd = true, p.Timestamp+uint32(int64(n)*int64(t.o.ClockRate)/capture.SampleRate)
 	return nil
 }
 
-// lose notes that pictures can't be decoded until the next key frame.
-func (t *Track) lose(now time.Time) {
-	if t.blind.IsZero() {
-		t.blind = now
+// markLost notes that pictures can't be decoded until the next key frame.
+func (t *Track) markLost(now time.Time) {
+	if t.awaitingKeyFrame.IsZero() {
+		t.awaitingKeyFrame = now
 	}
-	t.ask()
+	t.requestKeyFrame()
 }
 
-// ask asks for a key frame, at most twice a second.
-func (t *Track) ask() {
+// requestKeyFrame asks for a key frame, at most twice a second.
+func (t *Track) requestKeyFrame() {
 	now := time.Now()
-	if t.o.RequestKeyFrame == nil || now.Sub(t.asked) < askAgain {
+	if t.o.RequestKeyFrame == nil || now.Sub(t.keyFrameRequested) < keyFrameInterval {
 		return
 	}
-	t.asked = now
+	t.keyFrameRequested = now
 	t.mu.Lock()
 	t.stats.KeyFrameRequests++
 	t.mu.Unlock()
 	t.o.RequestKeyFrame()
 }
 
-// picture decodes a coded picture, unless it rests on one that was lost.
-func (t *Track) picture(f coded, arrived time.Time) error {
+// decodeFrame decodes a coded picture, unless it rests on one that was lost.
+func (t *Track) decodeFrame(f codedFrame, arrived time.Time) error {
 	if w, h := 0, 0; t.assemble.codec == av.VP8 {
 		if w, h = vp8Size(f.data); t.o.MaxPixels > 0 && w*h > t.o.MaxPixels {
 			return fmt.Errorf("%w: %d×%d", ErrTooLarge, w, h)
 		}
 	}
 	behind := time.Since(arrived) > maxLag+t.o.Reorder
-	if !f.key && (!t.seen || !t.blind.IsZero() || behind) {
-		t.lose(arrived)
-		t.o.Feed.Lose(capture.Drops{Frames: 1})
+	if !f.key && (!t.keyFrameSeen || !t.awaitingKeyFrame.IsZero() || behind) {
+		t.markLost(arrived)
+		t.o.Feed.AddDrops(capture.Drops{Frames: 1})
 		return nil
 	}
-	if !t.blind.IsZero() {
+	if !t.awaitingKeyFrame.IsZero() {
 		t.mu.Lock()
-		t.stats.Blind += max(arrived.Sub(t.blind), 0)
+		t.stats.AwaitingKeyFrame += max(arrived.Sub(t.awaitingKeyFrame), 0)
 		t.mu.Unlock()
-		t.blind = time.Time{}
+		t.awaitingKeyFrame = time.Time{}
 	}
-	t.seen = true
+	t.keyFrameSeen = true
 	media, err := t.decode(f.data, f.ts)
 	if err != nil {
 		return err
 	}
-	if media == nil && !t.blind.IsZero() {
-		t.o.Feed.Lose(capture.Drops{Frames: 1})
+	if media == nil && !t.awaitingKeyFrame.IsZero() {
+		t.o.Feed.AddDrops(capture.Drops{Frames: 1})
 	}
 	for _, m := range media {
 		if m.Frame == nil {
@@ -369,10 +369,10 @@ func (t *Track) picture(f coded, arrived time.Time) error {
 	return nil
 }
 
-// decode decodes a payload at the media time of its RTP time. What can't be decoded is counted, and makes pictures
-// blind.
+// decode decodes a payload at the media time of its RTP time. One that can't be decoded is counted, and pictures then
+// wait for a key frame.
 func (t *Track) decode(data []byte, ts uint32) (media []av.Media, err error) {
-	at := t.line.time(ts)
+	at := t.timeline.time(ts)
 	cpu := cputime.Of(func() { media, err = t.decoder.Decode(data, at) })
 	t.mu.Lock()
 	t.stats.DecodeCPU += cpu
@@ -385,7 +385,7 @@ func (t *Track) decode(data []byte, ts uint32) (media []av.Media, err error) {
 	case errors.Is(err, av.ErrTooLarge):
 		return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
 	case err != nil && t.o.Codec != av.Opus:
-		t.lose(time.Now())
+		t.markLost(time.Now())
 		return nil, nil
 	case err != nil:
 		return nil, nil

@@ -36,7 +36,7 @@ type reorder struct {
 func (r *reorder) push(p packet) {
 	d := int16(p.SequenceNumber - r.next)
 	if !r.started || p.SSRC != r.ssrc || d > newStream || d < -newStream {
-		// What is held belongs to another stream, and pop tells of a loss, since where this one begins is not known.
+		// The packets held belong to another stream, and pop reports a loss, since where this one begins is not known.
 		if r.started {
 			r.next = p.SequenceNumber - 1
 		} else {
@@ -52,7 +52,8 @@ func (r *reorder) push(p packet) {
 		r.late++
 		return
 	}
-	i, found := slices.BinarySearchFunc(r.held, d, func(h packet, d int16) int { return int(int16(h.SequenceNumber-r.next)) - int(d) })
+	distance := func(h packet, d int16) int { return int(int16(h.SequenceNumber-r.next)) - int(d) }
+	i, found := slices.BinarySearchFunc(r.held, d, distance)
 	switch {
 	case found:
 		r.duplicates++
@@ -77,7 +78,7 @@ func (r *reorder) pop(now time.Time) (p packet, lost int, ok bool) {
 	return p, lost, true
 }
 
-// due is when the packets that are missing before the first one held are given up.
+// due returns when the packets that are missing before the first one held are given up.
 func (r *reorder) due() time.Time {
 	// The gap was there from when the earliest of those behind it came.
 	at := r.held[0].arrived
@@ -89,7 +90,7 @@ func (r *reorder) due() time.Time {
 	return at.Add(r.bound)
 }
 
-// waiting tells until when pop has nothing unless more comes; false if there is nothing to wait for.
+// waiting returns until when pop has nothing unless more comes; false if there is nothing to wait for.
 func (r *reorder) waiting() (time.Time, bool) {
 	if len(r.held) == 0 {
 		return time.Time{}, false

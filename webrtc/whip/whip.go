@@ -1,11 +1,10 @@
-// Package whip is the HTTP side of WHIP (RFC 9725): it opens, changes and ends sessions that a Backend runs, and
-// knows nothing of media. Around it are what such a server needs on HTTP: tokens, CORS and error bodies.
+// Package whip is the HTTP handler of WHIP (RFC 9725): it opens, changes and ends sessions that a Backend runs, and
+// knows nothing of media.
 package whip
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -13,30 +12,24 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-)
 
-// The media types of WHIP.
-const (
-	TypeSDP      = "application/sdp"
-	TypeFragment = "application/trickle-ice-sdpfrag" // RFC 8840
+	"tandem/webrtc/middleware"
+	"tandem/webrtc/problem"
+	"tandem/webrtc/signal"
 )
-
-// MaxBody is the size in bytes of the largest body that is read.
-const MaxBody = 64 << 10
 
 // SessionPath precedes the session's id in the Location of a new session.
 const SessionPath = "/sessions/"
 
 // Request asks for a session.
 type Request struct {
-	Offer  string     // the client's SDP, as CheckOffer found it fit
-	Info   OfferInfo  // what is in it
+	Offer  *signal.Offer
 	Remote netip.Addr // the HTTP client; the zero Addr if not known
 	Query  url.Values // of the endpoint's URL
 }
 
-// Backend runs sessions. Its methods are called from many goroutines. An error that is an *Error becomes that status,
-// any other 500 without its text.
+// Backend runs sessions. Its methods are called from many goroutines. An error that wraps a *problem.Error
+// becomes that status, any other 500 without its text.
 type Backend interface {
 	// Open starts a session and returns it with its answer ready. It returns soon; ctx is the HTTP request's.
 	Open(ctx context.Context, r Request) (Session, error)
@@ -57,24 +50,26 @@ type Session interface {
 	// RemoteUfrag is the username fragment of the client in the current ICE session.
 	RemoteUfrag() string
 	// AddCandidates takes candidates for the current ICE session. It returns ErrStale if the fragment names another.
-	AddCandidates(ctx context.Context, f Fragment) error
+	AddCandidates(ctx context.Context, f signal.Fragment) error
 	// Restart starts a new ICE session, and returns the server's side of it and its ETag. After an error the old ICE
 	// session goes on.
-	Restart(ctx context.Context, f Fragment) (answer Fragment, etag string, err error)
+	Restart(ctx context.Context, f signal.Fragment) (answer signal.Fragment, etag string, err error)
 }
 
-// What a Backend or a Session says of what can't be.
+// Errors of a Backend or a Session.
 var (
 	// ErrNoSession: there is no such session.
-	ErrNoSession error = &Error{Status: http.StatusNotFound, Detail: "there is no such session: it may have ended; open a new one"}
+	ErrNoSession error = problem.New(http.StatusNotFound,
+		"there is no such session: it may have ended; open a new one")
 	// ErrStale: the request is about an ICE session that an ICE restart has ended.
-	ErrStale error = &Error{Status: http.StatusPreconditionFailed, Detail: "the ICE session has been restarted since: use the newest ETag"}
+	ErrStale error = problem.New(http.StatusPreconditionFailed,
+		"the ICE session has been restarted since: use the newest ETag")
 )
 
 // Handler answers the requests of WHIP.
 type Handler struct {
 	Backend    Backend
-	ICEServers []ICEServer // told to clients in Link headers
+	ICEServers []signal.ICEServer // for clients, in Link headers
 }
 
 // ServeEndpoint is the handler of the endpoint, by custom /whip.
@@ -82,16 +77,16 @@ func (h *Handler) ServeEndpoint(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
 		if err := h.open(w, r); err != nil {
-			WriteError(w, err)
+			problem.Write(w, err)
 		}
 	case http.MethodOptions:
 		// RFC 9725 section 4.2; a preflight gets no ICE servers (section 4.6), but CORS answers those before us.
 		h.link(w.Header())
 		w.Header().Set("Allow", "OPTIONS, POST")
-		w.Header().Set("Accept-Post", TypeSDP)
+		w.Header().Set("Accept-Post", signal.TypeSDP)
 		w.WriteHeader(http.StatusNoContent)
 	default: // reserved by RFC 9725 section 4.2
-		notAllowed(w, "OPTIONS, POST", "open a session with POST")
+		middleware.NotAllowed(w, "OPTIONS, POST", "open a session with POST")
 	}
 }
 
@@ -110,19 +105,14 @@ func (h *Handler) ServeSession(w http.ResponseWriter, r *http.Request) {
 		}
 	case http.MethodOptions:
 		w.Header().Set("Allow", "DELETE, OPTIONS, PATCH")
-		w.Header().Set("Accept-Patch", TypeFragment)
+		w.Header().Set("Accept-Patch", signal.TypeFragment)
 		w.WriteHeader(http.StatusNoContent)
 	default: // reserved by RFC 9725 section 4.2
-		notAllowed(w, "DELETE, OPTIONS, PATCH", "change a session with PATCH, end it with DELETE")
+		middleware.NotAllowed(w, "DELETE, OPTIONS, PATCH", "change a session with PATCH, end it with DELETE")
 	}
 	if err != nil {
-		WriteError(w, err)
+		problem.Write(w, err)
 	}
-}
-
-func notAllowed(w http.ResponseWriter, allow, instead string) {
-	w.Header().Set("Allow", allow)
-	WriteError(w, &Error{Status: http.StatusMethodNotAllowed, Detail: "this method does nothing here: " + instead})
 }
 
 func (h *Handler) link(header http.Header) {
@@ -135,22 +125,23 @@ func (h *Handler) link(header http.Header) {
 
 // open answers POST on the endpoint.
 func (h *Handler) open(w http.ResponseWriter, r *http.Request) error {
-	if err := checkType(r, TypeSDP); err != nil {
-		w.Header().Set("Accept-Post", TypeSDP)
+	if err := checkType(r, signal.TypeSDP); err != nil {
+		w.Header().Set("Accept-Post", signal.TypeSDP)
 		return err
 	}
-	if !accepts(r.Header.Values("Accept"), TypeSDP) {
-		return &Error{Status: http.StatusNotAcceptable, Detail: "the answer is " + TypeSDP + ": allow it in Accept"}
+	if !accepts(r.Header.Values("Accept"), signal.TypeSDP) {
+		return problem.New(http.StatusNotAcceptable,
+			"the answer is %s: allow it in Accept", signal.TypeSDP)
 	}
 	body, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
-	info, err := CheckOffer(body)
+	offer, err := signal.ParseOffer(body)
 	if err != nil {
 		return err
 	}
-	req := Request{Offer: body, Info: info, Query: r.URL.Query()}
+	req := Request{Offer: offer, Query: r.URL.Query()}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		req.Remote = ap.Addr().Unmap().WithZone("")
 	}
@@ -160,13 +151,13 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) error {
 	}
 	header := w.Header()
 	h.link(header)
-	header.Set("Content-Type", TypeSDP)
+	header.Set("Content-Type", signal.TypeSDP)
 	header.Set("Location", SessionPath+url.PathEscape(s.ID()))
 	header.Set("ETag", strconv.Quote(s.ETag()))
-	header.Set("Accept-Patch", TypeFragment)
+	header.Set("Accept-Patch", signal.TypeFragment)
 	header.Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusCreated)
-	_, _ = io.WriteString(w, s.Answer()) // the client may be gone: the session's time-out sees to it
+	_, _ = io.WriteString(w, s.Answer()) // the client may be gone: then the session times out
 	return nil
 }
 
@@ -180,23 +171,25 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return ErrNoSession
 	}
-	if err := checkType(r, TypeFragment); err != nil {
-		w.Header().Set("Accept-Patch", TypeFragment) // RFC 5789 section 2.2
+	if err := checkType(r, signal.TypeFragment); err != nil {
+		w.Header().Set("Accept-Patch", signal.TypeFragment) // RFC 5789 section 2.2
 		return err
 	}
 	tags := r.Header.Values("If-Match")
 	if len(tags) == 0 {
-		return &Error{Status: http.StatusPreconditionRequired, Detail: `If-Match is missing: send the session's ETag, or "*" to restart ICE`}
+		return problem.New(http.StatusPreconditionRequired,
+			`If-Match is missing: send the session's ETag, or "*" to restart ICE`)
 	}
 	found, star := match(strings.Join(tags, ","), s.ETag())
 	if !found {
-		return &Error{Status: http.StatusPreconditionFailed, Detail: "If-Match is not the ETag of the current ICE session: use the newest one"}
+		return problem.New(http.StatusPreconditionFailed,
+			"If-Match is not the ETag of the current ICE session: use the newest one")
 	}
 	body, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
-	f, err := ParseFragment(body)
+	f, err := signal.ParseFragment(body)
 	if err != nil {
 		return err
 	}
@@ -210,34 +203,31 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 	// Section 4.3.3 wants "*" for a restart. With an ETag these are candidates of an ICE session that the client has
 	// begun, but whose restart was not asked for here or comes later: taking them as a restart would do it twice.
 	if !star {
-		return &Error{Status: http.StatusUnprocessableEntity, Detail: "the fragment is of another ICE session: restart ICE first, with If-Match: *"}
+		return problem.New(http.StatusUnprocessableEntity,
+			"the fragment is of another ICE session: restart ICE first, with If-Match: *")
 	}
 	answer, etag, err := s.Restart(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", TypeFragment)
+	w.Header().Set("Content-Type", signal.TypeFragment)
 	w.Header().Set("ETag", strconv.Quote(etag))
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = io.WriteString(w, answer.String())
 	return nil
 }
 
-// validID is false for what no session was ever called: it need not be looked up, nor logged.
+// validID reports whether an id may be a session's. Any other need not be looked up, nor logged.
 func validID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false
 	}
 	for _, c := range []byte(id) {
-		if !isAlphanumeric(c) && c != '-' && c != '_' {
+		if !signal.IsAlphanumeric(c) && c != '-' && c != '_' {
 			return false
 		}
 	}
 	return true
-}
-
-func isAlphanumeric(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 // match evaluates If-Match by the strong comparison (RFC 9110 section 13.1.1). The star counts in quotes too: the
@@ -257,26 +247,28 @@ func match(header, etag string) (found, star bool) {
 func checkType(r *http.Request, want string) error {
 	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || t != want {
-		return &Error{Status: http.StatusUnsupportedMediaType, Detail: "the body must be " + want + ": say so in Content-Type"}
+		return problem.New(http.StatusUnsupportedMediaType,
+			"the body must be %s: say so in Content-Type", want)
 	}
 	return nil
 }
 
-// readBody reads at most MaxBody bytes.
+// readBody reads at most signal.MaxBody bytes.
 func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
-	tooLarge := &Error{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body is larger than %d KiB: send less", MaxBody>>10)}
-	if r.ContentLength > MaxBody {
+	tooLarge := problem.New(http.StatusRequestEntityTooLarge,
+		"the body is larger than %d KiB: send less", signal.MaxBody>>10)
+	if r.ContentLength > signal.MaxBody {
 		w.Header().Set("Connection", "close") // rather than reading it all
 		return "", tooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, signal.MaxBody))
 	var limit *http.MaxBytesError
 	switch {
 	case errors.As(err, &limit):
 		w.Header().Set("Connection", "close")
 		return "", tooLarge
 	case err != nil:
-		return "", &Error{Status: http.StatusBadRequest, Detail: "the body broke off: send it again"}
+		return "", problem.New(http.StatusBadRequest, "the body broke off: send it again")
 	}
 	return string(body), nil
 }

@@ -1,0 +1,291 @@
+package av
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// open opens the container, its streams and their decoders, and goes to Options.From.
+func (in *Input) open(ctx context.Context, input string) error {
+	takeLog()
+	target, err := in.target(ctx, input)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, in.guard.stop)()
+	runtime.LockOSThread() // for tav_last_log
+	defer runtime.UnlockOSThread()
+	C.tav_clear_log()
+
+	var opts dict
+	defer opts.free()
+	opts.set("pattern_type", "none") // "%03d" in a picture's name is a part of its name
+	if !in.isURL {
+		opts.set("protocol_whitelist", "file,pipe") // a file does not reach out to the network
+	}
+	if strings.HasPrefix(input, "rtsp") {
+		opts.set("rtsp_flags", "prefer_tcp")
+	}
+	in.fmt = C.avformat_alloc_context()
+	in.pkt = C.av_packet_alloc()
+	if in.fmt == nil || in.pkt == nil {
+		return Error(-int(C.ENOMEM))
+	}
+	C.tav_set_guard(in.fmt, &in.guard.c)
+	in.arm()
+	url := C.CString(target)
+	defer C.free(unsafe.Pointer(url))
+	if r := C.avformat_open_input(&in.fmt, url, nil, &opts.d); r < 0 {
+		return in.failed(ctx, r, true)
+	}
+	in.info.Format = C.GoString(in.fmt.iformat.name)
+	in.arm()
+	if r := C.avformat_find_stream_info(in.fmt, nil); r < 0 {
+		return in.failed(ctx, r, true)
+	}
+	if err := in.choose(); err != nil {
+		return err
+	}
+	in.seek()
+	return nil
+}
+
+// seekMargin is how much earlier than From is sought: sound is stored up to this much later than the picture it goes
+// with.
+const seekMargin = time.Second
+
+func (in *Input) seek() {
+	to := in.o.From - seekMargin
+	if to <= 0 || in.isURL || in.pipe >= 0 || in.info.Still {
+		return
+	}
+	in.arm()
+	at := C.int64_t((in.origin + to).Microseconds())
+	in.sought = C.av_seek_frame(in.fmt, -1, at, C.AVSEEK_FLAG_BACKWARD) >= 0
+}
+
+// target checks what can be checked before libav is asked, and gives the name by which libav knows the input.
+func (in *Input) target(ctx context.Context, input string) (string, error) {
+	if err := context.Cause(ctx); err != nil {
+		return "", err
+	}
+	if in.isURL {
+		// libav looks names up without a time-out.
+		u, err := url.Parse(input)
+		if err != nil {
+			return "", errors.New("not a valid URL")
+		}
+		if host := u.Hostname(); host != "" && net.ParseIP(host) == nil {
+			within, cancel := context.WithTimeout(ctx, in.o.Timeout)
+			defer cancel()
+			if _, err := net.DefaultResolver.LookupHost(within, host); err != nil {
+				if ctx.Err() != nil {
+					return "", context.Cause(ctx)
+				}
+				return "", fmt.Errorf("host %q cannot be found: %w", host, err)
+			}
+		}
+		return input, nil
+	}
+	path := strings.TrimPrefix(input, "file://")
+	st, err := os.Stat(path)
+	if err != nil {
+		return "", cause(err)
+	}
+	switch {
+	case st.IsDir():
+		return "", errors.New("is a directory, not a media file")
+	case st.Mode()&os.ModeNamedPipe != 0:
+		if in.pipe, err = openFIFO(ctx, path, in.o.Timeout); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("pipe:%d", in.pipe), nil
+	case st.Mode().IsRegular() && st.Size() == 0:
+		return "", fmt.Errorf("%w: the file is empty", ErrNotMedia)
+	}
+	return "file:" + path, sniff(path)
+}
+
+// sniff refuses text, of which libav would draw some as a picture and follow some, playlists, to other places.
+func sniff(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return cause(err)
+	}
+	defer f.Close()
+	head := make([]byte, 512)
+	n, err := f.Read(head)
+	if err != nil {
+		return cause(err)
+	}
+	if head = head[:n]; utf8.Valid(head[:max(n-utf8.UTFMax, 1)]) &&
+		strings.HasPrefix(http.DetectContentType(head), "text/") {
+		return fmt.Errorf("%w: it is a text file", ErrNotMedia)
+	}
+	return nil
+}
+
+// cause leaves out the path that an os error repeats.
+func cause(err error) error {
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// arm bounds what libav does next. A file gets longer, as it may be a disk's fault.
+func (in *Input) arm() {
+	if in.isURL || in.pipe >= 0 {
+		in.guard.arm(in.o.Timeout)
+	} else {
+		in.guard.arm(max(in.o.Timeout, time.Minute))
+	}
+}
+
+// failed explains a libav error by what led to it.
+func (in *Input) failed(ctx context.Context, r C.int, opening bool) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case in.closing.Load():
+		return os.ErrClosed
+	case in.guard.expired():
+		return fmt.Errorf("no answer: %w", ErrTimeout)
+	case opening && r == C.AVERROR_INVALIDDATA:
+		return fmt.Errorf("%w: %w", ErrNotMedia, logged(r))
+	}
+	return Error(r)
+}
+
+// logged is the error r with what libav logged of it. The caller has locked its thread since tav_clear_log.
+func logged(r C.int) error {
+	log := strings.Join(strings.Fields(C.GoString(C.tav_last_log())), " ")
+	if log == "" {
+		return Error(r)
+	}
+	return fmt.Errorf("%s (%w)", strings.TrimSuffix(log, "."), Error(r))
+}
+
+// choose picks the streams, opens their decoders and fills in.info.
+func (in *Input) choose() error {
+	streams := unsafe.Slice(in.fmt.streams, in.fmt.nb_streams)
+	for _, st := range streams {
+		st.discard = C.AVDISCARD_ALL
+	}
+	var why error
+	for kind, typ := range [2]int32{C.AVMEDIA_TYPE_VIDEO, C.AVMEDIA_TYPE_AUDIO} {
+		if kind == video && in.o.NoVideo || kind == audio && in.o.NoAudio {
+			continue
+		}
+		i := C.av_find_best_stream(in.fmt, typ, -1, -1, nil, 0)
+		if i < 0 || streams[i].disposition&C.AV_DISPOSITION_ATTACHED_PIC != 0 { // a cover is not a video
+			continue
+		}
+		st := streams[i]
+		name := C.GoString(C.avcodec_get_name(st.codecpar.codec_id))
+		c, err := in.openStream(kind, st)
+		if err != nil {
+			why = fmt.Errorf("%s: %w", name, err)
+			continue
+		}
+		in.streams[kind], in.codecs[kind] = st, c
+		st.discard = C.AVDISCARD_DEFAULT
+		if kind == video {
+			in.info.HasVideo, in.info.VideoCodec = true, name
+		} else {
+			in.info.HasAudio, in.info.AudioCodec = true, name
+		}
+	}
+	if errors.Is(why, ErrTooLarge) || !in.info.HasVideo && !in.info.HasAudio {
+		if why == nil {
+			return ErrNotMedia
+		}
+		if !errors.Is(why, ErrTooLarge) {
+			why = fmt.Errorf("%w: %w", ErrNotMedia, why)
+		}
+		return why
+	}
+	in.measure()
+	if in.info.Still && in.info.Width == 0 {
+		return fmt.Errorf("%w: %w", ErrNotMedia, logged(C.AVERROR_INVALIDDATA))
+	}
+	return nil
+}
+
+func (in *Input) openStream(kind int, st *C.AVStream) (*codec, error) {
+	if kind == video && st.codecpar.width > 0 { // 0: not known before decoding
+		w, h := squareSize(st.codecpar.width, st.codecpar.height, in.aspect(st, nil))
+		if err := checkSize(max(w, int(st.codecpar.width)), h); err != nil {
+			return nil, err
+		}
+	}
+	return openCodec(st.codecpar, st.time_base, in.o.Threads, false)
+}
+
+func (in *Input) aspect(st *C.AVStream, f *C.AVFrame) C.AVRational {
+	return C.av_guess_sample_aspect_ratio(in.fmt, st, f)
+}
+
+// measure fills in the rest of in.info and finds the time that is media time 0.
+func (in *Input) measure() {
+	if st := in.streams[video]; st != nil {
+		in.turn = orientationOf(matrix(nil, st))
+		w, h := squareSize(st.codecpar.width, st.codecpar.height, in.aspect(st, nil))
+		in.info.Width, in.info.Height = in.turn.size(w, h)
+		if r := C.av_guess_frame_rate(in.fmt, st, nil); r.num > 0 && r.den > 0 {
+			in.info.FPS = float64(r.num) / float64(r.den)
+		}
+		name := in.info.Format
+		in.info.Still = strings.HasSuffix(name, "_pipe") || name == "image2"
+		if in.info.Still {
+			in.info.FPS = 0
+		}
+	}
+	if in.fmt.duration > 0 && !in.info.Still {
+		in.info.Duration = duration(in.fmt.duration, C.AVRational{num: 1, den: C.AV_TIME_BASE})
+	}
+	first := time.Duration(math.MaxInt64)
+	for _, st := range in.streams {
+		if st == nil || st.start_time == C.AV_NOPTS_VALUE {
+			continue
+		}
+		start := duration(st.start_time, st.time_base)
+		// Sound may start before 0 with what the codec needs to get going, and which the decoder cuts off.
+		if rate := st.codecpar.sample_rate; start < 0 && rate > 0 {
+			priming := samplesTime(int64(st.codecpar.initial_padding), int64(rate))
+			if start+priming > -time.Millisecond {
+				start = 0
+			}
+		}
+		first = min(first, start)
+	}
+	if first != math.MaxInt64 {
+		in.origin = first
+	}
+}
+
+// matrix is the display matrix of a picture or else of its stream.
+func matrix(f *C.AVFrame, st *C.AVStream) []int32 {
+	m := C.tav_display_matrix(f, st)
+	if m == nil {
+		return nil
+	}
+	return unsafe.Slice((*int32)(unsafe.Pointer(m)), 9)
+}

@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"tandem/infer"
+	"tandem/train/dataset"
+	"tandem/train/eval"
+	"tandem/train/metrics"
+)
+
+var evalCommand = &command{
+	name: "eval", maxArgs: 0,
+	about: "Judge a model by labelled data",
+	long: `Each clip of the split is one item: the mean of its windows' probabilities. Printed are, for each
+data set and task, the number of items, accuracy, unweighted average recall (UAR), macro F1, negative
+log-likelihood and expected calibration error (and that before temperature scaling); a task without
+labels is left out. In brackets are 95 % intervals of a bootstrap over speakers. Below, the same clips
+with one sense taken away or spoilt, and what both senses gain over the better one.
+
+  tandem eval --data manifest=clips.csv --split test --report report`,
+	options: func() options { return &evalOptions{} },
+}
+
+// The values of --split and --senses.
+var (
+	splits     = []string{dataset.SplitTrain, dataset.SplitVal, dataset.SplitTest, eval.SplitAll}
+	modalities = []string{string(eval.Both), string(eval.AudioOnly), string(eval.VideoOnly)}
+)
+
+type evalOptions struct {
+	networkFlags
+	dataFlags
+	logFlags
+	split, modality string
+	report          string
+	resamples       int
+	seed            uint64
+}
+
+func (o *evalOptions) bind(f *pflag.FlagSet) {
+	o.networkFlags.bind(f)
+	o.dataFlags.bind(f)
+	f.StringVar(&o.split, "split", dataset.SplitVal, "`SPLIT` to judge by: "+strings.Join(splits, ", "))
+	f.StringVar(&o.modality, "senses", string(eval.Both),
+		"`SENSES` to judge by: "+strings.Join(modalities, ", "))
+	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
+	f.IntVar(&o.resamples, "resamples", 1000,
+		"resamples `N` of the bootstrap that gives the 95 % intervals; 0 for none")
+	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of the bootstrap")
+	ownEnv(f, "seed")
+	f.IntVar(&o.threads, "threads", 0,
+		"batches `N` through the network at a time, a thread each (default: one a core)")
+	ownEnv(f, "threads")
+	o.logFlags.bind(f)
+}
+
+func (o *evalOptions) check(*pflag.FlagSet) error {
+	if err := cmp.Or(o.logFlags.check(), o.networkFlags.check()); err != nil {
+		return err
+	}
+	switch {
+	case !slices.Contains(modalities, o.modality):
+		return fmt.Errorf("--senses %q: known are %s", o.modality, strings.Join(modalities, ", "))
+	case !slices.Contains(splits, o.split):
+		return fmt.Errorf("--split %q: known are %s", o.split, strings.Join(splits, ", "))
+	case o.resamples < 0 || o.resamples > 100000:
+		return fmt.Errorf("--resamples %d: give 1 to 100000, or 0 for no intervals", o.resamples)
+	}
+	return o.dataFlags.check()
+}
+
+func (o *evalOptions) run(ctx context.Context, c *console) error {
+	m, err := readModel(o.model)
+	if err != nil {
+		return err
+	}
+	// One thread for each batch, and as many batches as threads at a time.
+	rec, err := infer.NewRecognizer(m.bytes, o.inferOptions(1))
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.name, err)
+	}
+	defer rec.Close()
+	report, err := o.evaluate(ctx, c, rec, m.sha256)
+	if err != nil {
+		return err
+	}
+	for _, set := range rec.Contract().Data {
+		if set.SharedSpeakers > 0 {
+			report.TrainedOnShared = append(report.TrainedOnShared, set.Name)
+		}
+	}
+	warn(c, report)
+	if o.report != "" {
+		if err := report.Write(o.report); err != nil {
+			return err
+		}
+	}
+	if err := writeScores(c, report); err != nil {
+		return err
+	}
+	speed := report.Speed
+	c.say("%d windows in %.1f s, %.0f a second; scores and intervals in %.1f s",
+		speed.Windows, speed.Seconds, speed.Rate, speed.Judging)
+	return nil
+}
+
+// evaluate judges the model, with the given SHA-256, by the data.
+func (o *evalOptions) evaluate(
+	ctx context.Context, c *console, rec *infer.Recognizer, sha256 string,
+) (*eval.Report, error) {
+	cache, err := o.cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	sets, err := dataset.LoadSets(dataset.SetOptions{
+		Data: o.data, Labels: rec.Labels(),
+		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap || o.split == eval.SplitAll,
+		Log: func(line string) { c.log.Info(line) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	bar := newProgress(c)
+	defer bar.close()
+	report, err := eval.Evaluate(ctx, rec, newFaceFinder, sets.Clips, eval.Options{
+		Split: o.split, Modalities: eval.Modalities(o.modality), Model: sha256, Precision: o.precision,
+		CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
+		Temperatures: rec.Contract().Temperatures,
+		Bootstrap:    metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},
+		Progress:     func(stage string, done, total int) { bar.set(stage, "", done, total) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	report.SplitBy, report.SharedSpeakers = sets.SplitBy, sets.Shared
+	return report, nil
+}
+
+// warn logs what makes a report worth less than it seems.
+func warn(c *console, report *eval.Report) {
+	if len(report.TrainedOnShared) > 0 {
+		c.log.Warn("the model was trained on data whose splits share speakers, "+
+			"so it may know those who are judged here", "sets", strings.Join(report.TrainedOnShared, ", "))
+	}
+	if report.CacheErr != nil {
+		c.log.Warn("the cache is not kept, so that the next run cuts all clips again; choose a folder by --cache",
+			"cause", report.CacheErr)
+	}
+	for _, s := range report.Skipped {
+		c.log.Warn("skipped", "clip", s)
+	}
+}

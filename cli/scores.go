@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"text/tabwriter"
+
+	"tandem/train/eval"
+	"tandem/train/metrics"
+)
+
+// writeScores prints a report as tables that fit into 100 columns.
+func writeScores(c *console, r *eval.Report) error {
+	var out bytes.Buffer
+	w := newScoreTable("set", "task", "n", "accuracy", "UAR", "F1", "NLL", "ECE", "before")
+	for _, set := range slices.Sorted(maps.Keys(r.Sets)) {
+		w.wholes(set, r.Sets[set])
+	}
+	if len(r.Sets) > 1 {
+		w.wholes("all", r.All)
+	}
+	w.appendTo(&out)
+	w = newScoreTable("by sense", "", "task", "n", "accuracy", "UAR", "ECE")
+	for _, set := range slices.Sorted(maps.Keys(r.Details)) {
+		for _, condition := range eval.Conditions {
+			if s, ok := r.Details[set].Modalities[condition]; ok && len(r.Details[set].Modalities) > 1 {
+				w.part(set, string(condition), "emotion", s.Emotion)
+				w.part(set, string(condition), "gender", s.Gender)
+			}
+		}
+	}
+	w.appendTo(&out)
+	w = newScoreTable("both less", "the better", "task", "n", "UAR", "NLL")
+	for _, set := range slices.Sorted(maps.Keys(r.Details)) {
+		if f := r.Details[set].Fusion; f != nil {
+			w.fusion(set, "emotion", f.Emotion)
+			w.fusion(set, "gender", f.Gender)
+		}
+	}
+	w.appendTo(&out)
+	_, err := c.out.Write(out.Bytes())
+	return err
+}
+
+// scoreTable is a table of scores under construction.
+type scoreTable struct {
+	tabs *tabwriter.Writer
+	text bytes.Buffer
+	rows int
+}
+
+func newScoreTable(columns ...string) *scoreTable {
+	w := &scoreTable{rows: -1}
+	w.tabs = tabwriter.NewWriter(&w.text, 0, 0, 2, ' ', tabwriter.AlignRight)
+	w.row(columns...)
+	return w
+}
+
+// appendTo writes the table, if it has rows, below what is there.
+func (w *scoreTable) appendTo(out *bytes.Buffer) {
+	if w.rows == 0 {
+		return
+	}
+	if out.Len() > 0 {
+		out.WriteByte('\n')
+	}
+	w.tabs.Flush()
+	for line := range bytes.Lines(w.text.Bytes()) {
+		out.Write(bytes.TrimPrefix(line, []byte("  "))) // the space before the first column
+	}
+}
+
+func (w *scoreTable) row(cells ...string) {
+	for _, cell := range cells {
+		fmt.Fprint(w.tabs, cell, "\t")
+	}
+	fmt.Fprintln(w.tabs)
+	w.rows++
+}
+
+func (w *scoreTable) wholes(set string, r eval.SetReport) {
+	w.whole(set, "emotion", r.Emotion)
+	w.whole(set, "gender", r.Gender)
+}
+
+func (w *scoreTable) whole(set, task string, s *metrics.Scores) {
+	if s == nil {
+		return
+	}
+	before := "–"
+	if s.ECEBefore != nil {
+		before = three(*s.ECEBefore)
+	}
+	accuracy, uar := ranges(s)
+	w.row(set, task, fmt.Sprint(s.N), three(s.Accuracy)+accuracy, three(s.UAR)+uar, three(s.F1), three(s.NLL),
+		three(s.ECE), before)
+}
+
+func (w *scoreTable) part(set, condition, task string, s *metrics.Scores) {
+	if s != nil {
+		accuracy, uar := ranges(s)
+		w.row(set, condition, task, fmt.Sprint(s.N), three(s.Accuracy)+accuracy, three(s.UAR)+uar, three(s.ECE))
+	}
+}
+
+func (w *scoreTable) fusion(set, task string, f *eval.Fusion) {
+	if f != nil {
+		w.row(set, string(f.Better), task, fmt.Sprint(f.N), gain(f.UAR), gain(f.NLL))
+	}
+}
+
+func three(v float64) string { return fmt.Sprintf("%.3f", v) }
+
+// ranges are the intervals of accuracy and UAR as they follow the numbers.
+func ranges(s *metrics.Scores) (accuracy, uar string) {
+	if s.Intervals == nil {
+		return "", ""
+	}
+	return between(s.Intervals.Accuracy), between(s.Intervals.UAR)
+}
+
+func between(r metrics.Range) string { return fmt.Sprintf(" [%.3f, %.3f]", r[0], r[1]) }
+
+func gain(d metrics.Difference) string {
+	if d.Interval == nil {
+		return fmt.Sprintf("%+.3f", d.Difference)
+	}
+	return fmt.Sprintf("%+.3f [%+.3f, %+.3f]", d.Difference, d.Interval[0], d.Interval[1])
+}

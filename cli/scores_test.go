@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"tandem/train/eval"
+	"tandem/train/metrics"
+)
+
+func TestScoresFitInto100Columns(t *testing.T) {
+	before, r := 0.0421, metrics.Range{0.5456, 0.5801}
+	drawn := metrics.Drawn{By: "speaker", Units: 4, Resamples: 10}
+	s := &metrics.Scores{
+		N: 3400, Accuracy: 0.5628, UAR: 0.4632, F1: 0.4571, NLL: 1.1459, ECE: 0.0291, ECEBefore: &before,
+		Intervals: &metrics.Intervals{Accuracy: r, UAR: r, Drawn: drawn},
+	}
+	plain := &metrics.Scores{N: 7, Accuracy: 1}
+	set := eval.SetReport{Emotion: s, Gender: s}
+	d := metrics.Difference{Difference: 0.0683, Interval: &metrics.Range{-0.0417, 0.0923}}
+	report := &eval.Report{
+		Sets: map[string]eval.SetReport{"ravdess-warp": set, "grid": {Gender: plain}},
+		All:  set,
+		Details: map[string]eval.Detail{
+			"ravdess-warp": {
+				Modalities: map[eval.Condition]eval.SetReport{"both": set, eval.AudioNoise: set},
+				Fusion: &eval.FusionReport{
+					Emotion: &eval.Fusion{N: 240, Better: eval.AudioOnly, Accuracy: d, UAR: d, NLL: d, Drawn: drawn},
+				},
+			},
+			"grid": {Modalities: map[eval.Condition]eval.SetReport{"both": {Gender: plain}}},
+		},
+	}
+	var out bytes.Buffer
+	if err := writeScores(&console{out: &out}, report); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 100 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for _, want := range []string{
+		"0.563 [0.546, 0.580]", "0.029   0.042", "audio_noise", "+0.068 [-0.042, +0.092]", "–\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the table does not say %q:\n%s", want, text)
+		}
+	}
+	if strings.Count(text, "grid") != 1 {
+		t.Errorf("a set that is judged one way is there by sense:\n%s", text)
+	}
+}

@@ -1,0 +1,228 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/spf13/pflag"
+
+	"tandem/webrtc"
+	"tandem/webrtc/peer"
+	"tandem/webrtc/signal"
+)
+
+var serveCommand = &command{
+	name: "serve", maxArgs: 0,
+	about: "Serve a page and WHIP: browsers send camera and microphone, events come back",
+	long: `Open the address that it prints in a browser, or point a WHIP client at ADDRESS/whip. docs/whip.md describes
+the HTTP API, docs/deploy.md how to run it for others. It listens on this machine alone by default; on any
+other address it wants --token, or --allow-anonymous. No media is stored.
+
+  tandem serve
+  tandem serve --addr :8443 --tls-cert cert.pem --tls-key key.pem --token SECRET`,
+	options: func() options { return &serveOptions{} },
+}
+
+type serveOptions struct {
+	networkFlags
+	pipelineFlags
+	logFlags
+	addr, token, instance  string
+	allowAnonymous, public bool
+	behindProxy, logJSON   bool
+	allowOrigins           []string
+	tlsCert, tlsKey        string
+	udpPort                int
+	publicIPs, iceServers  []string
+	maxSessions            int
+	maxPerAddress          int
+	maxBitrate             float64 // Mbit/s
+	maxSize                string
+	idle, maxTime          float64 // seconds
+
+	server webrtc.Options // after check
+}
+
+func (o *serveOptions) bind(f *pflag.FlagSet) {
+	f.StringVar(&o.addr, "addr", "127.0.0.1:8080",
+		"`ADDRESS` to listen on; one that others can reach wants --token")
+	f.StringVar(&o.token, "token", "",
+		"`SECRET` that clients must bear (better in TANDEM_TOKEN, which other users can't see)")
+	f.BoolVar(&o.allowAnonymous, "allow-anonymous", false, "let anyone in who can reach the address")
+	f.StringArrayVar(&o.allowOrigins, "allow-origin", nil,
+		"`ORIGIN` of pages elsewhere that may use the server, such as https://example.org; repeatable")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate `FILE` (PEM): serve HTTPS")
+	f.StringVar(&o.tlsKey, "tls-key", "", "`FILE` of the certificate's key (PEM)")
+	f.IntVar(&o.udpPort, "udp-port", 0, "one UDP `PORT` for all media (default: one for each session)")
+	f.StringArrayVar(&o.publicIPs, "public-ip", nil,
+		"`ADDRESS` at which clients reach this machine through a NAT; repeatable")
+	f.BoolVar(&o.public, "public", false, "send media packets to public addresses only, whatever clients name")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil,
+		"STUN or TURN `SERVER`: stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT; repeatable")
+	f.IntVar(&o.maxSessions, "max-sessions", 0,
+		fmt.Sprintf("at most `N` sessions at a time (default: %d a core)", webrtc.DefaultSessionsPerCore))
+	f.IntVar(&o.maxPerAddress, "max-per-address", webrtc.DefaultMaxPerAddress,
+		"at most `N` sessions of one client address (IPv6: of one /64); -1 for no bound")
+	f.Float64Var(&o.maxBitrate, "max-bitrate", webrtc.DefaultMaxBitrate/1e6,
+		"`MBIT` a second that a track may use; one that sends twice as much ends its session")
+	f.StringVar(&o.maxSize, "max-size", "1920x1080", "largest picture, `WIDTHxHEIGHT`; larger ones end the session")
+	f.Float64Var(&o.idle, "idle", webrtc.DefaultIdle.Seconds(),
+		"end a session from which nothing came for `SECONDS`")
+	f.Float64Var(&o.maxTime, "max-time", webrtc.DefaultMaxTime.Seconds(), "end a session after `SECONDS`")
+	f.BoolVar(&o.behindProxy, "behind-proxy", false,
+		"take clients' addresses from X-Forwarded-For, which the proxy in front sets")
+	f.StringVar(&o.instance, "instance", "",
+		"`NAME` to put before session ids, for a balancer in front of several servers")
+	o.networkFlags.bind(f)
+	f.IntVar(&o.threads, "threads", 0,
+		"threads `N` for one batch through the network (default: 1; as many batches as cores run at a time)")
+	o.pipelineFlags.bind(f, " a session")
+	o.logFlags.bind(f)
+	f.BoolVar(&o.logJSON, "log-json", false, "log as JSON")
+}
+
+func (o *serveOptions) check(*pflag.FlagSet) error {
+	if err := cmp.Or(o.logFlags.check(), o.networkFlags.check(), o.pipelineFlags.check()); err != nil {
+		return err
+	}
+	switch {
+	case o.maxSessions < 0:
+		return fmt.Errorf("--max-sessions %d: give 1 or more", o.maxSessions)
+	case o.maxPerAddress == 0 || o.maxPerAddress < -1:
+		return fmt.Errorf("--max-per-address %d: give 1 or more, or -1 for no bound", o.maxPerAddress)
+	case !(o.maxBitrate > 0 && o.maxBitrate <= 1000):
+		return fmt.Errorf("--max-bitrate %v: give Mbit/s above 0", o.maxBitrate)
+	case !(o.idle >= 1 && o.idle <= 86400):
+		return fmt.Errorf("--idle %v: give seconds from 1 on", o.idle)
+	case !(o.maxTime >= 1 && o.maxTime <= 7*86400):
+		return fmt.Errorf("--max-time %v: give seconds from 1 on, a week at most", o.maxTime)
+	case o.udpPort < 0 || o.udpPort > 65535:
+		return fmt.Errorf("--udp-port %d: give 1 to 65535", o.udpPort)
+	}
+	var err error
+	o.server, err = o.serverOptions()
+	return err
+}
+
+// serverOptions returns what the flags say of the server, but for its log and its networks.
+func (o *serveOptions) serverOptions() (webrtc.Options, error) {
+	host, _, err := net.SplitHostPort(o.addr)
+	if err != nil {
+		return webrtc.Options{}, fmt.Errorf("--addr %q: want HOST:PORT, such as 127.0.0.1:8080", o.addr)
+	}
+	loopback := host == "localhost"
+	if a, err := netip.ParseAddr(host); err == nil {
+		loopback = a.IsLoopback()
+	}
+	if !loopback && o.token == "" && !o.allowAnonymous {
+		return webrtc.Options{}, fmt.Errorf("--addr %s can be reached from elsewhere: "+
+			"give --token SECRET, or --allow-anonymous if anyone may use it", o.addr)
+	}
+	if (o.tlsCert == "") != (o.tlsKey == "") {
+		return webrtc.Options{}, errors.New("--tls-cert and --tls-key go together")
+	}
+	so := webrtc.Options{
+		Pipeline: o.pipelineOptions(),
+		Token:    o.token, AllowOrigins: o.allowOrigins,
+		MaxSessions: o.maxSessions, MaxPerAddress: o.maxPerAddress,
+		MaxBitrate: int(o.maxBitrate * 1e6),
+		Idle:       seconds(o.idle), MaxTime: seconds(o.maxTime),
+		BehindProxy: o.behindProxy, Instance: o.instance,
+		Network: peer.Options{
+			Loopback: loopback, UDPPort: o.udpPort, PublicIPs: o.publicIPs, PublicOnly: o.public,
+		},
+	}
+	if so.MaxPixels, err = parseSize(o.maxSize); err != nil {
+		return so, fmt.Errorf("--max-size %w", err)
+	}
+	if loopback && !o.behindProxy {
+		// A page whose name was made to point here must not use it.
+		so.AllowHosts = []string{"localhost"}
+	}
+	for _, s := range o.iceServers {
+		server, err := signal.ParseICEServer(s)
+		if err != nil {
+			return so, fmt.Errorf("--ice-server: %w", err)
+		}
+		so.Network.ICEServers = append(so.Network.ICEServers, server)
+	}
+	return so, nil
+}
+
+// parseSize returns how many pixels WIDTHxHEIGHT are.
+func parseSize(s string) (int, error) {
+	var w, h int
+	n, err := fmt.Sscanf(s+"\n", "%dx%d\n", &w, &h)
+	if n != 2 || err != nil || w < 1 || h < 1 || w > 1<<14 || h > 1<<14 {
+		return 0, fmt.Errorf("%q: want WIDTHxHEIGHT, such as 1920x1080", s)
+	}
+	return w * h, nil
+}
+
+func (o *serveOptions) run(ctx context.Context, c *console) error {
+	var cert tls.Certificate
+	var err error
+	if o.tlsCert != "" {
+		if cert, err = tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
+			return fmt.Errorf("--tls-cert %s, --tls-key %s: %w", o.tlsCert, o.tlsKey, err)
+		}
+	}
+	if o.logJSON {
+		c.log = slog.New(slog.NewJSONHandler(c.err, &slog.HandlerOptions{Level: o.level}))
+	}
+	l, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return fmt.Errorf("--addr %s: %w", o.addr, withoutAddress(err))
+	}
+	defer l.Close()
+	// Sessions share the machine, so that each network runs on one thread unless asked otherwise.
+	rec, err := openRecognition(o.model, o.inferOptions(max(o.threads, 1)))
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	so := o.server
+	so.Log, so.Recognizer, so.Faces, so.Model = c.log, rec, rec.finder, rec.model.sha256
+	s, err := webrtc.NewServer(so)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	scheme := "http"
+	if o.tlsCert != "" {
+		scheme = "https"
+		l = tls.NewListener(l, &tls.Config{
+			Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		})
+	}
+	c.say("open %s://%s in a browser, or send to /whip there; Ctrl-C ends", scheme, browsable(l.Addr()))
+	if !webrtc.PageIsWhole() {
+		c.log.Warn("the page has no chart: run `make assets` and build again")
+	}
+	return s.Serve(ctx, l)
+}
+
+// withoutAddress returns the cause of a network error, without the address.
+func withoutAddress(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// browsable returns an address that a browser on this machine can open.
+func browsable(a net.Addr) string {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil || !ap.Addr().IsUnspecified() && !ap.Addr().IsLoopback() {
+		return a.String()
+	}
+	// Browsers give pages on localhost the camera without TLS.
+	return fmt.Sprintf("localhost:%d", ap.Port())
+}

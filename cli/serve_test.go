@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tandem/pipeline"
+)
+
+// What no server can be meant by is refused before anything is opened.
+func TestServeUsage(t *testing.T) {
+	for _, tt := range []struct{ args, want string }{
+		{"--addr :8080", "--token"},
+		{"--addr 0.0.0.0:8080", "--allow-anonymous"},
+		{"--addr nonsense", "HOST:PORT"},
+		{"--tls-cert cert.pem", "--tls-key"},
+		{"--max-size big", "WIDTHxHEIGHT"},
+		{"--ice-server http://example.org", "stun:HOST:PORT"},
+		{"--max-per-address 0", "--max-per-address"},
+		{"--max-bitrate 0", "--max-bitrate"},
+		{"--idle 0", "--idle"},
+		{"--udp-port 70000", "--udp-port"},
+	} {
+		code, _, stderr := runTandem(t, append([]string{"serve"}, strings.Fields(tt.args)...)...)
+		if code != exitUsage || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%s: code %d: %s", tt.args, code, stderr)
+		}
+	}
+	code, _, stderr := runTandem(t, "serve", "--ice-server", "turn:h")
+	if want := `tandem: --ice-server: "turn:" servers take`; code != exitUsage || !strings.HasPrefix(stderr, want) {
+		t.Errorf("code %d, want %q: %s", code, want, stderr)
+	}
+	for _, tt := range []struct{ args, want string }{
+		{"--tls-cert nosuch.pem --tls-key nosuch.key", "nosuch.pem"},
+		{"--addr 127.0.0.1:0 --model nosuch.onnx", "nosuch.onnx"},
+		{"--addr 127.0.0.1:0 --allow-origin example.org", "example.org"},
+		{"--addr 127.0.0.1:0 --public-ip nonsense", "nonsense"},
+		{"--addr 127.0.0.1:0 --instance a/b", "a/b"},
+	} {
+		code, _, stderr := runTandem(t, append([]string{"serve"}, strings.Fields(tt.args)...)...)
+		if code != exitFailed || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%s: code %d: %s", tt.args, code, stderr)
+		}
+	}
+}
+
+// serve starts tandem serve and returns its URL and what it writes to standard error when it has ended.
+func serve(t *testing.T, args ...string) (cmd *exec.Cmd, url string, stderr func() string) {
+	t.Helper()
+	cmd = process(t, nil, append([]string{"serve", "--addr", "127.0.0.1:0", "--model", testModel(t)}, args...)...)
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(pipe)
+	var said strings.Builder
+	for url == "" {
+		line, err := lines.ReadString('\n')
+		said.WriteString(line)
+		if err != nil {
+			t.Fatalf("it ended: %s", said.String())
+		}
+		if m := regexp.MustCompile(`open (http://localhost:\d+) `).FindStringSubmatch(line); m != nil {
+			url = strings.Replace(m[1], "localhost", "127.0.0.1", 1)
+		}
+	}
+	return cmd, url, func() string {
+		io.Copy(&said, lines)
+		return said.String()
+	}
+}
+
+// A server runs the examples, and on SIGTERM gives the session that runs its end event and exits well.
+func TestServe(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the examples")
+	}
+	clip := filepath.Join(t.TempDir(), "clip.webm")
+	ffmpeg(t, "-f", "lavfi", "-i", "testsrc=s=320x240:r=15:d=5", "-f", "lavfi", "-i", "sine=d=5",
+		"-c:v", "libvpx", "-deadline", "realtime", "-b:v", "500k", "-g", "30", "-c:a", "libopus", clip)
+	publish := filepath.Join(t.TempDir(), "publish")
+	build := exec.Command("go", "build", "-tags", "nocamera", "-o", publish, "./examples/publish")
+	build.Dir = inRoot(t, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	for _, token := range []string{"", "secret"} {
+		cmd, url, stderr := serve(t, "--token", token)
+		out, err := exec.CommandContext(t.Context(), publish, "--url", url+"/whip", "--token", token, clip).Output()
+		if err != nil {
+			t.Fatalf("publish: %v", err)
+		}
+		events, err := pipeline.ReadAll(strings.NewReader(string(out)))
+		if err != nil || len(events) < 5 || events[0].Start == nil || events[len(events)-1].End == nil {
+			t.Errorf("publish printed %d events: %v", len(events), err)
+		}
+		curl := exec.CommandContext(t.Context(), inRoot(t, "examples/curl.sh"), url, clip)
+		curl.Env = append(os.Environ(), "TOKEN="+token)
+		if out, err := curl.CombinedOutput(); err != nil {
+			t.Errorf("curl.sh: %v\n%s", err, out)
+		}
+
+		running := exec.Command(publish, "--url", url+"/whip", "--token", token, "--loop", clip)
+		var last strings.Builder
+		running.Stdout = &last
+		if err := running.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		began := time.Now()
+		cmd.Process.Signal(syscall.SIGTERM)
+		said := stderr()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("it exits with %v: %s", err, said)
+		}
+		if d := time.Since(began); d > 8*time.Second {
+			t.Errorf("it took %v to end", d)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- running.Wait() }()
+		select {
+		case <-ended: // with an error, since the server ended the session
+		case <-time.After(10 * time.Second):
+			running.Process.Kill()
+			t.Fatal("the client does not notice")
+		}
+		if !strings.Contains(last.String(), `"type":"end"`) {
+			t.Errorf("no end event came: %s", last.String())
+		}
+		if !strings.Contains(said, "session ended") || strings.Contains(said, "127.0.0.1") {
+			t.Errorf("log: %s", said)
+		}
+	}
+}
+
+// A page whose name was made to point here may not use the server.
+func TestServeKeepsToItsHost(t *testing.T) {
+	_, url, _ := serve(t)
+	for host, want := range map[string]int{"localhost": 200, "127.0.0.1:8080": 200, "evil.example": 421} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		r, err := http.NewRequestWithContext(ctx, "GET", url+"/config", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		cancel()
+		if res.StatusCode != want {
+			t.Errorf("Host %s: %d, want %d", host, res.StatusCode, want)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package peer
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pion/sdp/v3"
+	pion "github.com/pion/webrtc/v4"
+
+	"tandem/webrtc/signal"
+)
+
+// start makes the connection and its answer.
+func (p *Peer) start(ctx context.Context) error {
+	p.cleanOffer(p.offer)
+	var err error
+	if p.pc, err = p.n.connection(p.log, p.keep); err != nil {
+		return err
+	}
+	p.pc.OnTrack(func(t *pion.TrackRemote, r *pion.RTPReceiver) { p.run(func() { p.onTrack(t, r) }) })
+	p.pc.OnDataChannel(func(d *pion.DataChannel) { p.run(func() { p.onChannel(d) }) })
+	p.pc.OnConnectionStateChange(func(pion.PeerConnectionState) { p.run(p.onState) })
+	local, err := p.negotiate(ctx, p.offer)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return unanswerable(err)
+	}
+	return p.readAnswer(local)
+}
+
+// negotiate makes an offer the remote description and returns the local one, with its candidates.
+func (p *Peer) negotiate(ctx context.Context, offer *sdp.SessionDescription) (string, error) {
+	text, err := offer.Marshal()
+	if err != nil {
+		return "", err
+	}
+	remote := pion.SessionDescription{Type: pion.SDPTypeOffer, SDP: string(text)}
+	if err := p.pc.SetRemoteDescription(remote); err != nil {
+		return "", err
+	}
+	answer, err := p.pc.CreateAnswer(&pion.AnswerOptions{
+		OfferAnswerOptions: pion.OfferAnswerOptions{ICETricklingSupported: true},
+	})
+	if err != nil {
+		return "", err
+	}
+	// Not before SetRemoteDescription, which begins gathering anew in an ICE restart.
+	gathered := pion.GatheringCompletePromise(p.pc)
+	if err := p.pc.SetLocalDescription(answer); err != nil {
+		return "", err
+	}
+	bound := time.NewTimer(gatherTime)
+	defer bound.Stop()
+	select {
+	case <-gathered:
+	case <-bound.C:
+		p.log.Debug("going on without the candidates that are still being gathered")
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	local := p.pc.LocalDescription()
+	if local == nil {
+		return "", ErrClosed
+	}
+	return local.SDP, nil
+}
+
+// readAnswer sets the codecs and channels that the local description agrees on, and the answer: the description with
+// the bound on the bitrate.
+func (p *Peer) readAnswer(local string) error {
+	d := &sdp.SessionDescription{}
+	if err := d.UnmarshalString(local); err != nil {
+		return fmt.Errorf("parsing SDP: %w", err)
+	}
+	for _, m := range d.MediaDescriptions {
+		if m.MediaName.Port.Value == 0 {
+			continue
+		}
+		if m.MediaName.Media == "application" {
+			p.data = true
+			continue
+		}
+		p.addCodecs(m)
+		if bits := p.n.o.MaxBitrate; bits > 0 && m.MediaName.Media == "video" {
+			// Some know but the older of the two (RFC 8866 section 5.8), which counts in kbit/s.
+			m.Bandwidth = append(m.Bandwidth,
+				sdp.Bandwidth{Type: "AS", Bandwidth: uint64(max(bits/1000, 1))},
+				sdp.Bandwidth{Type: "TIAS", Bandwidth: uint64(bits)})
+		}
+	}
+	if len(p.codecs) == 0 {
+		return &OfferError{errNoCodec}
+	}
+	b, err := d.Marshal()
+	if err != nil {
+		return fmt.Errorf("writing SDP: %w", err)
+	}
+	p.answer = string(b)
+	return nil
+}
+
+// addCodecs adds the codecs of an m-line of the answer to those agreed on.
+func (p *Peer) addCodecs(m *sdp.MediaDescription) {
+	for _, a := range m.Attributes {
+		if a.Key != "rtpmap" {
+			continue
+		}
+		_, name, _ := strings.Cut(a.Value, " ")
+		name, _, _ = strings.Cut(strings.ToLower(name), "/")
+		if name != "rtx" && !slices.Contains(p.codecs, name) {
+			p.codecs = append(p.codecs, name)
+		}
+	}
+}
+
+// cleanOffer removes the candidates, header extensions and streams from an offer that must not be used.
+func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
+	for _, m := range d.MediaDescriptions {
+		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+			switch a.Key {
+			case "candidate":
+				return !p.usable(a.Value)
+			case "extmap": // an odd one is not noticed by pion at first, and then fails a restart
+				var e sdp.ExtMap
+				return e.Unmarshal(a.String()) != nil || e.URI == nil || e.URI.String() != sdp.TransportCCURI
+			case "rid", "simulcast":
+				// Not answered, so that the client sends one stream (RFC 8853 section 5.3.2), which pion then has to
+				// take for one without a rid.
+				return true
+			}
+			return false
+		})
+	}
+}
+
+// Restart restarts ICE with the client's new credentials and candidates, and returns the server's, and the new ETag.
+// After an error the old ICE session goes on.
+func (p *Peer) Restart(ctx context.Context, f signal.Fragment) (signal.Fragment, string, error) {
+	if f.Ufrag == "" || f.Pwd == "" {
+		return signal.Fragment{}, "", errNoCredentials
+	}
+	if !p.patches.Allow() || !p.restarts.Allow() {
+		return signal.Fragment{}, "", &RateError{2 * time.Second}
+	}
+	p.negotiating.Lock()
+	defer p.negotiating.Unlock()
+	if p.isClosed() {
+		return signal.Fragment{}, "", ErrClosed
+	}
+	local, err := p.restart(ctx, f)
+	if err != nil {
+		if p.isClosed() {
+			return signal.Fragment{}, "", ErrClosed
+		}
+		return signal.Fragment{}, "", fmt.Errorf("restarting ICE: %w", err)
+	}
+	answer, err := signal.LocalFragment(local)
+	if err != nil {
+		return signal.Fragment{}, "", err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.etag = rand.Text()
+	return answer, p.etag, nil
+}
+
+// restart negotiates an ICE restart and returns the local description. negotiating is held.
+func (p *Peer) restart(ctx context.Context, f signal.Fragment) (string, error) {
+	p.mu.Lock()
+	p.candidates = 0
+	ssrcs := maps.Clone(p.ssrcs)
+	p.mu.Unlock()
+	offer := signal.Clone(p.offer)
+	offer.Origin.SessionVersion++
+	f.Media = []signal.FragmentMedia{{Candidates: slices.DeleteFunc(f.Candidates(), func(c string) bool {
+		return !p.usable(c)
+	})}}
+	signal.Renew(offer, f)
+	declare(offer, ssrcs)
+	// The answer's codecs, streams and DTLS roles are as before (RFC 9725 section 4.3.3).
+	local, err := p.negotiate(context.WithoutCancel(ctx), offer) // half of it is worse than either
+	if err != nil {
+		return "", err
+	}
+	p.offer = offer
+	p.mu.Lock()
+	p.ufrag = f.Ufrag
+	p.mu.Unlock()
+	return local, nil
+}
+
+// declare declares the tracks that came without being declared, or pion would end them in a restart.
+func declare(offer *sdp.SessionDescription, ssrcs map[string]uint32) {
+	for _, m := range offer.MediaDescriptions {
+		if ssrc, known := ssrcs[m.MediaName.Media]; known && !signal.Rejected(m) {
+			if _, declared := m.Attribute("ssrc"); !declared {
+				m.WithValueAttribute("ssrc", strconv.FormatUint(uint64(ssrc), 10)+" cname:-")
+			}
+		}
+	}
+}

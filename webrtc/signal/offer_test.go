@@ -1,0 +1,185 @@
+package signal_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"tandem/webrtc/problem"
+	"tandem/webrtc/signal"
+	"tandem/webrtc/signal/signaltest"
+)
+
+// without returns the offer without the lines that begin with an attribute.
+func without(attribute string) string {
+	var out []string
+	for l := range strings.SplitSeq(signaltest.Offer(), "\r\n") {
+		if !strings.HasPrefix(l, attribute) {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, "\r\n")
+}
+
+// change returns the offer with a text in place of another.
+func change(old, by string) string { return strings.ReplaceAll(signaltest.Offer(), old, by) }
+
+// changedVideo is a section of pictures with a text in place of another.
+func changedVideo(mid int, old, by string) string {
+	return strings.ReplaceAll(signaltest.Video(mid), old, by)
+}
+
+func TestParseOffer(t *testing.T) {
+	const fingerprint = "a=fingerprint:sha-256 " +
+		"D2:FA:0E:C3:22:59:5E:14:95:69:92:3D:13:B4:84:24:2C:C2:A2:C0:3E:FD:34:8E:5E:EA:6F:AF:52:CE:E6:0F\r\n"
+	opus, both := []string{"opus"}, []string{"vp8", "h264"}
+	for _, c := range []struct {
+		name, offer  string
+		audio, video []string
+		data         bool
+	}{
+		{"all", signaltest.Offer(), opus, both, true},
+		{"by LF", change("\r\n", "\n"), opus, both, true},
+		{"only sound", signaltest.Bundle(signaltest.Opus(0)), opus, nil, false},
+		{"only pictures", signaltest.Bundle(signaltest.Video(0)), nil, both, false},
+		{"both ways", change("a=sendonly\r\n", ""), opus, both, true},
+		{
+			"muted for good", signaltest.Bundle(signaltest.Opus(0), changedVideo(1, "sendonly", "inactive")),
+			opus, nil, false,
+		},
+		{
+			"rejected", signaltest.Bundle(signaltest.Opus(0), changedVideo(1, "m=video 9", "m=video 0")),
+			opus, nil, false,
+		},
+		{
+			"bundle-only",
+			signaltest.Bundle(signaltest.Opus(0), changedVideo(1, "m=video 9", "m=video 0")+"a=bundle-only\r\n"),
+			opus, both, false,
+		},
+		{
+			"session-wide", strings.Replace(without("a=fingerprint"), "a=group", fingerprint+"a=group", 1),
+			opus, both, true,
+		},
+		{"one codec unknown", change("VP8/", "AV1/"), opus, []string{"h264"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			offer, err := signal.ParseOffer(c.offer)
+			if err != nil || !slices.Equal(offer.Audio, c.audio) || !slices.Equal(offer.Video, c.video) ||
+				offer.Data != c.data || offer.Ufrag != "EsAw" {
+				t.Errorf("%+v, %v", offer, err)
+			}
+		})
+	}
+}
+
+// What is done to an offer's description doesn't change the offer.
+func TestDescriptionIsACopy(t *testing.T) {
+	offer, err := signal.ParseOffer(signaltest.Offer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := offer.Description().Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := offer.Description()
+	media := []signal.FragmentMedia{{Candidates: []string{hostCandidate}}}
+	signal.Renew(d, signal.Fragment{Ufrag: "abcd", Pwd: strings.Repeat("p", 22), Media: media})
+	d.Origin.SessionVersion++
+	d.MediaDescriptions = d.MediaDescriptions[1:]
+	after, err := offer.Description().Marshal()
+	if err != nil || string(after) != string(before) {
+		t.Errorf("%v; it was\n%s, and is\n%s", err, before, after)
+	}
+}
+
+// tracks returns n sections, of sound and pictures in turns.
+func tracks(n int) (out []string) {
+	for i := range n {
+		if i%2 == 0 {
+			out = append(out, signaltest.Opus(i))
+		} else {
+			out = append(out, signaltest.Video(i))
+		}
+	}
+	return out
+}
+
+func TestRefusedOffers(t *testing.T) {
+	candidates := strings.Repeat("a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host\r\n", signal.MaxCandidates+1)
+	for _, c := range []struct {
+		name, offer string
+		status      int
+		says        string // part of the error
+	}{
+		{"empty", "", 400, "empty"},
+		{"white", " \r\n\t", 400, "empty"},
+		{"garbage", "hello", 400, "no SDP"},
+		{"JSON", `{"type":"offer","sdp":"v=0"}`, 400, "no SDP"},
+		{"zeros", strings.Repeat("\x00", 1000), 400, "no SDP"},
+		{"huge", signaltest.Offer() + strings.Repeat("a=xxxxxxxxx\r\n", 6000), 413, "64 KiB"},
+		{"many lines", signaltest.Offer() + strings.Repeat("a=x\r\n", 2000), 422, "lines"},
+		{"many candidates", signaltest.Offer() + candidates, 422, "candidates"},
+		{"bad candidate", signaltest.Offer() + "a=candidate:x\r\n", 400, "candidate"},
+		{"no media", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", 422, "neither audio nor video"},
+		{"only data", signaltest.Bundle(signaltest.Data(0)), 422, "neither audio nor video"},
+		{"two pictures", signaltest.Bundle(signaltest.Video(0), signaltest.Video(1)), 422, "2 video"},
+		{"two data", signaltest.Bundle(signaltest.Opus(0), signaltest.Data(1), signaltest.Data(2)), 422, "second"},
+		{"eight tracks", signaltest.Bundle(tracks(8)...), 422, "at most one of each"},
+		{"ten tracks", signaltest.Bundle(tracks(10)...), 422, "8 m-lines"},
+		{"only receives", change("sendonly", "recvonly"), 422, "only receive"},
+		{"inactive", change("sendonly", "inactive"), 422, "only receive"},
+		{
+			"no codec", strings.NewReplacer("opus", "speex", "VP8", "VP9", "H264", "AV1").Replace(signaltest.Offer()),
+			422, "codec",
+		},
+		{"no fingerprint", without("a=fingerprint"), 400, "fingerprint"},
+		{"no ufrag", without("a=ice-ufrag"), 400, "ice-ufrag"},
+		{"no pwd", without("a=ice-pwd"), 400, "ice-ufrag"},
+		{"short pwd", change("P2uYro0UCOQ4zxjKXaWCBui1", "short"), 400, "ice-ufrag"},
+		{"no mid", without("a=mid"), 400, "a=mid"},
+		{"same mid", change("a=mid:1", "a=mid:0"), 400, "a=mid"},
+		{"no bundle", without("a=group"), 422, "bundle"},
+		{"no mux", without("a=rtcp-mux"), 422, "rtcp-mux"},
+		{"no DTLS", change("UDP/TLS/RTP/SAVPF", "RTP/AVP"), 422, "DTLS"},
+		{"other kind", change("m=video", "m=text"), 422, "neither audio nor video"},
+		{
+			"high profile", strings.ReplaceAll(signaltest.Bundle(changedVideo(0, "VP8", "VP9")), "42e01f", "64001f"),
+			422, "codec",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := signal.ParseOffer(c.offer)
+			var e *problem.Error
+			if !errors.As(err, &e) {
+				t.Errorf("error %v, want status %d", err, c.status)
+			} else if e.Status != c.status || !strings.Contains(e.Detail, c.says) {
+				t.Errorf("status %d (%s), want %d and %q", e.Status, e.Detail, c.status, c.says)
+			}
+		})
+	}
+}
+
+func FuzzOffer(f *testing.F) {
+	f.Add(signaltest.Offer())
+	f.Add(signaltest.Bundle(signaltest.Opus(0)))
+	f.Add(
+		signaltest.Bundle(
+			strings.ReplaceAll(signaltest.Video(0), "m=video 9",
+				"m=video 0") + "a=bundle-only\r\na=simulcast:send h;l\r\na=rid:h send\r\n",
+		),
+	)
+	f.Add("v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\nm=audio 9 UDP/TLS/RTP/SAVPF\n")
+	f.Fuzz(func(t *testing.T, offer string) {
+		got, err := signal.ParseOffer(offer)
+		var e *problem.Error
+		switch {
+		case err == nil && len(got.Audio)+len(got.Video) == 0:
+			t.Errorf("taken without a codec: %+v", got)
+		case err != nil && (!errors.As(err, &e) || e.Status != 400 && e.Status != 413 && e.Status != 422 ||
+			e.Detail == ""):
+			t.Errorf("error %#v", err)
+		}
+	})
+}
