@@ -11,6 +11,7 @@ import (
 	"tandem/internal/atomicfile"
 	"tandem/train"
 	"tandem/train/dataset"
+	"tandem/train/sample"
 )
 
 var quantizeCommand = &command{
@@ -64,8 +65,10 @@ func (o *quantizeOptions) run(ctx context.Context, c *console) error {
 	}
 	bar := newProgress(c)
 	defer bar.close()
-	b, err := train.Quantize(ctx, m.bytes, sets.Clips, newFaceFinder, cache, orCores(o.workers),
-		func(done, total int) { bar.set("clips", "", done, total) })
+	b, err := train.Quantize(ctx, m.bytes, sets.Clips, sample.Options{
+		Finder: newFaceFinder, CacheDir: cache, Workers: orCores(o.workers),
+		Progress: func(done, total int) { bar.set("clips", "", done, total) },
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.name, err)
 	}

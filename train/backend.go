@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 
@@ -14,10 +13,10 @@ import (
 	"tandem/infer"
 )
 
-// DefaultBackend is what trains where nothing else is asked for.
+// DefaultBackend is the backend that trains where none is named: ONNX Runtime.
 const DefaultBackend = "onnx"
 
-// CheckBackend refuses what --backend does not know.
+// CheckBackend returns an error if name is no backend that --backend takes; whether it can be had is another matter.
 func CheckBackend(name string) error {
 	switch kind, _, _ := strings.Cut(name, ":"); kind {
 	case "onnx", "go":
@@ -27,7 +26,8 @@ func CheckBackend(name string) error {
 	case "xla":
 		return nil
 	}
-	return fmt.Errorf("%q: known are onnx (ONNX Runtime), go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs)", name)
+	return fmt.Errorf("%q: known are onnx (ONNX Runtime), go (pure Go, slow), "+
+		"and xla or xla:PLUGIN (PJRT, for GPUs)", name)
 }
 
 // newBackend opens what computes the steps of training: onnx, go, xla or xla:PLUGIN.
@@ -40,7 +40,8 @@ func newBackend(name string) (compute.Backend, error) {
 	case "go":
 		return gobackend.New("")
 	case "xla":
-		// Nothing is downloaded: who asks for XLA has installed a plugin.
+		// Nothing is downloaded: go-xla's installer is a package that tandem does not link, and who asks for XLA has
+		// installed a plugin.
 		b, err := xla.New(plugin)
 		if err != nil {
 			return nil, fmt.Errorf("backend %s: %w; see docs/training.md for how to install a PJRT plugin", name, err)
@@ -50,16 +51,14 @@ func newBackend(name string) (compute.Backend, error) {
 	return openBackend()
 }
 
-// openBackend opens ONNX Runtime, the same that runs the models.
+// openBackend opens ONNX Runtime, the same that runs the models. compute-onnx would fetch a runtime of its own where it
+// finds none; ours is pinned. It reads GOMLX_NO_AUTO_INSTALL once, as the process starts, so that setting the variable
+// here would be too late: EnableAutoInstall is the switch, and a path in the configuration is never replaced.
 var openBackend = sync.OnceValues(func() (compute.Backend, error) {
 	lib, err := infer.FindRuntime()
 	if err != nil {
 		return nil, err
 	}
-	// compute-onnx would fetch a runtime of its own where it finds none; ours is pinned.
 	onnxbackend.EnableAutoInstall(false)
-	if os.Getenv("GOMLX_NO_AUTO_INSTALL") == "" {
-		os.Setenv("GOMLX_NO_AUTO_INSTALL", "1")
-	}
 	return onnxbackend.New("cpu," + lib)
 })

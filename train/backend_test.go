@@ -11,10 +11,10 @@ import (
 
 // The pure Go backend trains the same network: after an epoch it stands where ONNX Runtime's stands, but for rounding.
 func TestGoBackendTrainsAlike(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	losses := map[string]float64{}
 	for _, name := range []string{"onnx", "go"} {
-		o, data := QuickRun(t.TempDir())
+		o, data := quickRun(t.TempDir())
 		o.Backend = name
 		o.Recipe.Epochs, o.Recipe.StepsPerEpoch = 1, 4
 		if _, err := trainOn(t.Context(), o.Train, data); err != nil {

@@ -53,7 +53,7 @@ func TestMixupBlendsWithinASense(t *testing.T) {
 			t.Errorf("the talking face of row %d is blended", i)
 		}
 	}
-	for i := first + recipe.Talking; i < len(mixed.pick); i++ {
+	for i := first + recipe.Talking; i < len(mixed.cropIndex); i++ {
 		if mixed.emotionWeight[i]+mixed.genderWeight[i] != 0 {
 			t.Errorf("row %d is a pair of blended samples", i)
 		}

@@ -78,13 +78,13 @@ func TestBlankFaces(t *testing.T) {
 	size := sample.CropBytes(nn.DefaultSpec)
 	for step := range 60 {
 		in := b.batch(step)
-		for r := 2; r < len(in.pick); r++ {
-			if in.hear[r] < 0 || in.emotionWeight[r] == 0 {
+		for r := 2; r < len(in.cropIndex); r++ {
+			if in.audioIndex[r] < 0 || in.emotionWeight[r] == 0 {
 				t.Fatalf("row %d has lost its sound or its label", r)
 			}
 			all++
 			levels := map[byte]bool{}
-			for _, p := range in.pick[r] {
+			for _, p := range in.cropIndex[r] {
 				if p < 0 {
 					t.Fatalf("row %d has lost a crop", r)
 				}
@@ -96,8 +96,9 @@ func TestBlankFaces(t *testing.T) {
 				blank++
 			}
 		}
-		for _, p := range in.pick[0] {
-			if p >= 0 && in.crops[p*size] == in.crops[p*size+1] && in.crops[p*size] == in.crops[(p+1)*size-1] && in.crops[p*size+size/2] == in.crops[p*size] && in.crops[p*size+size/3] == in.crops[p*size] {
+		for _, p := range in.cropIndex[0] {
+			if p >= 0 && in.crops[p*size] == in.crops[p*size+1] && in.crops[p*size] == in.crops[(p+1)*size-1] &&
+				in.crops[p*size+size/2] == in.crops[p*size] && in.crops[p*size+size/3] == in.crops[p*size] {
 				t.Fatal("a still is blank, too")
 			}
 		}

@@ -50,7 +50,7 @@ func BenchmarkStep(b *testing.B) {
 	for b.Loop() {
 		step(b, n, in)
 	}
-	b.ReportMetric(float64(n.weights().Parameters()), "parameters")
+	b.ReportMetric(float64(n.weights().Count()), "parameters")
 }
 
 func step(b *testing.B, n *network, in *batch) time.Duration {
@@ -121,7 +121,8 @@ func findPyTorch() (string, error) {
 			return python, nil
 		}
 	}
-	return "", errors.New("no python3 here has PyTorch; on Debian: apt-get install --no-install-recommends python3-torch (over 400 MB)")
+	return "", errors.New("no python3 here has PyTorch; on Debian: apt-get install --no-install-recommends " +
+		"python3-torch (over 400 MB)")
 }
 
 // stepInPyTorch returns the milliseconds of each step.
@@ -130,8 +131,10 @@ func stepInPyTorch(b *testing.B, python string, steps, threads int, arch nn.Arch
 	if err != nil {
 		return nil, err
 	}
+	count := in.counts(arch.Spec)
 	cmd := exec.CommandContext(b.Context(), python, "bench_torch.py", strconv.Itoa(steps),
-		strconv.Itoa(threads), strconv.Itoa(in.faces(arch.Spec)), strconv.Itoa(in.voices(arch.Spec)), strconv.Itoa(len(in.pick)), string(sizes))
+		strconv.Itoa(threads), strconv.Itoa(count.Crops), strconv.Itoa(count.Windows),
+		strconv.Itoa(count.Rows), string(sizes))
 	for _, v := range os.Environ() {
 		// Where these are set for other programs' sake they slow PyTorch down.
 		if !strings.HasPrefix(v, "OPENBLAS_CORETYPE=") && !strings.HasPrefix(v, "OPENBLAS_L2_SIZE=") {

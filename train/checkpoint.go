@@ -47,7 +47,8 @@ var (
 
 // elementTypes are the types of variables that there are.
 var elementTypes = map[dtypes.DType]onnx.TensorProto_DataType{
-	dtypes.Float32: onnx.TensorProto_FLOAT, dtypes.Float64: onnx.TensorProto_DOUBLE, dtypes.Int32: onnx.TensorProto_INT32,
+	dtypes.Float32: onnx.TensorProto_FLOAT, dtypes.Float64: onnx.TensorProto_DOUBLE,
+	dtypes.Int32: onnx.TensorProto_INT32,
 	dtypes.Int64: onnx.TensorProto_INT64, dtypes.Uint64: onnx.TensorProto_UINT64,
 }
 
@@ -71,12 +72,13 @@ func (c *checkpoint) capture(store *model.Store) error {
 	return nil
 }
 
-// finite is whether all of a variable's values are numbers.
+// finite reports whether all of a variable's values are numbers.
 func finite(t dtypes.DType, b []byte) bool {
 	switch t {
 	case dtypes.Float32:
 		for i := 0; i+4 <= len(b); i += 4 {
-			if binary.LittleEndian.Uint32(b[i:])>>23&0xff == 0xff { // the exponent of infinities and of what is no number
+			// The exponent of infinities and of what is no number.
+			if binary.LittleEndian.Uint32(b[i:])>>23&0xff == 0xff {
 				return false
 			}
 		}
@@ -108,7 +110,7 @@ func (c *checkpoint) restore(store *model.Store) error {
 
 const checkpointKey = "tandem.checkpoint."
 
-// marshal gives the bytes of the file.
+// marshal returns the bytes of the file.
 func (c *checkpoint) marshal() ([]byte, error) {
 	m := &onnx.ModelProto{IrVersion: 8, ProducerName: "tandem", Graph: &onnx.GraphProto{Name: "checkpoint"}}
 	sum := sha256.New()
@@ -131,7 +133,11 @@ func (c *checkpoint) marshal() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range [][2]string{{"network", c.Network}, {"state", string(st)}, {"sha256", hex.EncodeToString(sum.Sum(nil))}} {
+	for _, p := range [][2]string{
+		{"network", c.Network},
+		{"state", string(st)},
+		{"sha256", hex.EncodeToString(sum.Sum(nil))},
+	} {
 		m.MetadataProps = append(m.MetadataProps, &onnx.StringStringEntryProto{Key: checkpointKey + p[0], Value: p[1]})
 	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
@@ -173,7 +179,8 @@ func parseCheckpoint(b []byte) (*checkpoint, error) {
 			bytes *= int(d)
 		}
 		if bytes == 0 || bytes != len(e.data) || e.path == "" || seen[e.path] {
-			return nil, fmt.Errorf("%w: variable %q of shape %v has %d bytes of data", ErrCheckpoint, p.Name, p.Dims, len(p.RawData))
+			return nil, fmt.Errorf("%w: variable %q of shape %v has %d bytes of data", ErrCheckpoint, p.Name, p.Dims,
+				len(p.RawData))
 		}
 		seen[e.path] = true
 		sum.Write(e.data)
@@ -185,7 +192,8 @@ func parseCheckpoint(b []byte) (*checkpoint, error) {
 	return c, nil
 }
 
-// checkpoints are those of a run, in a folder: the last two, since one that a failing disk has eaten must not end the run.
+// checkpoints are those of a run, in a folder: the last two, since a failing disk that has eaten one must not end the
+// run.
 type checkpoints struct {
 	dir   string
 	write func(path string, b []byte) error // atomicfile.WriteBytes but in tests
@@ -229,12 +237,13 @@ func (k checkpoints) sweep() {
 	}
 }
 
-// steps are those of the checkpoints that there are, in order.
+// steps returns the steps of the checkpoints that there are, in order.
 func (k checkpoints) steps() []int {
 	files, _ := filepath.Glob(filepath.Join(k.dir, "step-*.ckpt"))
 	var steps []int
 	for _, f := range files {
-		if n, err := strconv.Atoi(filepath.Base(f)[len("step-") : len(filepath.Base(f))-len(".ckpt")]); err == nil && f == k.path(n) {
+		if n, err := strconv.Atoi(filepath.Base(f)[len("step-") : len(filepath.Base(f))-len(".ckpt")]); err == nil &&
+			f == k.path(n) {
 			steps = append(steps, n)
 		}
 	}
@@ -242,8 +251,8 @@ func (k checkpoints) steps() []int {
 	return steps
 }
 
-// last is the newest checkpoint that is whole, nil if there is none; damaged is told of those that are not. That there are
-// checkpoints and none of them is whole is an error.
+// last returns the newest checkpoint that is whole, nil if there is none; damaged is called for those that are not.
+// That there are checkpoints and none of them is whole is an error.
 func (k checkpoints) last(damaged func(error)) (*checkpoint, error) {
 	steps := k.steps()
 	var broken error
@@ -261,7 +270,8 @@ func (k checkpoints) last(damaged func(error)) (*checkpoint, error) {
 	return nil, broken
 }
 
-// LastCheckpoint is the newest whole checkpoint of the run in a folder.
+// LastCheckpoint returns the path of the newest whole checkpoint of the run in a folder; a folder without one is an
+// error.
 func LastCheckpoint(run string) (string, error) {
 	k := checkpoints{dir: filepath.Join(run, checkpointsDir)}
 	c, err := k.last(func(error) {})
@@ -274,6 +284,7 @@ func LastCheckpoint(run string) (string, error) {
 	return k.path(c.State.Step), nil
 }
 
+// readCheckpoint reads a file; what is wrong with its contents wraps ErrCheckpoint.
 func readCheckpoint(path string) (*checkpoint, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -40,7 +40,10 @@ func smallStore(t testing.TB, x float32) *model.Store {
 
 func smallCheckpoint(t testing.TB, step int) *checkpoint {
 	t.Helper()
-	c := &checkpoint{Network: "n", State: state{Step: step, Epoch: 1, Best: 1, BestScore: 1.0 / 3, Sums: epochSums{Steps: 2, Joint: 0.1 + 0.2}}}
+	c := &checkpoint{Network: "n", State: state{
+		Step: step, Epoch: 1, Best: 1, BestScore: 1.0 / 3,
+		Sums: epochSums{Steps: 2, Joint: 0.1 + 0.2},
+	}}
 	if err := c.capture(smallStore(t, 3)); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +86,8 @@ func TestCheckpointKeepsEveryBit(t *testing.T) {
 func TestCheckpointRefusesWhatIsNotFinite(t *testing.T) {
 	for _, x := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		c := &checkpoint{}
-		if err := c.capture(smallStore(t, float32(x))); !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "/net/z/w") {
+		if err := c.capture(smallStore(t, float32(x))); !errors.Is(err, ErrDiverged) ||
+			!strings.Contains(err.Error(), "/net/z/w") {
 			t.Errorf("a variable of %v: %v, want errDiverged with its name", x, err)
 		}
 	}

@@ -11,18 +11,20 @@ import (
 	"tandem/train/sample"
 )
 
-// int8Windows is how many windows tell the ranges of a model's tensors.
+// int8Windows is how many windows the ranges of a model's tensors are found by.
 const int8Windows = 512
 
-// WithInt8Ranges gives a model what it needs to run in 8 bits: the ranges that its tensors take on samples of p, which are to be of the
-// training split. Silent sides of windows count too, as they will be met.
-func WithInt8Ranges(ctx context.Context, model []byte, p *sample.Prepared) ([]byte, error) {
+// withInt8Ranges returns a model with what it needs to run in 8 bits: the ranges that its tensors take on samples of p,
+// which are to be of the training split and cut to the model's windows. Silent sides of windows count too, as they will
+// be met.
+func withInt8Ranges(ctx context.Context, model []byte, p *sample.Prepared) ([]byte, error) {
 	contract, err := infer.LoadModel(model)
 	if err != nil {
 		return nil, err
 	}
 	if p.Spec != contract.Spec() {
-		return nil, fmt.Errorf("quantize: the data was cut into windows of %+v, the model takes %+v", p.Spec, contract.Spec())
+		return nil, fmt.Errorf("quantize: the data was cut into windows of %+v, the model takes %+v", p.Spec,
+			contract.Spec())
 	}
 	var ws []*pipeline.Window
 	n := min(len(p.Samples), int8Windows)
@@ -35,10 +37,10 @@ func WithInt8Ranges(ctx context.Context, model []byte, p *sample.Prepared) ([]by
 	return nn.WithContract(model, contract)
 }
 
-// Quantize is WithInt8Ranges on some clips of the training split, cut for the purpose.
-func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, finder func() (pipeline.FaceFinder, error), cacheDir string, workers int,
-	progress func(done, total int),
-) ([]byte, error) {
+// Quantize returns a model with its Int8Ranges (see withInt8Ranges), found on some clips of the training split, as many
+// of each data set, which it cuts into the model's windows by how; the spec of how is not used. Clips of which none is
+// of the training split are an error.
+func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, how sample.Options) ([]byte, error) {
 	contract, err := infer.LoadModel(model)
 	if err != nil {
 		return nil, err
@@ -57,11 +59,13 @@ func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, finder fu
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("quantize: none of the %d clips is of the split %s, by which ranges are found", len(clips), dataset.SplitTrain)
+		return nil, fmt.Errorf("quantize: none of the %d clips is of the split %s, by which ranges are found",
+			len(clips), dataset.SplitTrain)
 	}
-	p, err := sample.Prepare(ctx, chosen, sample.Options{Spec: contract.Spec(), Finder: finder, CacheDir: cacheDir, Workers: workers, Progress: progress})
+	how.Spec = contract.Spec()
+	p, err := sample.Prepare(ctx, chosen, how)
 	if err != nil {
 		return nil, err
 	}
-	return WithInt8Ranges(ctx, model, p)
+	return withInt8Ranges(ctx, model, p)
 }

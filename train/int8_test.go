@@ -7,13 +7,15 @@ import (
 	"tandem/infer"
 	"tandem/train/dataset"
 	"tandem/train/dataset/datasettest"
+	"tandem/train/sample"
 	"tandem/train/traintest"
 )
 
 func TestQuantize(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	clips := datasettest.Clips(t)
-	model, err := Quantize(t.Context(), infer.DefaultModel(), clips, traintest.NewFinder().Make, "", 1, nil)
+	how := sample.Options{Finder: traintest.NewFinder().Make, Workers: 1}
+	model, err := Quantize(t.Context(), infer.DefaultModel(), clips, how)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +27,8 @@ func TestQuantize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(after.Int8Ranges) < 10 || after.EmotionTemperature != before.EmotionTemperature || string(after.Metrics) != string(before.Metrics) {
+	if len(after.Int8Ranges) < 10 || after.EmotionTemperature != before.EmotionTemperature ||
+		string(after.Metrics) != string(before.Metrics) {
 		t.Errorf("%d ranges; %+v", len(after.Int8Ranges), after)
 	}
 	rec, err := infer.NewRecognizer(model, infer.Options{Int8: true})
@@ -36,7 +39,8 @@ func TestQuantize(t *testing.T) {
 	for i := range clips {
 		clips[i].Split = dataset.SplitVal
 	}
-	if _, err := Quantize(t.Context(), model, clips, traintest.NewFinder().Make, "", 1, nil); err == nil || !strings.Contains(err.Error(), "of the split train") {
+	if _, err := Quantize(t.Context(), model, clips, how); err == nil ||
+		!strings.Contains(err.Error(), "of the split train") {
 		t.Errorf("without clips to train on: %v", err)
 	}
 }

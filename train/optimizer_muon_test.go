@@ -12,13 +12,23 @@ import (
 	"tandem/train/traintest"
 )
 
-// muonRun minimises the sum of squares of w - c, a hidden layer's matrix, of b - c, its bias, and of an output layer's matrix.
-func muonRun(t *testing.T, r Recipe, rows, columns int, start, c []float32, steps int) (hidden, bias, out []float32) {
+// matrixProblem is to bring a matrix of rows x columns from start to c.
+type matrixProblem struct {
+	rows, columns int
+	start, c      []float32
+}
+
+// muonRun minimises the sum of squares of w - c, a hidden layer's matrix, of b - c, its bias, and of an output layer's
+// matrix.
+func muonRun(t *testing.T, r Recipe, p matrixProblem, steps int) (hidden, bias, out []float32) {
 	t.Helper()
 	n := minimise(t, r, steps, func(net *model.Scope, g *graph.Graph) *graph.Node {
-		layer, out := net.At("face").At("1"), net.At("face").At("emotion")
-		return graph.Add(graph.Add(halfSquares(layer, g, "w", start, c, rows, columns), halfSquares(layer, g, "b", start, c, rows, columns)),
-			halfSquares(out, g, "w", start, c, rows, columns))
+		squares := func(scope *model.Scope, name string) *graph.Node {
+			return halfSquares(scope, g, name, p.start, p.c, p.rows, p.columns)
+		}
+		layer := net.At("face").At("1")
+		both := graph.Add(squares(layer, "w"), squares(layer, "b"))
+		return graph.Add(both, squares(net.At("face").At("emotion"), "w"))
 	})
 	value := func(path string) []float32 {
 		return tensors.MustCopyFlatData[float32](n.store.GetVariable(path).MustValue())
@@ -27,7 +37,8 @@ func muonRun(t *testing.T, r Recipe, rows, columns int, start, c []float32, step
 }
 
 // muonByHand is Muon on paper, of the same problem: Jordan et al. 2024 with Liu et al. 2025's scale.
-func muonByHand(r Recipe, rows, columns int, start, c []float32, steps int) []float64 {
+func muonByHand(r Recipe, p matrixProblem, steps int) []float64 {
+	rows, columns, start, c := p.rows, p.columns, p.start, p.c
 	w, m := make([]float64, len(start)), make([]float64, len(start))
 	for i := range w {
 		w[i] = float64(start[i])
@@ -67,7 +78,8 @@ func muonByHand(r Recipe, rows, columns int, start, c []float32, steps int) []fl
 		// On the left as it stands, however tall it is: (x xT)^k x is x (xT x)^k.
 		for range 5 {
 			square := times(x, rows, columns, flip(x, rows, columns), rows)
-			first, second := times(square, rows, rows, x, columns), times(times(square, rows, rows, square, rows), rows, rows, x, columns)
+			first, second := times(square, rows, rows, x, columns),
+				times(times(square, rows, rows, square, rows), rows, rows, x, columns)
 			for i := range x {
 				x[i] = 3.4445*x[i] - 4.7750*first[i] + 2.0315*second[i]
 			}
@@ -88,9 +100,11 @@ func TestMuonIsThatOfItsPaper(t *testing.T) {
 			start[i], c[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
 		}
 		r := DefaultRecipe()
-		r.Optimizer, r.LearningRate, r.WarmupSteps, r.Schedule, r.Clip, r.WeightDecay, r.EMA = "muon", 0.05, 3, "constant", 0, 0.1, 0
-		hidden, bias, out := muonRun(t, r, d[0], d[1], start, c, 10)
-		want := muonByHand(r, d[0], d[1], start, c, 10)
+		r.Optimizer, r.LearningRate, r.WarmupSteps, r.Schedule, r.Clip, r.WeightDecay, r.EMA = "muon", 0.05, 3,
+			"constant", 0, 0.1, 0
+		p := matrixProblem{rows: d[0], columns: d[1], start: start, c: c}
+		hidden, bias, out := muonRun(t, r, p, 10)
+		want := muonByHand(r, p, 10)
 		r.Optimizer = "adamw"
 		rest, _ := reference(r, start, c, 10)
 		for i := range hidden {

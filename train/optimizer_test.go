@@ -24,7 +24,11 @@ func minimise(t *testing.T, r Recipe, steps int, loss func(net *model.Scope, g *
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &network{recipe: r, store: model.NewStore()}
+	opt, err := optim.New(r.Optimizer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &network{recipe: r, optimizer: opt, store: model.NewStore()}
 	exec, err := model.NewExec(backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
 		n.store.SetTraining(g, true)
@@ -59,7 +63,8 @@ func quadratic(t *testing.T, r Recipe, start, c []float32, steps int) (w, averag
 	return tensors.MustCopyFlatData[float32](n.store.GetVariable("/net/w").MustValue()), weights
 }
 
-// reference is the same on paper: Kingma and Ba 2015, algorithm 1, with Loshchilov and Hutter's decay where it is decoupled.
+// reference is the same on paper: Kingma and Ba 2015, algorithm 1, with Loshchilov and Hutter's decay where it is
+// decoupled.
 func reference(r Recipe, start, c []float32, steps int) (w, average []float64) {
 	w, average = make([]float64, len(start)), make([]float64, len(start))
 	m, v := make([]float64, len(start)), make([]float64, len(start))
@@ -85,7 +90,8 @@ func reference(r Recipe, start, c []float32, steps int) (w, average []float64) {
 			}
 			m[i] = 0.9*m[i] + 0.1*g[i]
 			v[i] = 0.999*v[i] + 0.001*g[i]*g[i]
-			w[i] -= lr*(m[i]/(1-math.Pow(0.9, float64(t))))/(math.Sqrt(v[i]/(1-math.Pow(0.999, float64(t))))+1e-7) + decay
+			w[i] -= lr*(m[i]/(1-math.Pow(0.9, float64(t))))/(math.Sqrt(v[i]/(1-math.Pow(0.999, float64(t))))+1e-7) +
+				decay
 			d := min(r.EMA, float64(t-1)/float64(t+8))
 			average[i] = d*average[i] + (1-d)*w[i]
 		}
@@ -122,7 +128,7 @@ func TestOptimizersAreThoseOfTheirPapers(t *testing.T) {
 
 // A step of one batch given twice is a step of that batch; of two batches it is neither's.
 func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +139,11 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 		recipe.Accumulate = accumulate
 		arch := recipe.Arch
 		arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, 7, 2
-		n, err := newNetwork(arch, weighting.SoftmaxPrior{}, recipe, backend)
+		method, err := weighting.Parse("softmax-prior")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := newNetwork(arch, method, recipe, backend)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +154,7 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 		var all []*batch
 		for _, i := range which {
 			b := batches.batch(i)
-			b.lr = 0.01
+			b.rate = 0.01
 			all = append(all, b)
 		}
 		for i := 0; i < len(all); i += accumulate {
@@ -163,8 +173,9 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 		}
 		return worst
 	}
-	// Twice, so that the sums must have been cleared in between. The first step moves each parameter by its rate, whatever the
-	// gradient's size; gradients near zero may round to either side, so that the second batch is another one.
+	// Twice, so that the sums must have been cleared in between. The first step moves each parameter by its rate,
+	// whatever the gradient's size; gradients near zero may round to either side, so that the second batch is another
+	// one.
 	once, twice := after(1, 1, 2), after(2, 1, 1, 2, 2)
 	if len(once) == 0 || len(once) != len(twice) {
 		t.Fatalf("%d and %d parameters", len(once), len(twice))
@@ -178,13 +189,13 @@ func TestAccumulatedGradientsAreTheirMean(t *testing.T) {
 }
 
 func TestEMAIsJudgedExportedAndResumed(t *testing.T) {
-	NeedBackend(t)
-	whole, data := QuickRun(t.TempDir())
+	needBackend(t)
+	whole, data := quickRun(t.TempDir())
 	whole.Recipe.EMA, whole.Recipe.Accumulate = 0.9, 2
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	plain, _ := QuickRun(t.TempDir())
+	plain, _ := quickRun(t.TempDir())
 	plain.Recipe.EMA, plain.Recipe.Accumulate = 0, 2
 	if _, err := trainOn(t.Context(), plain.Train, data); err != nil {
 		t.Fatal(err)
@@ -194,7 +205,7 @@ func TestEMAIsJudgedExportedAndResumed(t *testing.T) {
 	if slices.Equal(a, b) {
 		t.Error("the average is not what is exported")
 	}
-	resumed, _ := QuickRun(t.TempDir())
+	resumed, _ := quickRun(t.TempDir())
 	resumed.Recipe = whole.Recipe
 	interrupt(t, &resumed, data, 8)
 	if _, err := trainOn(t.Context(), resumed.Train, data); err != nil {

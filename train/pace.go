@@ -29,13 +29,14 @@ func (p *pace) step(samples int, now time.Time) {
 	}
 }
 
-// report tells of a step.
+// report calls Progress for a step that has just ended.
 func (r *run) report(s stepResult, samples int) {
 	r.pace.step(samples, time.Now())
 	total := r.Recipe.Epochs * r.Recipe.StepsPerEpoch
 	p := Progress{
 		Stage: "train", Done: r.st.Step, Total: total, Left: r.pace.perStep * time.Duration(total-r.st.Step),
-		Text: fmt.Sprintf("epoch %d: emotion %.3f gender %.3f, weights %.2f %.2f", r.st.Epoch+1, s.Emotion, s.Gender, s.Weights[0], s.Weights[1]),
+		Text: fmt.Sprintf("epoch %d: emotion %.3f gender %.3f, weights %.2f %.2f", r.st.Epoch+1, s.Emotion, s.Gender,
+			s.Weights[0], s.Weights[1]),
 	}
 	if r.pace.rate > 0 {
 		p.Text += fmt.Sprintf(", %.0f samples/s", r.pace.rate)

@@ -11,8 +11,8 @@ import (
 	"tandem/train/weighting"
 )
 
-// BenchmarkPaperStep is a step of one utterance of 6 s, by width and mode: docs/paper.md has what it took. Memory is the process's
-// largest, so run one at a time for that: -bench 'PaperStep/width=0.25/multi'.
+// BenchmarkPaperStep is a step of one utterance of 6 s, by width and mode: docs/paper.md has what it took. Memory is
+// the process's largest, so run one at a time for that: -bench 'PaperStep/width=0.25/multi'.
 func BenchmarkPaperStep(b *testing.B) {
 	for _, width := range []float64{0.05, 0.125, 0.25, 0.5, 1} {
 		for _, senses := range []string{"audio", "video", "multi"} {
@@ -38,7 +38,7 @@ func BenchmarkPaperStep(b *testing.B) {
 					step(b, n, in)
 				}
 				b.ReportMetric((first - b.Elapsed()/time.Duration(b.N)).Seconds(), "s-compile")
-				b.ReportMetric(float64(n.weights().Parameters()), "parameters")
+				b.ReportMetric(float64(n.weights().Count()), "parameters")
 				if kb := peakMemory(); kb > 0 {
 					b.ReportMetric(float64(kb)/1024, "peak-MB")
 				}

@@ -28,7 +28,7 @@ func tinyPaper(senses string) (Recipe, pipeline.Spec) {
 
 func (r Recipe) testArch(spec pipeline.Spec) nn.Arch {
 	a := r.Arch
-	a.Spec, a.Senses, a.Emotions, a.Genders = spec, r.Modal, len(r.Emotions), len(r.Genders)
+	a.Spec, a.Modal, a.Emotions, a.Genders = spec, r.Modal, len(r.Emotions), len(r.Genders)
 	return a
 }
 
@@ -38,12 +38,15 @@ func paperData(spec pipeline.Spec, n int) *sample.Prepared {
 	p := &sample.Prepared{Spec: spec}
 	for i := range n {
 		e, g := i%4, i%4/2
-		s := sample.Sample{Clip: i, Audio: make([]int16, spec.AudioSamples()), Video: make([]byte, spec.VideoFrames*sample.CropBytes(spec)), VideoMask: make([]bool, spec.VideoFrames)}
+		s := sample.Sample{
+			Clip: i, Audio: make([]int16, spec.AudioSamples()),
+			Video: make([]byte, spec.VideoFrames*sample.CropBytes(spec)), VideoMask: make([]bool, spec.VideoFrames),
+		}
 		steps := spec.VideoFrames
 		if i%2 == 1 {
 			steps = spec.VideoFrames * 2 / 3
 		}
-		for k := range s.Audio[:steps*nn.PaperStep] {
+		for k := range s.Audio[:steps*spec.AudioSamples()/spec.VideoFrames] {
 			s.Audio[k] = int16(8000*math.Sin(float64(k)*(0.1+0.2*float64(e)+0.05*float64(g))) + 200*rng.NormFloat64())
 		}
 		for k := range s.Video[:steps*sample.CropBytes(spec)] {
@@ -67,7 +70,7 @@ func paperData(spec pipeline.Spec, n int) *sample.Prepared {
 }
 
 func TestPaperTrainsInEachMode(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	for _, senses := range []string{"audio", "video", "multi"} {
 		t.Run(senses, func(t *testing.T) {
 			recipe, spec := tinyPaper(senses)
@@ -78,7 +81,10 @@ func TestPaperTrainsInEachMode(t *testing.T) {
 			}
 			recipe.Voices, recipe.Talking, recipe.Dropout = 6, 6, 0
 			dir := t.TempDir()
-			o := Options{Recipe: recipe, Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
+			o := Options{
+				Recipe: recipe, Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"),
+				Version: "test",
+			}
 			o.Log, o.Progress = func(s string) { t.Log(s) }, func(Progress) {}
 			r, err := trainOn(context.Background(), o.Train, paperData(spec, 16))
 			if err != nil {
@@ -105,7 +111,7 @@ func TestPaperTrainsInEachMode(t *testing.T) {
 }
 
 func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +131,7 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			}
 			for step := range 3 { // so that neither parameters nor running statistics keep their first values
 				b := batches.batch(step)
-				b.lr = 0.003
+				b.rate = 0.003
 				if _, err := net.train(b); err != nil {
 					t.Fatal(err)
 				}
@@ -142,7 +148,9 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file, err := nn.Export(arch, net.weights(), (&Options{Recipe: recipe, Version: "test"}).contract(dataOf(t, data), recipe.Labels(), weighting.Softmax{}))
+			file, err := nn.Export(arch, net.weights(),
+				(&Options{Recipe: recipe, Version: "test"}).contract(dataOf(t, data), recipe.Labels(),
+					weighting.Softmax{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +158,8 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			worst, spread := 0.0, 0.0
 			for i := range ws {
 				for k, p := range append(softmax(trained[i][:4]), softmax(trained[i][4:])...) {
-					worst = math.Max(worst, math.Abs(float64(p-append(append([]float32{}, exported[i].Emotion...), exported[i].Gender...)[k])))
+					worst = math.Max(worst, math.Abs(float64(p-append(append([]float32{}, exported[i].Emotion...),
+						exported[i].Gender...)[k])))
 				}
 				if data.Samples[i].VideoMask[24] && i != 4 { // whole windows with both senses
 					spread = math.Max(spread, math.Abs(float64(trained[i][0]-trained[0][0])))
@@ -158,7 +167,8 @@ func TestPaperExportAgreesWithTheTrainedGraph(t *testing.T) {
 			}
 			t.Logf("largest difference %.2g", worst)
 			if worst > 1e-4 || spread < 1e-3 {
-				t.Errorf("the exported file differs from the trained network by %.2g, want at most 1e-4; windows differ by %.2g", worst, spread)
+				t.Errorf("the exported file differs from the trained network by %.2g, want at most 1e-4; windows "+
+					"differ by %.2g", worst, spread)
 			}
 		})
 	}
@@ -173,8 +183,11 @@ func TestPaperBatchIsOneUtterance(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := batches.batch(0)
-		if len(b.pick) != 1 || b.samples != 1 || (b.hear[0] >= 0) != (senses != "video") || anySeen(b.pick[0]) != (senses != "audio") {
-			t.Errorf("%s: %d rows of %d samples, sound %d, faces %v", senses, len(b.pick), b.samples, b.hear[0], b.pick[0])
+		if len(b.cropIndex) != 1 || b.samples != 1 || (b.audioIndex[0] >= 0) != (senses != "video") ||
+			anyCrop(b.cropIndex[0]) != (senses != "audio") {
+			t.Errorf("%s: %d rows of %d samples, sound %d, faces %v", senses, len(b.cropIndex), b.samples,
+				b.audioIndex[0],
+				b.cropIndex[0])
 		}
 	}
 }

@@ -32,7 +32,8 @@ func TestDocsHoldToTheRecipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| `([^`]*)` \\| .+ \\|$").FindAllStringSubmatch(string(page), -1) {
+	row := regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| `([^`]*)` \\| .+ \\|$")
+	for _, m := range row.FindAllStringSubmatch(string(page), -1) {
 		if rows[m[1]] != "" {
 			t.Errorf("the page has two rows of %s", m[1])
 		}
@@ -64,7 +65,8 @@ func TestDocsHoldToTheRecipe(t *testing.T) {
 }
 
 func TestParseRecipe(t *testing.T) {
-	r, err := ParseRecipe([]byte(`{"epochs": 3, "augment": {"face": {"flip": 0}}, "arch": {"face_widths": [8, 8, 8, 8]}}`))
+	r, err := ParseRecipe([]byte(
+		`{"epochs": 3, "augment": {"face": {"flip": 0}}, "arch": {"face_widths": [8, 8, 8, 8]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +147,9 @@ func TestWeightOptions(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", in, err)
 		}
-		if w, err := r.weighting(); err != nil || w != (weighting.Softmax{Floor: 0.1, Temperature: 2, Entropy: 0.5}) || w.Name() != "softmax floor=0.1 temperature=2 entropy=0.5" {
+		options := weighting.Softmax{Floor: 0.1, Temperature: 2, Entropy: 0.5}
+		if w, err := r.weighting(); err != nil || w != options ||
+			w.Name() != "softmax floor=0.1 temperature=2 entropy=0.5" {
 			t.Errorf("%s: %v, %v", in, w, err)
 		}
 	}

@@ -26,9 +26,12 @@ import (
 	"tandem/train/sample/sampletest"
 )
 
-// QuickRun are the options of a run of two epochs of six steps, and its data.
-func QuickRun(dir string) (Options, *sample.Prepared) {
-	o := Options{Recipe: tinyRecipe(), Out: filepath.Join(dir, "m.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
+// quickRun returns the options of a run of two epochs of six steps, and its data.
+func quickRun(dir string) (Options, *sample.Prepared) {
+	o := Options{
+		Recipe: tinyRecipe(), Out: filepath.Join(dir, "m.onnx"), Run: filepath.Join(dir, "run"),
+		Version: "test",
+	}
 	o.Recipe.StepsPerEpoch = 6
 	o.Log, o.Progress = func(string) {}, func(Progress) {}
 	return o, sampletest.Split(sampletest.Synthetic(nn.DefaultSpec, 24, 8, 4))
@@ -45,7 +48,9 @@ func dataOf(t testing.TB, p *sample.Prepared) *Data {
 }
 
 // trainOn runs train on prepared samples.
-func trainOn(ctx context.Context, train func(context.Context, *Data) (*Result, error), p *sample.Prepared) (*Result, error) {
+func trainOn(ctx context.Context, train func(context.Context, *Data) (*Result, error), p *sample.Prepared) (*Result,
+	error,
+) {
 	data, err := NewData(ctx, p, "")
 	if err != nil {
 		return nil, err
@@ -53,7 +58,8 @@ func trainOn(ctx context.Context, train func(context.Context, *Data) (*Result, e
 	return train(ctx, data)
 }
 
-// outcome is what a run has made: its model without the time it was made, its log without times, and its last checkpoint's variables.
+// outcome returns the products of a run: its model without the time it was made, its log without times, and its last
+// checkpoint's variables.
 func outcome(t *testing.T, o Options) (model []byte, log string, last *checkpoint) {
 	t.Helper()
 	b, err := os.ReadFile(o.Out)
@@ -105,16 +111,16 @@ func sameOutcome(t *testing.T, a, b Options) {
 }
 
 func TestRunsOfOneSeedAreEqual(t *testing.T) {
-	NeedBackend(t)
-	a, data := QuickRun(t.TempDir())
-	b, _ := QuickRun(t.TempDir())
+	needBackend(t)
+	a, data := quickRun(t.TempDir())
+	b, _ := quickRun(t.TempDir())
 	for _, o := range []Options{a, b} {
 		if _, err := trainOn(context.Background(), o.Train, data); err != nil {
 			t.Fatal(err)
 		}
 	}
 	sameOutcome(t, a, b)
-	other, _ := QuickRun(t.TempDir())
+	other, _ := quickRun(t.TempDir())
 	other.Recipe.Seed++
 	if _, err := trainOn(context.Background(), other.Train, data); err != nil {
 		t.Fatal(err)
@@ -134,7 +140,7 @@ func TestHelperRun(t *testing.T) {
 	if dir == "" {
 		t.Skip("for TestResumesAfterKill only")
 	}
-	o, data := QuickRun(dir)
+	o, data := quickRun(dir)
 	o.CheckpointSteps = 2
 	_, o.Resume = os.LookupEnv("TANDEM_TEST_RESUME")
 	o.Progress = func(p Progress) { fmt.Printf("step %d\n", p.Done) }
@@ -143,16 +149,16 @@ func TestHelperRun(t *testing.T) {
 	}
 }
 
-// A run is killed in the middle of its first epoch and again in the middle of its second, each time between two checkpoints, and
-// goes on in another process; what comes out is, bit for bit, what an undisturbed run gives.
+// A run is killed in the middle of its first epoch and again in the middle of its second, each time between two
+// checkpoints, and goes on in another process; what comes out is, bit for bit, what an undisturbed run gives.
 func TestResumesAfterKill(t *testing.T) {
-	NeedBackend(t)
-	whole, data := QuickRun(t.TempDir())
+	needBackend(t)
+	whole, data := quickRun(t.TempDir())
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	killed, _ := QuickRun(dir)
+	killed, _ := quickRun(dir)
 	helper := func(killAt int, resume bool) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestHelperRun$", "-test.v")
@@ -170,7 +176,8 @@ func TestResumesAfterKill(t *testing.T) {
 		}
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			if n, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "step ")); err == nil && n >= killAt && killAt > 0 {
+			if n, err := strconv.Atoi(strings.TrimPrefix(lines.Text(), "step ")); err == nil && n >= killAt &&
+				killAt > 0 {
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}
@@ -179,7 +186,8 @@ func TestResumesAfterKill(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, out)
 		err = cmd.Wait()
-		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); killAt > 0 && !(ok && status.Signaled() && status.Signal() == syscall.SIGKILL) {
+		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); killAt > 0 &&
+			!(ok && status.Signaled() && status.Signal() == syscall.SIGKILL) {
 			t.Fatalf("the run was to be killed at step %d, but ended with %v", killAt, err)
 		}
 		if killAt == 0 && err != nil {
@@ -193,12 +201,12 @@ func TestResumesAfterKill(t *testing.T) {
 }
 
 func TestInterruptedRunSavesWhereItIs(t *testing.T) {
-	NeedBackend(t)
-	whole, data := QuickRun(t.TempDir())
+	needBackend(t)
+	whole, data := quickRun(t.TempDir())
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	o, _ := QuickRun(t.TempDir())
+	o, _ := quickRun(t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o.Progress = func(p Progress) {
@@ -210,7 +218,8 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 		t.Fatalf("interrupted run ended with %v", err)
 	}
 	o.Progress = func(Progress) {}
-	if _, err := trainOn(t.Context(), o.Train, data); !errors.Is(err, ErrRunExists) || !strings.Contains(err.Error(), "--resume") {
+	if _, err := trainOn(t.Context(), o.Train, data); !errors.Is(err, ErrRunExists) ||
+		!strings.Contains(err.Error(), "--resume") {
 		t.Fatalf("a second run in the folder: %v, want ErrRunExists that names --resume", err)
 	}
 	o.Resume = true
@@ -238,13 +247,20 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 		says   string
 	}{
 		"another recipe": {func(o *Options, _ *sample.Prepared) { o.Recipe.LearningRate *= 2 }, ErrRunOther, "recipe"},
-		"another label":  {func(_ *Options, p *sample.Prepared) { p.Clips[3].Emotion = (p.Clips[3].Emotion + 1) % 7 }, ErrRunOther, "synthetic"},
-		"a clip less":    {func(_ *Options, p *sample.Prepared) { p.Samples = p.Samples[:len(p.Samples)-1] }, ErrRunOther, "windows"},
+		"another label": {
+			func(_ *Options, p *sample.Prepared) { p.Clips[3].Emotion = (p.Clips[3].Emotion + 1) % 7 },
+			ErrRunOther, "synthetic",
+		},
+		"a clip less": {
+			func(_ *Options, p *sample.Prepared) { p.Samples = p.Samples[:len(p.Samples)-1] },
+			ErrRunOther, "windows",
+		},
 	} {
-		changed, p := QuickRun(t.TempDir())
+		changed, p := quickRun(t.TempDir())
 		changed.Run, changed.Resume = o.Run, true
 		c.change(&changed, p)
-		if _, err := trainOn(t.Context(), changed.Train, p); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+		if _, err := trainOn(t.Context(), changed.Train, p); !errors.Is(err, c.want) ||
+			!strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %v that names %s", name, err, c.want, c.says)
 		}
 	}
@@ -254,7 +270,8 @@ func TestInterruptedRunSavesWhereItIs(t *testing.T) {
 	if err := os.Remove(filepath.Join(o.Run, recipeFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := trainOn(t.Context(), other.Train, data); !errors.Is(err, ErrOtherNetwork) || !strings.Contains(err.Error(), "--run") {
+	if _, err := trainOn(t.Context(), other.Train, data); !errors.Is(err, ErrOtherNetwork) ||
+		!strings.Contains(err.Error(), "--run") {
 		t.Errorf("a checkpoint of another network: %v, want ErrOtherNetwork", err)
 	}
 }
@@ -266,7 +283,8 @@ func TestRunFolderIsLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := Options{Recipe: tinyRecipe(), Run: dir, Data: []string{"ravdess=nosuch"}}
-	if _, err := Run(t.Context(), o); !errors.Is(err, ErrRunInUse) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+	if _, err := Run(t.Context(), o); !errors.Is(err, ErrRunInUse) ||
+		!strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
 		t.Errorf("a second run in the folder: %v, want ErrRunInUse with the process", err)
 	}
 	unlock()
@@ -287,7 +305,7 @@ func TestRunFolderIsLocked(t *testing.T) {
 
 // A real disk that is full: a small file system in memory, where the test may mount one.
 func TestRunSurvivesAFullDisk(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
 		t.Skip("no file system can be mounted here: ", err)
@@ -297,7 +315,7 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	o, data := QuickRun(dir)
+	o, data := quickRun(dir)
 	o.CheckpointSteps = 2
 	filler := filepath.Join(dir, "filler")
 	o.Progress = func(p Progress) {
@@ -306,7 +324,8 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 		}
 	}
 	_, err := trainOn(t.Context(), o.Train, data)
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "of step 2;") || !strings.Contains(err.Error(), "--resume") {
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "of step 2;") ||
+		!strings.Contains(err.Error(), "--resume") {
 		t.Fatalf("a full disk: %v, want that, the last good step, 2, and --resume", err)
 	}
 	t.Log(err)
@@ -320,7 +339,7 @@ func TestRunSurvivesAFullDisk(t *testing.T) {
 	if _, err := trainOn(t.Context(), o.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	whole, _ := QuickRun(t.TempDir())
+	whole, _ := quickRun(t.TempDir())
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
@@ -344,8 +363,8 @@ func fill(t *testing.T, path string) {
 }
 
 func TestDivergedRunKeepsItsCheckpoint(t *testing.T) {
-	NeedBackend(t)
-	o, data := QuickRun(t.TempDir())
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
 	o.CheckpointSteps = 2
 	// A step of 1e30 times the usual size ends in numbers that are none.
 	o.Recipe.LearningRate, o.Recipe.WarmupSteps = 1e30, 0
@@ -377,8 +396,8 @@ func interrupt(t *testing.T, o *Options, data *sample.Prepared, step int) {
 
 // What was learned before a run diverged is kept: the last good checkpoint can be resumed, and begun with.
 func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
-	NeedBackend(t)
-	o, data := QuickRun(t.TempDir())
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
 	o.CheckpointSteps = 2
 	// The second epoch's steps are lost.
 	o.Recipe.Schedule, o.Recipe.DecayEpochs, o.Recipe.DecayFactor = "step", 1, 1e30
@@ -395,7 +414,7 @@ func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
 		if v.shape.DType != dtypes.Float32 {
 			continue
 		}
-		for _, x := range nn.FloatsOf(v.data) {
+		for _, x := range nn.Float32s(v.data) {
 			if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
 				t.Fatalf("%s has %v in the checkpoint", v.path, x)
 			}
@@ -405,12 +424,12 @@ func TestDivergedRunKeepsItsLastGoodCheckpoint(t *testing.T) {
 
 // An interruption while the network is judged costs neither the epoch nor its row in the log.
 func TestInterruptedWhileJudging(t *testing.T) {
-	NeedBackend(t)
-	whole, data := QuickRun(t.TempDir())
+	needBackend(t)
+	whole, data := quickRun(t.TempDir())
 	if _, err := trainOn(t.Context(), whole.Train, data); err != nil {
 		t.Fatal(err)
 	}
-	o, _ := QuickRun(t.TempDir())
+	o, _ := quickRun(t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o.Progress = func(p Progress) {
@@ -430,8 +449,8 @@ func TestInterruptedWhileJudging(t *testing.T) {
 
 // With a learning rate too small to change anything the first epoch stays the best, and patience ends the run.
 func TestEarlyStop(t *testing.T) {
-	NeedBackend(t)
-	o, data := QuickRun(t.TempDir())
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
 	o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.Patience, o.Recipe.StopMetric = 9, 2, 2, "emotion_uar"
 	o.Recipe.LearningRate, o.Recipe.WeightDecay = 1e-12, 0
 	r, err := trainOn(t.Context(), o.Train, data)

@@ -30,7 +30,7 @@ type state struct {
 	Sums      epochSums `json:"sums"`    // of the epoch that is under way
 }
 
-// check refuses what no run could have left.
+// check returns an error for a state that no run could have left.
 func (s state) check() error {
 	if s.Step < 0 || s.Epoch < 0 || s.Best < 0 || s.Best > s.Epoch || s.Sums.Steps < 0 || s.Sums.Steps > s.Step {
 		return fmt.Errorf("its state is impossible: %+v", s)
@@ -50,7 +50,7 @@ type epochSums struct {
 	Seconds  float64    `json:"seconds"` // of all that the epoch took so far
 }
 
-func (s *epochSums) Add(r stepResult) {
+func (s *epochSums) add(r stepResult) {
 	s.Steps++
 	s.Joint += r.Joint
 	s.Emotion += r.Emotion
@@ -59,10 +59,13 @@ func (s *epochSums) Add(r stepResult) {
 	s.Weights = r.Weights
 }
 
-// mean is what the epoch's steps report on average, with the weights at its end.
+// mean returns the average of the epoch's steps so far, with the weights of the last.
 func (s *epochSums) mean() stepResult {
 	n := math.Max(float64(s.Steps), 1)
-	return stepResult{Joint: s.Joint / n, Emotion: s.Emotion / n, Gender: s.Gender / n, GradNorm: s.GradNorm / n, Weights: s.Weights}
+	return stepResult{
+		Joint: s.Joint / n, Emotion: s.Emotion / n, Gender: s.Gender / n, GradNorm: s.GradNorm / n,
+		Weights: s.Weights,
+	}
 }
 
 // run is a training run under way.
@@ -77,24 +80,24 @@ type run struct {
 	network   string // see describeNetwork
 	saved     checkpoints
 	log       *epochLog
-	steps     *StepLog
+	steps     *stepLog
 	st        state
 	lastSaved time.Time
 	clock     time.Time // when st.Seconds was last brought up to date
 	pace      pace
 }
 
-// networkName is what describeNetwork writes.
+// networkName is the JSON that describeNetwork writes.
 type networkName struct {
 	Arch   nn.Arch         `json:"arch"`
 	Spec   pipeline.Spec   `json:"windows"`
 	Labels pipeline.Labels `json:"labels"`
-	Senses string          `json:"senses,omitempty"` // of the paper's network
+	Modal  string          `json:"senses,omitempty"` // Arch.Modal
 }
 
-// describeNetwork names the network that variables belong to.
+// describeNetwork returns the name, in checkpoints and run.json, of the network that variables belong to.
 func describeNetwork(a nn.Arch, labels pipeline.Labels) string {
-	b, err := json.Marshal(networkName{a, a.Spec, labels, a.Senses})
+	b, err := json.Marshal(networkName{a, a.Spec, labels, a.Modal})
 	if err != nil {
 		panic(err) // plain fields
 	}
@@ -116,7 +119,8 @@ func (r *run) open() error {
 	}
 	if last != nil {
 		if last.Network != r.network {
-			return fmt.Errorf("%s: %w: it is of %s, this run's is %s; resume with the recipe and labels that it was made with, or choose another --run",
+			return fmt.Errorf("%s: %w: it is of %s, this run's is %s; resume with the recipe and labels that it was "+
+				"made with, or choose another --run",
 				r.saved.path(last.State.Step), ErrOtherNetwork, last.Network, r.network)
 		}
 		if err := last.restore(r.net.store); err != nil {
@@ -147,11 +151,12 @@ func (r *run) open() error {
 	return nil
 }
 
-// begin gives a run that has no checkpoint yet its first parameters, where they come from another network.
+// begin sets the first parameters of a run that has no checkpoint yet, where they come from another network.
 func (r *run) begin() error {
 	if r.Init == nil {
 		if a, err := r.readAbout(); r.Resume && err == nil && a.Init != nil {
-			return fmt.Errorf("run folder %s: the run began with --init %s and has no checkpoint yet: give that again", r.Run, a.Init.Name)
+			return fmt.Errorf("run folder %s: the run began with --init %s and has no checkpoint yet: give that again",
+				r.Run, a.Init.Name)
 		}
 		return nil
 	}
@@ -196,7 +201,7 @@ func (r *run) epoch(ctx context.Context) error {
 	}
 	r.tick()
 	next.Seconds, next.Sums.Seconds = r.st.Seconds, r.st.Sums.Seconds
-	if err := r.log.Add(r.columns(next, v)); err != nil {
+	if err := r.log.add(r.columns(next, v)); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
 	next.Sums = epochSums{}
@@ -204,9 +209,14 @@ func (r *run) epoch(ctx context.Context) error {
 	if err := r.save(); err != nil {
 		return err
 	}
-	r.reported(&judged{what: fmt.Sprintf("epoch %d", next.Epoch), labels: r.contract.Labels(), sets: v.sets, all: v.all}, false)
-	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept %.4f of epoch %d",
-		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0], mean.Weights[1], score, next.BestScore, next.Best))
+	r.reportRun(&validated{
+		what: fmt.Sprintf("epoch %d", next.Epoch), labels: r.contract.Labels(), sets: v.sets,
+		all: v.all,
+	}, false)
+	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept "+
+		"%.4f of epoch %d",
+		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0],
+		mean.Weights[1], score, next.BestScore, next.Best))
 	return nil
 }
 
@@ -245,18 +255,19 @@ func (r *run) trainSteps(ctx context.Context) error {
 			return fmt.Errorf("epoch %d, step %d: %w", r.st.Epoch+1, r.st.Step+1, err)
 		}
 		r.st.Step++
-		r.st.Sums.Add(result)
+		r.st.Sums.add(result)
 		row := []float64{
 			float64(r.st.Step), r.Recipe.rate(r.st.Step - 1), result.Joint, result.Emotion, result.Gender,
 			result.Weights[0], result.Weights[1], result.GradNorm,
 		}
-		if err := r.steps.Add(row); err != nil {
+		if err := r.steps.add(row); err != nil {
 			return fmt.Errorf("run: %w", err)
 		}
 		r.tick()
 		r.report(result, len(batches)*batches[0].samples)
 		// At an epoch's end the checkpoint waits for its validation.
-		due := r.CheckpointSteps > 0 && r.st.Step%r.CheckpointSteps == 0 || r.CheckpointEvery > 0 && time.Since(r.lastSaved) >= r.CheckpointEvery
+		due := r.CheckpointSteps > 0 && r.st.Step%r.CheckpointSteps == 0 ||
+			r.CheckpointEvery > 0 && time.Since(r.lastSaved) >= r.CheckpointEvery
 		if due && r.st.Step < end {
 			if err := r.save(); err != nil {
 				return err
@@ -290,7 +301,8 @@ func (r *run) save() error {
 	return nil
 }
 
-// ended says what an error leaves behind; where the run was only interrupted it saves a checkpoint first.
+// ended returns an error that ended a run together with what it leaves behind; where the run was only interrupted it
+// saves a checkpoint first.
 func (r *run) ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		if r.st.Step == 0 {
@@ -312,7 +324,7 @@ func (r *run) ended(ctx context.Context, err error) error {
 	return fmt.Errorf("%w (%s; when the cause is gone, --resume goes on from there)", err, good)
 }
 
-// columns are the log's row of an epoch.
+// columns returns the log's row of an epoch.
 func (r *run) columns(st state, v *validation) []column {
 	mean := st.Sums.mean()
 	cols := []column{
@@ -337,21 +349,22 @@ func (r *run) columns(st state, v *validation) []column {
 		}{{"emotion", v.sets[set].Emotion}, {"gender", v.sets[set].Gender}} {
 			if t.s != nil {
 				at := "val_" + set + "_" + t.name
-				cols = append(cols, column{at + "_accuracy", t.s.Accuracy}, column{at + "_uar", t.s.UAR}, column{at + "_nll", t.s.NLL})
+				cols = append(cols, column{at + "_accuracy", t.s.Accuracy}, column{at + "_uar", t.s.UAR},
+					column{at + "_nll", t.s.NLL})
 			}
 		}
 	}
 	return cols
 }
 
-// reported writes the report; a report that can't be written ends no run.
-func (r *run) reported(j *judged, done bool) {
+// reportRun writes the run's report; one that can't be written ends no run.
+func (r *run) reportRun(j *validated, done bool) {
 	if err := r.writeReport(j, done); err != nil {
 		r.Log(fmt.Sprintf("the run's report was not written: %v", err))
 	}
 }
 
-// finish calibrates the kept epoch's network on the validation split and writes it.
+// finish calibrates the kept epoch's network on the validation split and writes it to r.Out.
 func (r *run) finish(ctx context.Context) (*Result, error) {
 	file := filepath.Join(r.Run, bestFile)
 	best, err := os.ReadFile(file)
@@ -375,7 +388,10 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		scores[set] = map[string]map[string]float64{}
 		for task, t := range map[string]*metrics.Scores{"emotion": s.Emotion, "gender": s.Gender} {
 			if t != nil {
-				scores[set][task] = map[string]float64{"accuracy": round4(t.Accuracy), "uar": round4(t.UAR), "f1": round4(t.F1)}
+				scores[set][task] = map[string]float64{
+					"accuracy": round4(t.Accuracy), "uar": round4(t.UAR),
+					"f1": round4(t.F1),
+				}
 			}
 		}
 	}
@@ -387,7 +403,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if able, err := WithInt8Ranges(ctx, b, r.batches.data); err == nil {
+	if able, err := withInt8Ranges(ctx, b, r.batches.data); err == nil {
 		b = able
 	} else if ctx.Err() == nil {
 		r.Log(fmt.Sprintf("the model can't run in 8 bits: %v", err))
@@ -398,10 +414,11 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err := atomicfile.WriteBytes(r.Out, b); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	r.reported(&judged{
-		what: fmt.Sprintf("epoch %d, which is kept, calibrated", r.st.Best), labels: contract.Labels(), sets: v.sets, all: v.all, before: &before,
+	r.reportRun(&validated{
+		what: fmt.Sprintf("epoch %d, which is kept, calibrated", r.st.Best), labels: contract.Labels(), sets: v.sets,
+		all: v.all, before: &before,
 	}, true)
-	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().Parameters()}, nil
+	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().Count()}, nil
 }
 
 func round4(x float64) float64 { return math.Round(x*1e4) / 1e4 }

@@ -26,8 +26,9 @@ var (
 	ErrRunOther  = errors.New("not the run that was begun")
 )
 
-// LockRun makes a run's folder and keeps others out of it until unlock is called. The lock is the kernel's (flock), which
-// ends with the process that holds it, however that dies: no lock is ever stale. The file names the process for people.
+// LockRun makes a run's folder and keeps others out of it until unlock is called. The lock is the kernel's (flock),
+// which ends with the process that holds it, however that dies: no lock is ever stale. The file names the process for
+// people.
 func LockRun(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
@@ -40,7 +41,8 @@ func LockRun(dir string) (unlock func(), err error) {
 	}
 	if !ok {
 		who, _ := os.ReadFile(path)
-		return nil, fmt.Errorf("run folder %s: %w (process %s): wait for its end, or choose another --run", dir, ErrRunInUse, strings.TrimSpace(string(who)))
+		return nil, fmt.Errorf("run folder %s: %w (process %s): wait for its end, or choose another --run", dir,
+			ErrRunInUse, strings.TrimSpace(string(who)))
 	}
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 		return nil, errors.Join(fmt.Errorf("run folder %s: %w", dir, err), l.Unlock())
@@ -48,7 +50,8 @@ func LockRun(dir string) (unlock func(), err error) {
 	return func() { _ = l.Unlock() }, nil // closing the file is all there is to it
 }
 
-// CheckFolder refuses a folder that holds a run which is not to be resumed, or one of another recipe.
+// CheckFolder returns an error if o.Run holds a run that is not to be resumed (ErrRunExists), or one of another recipe
+// (ErrRunOther).
 func (o *Options) CheckFolder() error {
 	file := filepath.Join(o.Run, recipeFile)
 	old, err := ReadRecipe(file)
@@ -60,7 +63,8 @@ func (o *Options) CheckFolder() error {
 	case !o.Resume:
 		return fmt.Errorf("run folder %s %w: go on with --resume, or choose another --run", o.Run, ErrRunExists)
 	case !reflect.DeepEqual(old, o.Recipe):
-		return fmt.Errorf("run folder %s: %w: its recipe is another than the one given; resume with %s", o.Run, ErrRunOther, file)
+		return fmt.Errorf("run folder %s: %w: its recipe is another than the one given; resume with %s", o.Run,
+			ErrRunOther, file)
 	}
 	return nil
 }
@@ -70,11 +74,11 @@ const (
 	recipeFile = "recipe.json"
 	aboutFile  = "run.json"
 	logFile    = "log.csv"
-	StepsFile  = "steps.csv"
+	StepsFile  = "steps.csv" // see ReadSteps
 	bestFile   = "best.onnx"
 )
 
-// RecipeOf is the file that holds the recipe of the run in a folder.
+// RecipeOf returns the path of the file that holds the recipe of the run in a folder.
 func RecipeOf(run string) string { return filepath.Join(run, recipeFile) }
 
 // about is run.json: where a run comes from.
@@ -110,6 +114,7 @@ type GitState struct {
 	Modified bool   `json:"modified,omitempty"`
 }
 
+// BuiltFrom returns the commit and the version of Go that this binary was built from.
 func BuiltFrom() (g GitState, goVersion string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -126,11 +131,14 @@ func BuiltFrom() (g GitState, goVersion string) {
 	return g, info.GoVersion
 }
 
-// describeRun writes run.json, or, in a run that goes on, refuses data that is not what it was begun with.
+// describeRun writes run.json, or, in a run that goes on, returns an error if the data is not that with which it began.
 func (r *run) describeRun() error {
 	git, goVersion := BuiltFrom()
 	now := time.Now().UTC().Truncate(time.Second)
-	a := about{Version: 1, Begun: now, Tandem: r.Version, Git: git, Go: goVersion, Network: r.network, Backend: r.backend, Data: r.data.Fingerprints}
+	a := about{
+		Version: 1, Begun: now, Tandem: r.Version, Git: git, Go: goVersion, Network: r.network,
+		Backend: r.backend, Data: r.data.Fingerprints,
+	}
 	if r.Init != nil {
 		a.Init = &initName{r.Init.Name, r.Init.SHA256}
 	}
@@ -140,10 +148,12 @@ func (r *run) describeRun() error {
 			return err
 		}
 		if err := sample.CheckSameData(old.Data, r.data.Fingerprints); err != nil {
-			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run", r.Run, ErrRunOther, err)
+			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run",
+				r.Run, ErrRunOther, err)
 		}
 		if old.Backend != r.backend {
-			r.Log(fmt.Sprintf("the run was begun with --backend %s: with %s it will not be what it would have been, bit for bit", old.Backend, r.backend))
+			r.Log(fmt.Sprintf("the run was begun with --backend %s: "+
+				"with %s it will not be what it would have been, bit for bit", old.Backend, r.backend))
 		}
 		a = old
 		a.Resumed = append(a.Resumed, resumed{At: now, Step: r.st.Step, Git: git})

@@ -20,8 +20,8 @@ import (
 	"tandem/train/plot"
 )
 
-// judged is what the report says of a network on the validation split.
-type judged struct {
+// validated holds the scores of a network on the validation split, for the report.
+type validated struct {
 	what   string // "epoch 3", "the kept epoch, 3, calibrated"
 	labels pipeline.Labels
 	sets   map[string]eval.SetReport
@@ -38,8 +38,8 @@ type chart struct {
 	SVG  template.HTML
 }
 
-// writeReport writes report.html and the charts in it, in plots/, as files.
-func (r *run) writeReport(j *judged, done bool) error {
+// writeReport writes report.html, and the charts in it, in plots/, as files.
+func (r *run) writeReport(j *validated, done bool) error {
 	training, err := r.trainingCharts()
 	if err != nil {
 		return err
@@ -105,31 +105,33 @@ type charts struct {
 	err error
 }
 
-func (c *charts) Add(name string, svg []byte, err error) {
+func (c *charts) add(name string, svg []byte, err error) {
 	if err != nil && c.err == nil {
 		c.err = fmt.Errorf("chart %s: %w", name, err)
 	}
 	c.all = append(c.all, chart{name, template.HTML(svg)}) // made by package plot, which escapes what it writes
 }
 
-// trainingCharts draw the run's logs.
+// trainingCharts returns charts of the run's logs.
 func (r *run) trainingCharts() ([]chart, error) {
 	var c charts
 	steps := func(column, name string) plot.Series {
-		x, y := r.steps.Series(column)
+		x, y := r.steps.rows.Series(column)
 		return plot.Series{Name: name, X: x, Y: y}
 	}
 	lines := func(name, title, x, y string, series ...plot.Series) {
 		svg, err := plot.Lines(title, x, y, series)
-		c.Add(name, svg, err)
+		c.add(name, svg, err)
 	}
-	// The weighted loss falls when weight moves to the smaller one; the sum tells whether anything is learned.
+	// The weighted loss falls when weight moves to the smaller one; the sum shows whether anything is learned.
 	sum, gender := steps("emotion", "their sum"), steps("gender", "")
 	for i := range sum.Y {
 		sum.Y[i] += gender.Y[i]
 	}
-	lines("losses", "Training losses", "step", "nats", steps("emotion", "emotion"), steps("gender", "gender"), sum, steps("joint", "joint (weighted)"))
-	lines("weights", "Task weights: "+r.Recipe.Weighting, "step", "weight", steps("weight_emotion", "emotion"), steps("weight_gender", "gender"))
+	lines("losses", "Training losses", "step", "nats", steps("emotion", "emotion"), steps("gender", "gender"), sum,
+		steps("joint", "joint (weighted)"))
+	lines("weights", "Task weights: "+r.Recipe.Weighting, "step", "weight", steps("weight_emotion", "emotion"),
+		steps("weight_gender", "gender"))
 	lines("learning-rate", "Learning rate", "step", "rate", steps("learning_rate", "learning rate"))
 	lines("gradient-norm", "Gradient norm before clipping", "step", "norm", steps("gradient_norm", "gradient norm"))
 	var uar, nll []plot.Series
@@ -151,8 +153,8 @@ func (r *run) trainingCharts() ([]chart, error) {
 	return c.all, c.err
 }
 
-// charts draw the validation, in a group for each task.
-func (j *judged) charts() (groups [][]chart, err error) {
+// charts returns charts of the validation, in a group for each task.
+func (j *validated) charts() (groups [][]chart, err error) {
 	for _, t := range []struct {
 		name   string
 		labels []string
@@ -167,17 +169,17 @@ func (j *judged) charts() (groups [][]chart, err error) {
 		}
 		var c charts
 		svg, err := plot.Confusion("Confusion, "+t.name, t.labels, t.s.Confusion)
-		c.Add("confusion-"+t.name, svg, err)
+		c.add("confusion-"+t.name, svg, err)
 		title := "Calibration, " + t.name
 		if j.before != nil {
 			if before := t.before(*j.before); before != nil {
 				svg, err := plot.Reliability(fmt.Sprintf("%s, before: ECE %.3f", title, before.ECE), bins(before))
-				c.Add("calibration-"+t.name+"-before", svg, err)
+				c.add("calibration-"+t.name+"-before", svg, err)
 			}
 			title += ", after"
 		}
 		svg, err = plot.Reliability(fmt.Sprintf("%s: ECE %.3f", title, t.s.ECE), bins(t.s))
-		c.Add("calibration-"+t.name, svg, err)
+		c.add("calibration-"+t.name, svg, err)
 		if c.err != nil {
 			return nil, c.err
 		}
@@ -194,7 +196,7 @@ func bins(s *metrics.Scores) []plot.Bin {
 	return out
 }
 
-// header names the log's columns.
+// header returns the names of the log's columns.
 func (l *epochLog) header() []string {
 	if len(l.rows) == 0 {
 		return nil
@@ -202,7 +204,7 @@ func (l *epochLog) header() []string {
 	return l.rows[0]
 }
 
-// series is a column by epoch; cells that are empty or no numbers are left out.
+// series returns a column by epoch; cells that are empty or no numbers are left out.
 func (l *epochLog) series(column string) (x, y []float64) {
 	for at, name := range l.header() {
 		if name != column {
@@ -219,9 +221,12 @@ func (l *epochLog) series(column string) (x, y []float64) {
 	return x, y
 }
 
-// summary are the columns of the log that fit a page, with the header.
+// summary returns the columns of the log that fit a page, with the header.
 func (l *epochLog) summary() [][]string {
-	want := []string{"epoch", "seconds", "emotion", "gender", "unweighted_sum", "weight_emotion", "weight_gender", "val_score"}
+	want := []string{
+		"epoch", "seconds", "emotion", "gender", "unweighted_sum", "weight_emotion", "weight_gender",
+		"val_score",
+	}
 	var rows [][]string
 	for i := range l.rows {
 		row := make([]string, 0, len(want))

@@ -12,8 +12,8 @@ import (
 )
 
 func TestRunFolderTellsTheRun(t *testing.T) {
-	NeedBackend(t)
-	o, data := QuickRun(t.TempDir())
+	needBackend(t)
+	o, data := quickRun(t.TempDir())
 	report := filepath.Join(o.Run, "report.html")
 	whileItRuns := ""
 	o.Progress = func(p Progress) {
@@ -34,17 +34,22 @@ func TestRunFolderTellsTheRun(t *testing.T) {
 	}
 	page := string(b)
 	sum := dataOf(t, data).Fingerprints[0]
-	for _, want := range []string{"Finished: epoch 2", sum.SHA256[:12], "synthetic", "&#34;label_smoothing&#34;", "<title>run: a training run of tandem</title>"} {
+	for _, want := range []string{
+		"Finished: epoch 2", sum.SHA256[:12], "synthetic", "&#34;label_smoothing&#34;",
+		"<title>run: a training run of tandem</title>",
+	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the report lacks %q", want)
 		}
 	}
 	// It needs nothing but itself.
-	if links := regexp.MustCompile(`(?i)<(script|link|img|iframe|object)|src=|url\(|@import`).FindAllString(page, -1); links != nil {
+	if links := regexp.MustCompile(`(?i)<(script|link|img|iframe|object)|src=|url\(|@import`).FindAllString(page,
+		-1); links != nil {
 		t.Errorf("the report would load %v", links)
 	}
 	for _, name := range []string{
-		"losses", "weights", "learning-rate", "gradient-norm", "validation-uar", "validation-nll", "confusion-emotion", "confusion-gender",
+		"losses", "weights", "learning-rate", "gradient-norm", "validation-uar", "validation-nll", "confusion-emotion",
+		"confusion-gender",
 		"calibration-emotion-before", "calibration-emotion", "calibration-gender-before", "calibration-gender",
 	} {
 		svg, err := os.ReadFile(filepath.Join(o.Run, "plots", name+".svg"))

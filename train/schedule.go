@@ -4,7 +4,7 @@ import (
 	"math"
 )
 
-// rate is the learning rate at a step: a linear rise over the warm-up, then what the schedule says.
+// rate returns the learning rate at a step, counted from 0: a linear rise over the warm-up, then the schedule.
 func (r Recipe) rate(step int) float64 {
 	if step < r.WarmupSteps {
 		return r.LearningRate * float64(step+1) / float64(r.WarmupSteps)

@@ -8,35 +8,42 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"tandem/internal/atomicfile"
 )
 
-// stepColumns are those of steps.csv.
-var stepColumns = []string{"step", "learning_rate", "joint", "emotion", "gender", "weight_emotion", "weight_gender", "gradient_norm"}
-
-// StepLog is a run's log of every step.
-type StepLog struct {
-	file *os.File
-	w    *bufio.Writer
-	Rows [][]float64 // all of them, for the charts
+// stepColumns are the columns of steps.csv: losses in nats, weights and the norm of the gradient before clipping.
+var stepColumns = []string{
+	"step", "learning_rate", "joint", "emotion", "gender", "weight_emotion", "weight_gender",
+	"gradient_norm",
 }
 
-// openSteps opens the log, keeping the rows up to a step: what was written after the checkpoint that a run resumes from is
-// written again.
-func openSteps(path string, step int) (*StepLog, error) {
-	l := &StepLog{}
+// Steps are the rows of steps.csv: a row a step, with the values of stepColumns.
+type Steps [][]float64
+
+// stepLog is a run's log of every step. The run's goroutine owns it.
+type stepLog struct {
+	file *os.File
+	w    *bufio.Writer
+	rows Steps // all of them, for the charts
+}
+
+// openSteps opens the log, keeping the rows up to a step: what was written after the checkpoint that a run resumes from
+// is written again.
+func openSteps(path string, step int) (*stepLog, error) {
+	l := &stepLog{}
 	if step > 0 {
 		var err error
-		if l.Rows, err = ReadSteps(path, step); err != nil {
+		if l.rows, err = ReadSteps(path, step); err != nil {
 			return nil, err
 		}
 	}
 	var head strings.Builder
 	head.WriteString(strings.Join(stepColumns, ",") + "\n")
-	for _, r := range l.Rows {
+	for _, r := range l.rows {
 		head.WriteString(stepRow(r))
 	}
 	if err := atomicfile.WriteBytes(path, []byte(head.String())); err != nil {
@@ -50,8 +57,9 @@ func openSteps(path string, step int) (*StepLog, error) {
 	return l, nil
 }
 
-// ReadSteps reads the rows up to a step. A row that a kill has cut off ends the file.
-func ReadSteps(path string, step int) ([][]float64, error) {
+// ReadSteps reads the rows of a run's steps.csv up to a step, none where there is no file. A row that a kill has cut
+// off ends the file.
+func ReadSteps(path string, step int) (Steps, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -62,7 +70,7 @@ func ReadSteps(path string, step int) ([][]float64, error) {
 	defer f.Close()
 	in := csv.NewReader(f)
 	in.FieldsPerRecord = -1
-	var rows [][]float64
+	var rows Steps
 	for line := 1; ; line++ {
 		record, err := in.Read()
 		if errors.Is(err, io.EOF) {
@@ -101,26 +109,22 @@ func stepRow(row []float64) string {
 	return strings.Join(cells, ",") + "\n"
 }
 
-func (l *StepLog) Add(row []float64) error {
-	l.Rows = append(l.Rows, row)
+// add appends a row, which close or the next save writes.
+func (l *stepLog) add(row []float64) error {
+	l.rows = append(l.rows, row)
 	_, err := l.w.WriteString(stepRow(row))
 	return err
 }
 
 // close writes what is held back.
-func (l *StepLog) close() error { return errors.Join(l.w.Flush(), l.file.Close()) }
+func (l *stepLog) close() error { return errors.Join(l.w.Flush(), l.file.Close()) }
 
-// Series is a column by step, in means of so many rows that a chart has some hundreds of points.
-func (l *StepLog) Series(column string) (x, y []float64) {
-	at := 0
-	for i, c := range stepColumns {
-		if c == column {
-			at = i
-		}
-	}
-	each := max(1, len(l.Rows)/300)
-	for i := 0; i < len(l.Rows); i += each {
-		part := l.Rows[i:min(i+each, len(l.Rows))]
+// Series returns a column of steps.csv by step, in means of so many rows that a chart has some hundreds of points; x is
+// the last step of each mean. A column that there is not is that of the steps.
+func (s Steps) Series(column string) (x, y []float64) {
+	at := max(0, slices.Index(stepColumns, column))
+	each := max(1, len(s)/300)
+	for part := range slices.Chunk(s, each) {
 		sum := 0.0
 		for _, r := range part {
 			sum += r[at]

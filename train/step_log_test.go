@@ -15,7 +15,7 @@ func TestStepLogGoesOnAtACheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for step := range 5 {
-		if err := l.Add([]float64{float64(step + 1), 0.1, 2, 1.5, 0.5, 0.6, 0.4, 1}); err != nil {
+		if err := l.add([]float64{float64(step + 1), 0.1, 2, 1.5, 0.5, 0.6, 0.4, 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -34,7 +34,7 @@ func TestStepLogGoesOnAtACheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for step := 4; step <= 5; step++ {
-		if err := l.Add([]float64{float64(step), 0.1, 2, 1.5, 0.5, 0.6, 0.4, 1}); err != nil {
+		if err := l.add([]float64{float64(step), 0.1, 2, 1.5, 0.5, 0.6, 0.4, 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -44,7 +44,7 @@ func TestStepLogGoesOnAtACheckpoint(t *testing.T) {
 	if again, err := os.ReadFile(path); err != nil || string(again) != string(b) {
 		t.Errorf("the log is\n%s%v, want\n%s", again, err, b)
 	}
-	if x, y := l.Series("weight_emotion"); !reflect.DeepEqual(x, []float64{1, 2, 3, 4, 5}) || y[0] != 0.6 {
+	if x, y := l.rows.Series("weight_emotion"); !reflect.DeepEqual(x, []float64{1, 2, 3, 4, 5}) || y[0] != 0.6 {
 		t.Errorf("weights by step: %v, %v", x, y)
 	}
 	if err := os.WriteFile(path, []byte("a,b\n1,2\n"), 0o644); err != nil {
@@ -56,12 +56,13 @@ func TestStepLogGoesOnAtACheckpoint(t *testing.T) {
 }
 
 func TestStepLogThinsItsCharts(t *testing.T) {
-	l := &StepLog{}
+	l := &stepLog{}
 	for step := range 1000 {
-		l.Rows = append(l.Rows, []float64{float64(step + 1), 0, 0, float64(step % 3), 0, 0, 0, 0})
+		l.rows = append(l.rows, []float64{float64(step + 1), 0, 0, float64(step % 3), 0, 0, 0, 0})
 	}
-	x, y := l.Series("emotion")
+	x, y := l.rows.Series("emotion")
 	if len(x) != 334 || x[0] != 3 || x[333] != 1000 || y[0] != 1 {
-		t.Errorf("%d points from %v to %v, the first %v; want 334 means of three steps", len(x), x[0], x[len(x)-1], y[0])
+		t.Errorf("%d points from %v to %v, the first %v; want 334 means of three steps", len(x), x[0], x[len(x)-1],
+			y[0])
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"tandem/train/metrics"
 )
 
-// stopMetrics are what early stopping can look at, each so that more is better. All but nll and score are the mean over the
-// data sets that have the task.
+// stopMetrics holds the scores by which early stopping can choose an epoch, each so that more is better. All but nll
+// and score are the mean over the data sets that have the task.
 var stopMetrics = map[string]func(v *validation) float64{
 	"score":            func(v *validation) float64 { return v.score },
 	"nll":              func(v *validation) float64 { return v.mean(emotionOf, minusNLL) + v.mean(genderOf, minusNLL) },
@@ -32,7 +32,7 @@ func uar(s *metrics.Scores) float64      { return s.UAR }
 func f1(s *metrics.Scores) float64       { return s.F1 }
 func minusNLL(s *metrics.Scores) float64 { return -s.NLL }
 
-// mean is that of a measure over the data sets that have a task; 0 if none has.
+// mean returns that of a measure over the data sets that have a task; 0 if none has.
 func (v *validation) mean(task func(eval.SetReport) *metrics.Scores, measure func(*metrics.Scores) float64) float64 {
 	sum, n := 0.0, 0
 	for _, name := range slices.Sorted(maps.Keys(v.sets)) {

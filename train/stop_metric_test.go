@@ -10,7 +10,10 @@ import (
 
 func TestStopMetrics(t *testing.T) {
 	v := &validation{score: 0.7, sets: map[string]eval.SetReport{
-		"a": {Emotion: &metrics.Scores{Accuracy: 0.5, UAR: 0.4, F1: 0.3, NLL: 1.2}, Gender: &metrics.Scores{Accuracy: 0.9, UAR: 0.8, F1: 0.7, NLL: 0.3}},
+		"a": {
+			Emotion: &metrics.Scores{Accuracy: 0.5, UAR: 0.4, F1: 0.3, NLL: 1.2},
+			Gender:  &metrics.Scores{Accuracy: 0.9, UAR: 0.8, F1: 0.7, NLL: 0.3},
+		},
 		"b": {Emotion: &metrics.Scores{Accuracy: 0.7, UAR: 0.6, F1: 0.5, NLL: 0.8}},
 	}}
 	for name, want := range map[string]float64{

@@ -1,5 +1,12 @@
-// Package train produces tandem's network: it reads data sets, cuts them with the pipeline that cuts live media,
-// trains both tasks under a joint loss whose weights may be learned, judges what came out, and exports it to ONNX.
+// Package train makes tandem's model: it has data sets loaded and cut to windows (packages dataset, sample), trains
+// both tasks of a network (nn) under a joint loss whose weights may be learned (weighting, optim), scores each epoch on
+// the validation split (eval, metrics), and writes the kept one as an ONNX file that keeps the contract of package
+// infer.
+//
+// Run is the whole of it. A recipe (recipe.go) decides everything but the data. A run has a folder (run_folder.go) with
+// its logs, checkpoints (checkpoint.go) and report; whoever stops it at any moment and resumes it gets, bit for bit,
+// the model of an undisturbed run. The loop stands in run.go, a step's graph in trainer_step.go, its batches in
+// batcher.go and batch.go.
 package train
 
 import (
@@ -24,9 +31,9 @@ import (
 	"tandem/train/weighting"
 )
 
-// Options are what `tandem train` lets a user choose.
+// Options are the choices of one run. They do not change while it runs.
 type Options struct {
-	Data    []string // NAME=PATH, see LoadData
+	Data    []string // NAME=PATH, see dataset.LoadSets
 	Recipe  Recipe
 	Out     string         // the model file that is written
 	Run     string         // the folder of the run: recipe, log, checkpoints
@@ -34,31 +41,33 @@ type Options struct {
 	Cache   string         // folder for cut windows; "" keeps none
 	Workers int            // that cut windows; 0: one a core
 	Init    *nn.Pretrained // a network to begin with; nil: a new one
-	// SplitBy and AllowSpeakerOverlap are as in SetOptions.
+	// SplitBy and AllowSpeakerOverlap are as in dataset.SetOptions.
 	SplitBy             string
 	AllowSpeakerOverlap bool
-	Backend             string // see newBackend; "": DefaultBackend
+	Backend             string // see CheckBackend; "": DefaultBackend
 	// A checkpoint is written at the end of each epoch, and within one as often as either says; 0: not for its sake.
 	CheckpointSteps int
 	CheckpointEvery time.Duration
 	Version         string // of tandem, for the model's contract
 
-	// Progress, unless nil, is told of each step: of preparing clips, then of training.
+	// Progress, unless nil, is called for each step: of preparing clips, then of training. Calls come one at a time.
 	Progress func(Progress)
-	// Log, unless nil, gets a line of text now and then.
+	// Log, unless nil, is called with a line of text now and then, one call at a time.
 	Log func(line string)
 
 	write func(path string, b []byte) error // of checkpoints, in tests; nil: atomicfile.WriteBytes
 }
 
-// Data is what a run trains on and is validated by.
+// Data holds the clips, of all splits, that a run trains on and is validated by. Runs only read it, so that several may
+// share one.
 type Data struct {
 	*sample.Prepared
-	SplitBy      string               // how the clips were divided, as Sets has it
+	SplitBy      string               // how the clips were divided, as dataset.Sets has it
 	Fingerprints []sample.Fingerprint // of each data set
 }
 
-// NewData fingerprints prepared samples, which reads each of their bytes once.
+// NewData fingerprints prepared samples, which reads each of their bytes once. It ends early, with the cause, when ctx
+// ends.
 func NewData(ctx context.Context, p *sample.Prepared, splitBy string) (*Data, error) {
 	sums, err := sample.Fingerprints(ctx, p)
 	if err != nil {
@@ -69,14 +78,15 @@ func NewData(ctx context.Context, p *sample.Prepared, splitBy string) (*Data, er
 
 // Progress is where a run is.
 type Progress struct {
-	Stage       string // "prepare" or "train"
+	Stage       string // "prepare", "train", or, while the epoch is validated, "judge"
 	Done, Total int    // clips, or steps
 	Text        string // losses, weights and speed
-	// Left is how long the steps that are left will take at the speed of those that this process has made; 0: not known.
+	// Left is how long the steps that are left will take at the speed of those that this process has made; 0: not
+	// known.
 	Left time.Duration
 }
 
-// Result is what a run has made.
+// Result is the outcome of a run that came to its end.
 type Result struct {
 	Model      []byte
 	Contract   infer.Contract
@@ -117,9 +127,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return result, err
 }
 
-// Prepare loads and cuts all data.
+// Prepare loads and cuts all data, as o says, and checks that it can teach the tasks.
 func (o *Options) Prepare(ctx context.Context) (*Data, error) {
-	sets, err := dataset.LoadAll(dataset.Options{Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy, AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log})
+	sets, err := dataset.LoadAll(dataset.Options{
+		Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy,
+		AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -129,9 +142,13 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	p, err := sample.Prepare(ctx, clips, sample.Options{Spec: o.Recipe.Arch.WindowSpec(), Finder: finder, CacheDir: o.Cache, Workers: workers, Progress: func(done, total int) {
-		o.Progress(Progress{Stage: "prepare", Done: done, Total: total})
-	}})
+	p, err := sample.Prepare(ctx, clips,
+		sample.Options{
+			Spec: o.Recipe.Arch.WindowSpec(), Finder: finder, CacheDir: o.Cache, Workers: workers,
+			Progress: func(done, total int) {
+				o.Progress(Progress{Stage: "prepare", Done: done, Total: total})
+			},
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +160,11 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 		o.Log(fmt.Sprintf("skipped %s: %v", s.Path, s.Err))
 	}
 	if p.CacheErr != nil {
-		o.Log(fmt.Sprintf("the cache is not kept, so that the next run cuts all clips again: %v; choose a folder by --cache", p.CacheErr))
+		o.Log(fmt.Sprintf("the cache is not kept, so that the next run cuts all clips again: %v; choose a folder by "+
+			"--cache", p.CacheErr))
 	}
-	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached, len(p.Samples), len(p.Skipped)))
+	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached,
+		len(p.Samples), len(p.Skipped)))
 	warnings, err := CheckTasks(p, o.Recipe, o.Recipe.Labels())
 	for _, w := range warnings {
 		o.Log(w)
@@ -156,12 +175,14 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 	return NewData(ctx, p, sets.SplitBy)
 }
 
+// Train trains a network on data that Prepare or NewData made, whose folder o.Run the caller has locked (LockRun), and
+// writes it to o.Out. It ends early as Run does.
 func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 	labels := o.Recipe.Labels()
 	arch := o.Recipe.Arch
 	arch.Spec, arch.Emotions, arch.Genders = data.Spec, len(labels.Emotions), len(labels.Genders)
 	if arch.Kind == nn.KindPaper {
-		arch.Senses = o.Recipe.Modal
+		arch.Modal = o.Recipe.Modal
 	}
 	weighting, err := o.Recipe.weighting()
 	if err != nil {
@@ -173,7 +194,8 @@ func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 	}
 	val := data.Only(dataset.SplitVal)
 	if len(val.Samples) == 0 {
-		return nil, errors.New("training: the data has no validation split, which early stopping and calibration need; mark some clips val")
+		return nil, errors.New("training: the data has no validation split, which early stopping and calibration " +
+			"need; mark some clips val")
 	}
 	backendName := cmp.Or(o.Backend, DefaultBackend)
 	backend, err := newBackend(backendName)
@@ -185,7 +207,8 @@ func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 		return nil, err
 	}
 	r := &run{
-		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: data, backend: backendName, network: describeNetwork(arch, labels),
+		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: data,
+		backend: backendName, network: describeNetwork(arch, labels),
 		saved: checkpoints{dir: filepath.Join(o.Run, checkpointsDir), write: atomicfile.WriteBytes},
 	}
 	if o.write != nil {
@@ -209,7 +232,7 @@ func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 	return result, nil
 }
 
-// contract is what is known of the model before training.
+// contract returns the contract of the model as far as it is known before training.
 func (o *Options) contract(data *Data, labels pipeline.Labels, weighting weighting.Method) infer.Contract {
 	c := infer.Contract{
 		Emotions: labels.Emotions, Genders: labels.Genders, SampleRate: 16000,
@@ -225,7 +248,8 @@ func (o *Options) contract(data *Data, labels pipeline.Labels, weighting weighti
 	return c
 }
 
-// CheckTasks refuses to train a task that the training split cannot teach, unless it has no weight, and warns of what lacks.
+// CheckTasks returns an error if the training split cannot teach a task that has weight, and warnings of labels that
+// are missing.
 func CheckTasks(p *sample.Prepared, recipe Recipe, labels pipeline.Labels) (warnings []string, err error) {
 	for i, task := range []struct {
 		name, alone string // alone is the weighting that trains the other one alone
@@ -238,11 +262,14 @@ func CheckTasks(p *sample.Prepared, recipe Recipe, labels pipeline.Labels) (warn
 		if hasNoWeight(recipe.Weighting, i) {
 			continue
 		}
-		count := map[string][]int{dataset.SplitTrain: make([]int, len(task.labels)), dataset.SplitVal: make([]int, len(task.labels))}
+		count := map[string][]int{
+			dataset.SplitTrain: make([]int, len(task.labels)),
+			dataset.SplitVal:   make([]int, len(task.labels)),
+		}
 		for _, s := range p.Samples {
 			c := &p.Clips[s.Clip]
-			seen := recipe.Modal != "audio" && s.Video != nil || recipe.Modal != "video" && s.Audio != nil
-			if k := task.of(c); seen && k >= 0 && count[c.Split] != nil {
+			trained := recipe.Modal != "audio" && s.Video != nil || recipe.Modal != "video" && s.Audio != nil
+			if k := task.of(c); trained && k >= 0 && count[c.Split] != nil {
 				count[c.Split][k]++
 			}
 		}
@@ -254,21 +281,25 @@ func CheckTasks(p *sample.Prepared, recipe Recipe, labels pipeline.Labels) (warn
 		}
 		switch {
 		case len(missing) == len(task.labels):
-			return nil, fmt.Errorf("no clip of the training split has a known %s and a sense that is trained: label some, or train the other task alone by --weighting %s", task.name, task.alone)
+			return nil, fmt.Errorf("no clip of the training split has a known %s and a sense that is trained: label "+
+				"some, or train the other task alone by --weighting %s", task.name, task.alone)
 		case len(missing) == len(task.labels)-1:
-			return nil, fmt.Errorf("of %s the training split knows but one label; the others are not there: %s. Add clips of them, or train the other task alone by --weighting %s",
+			return nil, fmt.Errorf("of %s the training split knows but one label; the others are not there: %s. Add "+
+				"clips of them, or train the other task alone by --weighting %s",
 				task.name, strings.Join(missing, ", "), task.alone)
 		case len(missing) > 0:
-			warnings = append(warnings, fmt.Sprintf("no clip of the training split is %s: the model will not learn that", strings.Join(missing, " or ")))
+			warnings = append(warnings, fmt.Sprintf("no clip of the training split is %s: the model will not learn "+
+				"that", strings.Join(missing, " or ")))
 		}
 		if !slices.ContainsFunc(count[dataset.SplitVal], func(n int) bool { return n > 0 }) {
-			warnings = append(warnings, fmt.Sprintf("no clip of the validation split has a known %s: it is neither measured nor calibrated", task.name))
+			warnings = append(warnings, fmt.Sprintf("no clip of the validation split has a known %s: it is neither "+
+				"measured nor calibrated", task.name))
 		}
 	}
 	return warnings, nil
 }
 
-// hasNoWeight tells whether a weighting, as static:1,0, leaves a task out: emotion is 0, gender 1.
+// hasNoWeight reports whether a weighting, as static:1,0, leaves a task out: emotion is 0, gender 1.
 func hasNoWeight(weighting string, task int) bool {
 	weights := strings.Split(strings.TrimPrefix(weighting, "static:"), ",")
 	if len(weights) != 2 {

@@ -12,9 +12,9 @@ import (
 	"tandem/train/sample/sampletest"
 )
 
-// BenchmarkTraining is the default recipe as `tandem train` runs it, the loader with all augmentation included, on made-up clips:
-// by the size of the batch and by the number of clips. Samples are stills, voices and talking faces. Memory is what the process has
-// held at most, so run one at a time for that: -bench 'Training/batch=1$'.
+// BenchmarkTraining is the default recipe as `tandem train` runs it, the loader with all augmentation included, on
+// made-up clips: by the size of the batch and by the number of clips. Samples are stills, voices and talking faces.
+// Memory is the most that the process has held, so run one at a time for that: -bench 'Training/batch=1$'.
 func BenchmarkTraining(b *testing.B) {
 	for _, batch := range []float64{0.25, 0.5, 1, 2} {
 		b.Run(fmt.Sprintf("batch=%g", batch), func(b *testing.B) { benchTraining(b, batch, 2000) })
@@ -33,7 +33,10 @@ func benchTraining(b *testing.B, batch float64, clips int) {
 		steps = 3
 	}
 	dir := b.TempDir()
-	o := Options{Recipe: DefaultRecipe(), Out: filepath.Join(dir, "m.onnx"), Run: filepath.Join(dir, "run"), Version: "bench"}
+	o := Options{
+		Recipe: DefaultRecipe(), Out: filepath.Join(dir, "m.onnx"), Run: filepath.Join(dir, "run"),
+		Version: "bench",
+	}
 	r := &o.Recipe
 	r.Epochs, r.StepsPerEpoch = 2, steps
 	for _, n := range []*int{&r.Stills, &r.Voices, &r.Talking, &r.Pairs} {
@@ -46,7 +49,8 @@ func benchTraining(b *testing.B, batch float64, clips int) {
 			data.Clips[i].Split = dataset.SplitVal
 		}
 	}
-	// The first epoch compiles the graph. In the second each step but the first, which waits for the first batch, counts.
+	// The first epoch compiles the graph. In the second each step but the first, which waits for the first batch,
+	// counts.
 	var began, ended time.Time
 	o.Log = func(string) {}
 	o.Progress = func(p Progress) {

@@ -49,8 +49,8 @@ type column struct {
 	value float64
 }
 
-// Add appends a row and writes the whole log anew, so that it is never half a line.
-func (l *epochLog) Add(cols []column) error {
+// add appends a row and writes the whole log anew, so that it is never half a line.
+func (l *epochLog) add(cols []column) error {
 	if len(l.rows) == 0 {
 		var header []string
 		for _, c := range cols {

@@ -14,16 +14,17 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
-	"tandem/pipeline"
 	"tandem/train/nn"
 	"tandem/train/optim"
 	"tandem/train/weighting"
 )
 
-// network is the trained state: the variables, the optimizer's moments, and the compiled step.
+// network is the network in training: its variables, those of the optimizer and the weighting, and the compiled step.
+// The store owns all variables' tensors; batches are copied into tensors that last as long as their step.
 type network struct {
 	arch      nn.Arch
 	weighting weighting.Method
+	optimizer optim.Optimizer
 	recipe    Recipe
 	backend   compute.Backend
 	store     *model.Store
@@ -31,12 +32,26 @@ type network struct {
 	gather    *model.Exec // of a step's batches but the last: their gradients are added up
 }
 
+// The scopes of the store for the network's parameters and for the weighting's.
+const (
+	netScope  = "net"
+	lossScope = "loss"
+)
+
+// newNetwork makes a network without parameters: the first step draws them, unless begin or a checkpoint gives them
+// before.
 func newNetwork(arch nn.Arch, weighting weighting.Method, recipe Recipe, backend compute.Backend) (*network, error) {
 	if err := arch.Check(); err != nil {
 		return nil, err
 	}
-	n := &network{arch: arch, weighting: weighting, recipe: recipe, backend: backend, store: model.NewStore()}
-	var err error
+	optimizer, err := optim.New(recipe.Optimizer)
+	if err != nil {
+		return nil, err
+	}
+	n := &network{
+		arch: arch, weighting: weighting, optimizer: optimizer, recipe: recipe, backend: backend,
+		store: model.NewStore(),
+	}
 	for i, exec := range []**model.Exec{&n.gather, &n.step} {
 		if *exec, err = model.NewExec(backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
 			return n.stepGraph(root, in, i == 1)
@@ -47,26 +62,7 @@ func newNetwork(arch nn.Arch, weighting weighting.Method, recipe Recipe, backend
 	return n, nil
 }
 
-// batch is what one step reads. Rows pick their senses from the encoded faces and sounds, so that a face or a voice
-// is encoded once however many rows use it.
-type batch struct {
-	crops  []uint8   // [F, S, S, C]
-	sounds []float32 // [A, samples]
-	// pick[r][t] is the face of row r at frame t, or -1; hear[r] is its sound, or -1.
-	pick          [][]int
-	hear          []int
-	emotion       [][]float32 // [R][E] targets, smoothed
-	gender        [][]float32 // [R][G]
-	emotionWeight []float32   // [R], 0 where unknown
-	genderWeight  []float32
-	drop          map[string][]float32 // dropout's keep masks
-	draw          []float32            // standard normal, one a task, see rlwWeighting; nil: zeros
-	lr            float32
-	samples       int      // stills, voices and talking faces
-	paths         []string // of what is in the batch, for errors
-}
-
-// stepResult is what one step reports, before its update.
+// stepResult holds the values that a step returns, of the network before its update.
 type stepResult struct {
 	Joint, Emotion, Gender float64 // losses in nats
 	Weights                [2]float64
@@ -74,34 +70,42 @@ type stepResult struct {
 }
 
 // stepGraph is one step of training: forward, joint loss, gradients, and, with the last batch of a step, their update.
+// in is that of network.inputs.
 func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*graph.Node {
 	g := in[0].Graph()
 	n.store.SetTraining(g, true)
-	crops, sounds, pick, hear, emotion, gender, ew, gw, lr, draw := in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7], in[8], in[9]
-	drop := map[string]*graph.Node{}
+	crops, audio, cropIndex, audioIndex := in[0], in[1], in[2], in[3]
+	emotion, gender, emotionWeight, genderWeight := in[4], in[5], in[6], in[7]
+	rate, draw := in[8], in[9]
+	keepMasks := map[string]*graph.Node{}
 	for i, d := range nn.DropoutLayers(n.arch) {
-		drop[d.Name] = in[10+i]
+		keepMasks[d.Name] = in[10+i]
 	}
-	o := &nn.GraphOps{Scope: root.At("net"), Graph: g, Seed: n.recipe.Seed, Drop: drop}
+	net := root.At(netScope)
+	o := &nn.GraphOps{Scope: net, Graph: g, Seed: n.recipe.Seed, KeepMasks: keepMasks}
 	run := func() []*graph.Node {
-		logits := n.forward(o, crops, sounds, pick, hear)
-		return []*graph.Node{weighting.CrossEntropy(logits[0], emotion, ew), weighting.CrossEntropy(logits[1], gender, gw)}
+		logits := n.forward(o, crops, audio, cropIndex, audioIndex)
+		return []*graph.Node{
+			weighting.CrossEntropy(logits[0], emotion, emotionWeight),
+			weighting.CrossEntropy(logits[1], gender, genderWeight),
+		}
 	}
 	losses := run()
-	n.freeze(root.At("net"))
-	netVars := optim.Trainable(root.At("net"), g)
+	n.freeze(net)
+	netVars := optim.Trainable(net, g)
 	tasks := &weighting.TaskLosses{
-		GraphOps: &nn.GraphOps{Scope: root.At("loss"), Graph: g}, Losses: losses, Classes: []int{n.arch.Emotions, n.arch.Genders},
-		Draw: draw, Batches: n.recipe.StepsPerEpoch * n.recipe.Accumulate,
+		GraphOps: &nn.GraphOps{Scope: root.At(lossScope), Graph: g}, Losses: losses,
+		Classes: []int{n.arch.Emotions, n.arch.Genders}, Draw: draw,
+		Batches:   n.recipe.StepsPerEpoch * n.recipe.Accumulate,
 		Gradients: func(loss *graph.Node) []*graph.Node { return graph.Gradient(loss, netVars...) },
-		Shared:    sharedOf(root.At("net"), g),
+		Shared:    sharedOf(net, g),
 	}
 	joint := n.weighting.Joint(tasks)
 	follow, follows := n.weighting.(weighting.Follower)
 
 	netGrads, lossGrads := joint.Grads, []*graph.Node(nil)
 	if netGrads == nil {
-		lossVars := optim.Trainable(root.At("loss"), g)
+		lossVars := optim.Trainable(root.At(lossScope), g)
 		if follows { // it moves them itself
 			lossVars = nil
 		}
@@ -110,18 +114,38 @@ func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*g
 	}
 	var norm *graph.Node
 	if last {
-		norm = n.update(root, netGrads, lossGrads, lr)
+		norm = n.update(root, netGrads, lossGrads, rate)
 		if follows {
 			follow.Follow(tasks, joint, run) // the variables have their new values now
 		}
 	} else {
-		norm = graph.Sqrt(optim.SumSquares(n.accumulated(root.At("net"), netGrads, false)))
-		n.accumulated(root.At("loss"), lossGrads, false)
+		norm = optim.Norm(optim.Accumulate(root, net, netGrads, n.recipe.Accumulate, false), 0)
+		optim.Accumulate(root, root.At(lossScope), lossGrads, n.recipe.Accumulate, false)
 	}
 	return []*graph.Node{joint.Loss, losses[0], losses[1], joint.Weights, norm}
 }
 
-// sharedOf tells which of the trainable parameters both tasks have: all but the heads.
+// update ends a step: the gradients of network and weighting, of all its batches, change their parameters. It returns
+// the norm of the network's gradient before clipping.
+func (n *network) update(root *model.Scope, netGrads, lossGrads []*graph.Node, rate *graph.Node) *graph.Node {
+	r := n.recipe
+	net, loss := root.At(netScope), root.At(lossScope)
+	netGrads = optim.Accumulate(root, net, netGrads, r.Accumulate, true)
+	lossGrads = optim.Accumulate(root, loss, lossGrads, r.Accumulate, true)
+	norm := optim.Norm(netGrads, 1e-12)
+	optim.Clip(netGrads, norm, r.Clip)
+	n.optimizer.Update(optim.Step{
+		Root: root, Params: net, Grads: netGrads, Rate: rate, Decay: r.WeightDecay, IsHead: nn.IsHead,
+	})
+	// The task weights are a scope of their own: neither weight decay nor clipping may touch the paper's loss.
+	optim.Adam(loss, lossGrads, rate, 0)
+	if r.EMA > 0 {
+		optim.Average(root, net, rate.Graph(), r.EMA)
+	}
+	return norm
+}
+
+// sharedOf reports which of the trainable parameters both tasks have: all but the heads.
 func sharedOf(net *model.Scope, g *graph.Graph) (is []bool) {
 	for _, v := range optim.TrainableVars(net, g) {
 		is = append(is, !nn.IsHead(v))
@@ -129,48 +153,57 @@ func sharedOf(net *model.Scope, g *graph.Graph) (is []bool) {
 	return is
 }
 
-// forward encodes faces and sounds and reads the rows from them. pick is [R, T] and hear [R, 1], indices as floats
-// (-1: not there); they become one-hot products, whose gradient is again a product.
-func (n *network) forward(o *nn.GraphOps, crops, sounds, pick, hear *graph.Node) []*graph.Node {
-	g := crops.Graph()
-	rows, t := pick.Shape().Dimensions[0], pick.Shape().Dimensions[1]
-	// choose gives a product that takes rows by their index, and which of the indices there are.
-	choose := func(index *graph.Node, count int) (oneHot, mask *graph.Node) {
-		flat := graph.Reshape(index, -1, 1)
-		iota := graph.ConvertDType(graph.Iota(g, shapes.Make(dtypes.Float32, flat.Shape().Dimensions[0], count), 1), flat.DType())
-		oneHot = graph.ConvertDType(graph.Equal(iota, graph.BroadcastToDims(flat, iota.Shape().Dimensions...)), flat.DType())
-		return oneHot, graph.ConvertDType(graph.GreaterOrEqual(index, graph.ZerosLike(index)), flat.DType())
-	}
-	seeing, videoMask := choose(pick, crops.Shape().Dimensions[0])
-	hearing, audioMask := choose(hear, sounds.Shape().Dimensions[0])
-	var faces, heard *graph.Node
-	if n.arch.Sees() {
-		if o.Drop != nil {
-			o.Seen = nn.Used(seeing)
+// forward encodes crops and audio, reads the rows from them, and returns the logits of both tasks, [R, E] and [R, G].
+// cropIndex is [R, T] and audioIndex [R, 1], indices as floats (-1: not there); they become one-hot products, whose
+// gradient is again a product.
+func (n *network) forward(o *nn.GraphOps, crops, audio, cropIndex, audioIndex *graph.Node) []*graph.Node {
+	rows, t := cropIndex.Shape().Dimensions[0], cropIndex.Shape().Dimensions[1]
+	pickCrops, videoMask := oneHot(cropIndex, crops.Shape().Dimensions[0])
+	pickAudio, audioMask := oneHot(audioIndex, audio.Shape().Dimensions[0])
+	var faces, sounds *graph.Node // features
+	if n.arch.UsesVideo() {
+		if o.KeepMasks != nil {
+			o.CropMask = used(pickCrops)
 		}
-		faces = graph.Dot(seeing, nn.EncodeFaces(o, n.arch, crops)).Product()
+		faces = graph.Dot(pickCrops, o.EncodeFaces(n.arch, crops)).Product()
 		faces = graph.Reshape(faces, rows, t, n.arch.FaceFeatures())
 	}
-	if n.arch.Hears() {
-		heard = graph.Dot(hearing, nn.EncodeSound(o, n.arch, sounds)).Product()
+	if n.arch.UsesAudio() {
+		sounds = graph.Dot(pickAudio, o.EncodeAudio(n.arch, audio)).Product()
 	}
-	emotion, gender := nn.FuseSenses(o, n.arch, faces, videoMask, heard, audioMask)
+	emotion, gender := o.Fuse(n.arch, faces, videoMask, sounds, audioMask)
 	return []*graph.Node{emotion, gender}
 }
 
-// inputs are the batch as tensors, in the order of stepGraph.
+// oneHot returns the matrix [size of index, count] whose product takes rows by their index, and, in the shape of index,
+// 1 for the indices that are there and 0 for those below 0.
+func oneHot(index *graph.Node, count int) (matrix, mask *graph.Node) {
+	flat := graph.Reshape(index, -1, 1)
+	iota := graph.Iota(index.Graph(), shapes.Make(dtypes.Float32, flat.Shape().Dimensions[0], count), 1)
+	iota = graph.ConvertDType(iota, flat.DType())
+	equal := graph.Equal(iota, graph.BroadcastToDims(flat, iota.Shape().Dimensions...))
+	there := graph.GreaterOrEqual(index, graph.ZerosLike(index))
+	return graph.ConvertDType(equal, flat.DType()), graph.ConvertDType(there, flat.DType())
+}
+
+// used returns 1 for each of the n rows that a one-hot matrix [K, n] takes, else 0, [n, 1].
+func used(oneHot *graph.Node) *graph.Node {
+	return graph.StopGradient(graph.Reshape(graph.ReduceMax(oneHot, 0), -1, 1))
+}
+
+// inputs returns a batch as tensors, in the order of stepGraph; the caller owns them.
 func (n *network) inputs(b *batch) []*tensors.Tensor {
-	s := n.arch.Spec
-	rows, t := len(b.pick), s.VideoFrames
-	pick := make([]float32, 0, rows*t)
-	hear := make([]float32, 0, rows)
-	emotion := make([]float32, 0, rows*n.arch.Emotions)
-	gender := make([]float32, 0, rows*n.arch.Genders)
-	for r := range b.pick {
-		for _, i := range b.pick[r] {
-			pick = append(pick, float32(i))
+	s, a := n.arch.Spec, n.arch
+	count := b.counts(s)
+	cropIndex := make([]float32, 0, count.Rows*s.VideoFrames)
+	audioIndex := make([]float32, 0, count.Rows)
+	emotion := make([]float32, 0, count.Rows*a.Emotions)
+	gender := make([]float32, 0, count.Rows*a.Genders)
+	for r := range b.cropIndex {
+		for _, i := range b.cropIndex[r] {
+			cropIndex = append(cropIndex, float32(i))
 		}
-		hear = append(hear, float32(b.hear[r]))
+		audioIndex = append(audioIndex, float32(b.audioIndex[r]))
 		emotion = append(emotion, b.emotion[r]...)
 		gender = append(gender, b.gender[r]...)
 	}
@@ -179,30 +212,27 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 		draw = make([]float32, 2)
 	}
 	in := []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(b.crops, b.faces(s), s.CropSize, s.CropSize, s.Channels),
-		tensors.FromFlatDataAndDimensions(b.sounds, b.voices(s), s.AudioSamples()),
-		tensors.FromFlatDataAndDimensions(pick, rows, t),
-		tensors.FromFlatDataAndDimensions(hear, rows, 1),
-		tensors.FromFlatDataAndDimensions(emotion, rows, n.arch.Emotions),
-		tensors.FromFlatDataAndDimensions(gender, rows, n.arch.Genders),
-		tensors.FromFlatDataAndDimensions(b.emotionWeight, rows),
-		tensors.FromFlatDataAndDimensions(b.genderWeight, rows),
-		tensors.FromScalar(b.lr),
+		tensors.FromFlatDataAndDimensions(b.crops, count.Crops, s.CropSize, s.CropSize, s.Channels),
+		tensors.FromFlatDataAndDimensions(b.audio, count.Windows, s.AudioSamples()),
+		tensors.FromFlatDataAndDimensions(cropIndex, count.Rows, s.VideoFrames),
+		tensors.FromFlatDataAndDimensions(audioIndex, count.Rows, 1),
+		tensors.FromFlatDataAndDimensions(emotion, count.Rows, a.Emotions),
+		tensors.FromFlatDataAndDimensions(gender, count.Rows, a.Genders),
+		tensors.FromFlatDataAndDimensions(b.emotionWeight, count.Rows),
+		tensors.FromFlatDataAndDimensions(b.genderWeight, count.Rows),
+		tensors.FromScalar(b.rate),
 		tensors.FromFlatDataAndDimensions(draw, 2),
 	}
-	for _, d := range nn.DropoutLayers(n.arch) {
-		in = append(in, tensors.FromFlatDataAndDimensions(b.drop[d.Name], d.Rows(b.counts(n.arch.Spec)), d.Width))
+	for _, d := range nn.DropoutLayers(a) {
+		in = append(in, tensors.FromFlatDataAndDimensions(b.keepMasks[d.Name], d.Rows(count), d.Width))
 	}
 	return in
 }
 
-// ErrDiverged is a loss that is not a number.
+// ErrDiverged is returned where a loss, a gradient or a parameter is no finite number.
 var ErrDiverged = errors.New("the loss is not a number")
 
-// train runs a step of one batch.
-func (n *network) train(b *batch) (stepResult, error) { return n.run(n.step, b) }
-
-// trainAll runs a step of several batches; what it reports is their mean.
+// trainAll runs a step of several batches and returns the mean of their results.
 func (n *network) trainAll(batches []*batch) (mean stepResult, err error) {
 	var sums epochSums
 	for i, b := range batches {
@@ -214,7 +244,7 @@ func (n *network) trainAll(batches []*batch) (mean stepResult, err error) {
 		if err != nil {
 			return r, err
 		}
-		sums.Add(r)
+		sums.add(r)
 		mean.GradNorm = r.GradNorm // the last one's is that of all
 	}
 	norm := mean.GradNorm
@@ -223,7 +253,7 @@ func (n *network) trainAll(batches []*batch) (mean stepResult, err error) {
 	return mean, nil
 }
 
-// run runs a batch. GoMLX panics while it builds a graph; that comes back as an error.
+// run runs a batch through the graph of exec. GoMLX panics while it builds a graph; that comes back as an error.
 func (n *network) run(exec *model.Exec, b *batch) (r stepResult, err error) {
 	in := n.inputs(b)
 	defer func() {
@@ -248,73 +278,32 @@ func (n *network) run(exec *model.Exec, b *batch) (r stepResult, err error) {
 		t.FinalizeAll()
 	}
 	if math.IsNaN(r.Joint+r.GradNorm) || math.IsInf(r.Joint+r.GradNorm, 0) {
-		return r, fmt.Errorf("%w; the batch holds %s", ErrDiverged, strings.Join(slices.Compact(slices.Sorted(slices.Values(b.paths))), ", "))
+		return r, fmt.Errorf("%w; the batch holds %s", ErrDiverged,
+			strings.Join(slices.Compact(slices.Sorted(slices.Values(b.paths))), ", "))
 	}
 	return r, nil
 }
 
 func scalar(t *tensors.Tensor) float64 { return float64(tensors.ToScalar[float32](t)) }
 
-// weights copies the network's parameters, or their averages where there are any.
+// weights returns a copy of the network's parameters, or of their averages where there are any.
 func (n *network) weights() nn.Weights {
 	w := nn.Weights{}
-	for v := range n.store.RootScope().At("net").IterVariables() {
-		if optim.IsOptimizerState(v.Path()) {
+	for v := range n.store.RootScope().At(netScope).IterVariables() {
+		if optim.IsState(v.Path()) {
 			continue
 		}
 		now := v
-		if a := n.averaged(v); a != nil {
+		if a := optim.Averaged(n.store, v); a != nil && n.recipe.EMA > 0 {
 			now = a
 		}
 		value := now.MustValue()
-		w[v.Path()[len("/net/"):]] = nn.Weight{Dims: value.Shape().Dimensions, Data: tensors.MustCopyFlatData[float32](value)}
+		w[v.Path()[len("/net/"):]] = nn.Weight{
+			Dims: value.Shape().Dimensions,
+			Data: tensors.MustCopyFlatData[float32](value),
+		}
 	}
 	return w
-}
-
-// logits runs the trained graph as it stands, without dropout, on windows: [window][emotions..., genders...]. Only
-// tests use it: everything else runs the exported file.
-func (n *network) logits(ws []*pipeline.Window) ([][]float32, error) {
-	s := n.arch.Spec
-	var crops []uint8
-	var sounds, pick, hear []float32
-	for i, w := range ws {
-		crops, sounds = append(crops, w.Video...), append(sounds, w.Audio...)
-		for t, seen := range w.VideoMask {
-			if seen {
-				pick = append(pick, float32(i*s.VideoFrames+t))
-			} else {
-				pick = append(pick, -1)
-			}
-		}
-		if w.AudioPresent {
-			hear = append(hear, float32(i))
-		} else {
-			hear = append(hear, -1)
-		}
-	}
-	exec, err := model.NewExec(n.backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
-		o := &nn.GraphOps{Scope: root.At("net"), Graph: in[0].Graph(), Seed: n.recipe.Seed}
-		return []*graph.Node{graph.Concatenate(n.forward(o, in[0], in[1], in[2], in[3]), 1)}
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer exec.Finalize()
-	out, err := exec.Call(
-		tensors.FromFlatDataAndDimensions(crops, len(ws)*s.VideoFrames, s.CropSize, s.CropSize, s.Channels),
-		tensors.FromFlatDataAndDimensions(sounds, len(ws), s.AudioSamples()),
-		tensors.FromFlatDataAndDimensions(pick, len(ws), s.VideoFrames),
-		tensors.FromFlatDataAndDimensions(hear, len(ws), 1))
-	if err != nil {
-		return nil, err
-	}
-	flat := tensors.MustCopyFlatData[float32](out[0])
-	rows := make([][]float32, len(ws))
-	for i := range rows {
-		rows[i] = flat[i*len(flat)/len(ws) : (i+1)*len(flat)/len(ws)]
-	}
-	return rows, nil
 }
 
 // freeze keeps the optimizer from the parameters of the recipe's frozen parts.
@@ -323,7 +312,8 @@ func (n *network) freeze(net *model.Scope) {
 		return
 	}
 	for v := range net.IterVariables() {
-		if !optim.IsOptimizerState(v.Path()) && slices.Contains(n.recipe.Freeze, nn.PartOf(strings.TrimPrefix(v.Path(), "/net/"))) {
+		if !optim.IsState(v.Path()) &&
+			slices.Contains(n.recipe.Freeze, nn.PartOf(strings.TrimPrefix(v.Path(), "/net/"))) {
 			v.SetTrainable(false)
 		}
 	}

@@ -31,7 +31,7 @@ func tinyRecipe() Recipe {
 	return r
 }
 
-func NeedBackend(t testing.TB) {
+func needBackend(t testing.TB) {
 	t.Helper()
 	if _, err := openBackend(); err != nil {
 		t.Skip("no ONNX Runtime here: ", err)
@@ -39,10 +39,13 @@ func NeedBackend(t testing.TB) {
 }
 
 func TestTrainingLearnsAndExports(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	data := sampletest.Split(sampletest.Synthetic(nn.DefaultSpec, 60, 24, 12))
 	dir := t.TempDir()
-	o := Options{Recipe: tinyRecipe(), Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"), Version: "test"}
+	o := Options{
+		Recipe: tinyRecipe(), Out: filepath.Join(dir, "model.onnx"), Run: filepath.Join(dir, "run"),
+		Version: "test",
+	}
 	o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.LearningRate = 3, 40, 0.004
 	o.Log, o.Progress = func(s string) { t.Log(s) }, func(Progress) {}
 	r, err := trainOn(context.Background(), o.Train, data)
@@ -81,14 +84,17 @@ func TestTrainingLearnsAndExports(t *testing.T) {
 }
 
 func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
 	}
 	two := tinyRecipe()
 	two.Arch.FaceNets = 2
-	for name, recipe := range map[string]Recipe{"tiny": tinyRecipe(), "two face encoders": two, "default": DefaultRecipe()} {
+	for name, recipe := range map[string]Recipe{
+		"tiny": tinyRecipe(), "two face encoders": two,
+		"default": DefaultRecipe(),
+	} {
 		t.Run(name, func(t *testing.T) {
 			recipe.EMA = 0 // the averages would be exported, the graph has the parameters
 			arch := recipe.Arch
@@ -122,7 +128,8 @@ func TestExportAgreesWithTheTrainedGraph(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := Options{Recipe: recipe, Version: "test"}
-			model, err := nn.Export(arch, net.weights(), o.contract(dataOf(t, data), sampletest.Labels, weighting.Softmax{}))
+			model, err := nn.Export(arch, net.weights(),
+				o.contract(dataOf(t, data), sampletest.Labels, weighting.Softmax{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +164,7 @@ func softmax(x []float32) []float32 {
 }
 
 func TestNaNStopsAndNamesTheBatch(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	backend, err := openBackend()
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +181,7 @@ func TestNaNStopsAndNamesTheBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := batches.batch(0)
-	b.sounds[5] = float32(math.NaN())
+	b.audio[5] = float32(math.NaN())
 	b.paths[0] = "culprit.jpg"
 	if _, err := net.train(b); !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "culprit.jpg") {
 		t.Errorf("got %v, want errDiverged with the batch's files", err)
@@ -262,15 +269,27 @@ func TestTasksThatCannotBeTaught(t *testing.T) {
 		modal      string
 		err, warns string
 	}{
-		"all there":        {whole, "softmax", "multi", "", ""},
-		"no emotion":       {without(whole, true, false), "softmax", "multi", "no clip of the training split has a known emotion", ""},
+		"all there": {whole, "softmax", "multi", "", ""},
+		"no emotion": {
+			without(whole, true, false), "softmax", "multi",
+			"no clip of the training split has a known emotion", "",
+		},
 		"no gender":        {without(whole, false, true), "softmax", "multi", "--weighting static:1,0", ""},
 		"emotion alone":    {without(whole, false, true), "static:1,0", "multi", "", ""},
 		"emotion with all": {without(whole, false, true), "static:2,0.0", "multi", "", ""},
 		"both given":       {without(whole, false, true), "static:1,0.5", "multi", "known gender", ""},
-		"one gender":       {append([]dataset.Clip{clip(0, 0, dataset.SplitTrain)}, without(whole, false, true)...), "softmax", "multi", "the others are not there: male", ""},
-		"no surprise":      {slices.Concat(all(dataset.SplitTrain)[:6], all(dataset.SplitVal)), "softmax", "multi", "", "surprised"},
-		"no validation":    {slices.Concat(all(dataset.SplitTrain), without(all(dataset.SplitVal), true, false)), "softmax", "multi", "", "no clip of the validation split has a known emotion"},
+		"one gender": {
+			append([]dataset.Clip{clip(0, 0, dataset.SplitTrain)}, without(whole, false, true)...),
+			"softmax", "multi", "the others are not there: male", "",
+		},
+		"no surprise": {
+			slices.Concat(all(dataset.SplitTrain)[:6], all(dataset.SplitVal)), "softmax", "multi", "",
+			"surprised",
+		},
+		"no validation": {
+			slices.Concat(all(dataset.SplitTrain), without(all(dataset.SplitVal), true, false)),
+			"softmax", "multi", "", "no clip of the validation split has a known emotion",
+		},
 		"another sense":    {whole, "softmax", "video", "a sense that is trained", ""},
 		"only in training": {all(dataset.SplitVal), "softmax", "multi", "training split", ""},
 	} {
@@ -285,5 +304,15 @@ func TestTasksThatCannotBeTaught(t *testing.T) {
 		if got := strings.Join(warnings, "\n"); !strings.Contains(got, tc.warns) || tc.warns == "" && got != "" {
 			t.Errorf("%s: warnings %q", name, got)
 		}
+	}
+}
+
+// Fingerprinting data ends, with the cause, when its context does.
+func TestNewDataEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stopped := errors.New("stopped")
+	cancel(stopped)
+	if _, err := NewData(ctx, sampletest.Synthetic(nn.DefaultSpec, 2, 1, 0), ""); !errors.Is(err, stopped) {
+		t.Errorf("%v, want the context's cause", err)
 	}
 }

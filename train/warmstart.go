@@ -18,11 +18,13 @@ import (
 	"tandem/train/optim"
 )
 
-// ReadPretrained reads a model (ONNX) that tandem train has written, or a checkpoint of a run.
+// ReadPretrained reads a model (ONNX) that tandem train has written, or a checkpoint of a run; b is the file and name
+// how errors and run.json call it. Errors wrap nn.ErrPretrained.
 //
 // A model has weight standardization folded into its convolutions. That loses nothing that matters: standardizing a
-// standardized filter gives it back but for its size, and the size is what the gain is for. A network that begins with a model
-// answers as the model does, to rounding; what is lost is the optimizer's memory, which a fine-tuning begins anew anyway.
+// standardized filter gives it back but for its size, and the size is the gain's part. A network that begins with a
+// model answers as the model does, to rounding; only the optimizer's memory is lost, which a fine-tuning begins anew
+// anyway.
 func ReadPretrained(name string, b []byte) (*nn.Pretrained, error) {
 	var m onnx.ModelProto
 	err := proto.Unmarshal(b, &m)
@@ -46,7 +48,8 @@ func ReadPretrained(name string, b []byte) (*nn.Pretrained, error) {
 }
 
 func isCheckpoint(m *onnx.ModelProto) bool {
-	return slices.ContainsFunc(m.MetadataProps, func(p *onnx.StringStringEntryProto) bool { return p.Key == checkpointKey+"network" })
+	return slices.ContainsFunc(m.MetadataProps,
+		func(p *onnx.StringStringEntryProto) bool { return p.Key == checkpointKey+"network" })
 }
 
 // fromCheckpoint reads the network of a run's checkpoint: its averaged parameters where it has them.
@@ -62,72 +65,72 @@ func fromCheckpoint(b []byte) (*nn.Pretrained, error) {
 	in := &nn.Pretrained{Arch: n.Arch, Labels: n.Labels, Params: nn.Weights{}}
 	in.Arch.Spec, in.Arch.Emotions, in.Arch.Genders = n.Spec, len(n.Labels.Emotions), len(n.Labels.Genders)
 	in.Arch.FaceNets = max(1, in.Arch.FaceNets) // older checkpoints don't name it
-	averages := map[string]variable{}
+	byPath := map[string]variable{}
 	for _, v := range c.vars {
-		if name, ok := strings.CutPrefix(v.path, "/"+optim.EMAScope+"/net."); ok {
-			averages[name] = v
-		}
+		byPath[v.path] = v
 	}
 	for _, v := range c.vars {
 		name, ok := strings.CutPrefix(v.path, "/net/")
-		if !ok || optim.IsOptimizerState(v.path) || v.shape.DType != dtypes.Float32 {
+		if !ok || optim.IsState(v.path) || v.shape.DType != dtypes.Float32 {
 			continue
 		}
-		if a, ok := averages[strings.ReplaceAll(name, "/", ".")]; ok {
+		if a, ok := byPath[optim.AveragePath(v.path)]; ok {
 			v = a
 		}
-		in.Params[name] = nn.Weight{Dims: v.shape.Dimensions, Data: nn.FloatsOf(v.data)}
+		in.Params[name] = nn.Weight{Dims: v.shape.Dimensions, Data: nn.Float32s(v.data)}
 	}
 	return in, nil
 }
 
-// begin gives a network that has no parameters yet those of in. The outputs of labels that both know are taken over too; those of
-// others begin as in a new network. It returns what there is to say about that.
+// begin sets the parameters of a network that has none yet to those of in, which it copies. The outputs of labels that
+// both know are taken over too; those of others begin as in a new network. It returns lines that say which those are.
 func (n *network) begin(in *nn.Pretrained, labels pipeline.Labels) (notes []string, err error) {
-	l := nn.LayoutOf(n.arch)
-	for _, name := range l.Names {
-		dims := l.Shapes[name]
-		old := in.Params[name]
+	for _, p := range nn.Parameters(n.arch) {
+		old := in.Params[p.Name]
 		values := slices.Clone(old.Data)
-		if was, is := headLabels(name, in.Labels), headLabels(name, labels); is != nil {
-			values = slices.Clone(l.Inits[name].Values(name, n.recipe.Seed, dims))
+		if was, is := headLabels(p.Name, in.Labels), headLabels(p.Name, labels); is != nil {
+			values = slices.Clone(p.Initial(n.recipe.Seed))
+			rows, columns := p.Dims[0], p.Dims[1]
 			for k, label := range is {
 				j := slices.Index(was, label)
-				for i := 0; j >= 0 && i < dims[0]; i++ {
-					values[i*dims[1]+k] = old.Data[i*old.Dims[1]+j]
+				for i := 0; j >= 0 && i < rows; i++ {
+					values[i*columns+k] = old.Data[i*old.Dims[1]+j]
 				}
 			}
-		} else if !slices.Equal(old.Dims, dims) {
-			return nil, fmt.Errorf("--init %s: %w: its parameter %s has the shape %v, but the network of this run %v", in.Name, nn.ErrPretrained, name, old.Dims, dims)
+		} else if !slices.Equal(old.Dims, p.Dims) {
+			return nil, fmt.Errorf("--init %s: %w: its parameter %s has the shape %v, but the network of this run %v",
+				in.Name, nn.ErrPretrained, p.Name, old.Dims, p.Dims)
 		}
-		if _, err := n.store.CreateVariable("/net/"+name, tensors.FromFlatDataAndDimensions(values, dims...)); err != nil {
+		t := tensors.FromFlatDataAndDimensions(values, p.Dims...)
+		if _, err := n.store.CreateVariable("/"+netScope+"/"+p.Name, t); err != nil {
 			return nil, fmt.Errorf("--init %s: %w", in.Name, err)
 		}
 	}
-	for _, task := range []struct {
-		name    string
-		was, is []string
-	}{{"emotion", in.Labels.Emotions, labels.Emotions}, {"gender", in.Labels.Genders, labels.Genders}} {
-		var kept, fresh []string
-		for _, label := range task.is {
-			if slices.Contains(task.was, label) {
-				kept = append(kept, label)
-			} else {
-				fresh = append(fresh, label)
-			}
-		}
-		if len(fresh) > 0 {
-			note := fmt.Sprintf("%s: the outputs of %s are new", task.name, strings.Join(fresh, ", "))
-			if len(kept) > 0 {
-				note += fmt.Sprintf(", those of %s are the model's", strings.Join(kept, ", "))
-			}
-			notes = append(notes, note)
-		}
-	}
-	return notes, nil
+	notes = append(notes, newOutputs("emotion", in.Labels.Emotions, labels.Emotions)...)
+	return append(notes, newOutputs("gender", in.Labels.Genders, labels.Genders)...), nil
 }
 
-// headLabels are the labels of the output layer that a parameter belongs to, nil if it belongs to none.
+// newOutputs returns a line that says which of a task's labels are not among those before, none if all are.
+func newOutputs(task string, was, is []string) []string {
+	var kept, fresh []string
+	for _, label := range is {
+		if slices.Contains(was, label) {
+			kept = append(kept, label)
+		} else {
+			fresh = append(fresh, label)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	note := fmt.Sprintf("%s: the outputs of %s are new", task, strings.Join(fresh, ", "))
+	if len(kept) > 0 {
+		note += fmt.Sprintf(", those of %s are the model's", strings.Join(kept, ", "))
+	}
+	return []string{note}
+}
+
+// headLabels returns the labels of the output layer that a parameter belongs to, nil if it belongs to none.
 func headLabels(name string, labels pipeline.Labels) []string {
 	switch nn.PartOf(name) {
 	case "emotion":

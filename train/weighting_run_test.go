@@ -10,10 +10,10 @@ import (
 	"tandem/train/weighting"
 )
 
-// Every method trains the network, logs weights that are numbers, and goes on after an interruption bit for bit. DWA has two epochs
-// behind it in the third.
+// Every method trains the network, logs weights that are numbers, and goes on after an interruption bit for bit. DWA
+// has two epochs behind it in the third.
 func TestEveryWeightingTrainsAndResumes(t *testing.T) {
-	NeedBackend(t)
+	needBackend(t)
 	names := append([]string{"static:1,0", "static:0.7,0.3"}, weighting.Names...)
 	if testing.Short() {
 		names = []string{"famo", "cagrad"}
@@ -21,7 +21,7 @@ func TestEveryWeightingTrainsAndResumes(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			short := func(dir string) (Options, *sample.Prepared) {
-				o, data := QuickRun(dir)
+				o, data := quickRun(dir)
 				o.Recipe.Weighting, o.Recipe.Epochs, o.Recipe.StepsPerEpoch, o.Recipe.Accumulate = name, 3, 2, 2
 				return o, data
 			}
@@ -50,7 +50,8 @@ func TestEveryWeightingTrainsAndResumes(t *testing.T) {
 				if !(e >= 0 && g >= 0 && e+g > 0 && e+g < 100) {
 					t.Errorf("epoch %d: weights %g and %g", i, e, g)
 				}
-				traintest.Near(t, "unweighted sum", number(t, rows, i, "unweighted_sum"), number(t, rows, i, "emotion")+number(t, rows, i, "gender"), 1e-4)
+				traintest.Near(t, "unweighted sum", number(t, rows, i, "unweighted_sum"),
+					number(t, rows, i, "emotion")+number(t, rows, i, "gender"), 1e-4)
 			}
 		})
 	}

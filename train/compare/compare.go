@@ -1,3 +1,8 @@
+// Package compare trains the same recipe under several weightings, modes and seeds, and measures how their networks
+// differ on the validation split. Each run is a cell of the comparison and has a folder of its own in the comparison's,
+// so that a comparison which was interrupted goes on where it was. docs/compare.md describes the result.
+//
+// Of tandem's packages it imports train for the runs, eval to score what they made, and plot for the report.
 package compare
 
 import (
@@ -27,12 +32,12 @@ import (
 	"tandem/train/weighting"
 )
 
-// Options are what `tandem compare` lets a user choose.
+// Options are the choices of one comparison.
 type Options struct {
 	train.Options           // of every run; its Recipe is the budget that all share, Out and Run are not used
-	Weightings    []string  // see ParseWeighting
+	Weightings    []string  // see weighting.Parse
 	StaticGrid    []float64 // weights of emotion, each above 0 and below 1: so many static weightings more
-	Modes         []string  // as Recipe.Modal
+	Modes         []string  // each as Recipe.Modal of package train
 	Seeds         int       // how many: the recipe's and those after it
 	Dir           string    // of all that is written
 	Jobs          int       // runs at a time
@@ -46,18 +51,18 @@ type cell struct {
 
 func (c cell) String() string { return fmt.Sprintf("%s %s seed %d", c.Weighting, c.Modal, c.Seed) }
 
-// name is that of its folder, such as static-0.1-0.9-multi-1.
+// name returns that of the run's folder, such as static-0.1-0.9-multi-1.
 func (c cell) name() string {
 	return fmt.Sprintf("%s-%s-%d", strings.NewReplacer(":", "-", ",", "-").Replace(c.Weighting), c.Modal, c.Seed)
 }
 
-// Check refuses options that name no comparison.
+// Check returns an error if the options name no comparison.
 func (o *Options) Check() error {
 	_, err := o.cells()
 	return err
 }
 
-// cells are the runs, seed by seed, so that a comparison which is stopped has whole pairs.
+// cells returns the runs, seed by seed, so that a comparison which is stopped has whole pairs.
 func (o *Options) cells() ([]cell, error) {
 	named := slices.Clone(o.Weightings)
 	for _, w := range o.StaticGrid {
@@ -89,7 +94,7 @@ func (o *Options) cells() ([]cell, error) {
 	var cells []cell
 	for i := range o.Seeds {
 		for _, modal := range o.Modes {
-			if sensesOfMode[modal] == "" {
+			if modalitiesOf[modal] == "" {
 				return nil, fmt.Errorf("--modes %q: known are multi, audio and video", modal)
 			}
 			for _, w := range weightings {
@@ -107,23 +112,23 @@ func (o *Options) cells() ([]cell, error) {
 	return cells, nil
 }
 
-// sensesOfMode is what a network is judged by: the senses that it was trained on.
-var sensesOfMode = map[string]eval.Modalities{"multi": eval.Both, "audio": eval.AudioOnly, "video": eval.VideoOnly}
+// modalitiesOf holds, by mode, the modalities that a network is evaluated with: those that it was trained on.
+var modalitiesOf = map[string]eval.Modalities{"multi": eval.Both, "audio": eval.AudioOnly, "video": eval.VideoOnly}
 
-// run are the options of a cell's run.
+// run returns the options of a cell's run.
 func (o *Options) run(c cell) *train.Options {
 	r := o.Options
 	r.Recipe.Weighting, r.Recipe.Modal, r.Recipe.Seed = c.Weighting, c.Modal, c.Seed
 	if c.Weighting != (weighting.Softmax{}).Name() { // these are softmax's alone
 		r.Recipe.WeightFloor, r.Recipe.WeightTemperature, r.Recipe.WeightEntropy = 0, 1, 0
 	}
-	r.Run = filepath.Join(o.Dir, "runs", c.name())
+	r.Run = filepath.Join(o.Dir, runsDir, c.name())
 	r.Out, r.Resume = filepath.Join(r.Run, "model.onnx"), true
 	return &r
 }
 
-// Run trains all cells that are not finished in o.Dir yet, judges each by its exported file on the validation split, and
-// compares them. It ends early when ctx ends, and goes on from there when it is called again.
+// Run trains all cells that are not finished in o.Dir yet, evaluates each by its exported file on the validation split,
+// and compares them. It ends early, with the cause, when ctx ends, and goes on from there when it is called again.
 func Run(ctx context.Context, o Options) (*Comparison, error) {
 	cells, err := o.cells()
 	if err != nil {
@@ -151,6 +156,7 @@ func Run(ctx context.Context, o Options) (*Comparison, error) {
 	return o.compare(ctx, cells, data)
 }
 
+// compare is Run on data that is cut already.
 func (o *Options) compare(ctx context.Context, cells []cell, data *train.Data) (*Comparison, error) {
 	for _, c := range cells { // what one can't be trained on is better known before the first
 		if _, err := train.CheckTasks(data.Prepared, o.run(c).Recipe, o.Recipe.Labels()); err != nil {
@@ -163,7 +169,7 @@ func (o *Options) compare(ctx context.Context, cells []cell, data *train.Data) (
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	all := &overall{report: o.Progress, cells: len(cells), each: o.Recipe.Epochs * o.Recipe.StepsPerEpoch, done: map[cell]int{}, begin: map[cell]int{}, began: time.Now()}
+	all := newOverall(o, len(cells))
 	results := make([]CellResult, len(cells))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -195,7 +201,7 @@ feed:
 	return newComparison(s, results), nil
 }
 
-// cell trains and judges one cell, or finds that this was done.
+// cell trains and scores one cell, or finds that this was done.
 func (o *Options) cell(ctx context.Context, c cell, data *train.Data, all *overall) (*CellResult, error) {
 	r := o.run(c)
 	unlock, err := train.LockRun(r.Run)
@@ -203,11 +209,15 @@ func (o *Options) cell(ctx context.Context, c cell, data *train.Data, all *overa
 		return nil, err
 	}
 	defer unlock()
-	if done, err := finished(r, c); err != nil || done != nil {
-		all.skip(c)
-		return done, err
+	done, err := finished(r, c)
+	if err != nil {
+		return nil, err
 	}
-	r.Log = func(line string) { o.Log(c.name() + ": " + line) }
+	if done != nil {
+		all.skip(c)
+		return done, nil
+	}
+	r.Log = func(line string) { all.log(c, line) }
 	r.Progress = func(p train.Progress) { all.set(c, p) }
 	began := time.Now()
 	trained, err := r.Train(ctx, data)
@@ -219,7 +229,7 @@ func (o *Options) cell(ctx context.Context, c cell, data *train.Data, all *overa
 	case err != nil:
 		return nil, err
 	default:
-		if err := o.judge(ctx, result, trained, data); err != nil {
+		if err := o.score(ctx, result, trained, data); err != nil {
 			return nil, err
 		}
 		result.Best = trained.Best
@@ -232,8 +242,8 @@ func (o *Options) cell(ctx context.Context, c cell, data *train.Data, all *overa
 	return result, atomicfile.WriteBytes(filepath.Join(r.Run, cellFile), append(b, '\n'))
 }
 
-// judge evaluates a cell's exported file.
-func (o *Options) judge(ctx context.Context, c *CellResult, trained *train.Result, data *train.Data) error {
+// score evaluates a cell's exported file.
+func (o *Options) score(ctx context.Context, c *CellResult, trained *train.Result, data *train.Data) error {
 	rec, err := infer.NewRecognizer(trained.Model, infer.Options{Threads: 1})
 	if err != nil {
 		return err
@@ -241,14 +251,16 @@ func (o *Options) judge(ctx context.Context, c *CellResult, trained *train.Resul
 	defer rec.Close()
 	k := rec.Contract()
 	report, err := eval.EvaluatePrepared(ctx, rec, data.Only(dataset.SplitVal), eval.Options{
-		Split: dataset.SplitVal, Modalities: sensesOfMode[c.Modal], Plain: true, Parallel: max(1, runtime.GOMAXPROCS(0)/o.Jobs),
+		Split: dataset.SplitVal, Modalities: modalitiesOf[c.Modal], Plain: true,
+		Parallel:     max(1, runtime.GOMAXPROCS(0)/o.Jobs),
 		Temperatures: k.Temperatures,
 	})
 	if err != nil {
 		return err
 	}
 	if report.All.Emotion == nil || report.All.Gender == nil {
-		return fmt.Errorf("the validation split has no known emotion or no known gender with the senses of --modes %s: there is no joint loss to compare", c.Modal)
+		return fmt.Errorf("the validation split has no known emotion or no known gender with the senses of --modes "+
+			"%s: there is no joint loss to compare", c.Modal)
 	}
 	c.Model = hexSum(trained.Model)
 	c.WeightEmotion, c.WeightGender = k.TaskWeights.Emotion, k.TaskWeights.Gender
@@ -256,6 +268,7 @@ func (o *Options) judge(ctx context.Context, c *CellResult, trained *train.Resul
 	return nil
 }
 
+// hexSum returns the SHA-256 of b in hex.
 func hexSum(b []byte) string {
 	s := sha256.Sum256(b)
 	return hex.EncodeToString(s[:])
@@ -263,11 +276,14 @@ func hexSum(b []byte) string {
 
 // The files of a comparison, beside its report.
 const (
+	runsDir   = "runs"       // a folder a run
 	cellFile  = "cell.json"  // in a run's folder: it is finished
 	setupFile = "setup.json" // in the comparison's
 )
 
-// finished is what a run has come to, nil if it is not at its end: without the file, or with another model than it is of.
+// finished returns the result of a run that is at its end, nil if it is not: without the file, or with another model
+// than the file is of, or none. A file that is there and can't be read is an error that names it: to train the run
+// again would replace it, and cost hours.
 func finished(o *train.Options, c cell) (*CellResult, error) {
 	if err := o.CheckFolder(); err != nil {
 		return nil, err
@@ -281,22 +297,29 @@ func finished(o *train.Options, c cell) (*CellResult, error) {
 	if err == nil {
 		err = json.Unmarshal(b, &r)
 	}
-	if err == nil && (r.Version != compareVersion || (cell{r.Weighting, r.Modal, r.Seed}) != c || r.Failed == "" && (r.All.Emotion == nil || r.All.Gender == nil)) {
+	if err == nil && (r.Version != compareVersion || r.cell() != c || r.Failed == "" && !r.scored()) {
 		err = fmt.Errorf("it is not the result of %s", c)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w; remove it, and the run is judged again", path, err)
 	}
-	if r.Failed == "" {
-		if model, err := os.ReadFile(o.Out); err != nil || hexSum(model) != r.Model {
-			return nil, nil
-		}
+	if r.Failed != "" {
+		return &r, nil
+	}
+	model, err := os.ReadFile(o.Out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("%s: the model of a finished run: %w", c, err)
+	case hexSum(model) != r.Model:
+		return nil, nil
 	}
 	return &r, nil
 }
 
-// setup is what all cells of a comparison have in common: setup.json.
-type setup struct {
+// Setup is common to all cells of a comparison: setup.json.
+type Setup struct {
 	Version int                  `json:"v"`
 	Tandem  string               `json:"tandem_version"`
 	Git     train.GitState       `json:"git"`
@@ -305,14 +328,14 @@ type setup struct {
 	SplitBy string               `json:"split_by,omitempty"`
 }
 
-// begun reads what a comparison in o.Dir was begun with, nil if there is none, and refuses another recipe.
-func (o *Options) begun() (*setup, error) {
+// begun returns the setup of a comparison that was begun in o.Dir, nil if there is none; another recipe is an error.
+func (o *Options) begun() (*Setup, error) {
 	path := filepath.Join(o.Dir, setupFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	s := setup{Recipe: train.DefaultRecipe()} // what an older version left out
+	s := Setup{Recipe: train.DefaultRecipe()} // what an older version left out
 	if err == nil {
 		err = json.Unmarshal(b, &s)
 	}
@@ -320,18 +343,20 @@ func (o *Options) begun() (*setup, error) {
 		return nil, fmt.Errorf("comparison: %s: %w", path, err)
 	}
 	if !reflect.DeepEqual(s.Recipe, o.common()) || s.SplitBy != o.splitBy() {
-		return nil, fmt.Errorf("comparison %s: %w: its recipe or --split-by is another (%s has it): give that, or another --out", o.Dir, train.ErrRunOther, path)
+		return nil, fmt.Errorf("comparison %s: %w: its recipe or --split-by is another (%s has it): give that, or "+
+			"another --out", o.Dir, train.ErrRunOther, path)
 	}
 	return &s, nil
 }
 
-// common is the recipe without what differs between cells.
+// common returns the recipe without what differs between cells.
 func (o *Options) common() train.Recipe {
 	r := o.Recipe
 	r.Weighting, r.Modal = train.DefaultRecipe().Weighting, train.DefaultRecipe().Modal
 	return r
 }
 
+// splitBy returns o.SplitBy, "" for the default.
 func (o *Options) splitBy() string {
 	if o.SplitBy == dataset.BySpeaker {
 		return ""
@@ -339,8 +364,8 @@ func (o *Options) splitBy() string {
 	return o.SplitBy
 }
 
-// setUp writes setup.json, or, in a comparison that goes on, refuses other data.
-func (o *Options) setUp(data []sample.Fingerprint) (*setup, error) {
+// setUp writes setup.json, or, in a comparison that goes on, returns an error if the data is another.
+func (o *Options) setUp(data []sample.Fingerprint) (*Setup, error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("comparison: %w", err)
 	}
@@ -350,12 +375,16 @@ func (o *Options) setUp(data []sample.Fingerprint) (*setup, error) {
 	}
 	if s != nil {
 		if err := sample.CheckSameData(s.Data, data); err != nil {
-			return nil, fmt.Errorf("comparison %s: %w: %w; give the data as it was, or another --out", o.Dir, train.ErrRunOther, err)
+			return nil, fmt.Errorf("comparison %s: %w: %w; give the data as it was, or another --out", o.Dir,
+				train.ErrRunOther, err)
 		}
 		return s, nil
 	}
 	git, _ := train.BuiltFrom()
-	s = &setup{Version: compareVersion, Tandem: o.Version, Git: git, Recipe: o.common(), Data: data, SplitBy: o.splitBy()}
+	s = &Setup{
+		Version: compareVersion, Tandem: o.Version, Git: git, Recipe: o.common(), Data: data,
+		SplitBy: o.splitBy(),
+	}
 	b, err := json.MarshalIndent(s, "", " ")
 	if err == nil {
 		err = atomicfile.WriteBytes(filepath.Join(o.Dir, setupFile), append(b, '\n'))

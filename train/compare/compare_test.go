@@ -22,14 +22,20 @@ import (
 
 // quickCompare are two weightings in one mode by two seeds, and their data.
 func quickCompare(dir string) (Options, *sample.Prepared) {
-	o := train.Options{Recipe: train.DefaultRecipe(), Version: "test", Log: func(string) {}, Progress: func(train.Progress) {}}
+	o := train.Options{
+		Recipe: train.DefaultRecipe(), Version: "test", Log: func(string) {},
+		Progress: func(train.Progress) {},
+	}
 	r := &o.Recipe
 	r.Arch.FaceWidths, r.Arch.FaceDim = []int{8, 12, 16, 16}, 16
 	r.Arch.SoundWidths, r.Arch.SoundDim, r.Arch.FuseDim, r.Arch.MelBands = []int{8, 12, 16}, 16, 16, 32
 	r.Epochs, r.StepsPerEpoch, r.WarmupSteps = 2, 4, 5
 	r.Stills, r.Voices, r.Talking, r.Pairs = 8, 4, 2, 2
 	data := sampletest.Split(sampletest.Synthetic(nn.DefaultSpec, 24, 8, 4))
-	return Options{Options: o, Weightings: []string{"softmax"}, StaticGrid: []float64{0.3}, Modes: []string{"multi"}, Seeds: 2, Dir: dir, Jobs: 1}, data
+	return Options{
+		Options: o, Weightings: []string{"softmax"}, StaticGrid: []float64{0.3}, Modes: []string{"multi"},
+		Seeds: 2, Dir: dir, Jobs: 1,
+	}, data
 }
 
 func needRuntime(t *testing.T) {
@@ -108,17 +114,42 @@ func TestCompareGoesOnAfterAnInterruption(t *testing.T) {
 	if len(after) != 4 || len(c.Cells) != 4 || len(c.Rows) != 2 {
 		t.Fatalf("%d models, %d cells, %d rows; want 4, 4 and 2", len(after), len(c.Cells), len(c.Rows))
 	}
+	checkRows(t, c)
+	checkPairs(t, dir)
+	checkFiles(t, c, dir)
+
+	// What was compared stands: another recipe or other data would make rows that are no pairs.
+	other := o
+	other.Recipe.LearningRate /= 2
+	if _, err := compareNow(t, t.Context(), other, data); !errors.Is(err, train.ErrRunOther) {
+		t.Errorf("another recipe: %v", err)
+	}
+	less := *data
+	less.Samples = data.Samples[:len(data.Samples)-1]
+	if _, err := compareNow(t, t.Context(), o, &less); !errors.Is(err, train.ErrRunOther) {
+		t.Errorf("other data: %v", err)
+	}
+}
+
+// checkRows holds the rows of quickCompare to its cells.
+func checkRows(t *testing.T, c *Comparison) {
+	t.Helper()
 	soft, static := c.Rows[0], c.Rows[1]
-	if soft.Weighting != "softmax" || static.Weighting != "static:0.3,0.7" || !static.BestStatic || soft.Difference == nil || soft.Difference.N != 2 || soft.Difference.Interval == nil {
-		t.Errorf("rows %+v and %+v", soft, static)
+	if soft.Weighting != "softmax" || static.Weighting != "static:0.3,0.7" || !static.BestStatic ||
+		soft.Difference == nil || soft.Difference.N != 2 || soft.Difference.Interval == nil {
+		t.Fatalf("rows %+v and %+v", soft, static)
 	}
 	traintest.Near(t, "the difference", soft.Difference.Difference, soft.Joint.Mean-static.Joint.Mean, 1e-12)
 	traintest.Near(t, "the static weight", static.WeightEmotion.Mean, 0.3, 1e-6)
 	if a, b := c.Cells[0], c.Cells[2]; a.Seed == b.Seed || a.Joint() == b.Joint() {
 		t.Errorf("two seeds give %v and %v", a.Joint(), b.Joint())
 	}
+}
 
-	// They are pairs: before any step both have the same network and batch, and so, rounding aside, the same losses.
+// checkPairs holds that runs of one seed are pairs: before any step both have the same network and batch, and so,
+// rounding aside, the same losses.
+func checkPairs(t *testing.T, dir string) {
+	t.Helper()
 	for seed, want := range map[string]bool{"1": true, "2": false} {
 		a, errA := train.ReadSteps(filepath.Join(dir, "runs", "softmax-multi-1", train.StepsFile), 1)
 		b, errB := train.ReadSteps(filepath.Join(dir, "runs", "static-0.3-0.7-multi-"+seed, train.StepsFile), 1)
@@ -129,7 +160,11 @@ func TestCompareGoesOnAfterAnInterruption(t *testing.T) {
 			t.Errorf("softmax of seed 1 begins with %v, static of seed %s with %v", a[0], seed, b[0])
 		}
 	}
+}
 
+// checkFiles writes the comparison and holds its three files to it.
+func checkFiles(t *testing.T, c *Comparison, dir string) {
+	t.Helper()
 	if err := c.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +172,10 @@ func TestCompareGoesOnAfterAnInterruption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Task weights: softmax", "static:0.3,0.7 (best static)", "Joint NLL less that of static:0.3,0.7", soft.Difference.String()} {
+	for _, want := range []string{
+		"Task weights: softmax", "static:0.3,0.7 (best static)", "Joint NLL less that of static:0.3,0.7",
+		c.Rows[0].Difference.String(),
+	} {
 		if !strings.Contains(strings.ReplaceAll(string(page), "&#43;", "+"), want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -158,42 +196,81 @@ func TestCompareGoesOnAfterAnInterruption(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(b, &back)
 	}
-	if err != nil || len(back.Cells) != 4 || back.Rows[0].Joint.Mean != soft.Joint.Mean {
+	if err != nil || len(back.Cells) != 4 || back.Rows[0].Joint.Mean != c.Rows[0].Joint.Mean {
 		t.Errorf("compare.json reads as %+v, %v", back.Rows, err)
-	}
-
-	// What was compared stands: another recipe or other data would make rows that are no pairs.
-	other := o
-	other.Recipe.LearningRate /= 2
-	if _, err := compareNow(t, t.Context(), other, data); !errors.Is(err, train.ErrRunOther) {
-		t.Errorf("another recipe: %v", err)
-	}
-	less := *data
-	less.Samples = data.Samples[:len(data.Samples)-1]
-	if _, err := compareNow(t, t.Context(), o, &less); !errors.Is(err, train.ErrRunOther) {
-		t.Errorf("other data: %v", err)
 	}
 }
 
+// Two runs at a time give what one gives. All cells take the fingerprints that the data came with: none hashes its
+// windows again.
 func TestCompareTwoRunsAtATime(t *testing.T) {
 	needRuntime(t)
-	one, data := quickCompare(t.TempDir())
+	one, prepared := quickCompare(t.TempDir())
 	two, _ := quickCompare(t.TempDir())
 	one.Seeds, two.Seeds, two.Jobs = 1, 1, 2
 	one.Recipe.Epochs, two.Recipe.Epochs = 1, 1
-	a, err := compareNow(t, t.Context(), one, data)
+	a, err := compareNow(t, t.Context(), one, prepared)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := compareNow(t, t.Context(), two, data)
+	data, err := train.NewData(t.Context(), prepared, "")
 	if err != nil {
 		t.Fatal(err)
+	}
+	data.Fingerprints[0].SHA256 = "the hash of before"
+	var lines []string
+	two.Log = func(line string) { lines = append(lines, line) } // which -race watches
+	cells, err := two.cells()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := two.compare(t.Context(), cells, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(lines) == 0 {
+		t.Error("no line of log")
 	}
 	for i := range a.Cells {
 		if a.Cells[i].Joint() != b.Cells[i].Joint() {
 			t.Errorf("%s: %v alone and %v beside another", a.Cells[i].Weighting, a.Cells[i].Joint(), b.Cells[i].Joint())
 		}
+		about, err := os.ReadFile(filepath.Join(two.run(cells[i]).Run, "run.json"))
+		if err != nil || !bytes.Contains(about, []byte(data.Fingerprints[0].SHA256)) {
+			t.Errorf("%s: run.json has another fingerprint of the data than was given: %v\n%s", cells[i], err, about)
+		}
 	}
+}
+
+// Of a finished run's model only that it is not there, or another, means that the run is to be made again.
+func TestUnreadableModelOfAFinishedRun(t *testing.T) {
+	o, _ := quickCompare(t.TempDir())
+	c := cell{"softmax", "multi", 1}
+	r := o.run(c)
+	result := scored(c.Weighting, c.Seed, 1, 0.5)
+	result.Version, result.Model = compareVersion, hexSum([]byte("model"))
+	b, err := json.Marshal(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	traintest.WriteFile(t, filepath.Join(r.Run, cellFile), string(b))
+	check := func(what string, want bool, says string) {
+		t.Helper()
+		got, err := finished(r, c)
+		if (got != nil) != want || (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, %v; want a result: %v, an error that says %q", what, got, err, want, says)
+		}
+	}
+	check("no model", false, "")
+	traintest.WriteFile(t, r.Out, "model")
+	check("its model", true, "")
+	traintest.WriteFile(t, r.Out, "another")
+	check("another model", false, "")
+	// which can't be read, not even by root
+	if err := errors.Join(os.Remove(r.Out), os.Mkdir(r.Out, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	check("a model that can't be read", false, r.Out)
 }
 
 func TestCompareRefuses(t *testing.T) {
@@ -223,7 +300,8 @@ func TestCompareRefuses(t *testing.T) {
 		}
 	}
 	o.Weightings, o.StaticGrid, o.Seeds = []string{"static"}, []float64{0.5, 0.7}, 1
-	if cells, err := o.cells(); err != nil || len(cells) != 2 || cells[0].name() != "static-multi-1" || cells[1].name() != "static-0.7-0.3-multi-1" {
+	if cells, err := o.cells(); err != nil || len(cells) != 2 || cells[0].name() != "static-multi-1" ||
+		cells[1].name() != "static-0.7-0.3-multi-1" {
 		t.Errorf("cells %v, %v", cells, err)
 	}
 }
@@ -234,6 +312,7 @@ func TestCompareRecipeReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Patience != 0 || r.Arch.FaceDim >= train.DefaultRecipe().Arch.FaceDim {
-		t.Errorf("patience %d, face_dim %d: want one budget for all, and a network smaller than the default's", r.Patience, r.Arch.FaceDim)
+		t.Errorf("patience %d, face_dim %d: want one budget for all, and a network smaller than the default's",
+			r.Patience, r.Arch.FaceDim)
 	}
 }

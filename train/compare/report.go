@@ -52,7 +52,8 @@ func (c *Comparison) csv() []byte {
 		row := []string{r.Weighting, r.Modal, strconv.FormatUint(r.Seed, 10), r.Failed}
 		if r.Failed == "" {
 			for _, v := range []float64{
-				r.Joint(), r.All.Emotion.NLL, r.All.Emotion.UAR, r.All.Gender.NLL, r.All.Gender.UAR, r.WeightEmotion, r.WeightGender, float64(r.Best), r.Seconds,
+				r.Joint(), r.All.Emotion.NLL, r.All.Emotion.UAR, r.All.Gender.NLL, r.All.Gender.UAR, r.WeightEmotion,
+				r.WeightGender, float64(r.Best), r.Seconds,
 			} {
 				row = append(row, strconv.FormatFloat(v, 'g', 7, 64))
 			}
@@ -93,7 +94,10 @@ func (c *Comparison) html(dir string) ([]byte, error) {
 				v.Best = r.Weighting
 			}
 			if a := r.Difference; a != nil {
-				i := plot.Interval{Name: fmt.Sprintf("%s (%d)", r.Weighting, a.N), Mean: a.Difference, Lo: math.NaN(), Hi: math.NaN()}
+				i := plot.Interval{
+					Name: fmt.Sprintf("%s (%d)", r.Weighting, a.N), Mean: a.Difference, Lo: math.NaN(),
+					Hi: math.NaN(),
+				}
 				if a.Interval != nil {
 					i.Lo, i.Hi = a.Interval[0], a.Interval[1]
 				}
@@ -104,11 +108,13 @@ func (c *Comparison) html(dir string) ([]byte, error) {
 				if err != nil {
 					return nil, err
 				}
-				v.Weights = append(v.Weights, d.Inline(plot.Lines("Task weights: "+r.Weighting, "step", "weight", series)))
+				v.Weights = append(v.Weights, d.Inline(plot.Lines("Task weights: "+r.Weighting, "step", "weight",
+					series)))
 			}
 		}
 		if len(against) > 0 {
-			v.Differences = d.Inline(plot.Intervals("Joint NLL less that of "+v.Best, "nats (below 0: better)", against))
+			v.Differences = d.Inline(plot.Intervals("Joint NLL less that of "+v.Best, "nats (below 0: better)",
+				against))
 		}
 		views = append(views, v)
 	}
@@ -146,11 +152,11 @@ func (c *Comparison) weights(dir string, row Row) ([]plot.Series, error) {
 			if r.Weighting != row.Weighting || r.Modal != row.Modal || r.Failed != "" {
 				continue
 			}
-			rows, err := train.ReadSteps(filepath.Join(dir, "runs", cell{r.Weighting, r.Modal, r.Seed}.name(), train.StepsFile), math.MaxInt)
+			steps, err := train.ReadSteps(filepath.Join(dir, runsDir, r.cell().name(), train.StepsFile), math.MaxInt)
 			if err != nil {
 				return nil, err
 			}
-			x, y := (&train.StepLog{Rows: rows}).Series("weight_" + task)
+			x, y := steps.Series("weight_" + task)
 			if len(runs) == 0 || len(x) < len(s.X) { // early stopping ends runs at different steps
 				s.X = x
 			}

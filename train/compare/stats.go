@@ -14,58 +14,68 @@ import (
 	"tandem/train/metrics"
 )
 
-// compareVersion is the version of compare.json and of what it is made of.
+// compareVersion is the version of compare.json, setup.json and cell.json.
 const compareVersion = 1
 
-// Comparison is what tandem compare writes.
+// Comparison is the result of a comparison: compare.json.
 type Comparison struct {
 	Version int          `json:"v"`
 	Created time.Time    `json:"created"`
 	Split   string       `json:"split"` // on which all is measured and the best static weighting is chosen
-	Setup   setup        `json:"setup"`
+	Setup   Setup        `json:"setup"`
 	Rows    []Row        `json:"rows"`
 	Cells   []CellResult `json:"cells"`
 }
 
-// CellResult is one run of a comparison.
+// CellResult is the result of one run of a comparison: cell.json. Scores are those of the validation split; JSON calls
+// losses in nats nll.
 type CellResult struct {
-	Version       int                       `json:"v"`
-	Weighting     string                    `json:"weighting"`
-	Modal         string                    `json:"modal"`
-	Seed          uint64                    `json:"seed"`
-	Failed        string                    `json:"failed,omitempty"` // why it diverged; then it has no scores
-	Model         string                    `json:"model,omitempty"`  // SHA-256
-	Best          int                       `json:"epoch"`            // that is kept
-	Seconds       float64                   `json:"seconds"`          // of training and judging, in the process that finished it
-	WeightEmotion float64                   `json:"weight_emotion"`   // at the end of the kept epoch
+	Version   int    `json:"v"`
+	Weighting string `json:"weighting"`
+	Modal     string `json:"modal"`
+	Seed      uint64 `json:"seed"`
+	Failed    string `json:"failed,omitempty"` // why it diverged; then it has no scores
+	Model     string `json:"model,omitempty"`  // SHA-256
+	Best      int    `json:"epoch"`            // that is kept
+	// Seconds are those of training and evaluating, in the process that finished it.
+	Seconds       float64                   `json:"seconds"`
+	WeightEmotion float64                   `json:"weight_emotion"` // at the end of the kept epoch
 	WeightGender  float64                   `json:"weight_gender"`
 	Clips         int                       `json:"clips"`
 	All           eval.SetReport            `json:"all"`
 	Sets          map[string]eval.SetReport `json:"sets"`
 }
 
-// Joint is the joint loss without weights: the sum of both tasks' NLL over the clips of all sets.
+// Joint returns the joint loss without weights, in nats: the sum of both tasks' NLL over the clips of all sets.
 func (c *CellResult) Joint() float64 { return c.All.Emotion.NLL + c.All.Gender.NLL }
+
+// cell returns the cell whose result c is.
+func (c *CellResult) cell() cell { return cell{c.Weighting, c.Modal, c.Seed} }
+
+// scored reports whether both tasks were measured.
+func (c *CellResult) scored() bool { return c.All.Emotion != nil && c.All.Gender != nil }
 
 // Row is one weighting in one mode, over the seeds.
 type Row struct {
-	Weighting     string   `json:"weighting"`
-	Modal         string   `json:"modal"`
-	Failed        int      `json:"failed,omitempty"` // runs that diverged
-	Joint         Spread   `json:"joint_nll"`
-	EmotionNLL    Spread   `json:"emotion_nll"`
-	EmotionUAR    Spread   `json:"emotion_uar"`
-	GenderNLL     Spread   `json:"gender_nll"`
-	GenderUAR     Spread   `json:"gender_uar"`
-	WeightEmotion Spread   `json:"weight_emotion"`
-	WeightGender  Spread   `json:"weight_gender"`
-	BestStatic    bool     `json:"best_static,omitempty"` // of its mode, by the mean joint NLL
-	Difference    *Against `json:"difference,omitempty"`  // joint NLL less the best static's; nil for that itself, and without one
+	Weighting     string `json:"weighting"`
+	Modal         string `json:"modal"`
+	Failed        int    `json:"failed,omitempty"` // runs that diverged
+	Joint         Spread `json:"joint_nll"`
+	EmotionNLL    Spread `json:"emotion_nll"`
+	EmotionUAR    Spread `json:"emotion_uar"`
+	GenderNLL     Spread `json:"gender_nll"`
+	GenderUAR     Spread `json:"gender_uar"`
+	WeightEmotion Spread `json:"weight_emotion"`
+	WeightGender  Spread `json:"weight_gender"`
+	BestStatic    bool   `json:"best_static,omitempty"` // of its mode, by the mean joint NLL
+	// Difference is the joint NLL less the best static's; nil for that itself, and without one.
+	Difference *Against `json:"difference,omitempty"`
 }
 
-// Static tells whether the weights are given and stay.
+// Static reports whether the weights are given and stay.
 func (r *Row) Static() bool { return isStatic(r.Weighting) }
 
+// isStatic reports whether a weighting is one of static's.
 func isStatic(weighting string) bool { return strings.HasPrefix(weighting, "static") }
 
 // Spread is a mean over seeds and its standard deviation (of a sample: n-1), nil for fewer than two.
@@ -75,6 +85,7 @@ type Spread struct {
 	SD   *float64 `json:"sd,omitempty"`
 }
 
+// spread returns the Spread of values.
 func spread(x []float64) Spread {
 	s := Spread{N: len(x)}
 	if len(x) > 0 {
@@ -94,8 +105,8 @@ type Against struct {
 	Interval   *metrics.Range `json:"interval,omitempty"`
 }
 
-// paired is the interval of Student's paired t test: mean ± t(0.975; n-1) s/√n of the differences (Student 1908, "The probable error
-// of a mean"). It takes them for draws from a normal distribution, which so few seeds can't tell.
+// paired is the interval of Student's paired t test: mean ± t(0.975; n-1) s/√n of the differences (Student 1908, "The
+// probable error of a mean"). It takes them for draws from a normal distribution, which so few seeds can't tell.
 func paired(differences []float64) *Against {
 	s := spread(differences)
 	if s.N == 0 {
@@ -110,13 +121,16 @@ func paired(differences []float64) *Against {
 	return a
 }
 
-func newComparison(s *setup, cells []CellResult) *Comparison {
-	c := &Comparison{Version: compareVersion, Created: time.Now().UTC().Truncate(time.Second), Split: dataset.SplitVal, Setup: *s, Cells: cells}
-	type key struct{ modal, weighting string }
-	of := map[key][]*CellResult{}
-	var order []key
+// newComparison compares the results of all cells.
+func newComparison(s *Setup, cells []CellResult) *Comparison {
+	c := &Comparison{
+		Version: compareVersion, Created: time.Now().UTC().Truncate(time.Second), Split: dataset.SplitVal,
+		Setup: *s, Cells: cells,
+	}
+	of := map[rowKey][]*CellResult{}
+	var order []rowKey
 	for i := range cells {
-		k := key{cells[i].Modal, cells[i].Weighting}
+		k := rowKey{cells[i].Modal, cells[i].Weighting}
 		if of[k] == nil {
 			order = append(order, k)
 		}
@@ -124,28 +138,7 @@ func newComparison(s *setup, cells []CellResult) *Comparison {
 	}
 	best := map[string]int{} // row, by mode
 	for _, k := range order {
-		r := Row{Weighting: k.weighting, Modal: k.modal}
-		var good []*CellResult
-		for _, cell := range of[k] {
-			if cell.Failed == "" {
-				good = append(good, cell)
-			}
-		}
-		r.Failed = len(of[k]) - len(good)
-		over := func(value func(*CellResult) float64) Spread {
-			var x []float64
-			for _, cell := range good {
-				x = append(x, value(cell))
-			}
-			return spread(x)
-		}
-		r.Joint = over((*CellResult).Joint)
-		r.EmotionNLL = over(func(c *CellResult) float64 { return c.All.Emotion.NLL })
-		r.EmotionUAR = over(func(c *CellResult) float64 { return c.All.Emotion.UAR })
-		r.GenderNLL = over(func(c *CellResult) float64 { return c.All.Gender.NLL })
-		r.GenderUAR = over(func(c *CellResult) float64 { return c.All.Gender.UAR })
-		r.WeightEmotion = over(func(c *CellResult) float64 { return c.WeightEmotion })
-		r.WeightGender = over(func(c *CellResult) float64 { return c.WeightGender })
+		r := newRow(k, of[k])
 		// One that diverged somewhere would be judged by its lucky seeds.
 		if b, ok := best[k.modal]; r.Static() && r.Failed == 0 && (!ok || r.Joint.Mean < c.Rows[b].Joint.Mean) {
 			best[k.modal] = len(c.Rows)
@@ -158,25 +151,61 @@ func newComparison(s *setup, cells []CellResult) *Comparison {
 		if !ok {
 			continue
 		}
-		if r.BestStatic = b == i; r.BestStatic {
-			continue
+		if r.BestStatic = b == i; !r.BestStatic {
+			r.Difference = difference(of[r.key()], of[c.Rows[b].key()])
 		}
-		joint := map[uint64]float64{}
-		for _, cell := range of[key{r.Modal, c.Rows[b].Weighting}] {
-			joint[cell.Seed] = cell.Joint()
-		}
-		var d []float64
-		for _, cell := range of[key{r.Modal, r.Weighting}] {
-			if cell.Failed == "" {
-				d = append(d, cell.Joint()-joint[cell.Seed])
-			}
-		}
-		r.Difference = paired(d)
 	}
 	return c
 }
 
-// Modes are those compared, in order.
+// rowKey names a row.
+type rowKey struct{ modal, weighting string }
+
+func (r *Row) key() rowKey { return rowKey{r.Modal, r.Weighting} }
+
+// newRow returns the row of some runs, without the comparison to the best static weighting.
+func newRow(k rowKey, runs []*CellResult) Row {
+	var good []*CellResult
+	for _, cell := range runs {
+		if cell.Failed == "" {
+			good = append(good, cell)
+		}
+	}
+	over := func(value func(*CellResult) float64) Spread {
+		var x []float64
+		for _, cell := range good {
+			x = append(x, value(cell))
+		}
+		return spread(x)
+	}
+	return Row{
+		Weighting: k.weighting, Modal: k.modal, Failed: len(runs) - len(good),
+		Joint:         over((*CellResult).Joint),
+		EmotionNLL:    over(func(c *CellResult) float64 { return c.All.Emotion.NLL }),
+		EmotionUAR:    over(func(c *CellResult) float64 { return c.All.Emotion.UAR }),
+		GenderNLL:     over(func(c *CellResult) float64 { return c.All.Gender.NLL }),
+		GenderUAR:     over(func(c *CellResult) float64 { return c.All.Gender.UAR }),
+		WeightEmotion: over(func(c *CellResult) float64 { return c.WeightEmotion }),
+		WeightGender:  over(func(c *CellResult) float64 { return c.WeightGender }),
+	}
+}
+
+// difference compares the joint NLL of runs with those of others of the same seeds, none of which diverged.
+func difference(runs, others []*CellResult) *Against {
+	joint := map[uint64]float64{}
+	for _, cell := range others {
+		joint[cell.Seed] = cell.Joint()
+	}
+	var d []float64
+	for _, cell := range runs {
+		if cell.Failed == "" {
+			d = append(d, cell.Joint()-joint[cell.Seed])
+		}
+	}
+	return paired(d)
+}
+
+// Modes returns the modes that are compared, in order.
 func (c *Comparison) Modes() []string {
 	var modes []string
 	for _, r := range c.Rows {

@@ -10,16 +10,25 @@ import (
 
 // scored is a run whose tasks have these NLLs.
 func scored(weighting string, seed uint64, emotion, gender float64) CellResult {
-	return CellResult{Weighting: weighting, Modal: "multi", Seed: seed, All: eval.SetReport{Emotion: &metrics.Scores{NLL: emotion, UAR: 0.5}, Gender: &metrics.Scores{NLL: gender, UAR: 0.9}}}
+	return CellResult{
+		Weighting: weighting, Modal: "multi", Seed: seed,
+		All: eval.SetReport{
+			Emotion: &metrics.Scores{NLL: emotion, UAR: 0.5},
+			Gender:  &metrics.Scores{NLL: gender, UAR: 0.9},
+		},
+	}
 }
 
 func TestComparisonAgainstValuesByHand(t *testing.T) {
 	diverged := CellResult{Weighting: "uw", Modal: "multi", Seed: 2, Failed: "a loss is NaN"}
 	lucky := CellResult{Weighting: "static:0.9,0.1", Modal: "multi", Seed: 3, Failed: "a loss is NaN"}
-	c := newComparison(&setup{}, []CellResult{
+	c := newComparison(&Setup{}, []CellResult{
 		scored("static", 1, 1.0, 0.5), scored("static", 2, 1.2, 0.5), scored("static", 3, 1.1, 0.5), // mean 1.6
-		scored("static:0.7,0.3", 1, 1.0, 0.4), scored("static:0.7,0.3", 2, 1.0, 0.5), scored("static:0.7,0.3", 3, 1.0, 0.6), // mean 1.5: the best
-		scored("softmax", 1, 1.1, 0.4), scored("softmax", 2, 1.2, 0.5), scored("softmax", 3, 1.3, 0.6), // 0.1, 0.2 and 0.3 more
+		// mean 1.5: the best
+		scored("static:0.7,0.3", 1, 1.0, 0.4), scored("static:0.7,0.3", 2, 1.0, 0.5),
+		scored("static:0.7,0.3", 3, 1.0, 0.6),
+		// 0.1, 0.2 and 0.3 more
+		scored("softmax", 1, 1.1, 0.4), scored("softmax", 2, 1.2, 0.5), scored("softmax", 3, 1.3, 0.6),
 		scored("uw", 1, 0.9, 0.4), diverged, scored("uw", 3, 0.9, 0.6),
 		scored("static:0.9,0.1", 1, 0.1, 0.1), scored("static:0.9,0.1", 2, 0.1, 0.1), lucky,
 	})
@@ -47,11 +56,13 @@ func TestComparisonAgainstValuesByHand(t *testing.T) {
 	traintest.Near(t, "paired difference", uw.Difference.Difference, -0.1, 1e-12)
 	traintest.Near(t, "its interval's width", uw.Difference.Interval[1]-uw.Difference.Interval[0], 0, 1e-9)
 
-	one := newComparison(&setup{}, []CellResult{scored("static", 1, 1, 0.5), scored("softmax", 1, 1.5, 0.5)})
-	if r := one.Rows[1]; r.Joint.SD != nil || r.Difference.Interval != nil || r.Difference.String() != "+0.500" || r.Joint.String() != "2.000" {
+	one := newComparison(&Setup{}, []CellResult{scored("static", 1, 1, 0.5), scored("softmax", 1, 1.5, 0.5)})
+	if r := one.Rows[1]; r.Joint.SD != nil || r.Difference.Interval != nil || r.Difference.String() != "+0.500" ||
+		r.Joint.String() != "2.000" {
 		t.Errorf("one seed has %v and %v, want no spread and no interval", r.Joint, r.Difference)
 	}
-	if none := newComparison(&setup{}, []CellResult{scored("softmax", 1, 1, 1)}); none.Rows[0].Difference.String() != "–" {
+	if none := newComparison(&Setup{}, []CellResult{scored("softmax", 1, 1,
+		1)}); none.Rows[0].Difference.String() != "–" {
 		t.Errorf("without a static weighting the difference is %v", none.Rows[0].Difference)
 	}
 }

@@ -9,17 +9,18 @@ import (
 	"strings"
 )
 
-// sameSound is how far, in each tensor's own scale, the sound encoders of joined networks may be apart. One that was frozen goes through
-// an ONNX file and back, which costs it some rounding.
+// sameSound is how far, in each tensor's own scale, the sound encoders of joined networks may be apart. One that was
+// frozen goes through an ONNX file and back, which costs it some rounding.
 const sameSound = 1e-4
 
-// Ensemble puts networks side by side: each keeps its face encoders and what it makes of them over time and with the sound, all hear by
-// one encoder, and the outputs are the mean of theirs, each counting by its number of face encoders. So it is an ensemble (Hansen &
-// Salamon 1990) in one file, and where the crops of a window are alike, as those of a still, its logits are exactly that mean;
-// otherwise attention over time is by the mean of their scores. Train the second from the first with the sound frozen, join both,
-// and train the layers after the encoders a little.
+// Ensemble puts networks side by side: each keeps its face encoders and what it makes of them over time and with the
+// sound, all share one audio encoder, and the outputs are the mean of theirs, each counting by its number of face
+// encoders. So it is an ensemble (Hansen & Salamon 1990) in one file, and where the crops of a window are alike, as
+// those of a still, its logits are exactly that mean; otherwise attention over time is by the mean of their scores.
+// Train the second from the first with the sound frozen, join both, and train the layers after the encoders a little.
 //
-// The networks must have the same labels, sizes (but for the number of face encoders and fuse_dim, which add up) and sound encoder.
+// The networks must have the same labels, sizes (but for the number of face encoders and fuse_dim, which add up) and
+// sound encoder.
 func Ensemble(ins ...*Pretrained) (*Pretrained, error) {
 	if len(ins) == 0 {
 		return nil, fmt.Errorf("%w: none is given", ErrPretrained)
@@ -28,22 +29,25 @@ func Ensemble(ins ...*Pretrained) (*Pretrained, error) {
 	if len(ins) == 1 {
 		return first, nil
 	}
-	out := &Pretrained{Name: first.Name, SHA256: first.SHA256, Arch: first.Arch, Labels: first.Labels, Params: Weights{}}
+	out := &Pretrained{
+		Name: first.Name, SHA256: first.SHA256, Arch: first.Arch, Labels: first.Labels,
+		Params: Weights{},
+	}
 	for _, in := range ins[1:] {
 		out.Name += " + " + in.Name
 		out.SHA256 += " + " + in.SHA256
 		out.Arch.FaceNets += in.Arch.FaceNets
 		out.Arch.FuseDim += in.Arch.FuseDim
 		if err := first.checkCompatible(in); err != nil {
-			return nil, fmt.Errorf("--init %s: %w: not to be joined with %s: %w", in.Name, ErrPretrained, first.Name, err)
+			return nil, fmt.Errorf("--init %s: %w: not to be joined with %s: %w", in.Name, ErrPretrained, first.Name,
+				err)
 		}
 	}
 	if err := out.Arch.Check(); err != nil {
 		return nil, fmt.Errorf("--init %s: %w: %w", out.Name, ErrPretrained, err)
 	}
-	l := LayoutOf(out.Arch)
-	for _, name := range l.Names {
-		out.Params[name] = Weight{l.Shapes[name], make([]float32, Weight{Dims: l.Shapes[name]}.size())}
+	for _, p := range Parameters(out.Arch) {
+		out.Params[p.Name] = Weight{p.Dims, make([]float32, Weight{Dims: p.Dims}.size())}
 	}
 	var nets, fused int // those of the networks before
 	for _, in := range ins {
@@ -54,45 +58,49 @@ func Ensemble(ins ...*Pretrained) (*Pretrained, error) {
 	return out, nil
 }
 
-// checkCompatible is why in can't be joined with first.
+// checkCompatible returns why in can't be joined with first, nil if it can.
 func (first *Pretrained) checkCompatible(in *Pretrained) error {
 	a, b := first.Sizes(), in.Sizes()
 	a.FaceNets, a.FuseDim = b.FaceNets, b.FuseDim
 	if !reflect.DeepEqual(a, b) || first.Arch.Spec != in.Arch.Spec {
 		return fmt.Errorf("its sizes are %+v, not %+v", b, a)
 	}
-	if !slices.Equal(first.Labels.Emotions, in.Labels.Emotions) || !slices.Equal(first.Labels.Genders, in.Labels.Genders) {
-		return fmt.Errorf("its labels are %v and %v, not %v and %v", in.Labels.Emotions, in.Labels.Genders, first.Labels.Emotions, first.Labels.Genders)
+	if !slices.Equal(first.Labels.Emotions, in.Labels.Emotions) ||
+		!slices.Equal(first.Labels.Genders, in.Labels.Genders) {
+		return fmt.Errorf("its labels are %v and %v, not %v and %v", in.Labels.Emotions, in.Labels.Genders,
+			first.Labels.Emotions, first.Labels.Genders)
 	}
-	for _, name := range LayoutOf(first.Arch).Names {
-		if PartOf(name) != "sound" {
+	for _, p := range Parameters(first.Arch) {
+		if PartOf(p.Name) != "sound" {
 			continue
 		}
-		w := first.Params[name]
+		w := first.Params[p.Name]
 		var apart, size float64
 		for i, v := range w.Data {
-			d := float64(v - in.Params[name].Data[i])
+			d := float64(v - in.Params[p.Name].Data[i])
 			apart += d * d
 			size += float64(v) * float64(v)
 		}
 		if math.Sqrt(apart) > sameSound*math.Sqrt(size) {
-			return fmt.Errorf("its sound encoder is another (%s): train it from the first with --freeze sound", name)
+			return fmt.Errorf("its sound encoder is another (%s): train it from the first with --freeze sound", p.Name)
 		}
 	}
 	return nil
 }
 
-// take copies in's parameters to where they stand in out, whose first nets face encoders and fused outputs of the layer "fuse" are
-// of the networks before it.
+// take copies in's parameters to where they stand in out, whose first nets face encoders and fused outputs of the layer
+// "fuse" are of the networks before it.
 func (out *Pretrained) take(in *Pretrained, nets, fused int) {
 	dim := out.Arch.FaceDim
 	faces, mine := out.Arch.FaceNets*dim, in.Arch.FaceNets*dim // features of a crop
 	share := float32(in.Arch.FaceNets) / float32(out.Arch.FaceNets)
 	at := nets * dim
-	sound := in.Arch.SoundDim + 2                  // what follows the faces in the input of "fuse": the sound and both masks
-	for _, name := range LayoutOf(in.Arch).Names { // a file's tensors hold constants too
-		w := in.Params[name]
-		// block copies rows [from, from+n) of w to row and column of out, times scale, and adds where there is something.
+	// what follows the faces in the input of "fuse": the sound and both masks
+	sound := in.Arch.SoundDim + 2
+	for _, p := range Parameters(in.Arch) { // a file's tensors hold constants too
+		name, w := p.Name, in.Params[p.Name]
+		// block copies rows [from, from+n) of w to row and column of out, times scale, and adds where there is
+		// something.
 		block := func(from, n, row, col int, scale float32) {
 			to := out.Params[name]
 			for i := range n {

@@ -14,14 +14,15 @@ import (
 func checkGradients(t *testing.T, build func(o *GraphOps, in []*graph.Node) *graph.Node, inputs ...*tensors.Tensor) {
 	t.Helper()
 	traintest.CheckGradients(t, func(net *model.Scope, in []*graph.Node) *graph.Node {
-		return build(&GraphOps{Scope: net, Graph: in[0].Graph(), Seed: 3, Wide: true}, in)
+		return build(&GraphOps{Scope: net, Graph: in[0].Graph(), Seed: 3, Float64: true}, in)
 	}, inputs...)
 }
 
 // score makes a scalar to which every value contributes differently.
 func score(x *graph.Node) *graph.Node {
 	n := x.Shape().Size()
-	w := graph.AddScalar(graph.MulScalar(graph.ConvertDType(graph.IotaFull(x.Graph(), x.Shape()), x.DType()), 1/float64(n)), 0.1)
+	w := graph.AddScalar(graph.MulScalar(graph.ConvertDType(graph.IotaFull(x.Graph(), x.Shape()), x.DType()),
+		1/float64(n)), 0.1)
 	return graph.ReduceAllSum(graph.Mul(graph.Square(x), w))
 }
 
@@ -38,20 +39,25 @@ func TestGradientsOfLayers(t *testing.T) {
 	t.Run("merge", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.merge(x, "merge", 4, reluGain) }))
 	t.Run("relu", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.relu(x) }))
 	t.Run("fold", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.fold(x) }))
-	t.Run("residual", image(func(o *GraphOps, x *graph.Node) *graph.Node { return residual(Ops[*graph.Node](o), x, "residual") }))
+	t.Run("residual", image(func(o *GraphOps,
+		x *graph.Node,
+	) *graph.Node {
+		return residual(ops[*graph.Node](o), x, "residual")
+	}))
 	t.Run("dense", image(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return Dense(Ops[*graph.Node](o), o.flat(x, false), "dense", 5)
+		return dense(ops[*graph.Node](o), o.flat(x, false), "dense", 5)
 	}))
 	t.Run("head", image(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return head(Ops[*graph.Node](o), o.flat(x, true), "head", 5)
+		return head(ops[*graph.Node](o), o.flat(x, true), "head", 5)
 	}))
 	t.Run("dropout", image(func(o *GraphOps, x *graph.Node) *graph.Node {
-		o.Drop = map[string]*graph.Node{"d": o.Constant(initializer{kind: "normal", value: 1}.Values("d", 1, []int{2, 72}), 2, 72)}
+		o.KeepMasks = map[string]*graph.Node{"d": o.Constant(Initializer{kind: "normal", value: 1}.values("d", 1,
+			[]int{2, 72}), 2, 72)}
 		return o.dropout(o.flat(x, false), "d")
 	}))
 	t.Run("attend", image(func(o *GraphOps, x *graph.Node) *graph.Node {
 		x = o.reshape(x, 4, 12, 3)
-		return attend(Ops[*graph.Node](o), x, o.slice(x, 2, 0, 1))
+		return attend(ops[*graph.Node](o), x, o.slice(x, 2, 0, 1))
 	}))
 }
 
@@ -69,19 +75,19 @@ func TestGradientsOfEncodersAndFusion(t *testing.T) {
 	n := a.Spec.AudioSamples()
 	t.Run("face", func(t *testing.T) {
 		checkGradients(t, func(o *GraphOps, in []*graph.Node) *graph.Node {
-			return score(FaceEncoders(Ops[*graph.Node](o), a, graph.MulScalar(graph.AddScalar(in[0], 1.5), 80)))
+			return score(tandemFaces(ops[*graph.Node](o), a, graph.MulScalar(graph.AddScalar(in[0], 1.5), 80)))
 		}, traintest.Wave(2, 16, 16, 1))
 	})
 	t.Run("sound", func(t *testing.T) {
 		checkGradients(t, func(o *GraphOps, in []*graph.Node) *graph.Node {
-			return score(SoundEncoder(Ops[*graph.Node](o), a, in[0]))
+			return score(tandemAudio(ops[*graph.Node](o), a, in[0]))
 		}, traintest.Wave(2, n))
 	})
 	t.Run("fuse", func(t *testing.T) {
 		checkGradients(t, func(o *GraphOps, in []*graph.Node) *graph.Node {
 			videoMask := o.Constant([]float32{1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0}, 4, 3)
 			audioMask := o.Constant([]float32{1, 0, 1, 1}, 4, 1)
-			e, g := fuse(Ops[*graph.Node](o), a, in[0], videoMask, in[1], audioMask)
+			e, g := tandemFuse(ops[*graph.Node](o), a, in[0], videoMask, in[1], audioMask)
 			return graph.Add(score(e), score(g))
 		}, traintest.Wave(4, 3, a.FaceFeatures()), traintest.Wave(4, a.SoundDim))
 	})

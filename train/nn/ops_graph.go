@@ -2,7 +2,6 @@ package nn
 
 import (
 	"math"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -15,22 +14,47 @@ import (
 // weightEps keeps the standardization of a constant filter finite.
 const weightEps = 1e-6
 
-// GraphOps reads the network as a GoMLX graph. Images are [N, H, W, C].
+// GraphOps reads the network as a GoMLX graph, which training differentiates; onnxOps is the other reading. Images are
+// [N, H, W, C]. Parameters are variables of Scope, whose store owns their tensors; every node that a method returns
+// belongs to Graph. As with GoMLX's own graph functions, what cannot be built is a panic, which the executor returns as
+// an error.
 //
 // Convolutions are written as patches times a matrix: compute-onnx cannot differentiate strided convolutions, and
 // a product is as fast as its own (measured in docs/benchmarks.md).
 type GraphOps struct {
-	Scope *model.Scope
-	Graph *graph.Graph
-	Seed  uint64                 // of new parameters
-	Wide  bool                   // compute in float64: gradient checks do, training does not
-	Seen  *graph.Node            // in training, [crops, 1]: 1 for those that are there, of which batch statistics are made; else nil
-	Drop  map[string]*graph.Node // keep masks by dropout's name, already divided by the keep probability; nil: no dropout
+	Scope   *model.Scope // of the parameters
+	Graph   *graph.Graph
+	Seed    uint64 // of new parameters
+	Float64 bool   // compute in float64: gradient checks do, training does not
+	// CropMask [crops, 1] is 1 for the crops that some row uses: batch statistics are made of those. It is nil but in
+	// training.
+	CropMask *graph.Node
+	// KeepMasks are dropout's masks by the layer's name, already divided by the keep probability; nil: no dropout.
+	KeepMasks map[string]*graph.Node
+}
+
+// EncodeFaces reads crops [N, S, S, C] of bytes and returns the features of each, [N, a.FaceFeatures()].
+func (o *GraphOps) EncodeFaces(a Arch, crops *graph.Node) *graph.Node {
+	return encodeFaces(o, a, crops)
+}
+
+// EncodeAudio reads windows of audio [B, samples] from -1 to 1 and returns the features of each, [B, F].
+func (o *GraphOps) EncodeAudio(a Arch, audio *graph.Node) *graph.Node {
+	return encodeAudio(o, a, audio)
+}
+
+// Fuse reads the features of each row's crops [R, T, a.FaceFeatures()] and audio [R, F], each with a mask of what is
+// there, [R, T] and [R, 1], and returns the logits of both tasks, [R, a.Emotions] and [R, a.Genders]. Features of a
+// modality that the network does not use may be nil.
+func (o *GraphOps) Fuse(a Arch, faces, videoMask, audio, audioMask *graph.Node) (emotion, gender *graph.Node) {
+	return fuse(o, a, faces, videoMask, audio, audioMask)
 }
 
 func (o *GraphOps) dims(x *graph.Node) []int { return x.Shape().Dimensions }
 
-func (o *GraphOps) Variable(name string, init initializer, dims ...int) *model.Variable {
+// Variable returns the variable of Scope with a name such as "face/0/w", which makes scopes of its parts; a new one
+// gets its values from init.
+func (o *GraphOps) Variable(name string, init Initializer, dims ...int) *model.Variable {
 	parts := strings.Split(name, "/")
 	scope, base := o.Scope, parts[len(parts)-1]
 	for _, p := range parts[:len(parts)-1] {
@@ -39,45 +63,23 @@ func (o *GraphOps) Variable(name string, init initializer, dims ...int) *model.V
 	if v := scope.GetVariable(base); v != nil {
 		return v
 	}
-	return scope.VariableWithValue(base, tensors.FromFlatDataAndDimensions(init.Values(name, o.Seed, dims), dims...))
+	return scope.VariableWithValue(base, tensors.FromFlatDataAndDimensions(init.values(name, o.Seed, dims), dims...))
 }
 
-// Values are the first values of a parameter: they depend on its name and the seed only, so that runs repeat.
-func (i initializer) Values(name string, seed uint64, dims []int) []float32 {
-	if i.kind == "data" {
-		return i.data
-	}
-	n := 1
-	for _, d := range dims {
-		n *= d
-	}
-	v := make([]float32, n)
-	h := uint64(14695981039346656037)
-	for _, c := range []byte(name) {
-		h = (h ^ uint64(c)) * 1099511628211
-	}
-	rng := rand.New(rand.NewPCG(seed, h))
-	for k := range v {
-		v[k] = float32(i.value)
-		if i.kind == "normal" {
-			v[k] *= float32(rng.NormFloat64())
-		}
-	}
-	return v
-}
-
-func (o *GraphOps) Param(name string, init initializer, dims ...int) *graph.Node {
+// Param returns the value of a Variable, in the type that the graph computes in.
+func (o *GraphOps) Param(name string, init Initializer, dims ...int) *graph.Node {
 	return o.Typed(o.Variable(name, init, dims...).NodeValue(o.Graph))
 }
 
-// Typed converts x to the type that the graph computes in.
+// Typed returns x in the type that the graph computes in.
 func (o *GraphOps) Typed(x *graph.Node) *graph.Node {
-	if o.Wide {
+	if o.Float64 {
 		return graph.ConvertDType(x, dtypes.Float64)
 	}
 	return graph.ConvertDType(x, dtypes.Float32)
 }
 
+// Constant returns a tensor that is not trained; data is in row-major order.
 func (o *GraphOps) Constant(data []float32, dims ...int) *graph.Node {
 	return o.Typed(graph.Const(o.Graph, tensors.FromFlatDataAndDimensions(data, dims...)))
 }
@@ -92,7 +94,7 @@ func (o *GraphOps) kernel(name string, taps, in, out int, scale float64) *graph.
 	fan := float64(taps * in)
 	// Standardization undoes the weights' scale, but Adam's steps are relative to it: from unit weights they would
 	// be tens of times too small.
-	w := o.Param(name+"/w", normalInit(1/math.Sqrt(fan)), taps*in, out)
+	w := o.Param(name+"/w", NormalInit(1/math.Sqrt(fan)), taps*in, out)
 	gain := o.Param(name+"/gain", ConstInit(1), 1, out)
 	w = graph.Sub(w, graph.MulScalar(graph.ReduceAndKeep(w, graph.ReduceSum, 0), 1/fan))
 	variance := graph.MulScalar(graph.ReduceAndKeep(graph.Square(w), graph.ReduceSum, 0), 1/fan)
@@ -103,11 +105,13 @@ func (o *GraphOps) kernel(name string, taps, in, out int, scale float64) *graph.
 func (o *GraphOps) conv(x *graph.Node, name string, out int, scale float64) *graph.Node {
 	d := x.Shape().Dimensions
 	n, h, w, c := d[0], d[1], d[2], d[3]
-	padded := graph.Pad(x, graph.ScalarZero(o.Graph, x.DType()), compute.PadAxis{}, compute.PadAxis{Start: 1, End: 1}, compute.PadAxis{Start: 1, End: 1}, compute.PadAxis{})
+	padded := graph.Pad(x, graph.ScalarZero(o.Graph, x.DType()), compute.PadAxis{}, compute.PadAxis{Start: 1, End: 1},
+		compute.PadAxis{Start: 1, End: 1}, compute.PadAxis{})
 	taps := make([]*graph.Node, 0, 9)
 	for i := range 3 {
 		for j := range 3 {
-			taps = append(taps, graph.Slice(padded, graph.AxisRange(), graph.AxisRange(i, i+h), graph.AxisRange(j, j+w), graph.AxisRange()))
+			taps = append(taps, graph.Slice(padded, graph.AxisRange(), graph.AxisRange(i, i+h), graph.AxisRange(j, j+w),
+				graph.AxisRange()))
 		}
 	}
 	cols := graph.Reshape(graph.Concatenate(taps, 3), n*h*w, 9*c)
@@ -167,7 +171,7 @@ func (o *GraphOps) concat(axis int, xs ...*graph.Node) *graph.Node {
 }
 
 func (o *GraphOps) matmul(x, y *graph.Node) *graph.Node            { return graph.Dot(x, y).Product() }
-func (o *GraphOps) Add(x, y *graph.Node) *graph.Node               { return graph.Add(x, y) }
+func (o *GraphOps) add(x, y *graph.Node) *graph.Node               { return graph.Add(x, y) }
 func (o *GraphOps) sub(x, y *graph.Node) *graph.Node               { return graph.Sub(x, y) }
 func (o *GraphOps) mul(x, y *graph.Node) *graph.Node               { return graph.Mul(x, y) }
 func (o *GraphOps) div(x, y *graph.Node) *graph.Node               { return graph.Div(x, y) }
@@ -177,7 +181,7 @@ func (o *GraphOps) log(x *graph.Node) *graph.Node                  { return grap
 func (o *GraphOps) sqrt(x *graph.Node) *graph.Node                 { return graph.Sqrt(x) }
 func (o *GraphOps) abs(x *graph.Node) *graph.Node                  { return graph.Abs(x) }
 func (o *GraphOps) exp(x *graph.Node) *graph.Node                  { return graph.Exp(x) }
-func (o *GraphOps) Sum(x *graph.Node, axis int) *graph.Node {
+func (o *GraphOps) sum(x *graph.Node, axis int) *graph.Node {
 	return graph.ReduceAndKeep(x, graph.ReduceSum, axis)
 }
 
@@ -193,7 +197,7 @@ func (o *GraphOps) relu(x *graph.Node) *graph.Node {
 }
 
 func (o *GraphOps) dropout(x *graph.Node, name string) *graph.Node {
-	if mask := o.Drop[name]; mask != nil {
+	if mask := o.KeepMasks[name]; mask != nil {
 		return graph.Mul(x, mask)
 	}
 	return x

@@ -26,8 +26,8 @@ func (o *GraphOps) batchMatmul(x, y *graph.Node) *graph.Node {
 	return graph.Einsum("bij,bjk->bik", x, y)
 }
 
-// pieces are what each tap of a square filter reads of x, [N, h, w, C] a tap, row by row. A stride of 2 is read from blocks of 2x2
-// pixels: the gradient of a slice with steps is not implemented in compute-onnx.
+// pieces returns the part of x under each tap of a square filter, [N, h, w, C] a tap, row by row. A stride of 2 is read
+// from blocks of 2x2 pixels: the gradient of a slice with steps is not implemented in compute-onnx.
 func (o *GraphOps) pieces(x *graph.Node, side, stride int) []*graph.Node {
 	d := x.Shape().Dimensions
 	n, h, w, c := d[0], d[1]/stride, d[2]/stride, d[3]
@@ -71,31 +71,33 @@ func (o *GraphOps) convNorm(x *graph.Node, name string, side, stride, out int) *
 	}
 	d := cols.Shape().Dimensions
 	n, area, fan := d[0], d[1]*d[2], d[3]
-	w := o.Param(name+"/w", normalInit(math.Sqrt(2/float64(fan))), fan, out)
+	w := o.Param(name+"/w", NormalInit(math.Sqrt(2/float64(fan))), fan, out)
 	y := graph.Dot(graph.Reshape(cols, n*area, fan), w).Product()
 
 	mean, variance := o.running(name+"/mean", 0, out), o.running(name+"/variance", 1, out)
 	m, v := o.Typed(mean.NodeValue(o.Graph)), o.Typed(variance.NodeValue(o.Graph))
-	if o.Seen == nil {
+	if o.CropMask == nil {
 		y = graph.Div(graph.Sub(y, m), graph.Sqrt(graph.AddScalar(v, normEps)))
 	} else {
-		rows := graph.Reshape(graph.BroadcastToDims(o.Seen, n, area), 1, n*area)
+		rows := graph.Reshape(graph.BroadcastToDims(o.CropMask, n, area), 1, n*area)
 		var bm, bv *graph.Node
 		y, bm, bv = batchNorm(y, rows)
 		y = renorm(y, bm, bv, m, v)
-		some := graph.MulScalar(graph.Reshape(graph.ReduceMax(o.Seen), 1, 1), normMomentum)
+		some := graph.MulScalar(graph.Reshape(graph.ReduceMax(o.CropMask), 1, 1), normMomentum)
 		for _, s := range []struct {
 			v        *model.Variable
 			was, now *graph.Node
 		}{{mean, m, bm}, {variance, v, bv}} {
-			s.v.SetNodeValue(graph.ConvertDType(graph.StopGradient(graph.Add(s.was, graph.Mul(graph.Sub(s.now, s.was), some))), s.v.DType()))
+			s.v.SetNodeValue(graph.ConvertDType(graph.StopGradient(graph.Add(s.was,
+				graph.Mul(graph.Sub(s.now, s.was), some))), s.v.DType()))
 		}
 	}
 	y = graph.Add(graph.Mul(y, o.Param(name+"/gain", ConstInit(1), 1, out)), o.Param(name+"/b", ConstInit(0), 1, out))
 	return graph.Reshape(y, n, d[1], d[2], out)
 }
 
-// batchNorm brings y [R, C] to zero mean and unit variance by its rows that count, of which rows [1, R] has a 1; it returns both too.
+// batchNorm brings y [R, C] to zero mean and unit variance by its rows that count, of which rows [1, R] has a 1; it
+// returns both too.
 func batchNorm(y, rows *graph.Node) (normal, mean, variance *graph.Node) {
 	rows = graph.Div(rows, graph.AddScalar(graph.ReduceAndKeep(rows, graph.ReduceSum, 1), 1e-6))
 	mean = graph.Dot(rows, y).Product()
@@ -104,9 +106,10 @@ func batchNorm(y, rows *graph.Node) (normal, mean, variance *graph.Node) {
 	return graph.Div(y, graph.Sqrt(graph.AddScalar(variance, normEps))), mean, variance
 }
 
-// renorm is batch renormalization (Ioffe 2017, arXiv 1702.03275, algorithm 1): what was normalized by a batch's statistics becomes
-// what the running ones would have made of it, within limits, while the gradient stays that of the batch's. A batch here is the crops
-// of one clip: all that they share, such as a face, its own statistics would take away.
+// renorm is batch renormalization (Ioffe 2017, arXiv 1702.03275, algorithm 1): what was normalized by a batch's
+// statistics becomes what the running ones would have made of it, within limits, while the gradient stays that of the
+// batch's. A batch here is the crops of one clip: all that they share, such as a face, its own statistics would take
+// away.
 func renorm(y, mean, variance, runningMean, runningVariance *graph.Node) *graph.Node {
 	sd := func(v *graph.Node) *graph.Node { return graph.Sqrt(graph.AddScalar(v, normEps)) }
 	r := graph.ClipScalar(graph.Div(sd(variance), sd(runningVariance)), 1/renormR, renormR)
@@ -114,12 +117,12 @@ func renorm(y, mean, variance, runningMean, runningVariance *graph.Node) *graph.
 	return graph.Add(graph.Mul(y, graph.StopGradient(r)), graph.StopGradient(d))
 }
 
-// isStatistic is whether a variable of the network is one of running's and no parameter.
+// isStatistic reports whether a variable of the network is a running statistic and no parameter.
 func isStatistic(name string) bool {
 	return strings.HasSuffix(name, "/mean") || strings.HasSuffix(name, "/variance")
 }
 
-// running is a statistic of batch normalization, which training follows and does not learn.
+// running returns a statistic of batch normalization, which training follows and does not learn.
 func (o *GraphOps) running(name string, first float64, n int) *model.Variable {
 	return o.Variable(name, ConstInit(first), 1, n).SetTrainable(false)
 }
@@ -150,14 +153,9 @@ func (o *GraphOps) lstm(x *graph.Node, name string, hidden int) *graph.Node {
 	return graph.Concatenate(out, 1)
 }
 
-// lstmParams are an LSTM's weights of its input and of its own last output, in the order input gate, output gate, forget gate,
-// cell, drawn as the authors did (Glorot's normal distribution).
+// lstmParams are an LSTM's weights of its input and of its own last output, in the order input gate, output gate,
+// forget gate, cell, drawn as the authors did (Glorot's normal distribution).
 func (o *GraphOps) lstmParams(name string, in, hidden int) (w, u *graph.Node) {
-	w = o.Param(name+"/w", normalInit(math.Sqrt(2/float64(in+4*hidden))), in, 4*hidden)
-	return w, o.Param(name+"/u", normalInit(math.Sqrt(2/float64(5*hidden))), hidden, 4*hidden)
-}
-
-// Used is 1 for each of the n things that an index in pick names, -1 naming none, [n, 1].
-func Used(oneHot *graph.Node) *graph.Node {
-	return graph.StopGradient(graph.Reshape(graph.ReduceMax(oneHot, 0), -1, 1))
+	w = o.Param(name+"/w", NormalInit(math.Sqrt(2/float64(in+4*hidden))), in, 4*hidden)
+	return w, o.Param(name+"/u", NormalInit(math.Sqrt(2/float64(5*hidden))), hidden, 4*hidden)
 }

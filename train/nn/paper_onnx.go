@@ -6,40 +6,43 @@ import (
 	onnx "github.com/gomlx/compute-onnx/support/protos"
 )
 
-func (o *OnnxOps) maximum(x, y OnnxValue) OnnxValue { return o.binary("Max", x, y) }
+func (o *onnxOps) maximum(x, y onnxValue) onnxValue { return o.binary("Max", x, y) }
 
-func (o *OnnxOps) transpose(x OnnxValue, perm ...int) OnnxValue {
+func (o *onnxOps) transpose(x onnxValue, perm ...int) onnxValue {
 	dims := make([]int, len(perm))
 	axes := make([]int64, len(perm))
 	for i, p := range perm {
-		dims[i], axes[i] = x.Dims[p], int64(p)
+		dims[i], axes[i] = x.dims[p], int64(p)
 	}
 	return o.node("Transpose", dims, []*onnx.AttributeProto{intsAttr("perm", axes...)}, x)
 }
 
-func (o *OnnxOps) batchMatmul(x, y OnnxValue) OnnxValue {
-	return o.node("MatMul", []int{x.Dims[0], x.Dims[1], y.Dims[2]}, nil, x, y)
+func (o *onnxOps) batchMatmul(x, y onnxValue) onnxValue {
+	return o.node("MatMul", []int{x.dims[0], x.dims[1], y.dims[2]}, nil, x, y)
 }
 
 func squareAttrs(side, stride, pad int) []*onnx.AttributeProto {
 	s, t, p := int64(side), int64(stride), int64(pad)
-	return []*onnx.AttributeProto{intsAttr("kernel_shape", s, s), intsAttr("strides", t, t), intsAttr("pads", p, p, p, p)}
+	return []*onnx.AttributeProto{
+		intsAttr("kernel_shape", s, s), intsAttr("strides", t, t),
+		intsAttr("pads", p, p, p, p),
+	}
 }
 
-func (o *OnnxOps) pool(x OnnxValue) OnnxValue {
-	d := x.Dims
+func (o *onnxOps) pool(x onnxValue) onnxValue {
+	d := x.dims
 	y := o.node("MaxPool", []int{d[0], d[1] / 2, d[2] / 2, d[3]}, squareAttrs(3, 2, 1), x)
 	y.image = true
 	return y
 }
 
-func (o *OnnxOps) average(x OnnxValue) OnnxValue {
-	return o.reshape(o.node("GlobalAveragePool", x.Dims, nil, x), -1, x.Dims[3])
+func (o *onnxOps) average(x onnxValue) onnxValue {
+	return o.reshape(o.node("GlobalAveragePool", x.dims, nil, x), -1, x.dims[3])
 }
 
 // convNorm is a plain convolution in the file: the running statistics are worked into its weights.
-func (o *OnnxOps) convNorm(x OnnxValue, name string, side, stride, out int) OnnxValue {
-	d := x.Dims
+func (o *onnxOps) convNorm(x onnxValue, name string, side, stride, out int) onnxValue {
+	d := x.dims
 	taps, in := side*side, d[3]
 	w := o.weight(name+"/w", taps*in, out).Data
 	gain, bias := o.weight(name+"/gain", 1, out).Data, o.weight(name+"/b", 1, out).Data
@@ -59,9 +62,9 @@ func (o *OnnxOps) convNorm(x OnnxValue, name string, side, stride, out int) Onnx
 }
 
 // lstm is ONNX's own, which reads [steps, batch, features] and gives [steps, 1, batch, hidden].
-func (o *OnnxOps) lstm(x OnnxValue, name string, hidden int) OnnxValue {
-	steps, in := x.Dims[1], x.Dims[2]
-	turned := func(p string, rows int) OnnxValue {
+func (o *onnxOps) lstm(x onnxValue, name string, hidden int) onnxValue {
+	steps, in := x.dims[1], x.dims[2]
+	turned := func(p string, rows int) onnxValue {
 		w := o.weight(name+p, rows, 4*hidden).Data
 		t := make([]float32, len(w))
 		for i := range rows {
@@ -72,7 +75,8 @@ func (o *OnnxOps) lstm(x OnnxValue, name string, hidden int) OnnxValue {
 		return o.tensor(name+p+"/turned", t, 1, 4*hidden, rows)
 	}
 	bias := append(append([]float32{}, o.weight(name+"/b", 1, 4*hidden).Data...), make([]float32, 4*hidden)...)
-	y := o.node("LSTM", []int{steps, 1, x.Dims[0], hidden}, []*onnx.AttributeProto{intAttr("hidden_size", int64(hidden))},
+	y := o.node("LSTM", []int{steps, 1, x.dims[0], hidden},
+		[]*onnx.AttributeProto{intAttr("hidden_size", int64(hidden))},
 		o.transpose(x, 1, 0, 2), turned("/w", in), turned("/u", hidden), o.tensor(name+"/bias", bias, 1, 8*hidden))
 	return o.reshape(o.transpose(y, 2, 0, 1, 3), -1, steps, hidden)
 }

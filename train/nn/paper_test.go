@@ -17,7 +17,7 @@ import (
 
 // tinyPaperArch is the paper's network in small, on windows of a second.
 func tinyPaperArch(senses string) Arch {
-	a := Arch{Kind: KindPaper, Width: 0.05, Senses: senses, Spec: PaperSpec, Emotions: 4, Genders: 2}
+	a := Arch{Kind: KindPaper, Width: 0.05, Modal: senses, Spec: PaperSpec, Emotions: 4, Genders: 2}
 	a.Spec.Window, a.Spec.VideoFrames, a.Spec.CropSize = time.Second, 25, 32
 	return a
 }
@@ -31,7 +31,8 @@ func TestPaperRefusesOtherWindows(t *testing.T) {
 	} {
 		arch := tinyPaperArch("multi")
 		change(&arch.Spec)
-		if err := arch.Check(); says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+		if err := arch.Check(); says == "" && err != nil ||
+			says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
 			t.Errorf("%+v: %v, want an error that says %q", arch.Spec, err, says)
 		}
 	}
@@ -47,7 +48,7 @@ func TestPaperReadsTheLastValidStep(t *testing.T) {
 	arch.Spec.VideoFrames = 4
 	exec, err := model.NewExec(backend, model.NewStore(), func(root *model.Scope, in []*graph.Node) *graph.Node {
 		o := &GraphOps{Scope: root.At("net"), Graph: in[0].Graph(), Seed: 3}
-		e, g := paperFuse(Ops[*graph.Node](o), arch, in[0], in[1], nil, nil)
+		e, g := paperFuse(ops[*graph.Node](o), arch, in[0], in[1], nil, nil)
 		return graph.Concatenate([]*graph.Node{e, g}, 1)
 	})
 	if err != nil {
@@ -62,7 +63,8 @@ func TestPaperReadsTheLastValidStep(t *testing.T) {
 				x[i] = garbage
 			}
 		}
-		out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, 1, 4, d), tensors.FromFlatDataAndDimensions(mask, 1, 4))
+		out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, 1, 4, d),
+			tensors.FromFlatDataAndDimensions(mask, 1, 4))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +90,8 @@ func TestLongConv(t *testing.T) {
 	const b, n, in, out, taps, block = 2, 24, 2, 3, 12, 3
 	store := model.NewStore()
 	exec, err := model.NewExec(backend, store, func(root *model.Scope, x []*graph.Node) *graph.Node {
-		return longConv(Ops[*graph.Node](&GraphOps{Scope: root.At("net"), Graph: x[0].Graph(), Seed: 3, Wide: true}), x[0], "c", out, taps, block)
+		return longConv(ops[*graph.Node](&GraphOps{Scope: root.At("net"), Graph: x[0].Graph(), Seed: 3, Float64: true}),
+			x[0], "c", out, taps, block)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +129,7 @@ func TestSameTaps(t *testing.T) {
 	}
 	for _, taps := range []int{1, 2, 6, 8} {
 		exec, err := model.NewExec(backend, model.NewStore(), func(root *model.Scope, x []*graph.Node) *graph.Node {
-			return sameTaps(Ops[*graph.Node](&GraphOps{Scope: root, Graph: x[0].Graph()}), x[0], taps)
+			return sameTaps(ops[*graph.Node](&GraphOps{Scope: root, Graph: x[0].Graph()}), x[0], taps)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -165,42 +168,44 @@ func TestGradientsOfPaperLayers(t *testing.T) {
 	t.Run("3x3 stride 2", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.convNorm(x, "c", 3, 2, 4) }))
 	t.Run("7x7 stride 2", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.convNorm(x, "c", 7, 2, 4) }))
 	t.Run("batch normalization", image(func(o *GraphOps, x *graph.Node) *graph.Node {
-		y, _, _ := batchNorm(graph.Reshape(x, 96, 3), o.Constant(append(make([]float32, 32), repeated(1, 64)...), 1, 96))
+		y, _, _ := batchNorm(graph.Reshape(x, 96, 3),
+			o.Constant(append(make([]float32, 32), repeated(1, 64)...), 1, 96))
 		return graph.Slice(y, graph.AxisRange(32, 96))
 	}))
 	t.Run("pool", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.pool(graph.Exp(x)) }))
 	t.Run("average", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.average(x) }))
 	t.Run("bottleneck", image(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return bottleneck(Ops[*graph.Node](o), x, "b", 2, 2)
+		return bottleneck(ops[*graph.Node](o), x, "b", 2, 2)
 	}))
-	t.Run("largest", image(func(o *GraphOps, x *graph.Node) *graph.Node { return largest(Ops[*graph.Node](o), x, 2) }))
+	t.Run("largest", image(func(o *GraphOps, x *graph.Node) *graph.Node { return largest(ops[*graph.Node](o), x, 2) }))
 	t.Run("transpose", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.transpose(x, 0, 3, 1, 2) }))
 	sound := func(f func(o *GraphOps, x *graph.Node) *graph.Node) func(*testing.T) {
 		return func(t *testing.T) {
 			checkGradients(t, func(o *GraphOps, in []*graph.Node) *graph.Node {
-				x := o.reshape(Dense(Ops[*graph.Node](o), o.reshape(in[0], -1, 3), "before", 2), 2, 12, 2)
+				x := o.reshape(dense(ops[*graph.Node](o), o.reshape(in[0], -1, 3), "before", 2), 2, 12, 2)
 				return score(f(o, x))
 			}, traintest.Wave(2, 12, 3))
 		}
 	}
 	t.Run("long convolution", sound(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return longConv(Ops[*graph.Node](o), x, "c", 3, 8, 2)
+		return longConv(ops[*graph.Node](o), x, "c", 3, 8, 2)
 	}))
 	t.Run("taps", sound(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return sameTaps(Ops[*graph.Node](o), o.reshape(x, 2, 24), 6)
+		return sameTaps(ops[*graph.Node](o), o.reshape(x, 2, 24), 6)
 	}))
 	t.Run("lstm", sound(func(o *GraphOps, x *graph.Node) *graph.Node { return o.lstm(x, "lstm", 3) }))
 	t.Run("batch products", sound(func(o *GraphOps, x *graph.Node) *graph.Node {
-		return o.batchMatmul(x, o.Param("w", normalInit(1), 2, 2, 5))
+		return o.batchMatmul(x, o.Param("w", NormalInit(1), 2, 2, 5))
 	}))
 	t.Run("fusion", func(t *testing.T) {
 		arch := tinyPaperArch("multi")
 		arch.Spec.VideoFrames = 4
 		checkGradients(t, func(o *GraphOps, in []*graph.Node) *graph.Node {
 			sound := o.concat(1, in[1], o.Constant([]float32{1, 1, 0, 0, 1, 1, 1, 0}, 2, 4))
-			e, g := paperFuse(Ops[*graph.Node](o), arch, in[0], o.Constant([]float32{1, 0, 0, 0, 1, 1, 1, 1}, 2, 4), sound, o.Constant([]float32{1, 0}, 2, 1))
+			e, g := paperFuse(ops[*graph.Node](o), arch, in[0], o.Constant([]float32{1, 0, 0, 0, 1, 1, 1, 1}, 2, 4),
+				sound, o.Constant([]float32{1, 0}, 2, 1))
 			return graph.Add(score(e), score(g))
-		}, traintest.Wave(2, 4, arch.paperFaceFeatures()), traintest.Wave(2, arch.paperSoundFeatures()))
+		}, traintest.Wave(2, 4, arch.paperFaceFeatures()), traintest.Wave(2, arch.paperAudioFeatures()))
 	})
 }
 
@@ -219,7 +224,8 @@ func TestRenorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec, err := model.NewExec(backend, model.NewStore(), func(_ *model.Scope, in []*graph.Node) []*graph.Node {
-		y, mean, variance := batchNorm(in[0], graph.OnesLike(graph.Reshape(graph.Slice(in[0], graph.AxisRange(), graph.AxisRange(0, 1)), 1, -1)))
+		y, mean, variance := batchNorm(in[0],
+			graph.OnesLike(graph.Reshape(graph.Slice(in[0], graph.AxisRange(), graph.AxisRange(0, 1)), 1, -1)))
 		return []*graph.Node{renorm(y, mean, variance, in[1], in[2]), mean}
 	})
 	if err != nil {
@@ -231,12 +237,15 @@ func TestRenorm(t *testing.T) {
 		{-100, 4, math.Inf(1)}, // the mean is not
 		{3, 1e-3, math.Inf(1)}, // the variance is not
 	} {
-		out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, 4, 1), tensors.FromFlatDataAndDimensions([]float64{c.mean}, 1, 1), tensors.FromFlatDataAndDimensions([]float64{c.variance}, 1, 1))
+		out, err := exec.Call(tensors.FromFlatDataAndDimensions(x, 4, 1),
+			tensors.FromFlatDataAndDimensions([]float64{c.mean}, 1, 1),
+			tensors.FromFlatDataAndDimensions([]float64{c.variance}, 1, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := tensors.MustCopyFlatData[float64](out[0])[3]
-		if most := renormR*(6-3)/math.Sqrt(3.5) + renormD; got > most+1e-3 || !math.IsInf(c.at, 1) && math.Abs(got-c.at) > 1e-4 {
+		if most := renormR*(6-3)/math.Sqrt(3.5) + renormD; got > most+1e-3 ||
+			!math.IsInf(c.at, 1) && math.Abs(got-c.at) > 1e-4 {
 			t.Errorf("mean %g, variance %g: %g, want %g and at most %g", c.mean, c.variance, got, c.at, most)
 		}
 	}

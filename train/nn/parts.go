@@ -8,11 +8,11 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// Parts are those of the network that can be frozen: the encoders of faces and sounds, what follows faces over time, the layer
-// in which the senses meet, and the output layers of each task.
+// Parts names the parts of the network that can be frozen: the encoders of faces and of audio, what follows faces over
+// time, the layer in which the modalities meet, and the output layers of each task.
 var Parts = []string{"face", "sound", "temporal", "fusion", "emotion", "gender"}
 
-// PartOf is the part that a parameter belongs to.
+// PartOf returns the part that a parameter belongs to, by its name such as "face/0/w".
 func PartOf(name string) string {
 	pieces := strings.Split(name, "/")
 	switch {
@@ -29,7 +29,7 @@ func PartOf(name string) string {
 	return pieces[0] // sound
 }
 
-// CheckFreeze refuses parts that there are not, and to freeze them all.
+// CheckFreeze returns an error if freeze names a part that there is not, or one twice, or all of them.
 func CheckFreeze(freeze []string) error {
 	for i, p := range freeze {
 		if !slices.Contains(Parts, p) || slices.Contains(freeze[:i], p) {
@@ -42,7 +42,7 @@ func CheckFreeze(freeze []string) error {
 	return nil
 }
 
-// IsHead is whether a parameter of the network belongs to the output layers of one task.
+// IsHead reports whether a variable under "/net" belongs to the output layers of one task.
 func IsHead(v *model.Variable) bool {
 	part := PartOf(strings.TrimPrefix(v.Path(), "/net/"))
 	return part == "emotion" || part == "gender"

@@ -8,8 +8,8 @@ import (
 func TestEveryParameterIsOfAPart(t *testing.T) {
 	a := gradientArch()
 	count := map[string]int{}
-	for _, name := range LayoutOf(a).Names {
-		p := PartOf(name)
+	for _, param := range Parameters(a) {
+		name, p := param.Name, PartOf(param.Name)
 		if !slices.Contains(Parts, p) {
 			t.Errorf("%s is of %q, which is no part", name, p)
 		}
@@ -21,7 +21,8 @@ func TestEveryParameterIsOfAPart(t *testing.T) {
 		}
 	}
 	if count["emotion"] != 6 || count["gender"] != 6 {
-		t.Errorf("the output layers have %d and %d parameters, want a weight and a bias of each of three", count["emotion"], count["gender"])
+		t.Errorf("the output layers have %d and %d parameters, want a weight and a bias of each of three",
+			count["emotion"], count["gender"])
 	}
 }
 

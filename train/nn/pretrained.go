@@ -1,7 +1,6 @@
 package nn
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -14,26 +13,28 @@ import (
 	"tandem/pipeline"
 )
 
-// Pretrained is a trained network from which another training begins.
+// Pretrained is a trained network from which another training begins. It owns its parameters; who begins with them
+// copies them.
 type Pretrained struct {
 	Name   string
 	SHA256 string // of its file, in hex
-	Arch   Arch
+	Arch   Arch   // with its spec and its counts of labels
 	Labels pipeline.Labels
 	Params Weights
 }
 
-// ErrPretrained is why a file can't begin a training.
+// ErrPretrained is wrapped by every error about a file, or several together, with which no training can begin.
 var ErrPretrained = errors.New("not a network to begin with")
 
-// Sizes are the architecture as a recipe holds it.
+// Sizes returns the architecture as a recipe holds it: without what follows from the data and the labels.
 func (in *Pretrained) Sizes() Arch {
 	a := in.Arch
 	a.Spec, a.Emotions, a.Genders = pipeline.Spec{}, 0, 0
 	return a
 }
 
-// Check refuses parameters that are not those of the architecture.
+// Check returns an error if the parameters are not those of the architecture, or it is one that no training begins
+// with.
 func (in *Pretrained) Check() error {
 	if in.Arch.Kind == KindPaper {
 		return errors.New("it is the paper's network, which --init does not read yet")
@@ -41,32 +42,22 @@ func (in *Pretrained) Check() error {
 	if err := in.Arch.Check(); err != nil {
 		return err
 	}
-	l := LayoutOf(in.Arch)
-	for _, name := range l.Names {
-		w, ok := in.Params[name]
+	for _, p := range Parameters(in.Arch) {
+		w, ok := in.Params[p.Name]
 		if !ok {
-			return fmt.Errorf("it has no parameter %s of tandem's network", name)
+			return fmt.Errorf("it has no parameter %s of tandem's network", p.Name)
 		}
-		if n := w.size(); !slices.Equal(w.Dims, l.Shapes[name]) || n != len(w.Data) {
-			return fmt.Errorf("its parameter %s has the shape %v and %d numbers, not the shape %v", name, w.Dims, len(w.Data), l.Shapes[name])
+		if n := w.size(); !slices.Equal(w.Dims, p.Dims) || n != len(w.Data) {
+			return fmt.Errorf("its parameter %s has the shape %v and %d numbers, not the shape %v",
+				p.Name, w.Dims, len(w.Data), p.Dims)
 		}
 	}
 	return nil
 }
 
-// size is how many numbers the shape holds, -1 where it is no shape.
-func (w Weight) size() int {
-	n := 1
-	for _, d := range w.Dims {
-		if d < 1 || n > math.MaxInt32/d {
-			return -1
-		}
-		n *= d
-	}
-	return n
-}
-
-// FromModel reads the network of a model that tandem train has written; b is the file and m what it holds.
+// FromModel reads the network of a model that tandem train has written; b is the file and m its contents. The result
+// is not checked yet. Weight standardization stays folded into the convolutions: their gains are chosen so that
+// standardizing gives the same filters.
 func FromModel(b []byte, m *onnx.ModelProto) (*Pretrained, error) {
 	contract, err := infer.LoadModel(b)
 	if err != nil {
@@ -78,12 +69,13 @@ func FromModel(b []byte, m *onnx.ModelProto) (*Pretrained, error) {
 		if p.DataType != int32(onnx.TensorProto_FLOAT) {
 			continue
 		}
-		w := Weight{Data: FloatsOf(p.RawData)}
+		w := Weight{Data: Float32s(p.RawData)}
 		for _, d := range p.Dims {
 			w.Dims = append(w.Dims, int(d))
 		}
 		if w.size() != len(w.Data) {
-			return nil, fmt.Errorf("the tensor %s has %d numbers, not the %d of its shape", p.Name, len(w.Data), w.size())
+			return nil, fmt.Errorf("the tensor %s has %d numbers, not the %d of its shape", p.Name, len(w.Data),
+				w.size())
 		}
 		switch name, isConv := strings.CutSuffix(p.Name, "/folded"); {
 		case isConv && len(w.Dims) == 4:
@@ -104,7 +96,7 @@ func FromModel(b []byte, m *onnx.ModelProto) (*Pretrained, error) {
 	if err := in.Arch.Check(); err != nil {
 		return nil, err
 	}
-	l := LayoutOf(in.Arch)
+	l := layoutOf(in.Arch)
 	for name, w := range folded {
 		scale, ok := l.scales[name]
 		if !ok {
@@ -115,7 +107,8 @@ func FromModel(b []byte, m *onnx.ModelProto) (*Pretrained, error) {
 	return in, nil
 }
 
-// unfold makes of a folded convolution's weight [out, in, side, side] a weight [taps*in, out] and a gain [1, out] that fold to it.
+// unfold turns a folded convolution's weight [out, in, side, side] into a weight [taps*in, out] and a gain [1, out]
+// that fold to it.
 func unfold(f Weight, scale float64) (w, gain Weight) {
 	out, in, taps := f.Dims[0], f.Dims[1], f.Dims[2]*f.Dims[3]
 	fan := taps * in
@@ -136,7 +129,7 @@ func unfold(f Weight, scale float64) (w, gain Weight) {
 	return w, gain
 }
 
-// archOf reads an architecture off its tensors.
+// archOf returns the architecture that tensors are of, by their names and shapes.
 func archOf(params, folded Weights) (a Arch, err error) {
 	if _, ok := params["lstm/1/bias"]; ok {
 		return Arch{Kind: KindPaper}, nil
@@ -161,58 +154,4 @@ func archOf(params, folded Weights) (a Arch, err error) {
 	a.FaceDim, a.SoundDim = last(params, "face/out/w", 1), last(params, "sound/out/w", 1)
 	a.FuseDim, a.MelBands = last(params, "fuse/w", 1), last(params, "sound/mel", 1)
 	return a, err
-}
-
-// layout is a reading of the network that notes its parameters, in order, and the scales of its convolutions.
-type layout struct {
-	*OnnxOps
-	Names  []string
-	Inits  map[string]initializer
-	Shapes map[string][]int
-	scales map[string]float64
-}
-
-func LayoutOf(a Arch) *layout {
-	l := &layout{OnnxOps: NewOnnxOps(nil), Inits: map[string]initializer{}, Shapes: map[string][]int{}, scales: map[string]float64{}}
-	s := a.Spec
-	in := func(dims ...int) OnnxValue { return OnnxValue{Dims: append([]int{-1}, dims...)} }
-	faces := l.reshape(FaceEncoders[OnnxValue](l, a, in(s.CropSize, s.CropSize, s.Channels)), -1, s.VideoFrames, a.FaceFeatures())
-	fuse[OnnxValue](l, a, faces, in(s.VideoFrames), SoundEncoder[OnnxValue](l, a, in(s.AudioSamples())), in(1))
-	return l
-}
-
-func (l *layout) note(name string, init initializer, dims ...int) {
-	l.Names, l.Inits[name], l.Shapes[name] = append(l.Names, name), init, dims
-}
-
-func (l *layout) Param(name string, init initializer, dims ...int) OnnxValue {
-	l.note(name, init, dims...)
-	return OnnxValue{Dims: dims}
-}
-
-func (l *layout) filter(x OnnxValue, name string, side, stride, out int, scale float64) OnnxValue {
-	taps := side * side
-	fan := taps * x.Dims[3]
-	l.scales[name] = scale
-	l.note(name+"/w", normalInit(1/math.Sqrt(float64(fan))), fan, out)
-	l.note(name+"/gain", ConstInit(1), 1, out)
-	l.note(name+"/b", ConstInit(0), 1, out)
-	d := x.Dims
-	return OnnxValue{Dims: []int{d[0], d[1] / stride, d[2] / stride, out}, image: true}
-}
-
-func (l *layout) conv(x OnnxValue, name string, out int, scale float64) OnnxValue {
-	return l.filter(x, name, 3, 1, out, scale)
-}
-
-func (l *layout) merge(x OnnxValue, name string, out int, scale float64) OnnxValue {
-	return l.filter(x, name, 2, 2, out, scale)
-}
-
-func FloatsOf(b []byte) []float32 {
-	out := make([]float32, len(b)/4)
-	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-	}
-	return out
 }

@@ -1,27 +1,15 @@
 package optim
 
 import (
-	"strings"
-
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/ml/train/optimizer"
 )
 
-// IsOptimizerState is whether a variable under "/net" is the optimizer's and no parameter.
-func IsOptimizerState(path string) bool {
-	return strings.HasPrefix(path, "/net/"+optimizer.Scope) || strings.HasPrefix(path, "/net/"+optimizer.AdamDefaultScope)
-}
-
-// The scopes of what training keeps beside the network ("net") and the weighting ("loss").
-const (
-	EMAScope        = "ema"         // averages of the network's parameters
-	AccumulateScope = "accumulated" // gradients of the batches of a step so far
-)
-
+// Adam changes the trainable parameters of a scope by Adam (Kingma and Ba 2015, algorithm 1; beta 0.9 and 0.999,
+// epsilon 1e-7), with a weight decay beside the moments (AdamW, Loshchilov and Hutter 2019). grads are in the order of
+// TrainableVars, and lr is a scalar. Its moments stand in the scope itself.
 func Adam(scope *model.Scope, grads []*graph.Node, lr *graph.Node, decay float64) {
 	if len(grads) == 0 {
 		return
@@ -32,33 +20,19 @@ func Adam(scope *model.Scope, grads []*graph.Node, lr *graph.Node, decay float64
 	}).UpdateGraphWithGradients(scope, grads, lr.DType())
 }
 
-// FlatName is a variable's path as one name.
-func FlatName(path string) string { return strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", ".") }
+// adamW is Adam with its decay beside the moments.
+type adamW struct{}
 
-func Zeros(s shapes.Shape) *tensors.Tensor { return tensors.FromShape(s) }
+func (adamW) Update(s Step) { Adam(s.Params, s.Grads, s.Rate, s.Decay) }
 
-// TrainableVars are a scope's trainable parameters that the graph uses, in the order in which their gradients are.
-func TrainableVars(scope *model.Scope, g *graph.Graph) (vars []*model.Variable) {
-	for v := range scope.IterVariables() {
-		if v.Trainable && v.InUseByGraph(g) {
-			vars = append(vars, v)
+// adamL2 is Adam whose decay is an L2 penalty: a part of the gradient, and so of its moments.
+type adamL2 struct{}
+
+func (adamL2) Update(s Step) {
+	if s.Decay > 0 {
+		for i, w := range Trainable(s.Params, s.Rate.Graph()) {
+			s.Grads[i] = graph.Add(s.Grads[i], graph.MulScalar(w, s.Decay))
 		}
 	}
-	return vars
-}
-
-// Trainable are the values of trainableVars.
-func Trainable(scope *model.Scope, g *graph.Graph) (values []*graph.Node) {
-	for _, v := range TrainableVars(scope, g) {
-		values = append(values, v.NodeValue(g))
-	}
-	return values
-}
-
-func SumSquares(xs []*graph.Node) *graph.Node {
-	sum := graph.ReduceAllSum(graph.Square(xs[0]))
-	for _, x := range xs[1:] {
-		sum = graph.Add(sum, graph.ReduceAllSum(graph.Square(x)))
-	}
-	return sum
+	Adam(s.Params, s.Grads, s.Rate, 0)
 }

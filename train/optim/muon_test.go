@@ -15,7 +15,7 @@ func TestOrthogonal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exec, err := graph.NewExec(backend, func(x *graph.Node) *graph.Node { return Orthogonal(x) })
+	exec, err := graph.NewExec(backend, func(x *graph.Node) *graph.Node { return orthogonal(x) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,13 +4,14 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 )
 
-// taskGradients are each task's gradient of the network's parameters, which costs a backward pass a task, and what the methods that
-// need them share.
+// taskGradients holds each task's gradient of the network's parameters, which costs a backward pass a task, and what
+// the methods that need them share.
 type taskGradients struct {
 	t     *TaskLosses
 	grads [2][]*graph.Node
 }
 
+// taskGradients adds the backward passes to the graph.
 func (t *TaskLosses) taskGradients() taskGradients {
 	g := taskGradients{t: t}
 	for i, l := range t.Losses {
@@ -19,7 +20,7 @@ func (t *TaskLosses) taskGradients() taskGradients {
 	return g
 }
 
-// dot is the scalar product of the gradients of tasks i and j over the shared parameters.
+// dot returns the scalar product of the gradients of tasks i and j over the shared parameters.
 func (g taskGradients) dot(i, j int) *graph.Node {
 	sum := graph.ScalarZero(g.t.Graph, g.t.Losses[0].DType())
 	for k, shared := range g.t.Shared {
@@ -30,8 +31,8 @@ func (g taskGradients) dot(i, j int) *graph.Node {
 	return sum
 }
 
-// Sum is sum_i p_i g_i for the shared parameters and sum_i q_i g_i for the heads.
-func (g taskGradients) Sum(p, q []*graph.Node) []*graph.Node {
+// sum returns sum_i p_i g_i for the shared parameters and sum_i q_i g_i for the heads.
+func (g taskGradients) sum(p, q []*graph.Node) []*graph.Node {
 	out := make([]*graph.Node, len(g.t.Shared))
 	for k, shared := range g.t.Shared {
 		by := q
@@ -43,18 +44,19 @@ func (g taskGradients) Sum(p, q []*graph.Node) []*graph.Node {
 	return out
 }
 
+// scalarAt returns the i-th value of a vector.
 func scalarAt(x *graph.Node, i int) *graph.Node {
 	return graph.Reshape(graph.Slice(x, graph.AxisRange(i, i+1)))
 }
 
-// direct is the joint loss whose gradient is sum_i p_i g_i, of the heads sum_i g_i/2.
-func (g taskGradients) direct(p []*graph.Node) joint {
+// direct returns the joint loss whose gradient is sum_i p_i g_i, of the heads sum_i g_i/2.
+func (g taskGradients) direct(p []*graph.Node) JointLoss {
 	j := g.t.fixed(vector(p))
-	j.Grads = g.Sum(p, g.half())
+	j.Grads = g.sum(p, g.half())
 	return j
 }
 
-// half are the weights of the heads where a method speaks of the shared parameters only: those of uniform weights.
+// half returns the weights of the heads where a method speaks of the shared parameters only: those of uniform weights.
 func (g taskGradients) half() []*graph.Node {
 	h := graph.Scalar(g.t.Graph, g.t.Losses[0].DType(), 0.5)
 	return []*graph.Node{h, h}

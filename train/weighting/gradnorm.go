@@ -9,31 +9,32 @@ import (
 	"tandem/train/optim"
 )
 
-// GradNorm is GradNorm (Chen et al. 2018, arXiv 1711.02257): the weights w, which sum to the number of tasks, learn to
+// gradNorm is GradNorm (Chen et al. 2018, arXiv 1711.02257): the weights w, which sum to the number of tasks, learn to
 // bring the norms G_i = w_i |g_i| of the tasks' gradients to a common scale, more for tasks that train more slowly:
 //
 //	L_grad = sum_i |G_i - mean(G) r_i^alpha|,  r_i = (L_i/L_i(0)) / mean_j(L_j/L_j(0))
 //
-// with the target held constant, by Adam, and are brought back to their sum. g_i is over all shared parameters (the paper takes
-// the last shared layer to save time; this network's heads read three layers), and L_i(0) is ln K_i, the loss of
-// guessing (section 3.2 proposes it). p = w/tasks.
-type GradNorm struct{ alpha float64 }
+// with the target held constant, by Adam, and are brought back to their sum. g_i is over all shared parameters (the
+// paper takes the last shared layer to save time; this network's heads read three layers), and L_i(0) is ln K_i, the
+// loss of guessing (section 3.2 proposes it). p = w/tasks.
+type gradNorm struct{ alpha float64 }
 
 // gradnormLeast keeps a weight from 0, from which it could not return.
 const gradnormLeast = 1e-3
 
-func (w GradNorm) Name() string { return withParameter("gradnorm", w.alpha) }
+func (w gradNorm) Name() string { return withParameter("gradnorm", w.alpha) }
 
+// gradnormWeights returns w.
 func gradnormWeights(t *TaskLosses) *graph.Node {
 	return t.Param("gradnorm/w", nn.ConstInit(1), len(t.Losses))
 }
 
-func (w GradNorm) Joint(t *TaskLosses) joint {
+func (w gradNorm) Joint(t *TaskLosses) JointLoss {
 	p := graph.MulScalar(gradnormWeights(t), 1/float64(len(t.Losses)))
 	g := t.taskGradients()
 	j := t.fixed(p)
 	each := []*graph.Node{scalarAt(p, 0), scalarAt(p, 1)}
-	j.Grads = g.Sum(each, each)
+	j.Grads = g.sum(each, each)
 	norms := vector([]*graph.Node{graph.Sqrt(g.dot(0, 0)), graph.Sqrt(g.dot(1, 1))})
 	// L_grad's gradient is sign(G_i - target_i) |g_i|.
 	scaled := graph.Mul(gradnormWeights(t), norms)
@@ -49,9 +50,10 @@ func (w GradNorm) Joint(t *TaskLosses) joint {
 	return j
 }
 
-func (w GradNorm) Follow(t *TaskLosses, j joint, _ func() []*graph.Node) {
+func (w gradNorm) Follow(t *TaskLosses, j JointLoss, _ func() []*graph.Node) {
 	own := t.Variable("gradnorm/w", nn.ConstInit(1), len(t.Losses))
-	optim.Adam(t.Scope, graph.Gradient(j.own, own.NodeValue(t.Graph)), graph.Scalar(t.Graph, j.own.DType(), ownRate), 0)
+	optim.Adam(t.Scope, graph.Gradient(j.own, own.NodeValue(t.Graph)), graph.Scalar(t.Graph, j.own.DType(), ownRate),
+		0)
 	least := graph.MaxScalar(own.NodeValue(t.Graph), gradnormLeast)
 	own.SetNodeValue(graph.Div(graph.MulScalar(least, float64(len(t.Losses))), graph.ReduceAllSum(least)))
 }

@@ -33,7 +33,7 @@ func (w Softmax) Name() string {
 	return name
 }
 
-func (w Softmax) Joint(t *TaskLosses) joint {
+func (w Softmax) Joint(t *TaskLosses) JointLoss {
 	logits := learnedLogits(t)
 	if w.Temperature > 0 && w.Temperature != 1 {
 		logits = graph.MulScalar(logits, 1/w.Temperature)
@@ -48,13 +48,13 @@ func (w Softmax) Joint(t *TaskLosses) joint {
 		log := graph.Log(graph.AddScalar(p, 1e-30))
 		j = graph.Add(j, graph.MulScalar(graph.ReduceAllSum(graph.Mul(p, log)), w.Entropy))
 	}
-	return joint{Loss: j, Weights: p}
+	return JointLoss{Loss: j, Weights: p}
 }
 
-// learnedLogits are the learned w, which starts at zero: uniform.
+// learnedLogits returns the learned w, which starts at zero: uniform.
 func learnedLogits(t *TaskLosses) *graph.Node {
 	return t.Param(taskWeightsName, nn.ConstInit(0), len(t.Losses))
 }
 
-// taskWeightsName is the parameter that holds w.
+// taskWeightsName is the name of the parameter that holds w.
 const taskWeightsName = "task_weights/w"

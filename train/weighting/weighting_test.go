@@ -38,7 +38,8 @@ func (p twoTasks) run(t *testing.T, w Method, steps int, start [2]float64) (x [2
 	exec, err := model.NewExec(backend, store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
 		g := in[0].Graph()
 		store.SetTraining(g, true)
-		v := root.At("net").At("face").VariableWithValue("x", tensors.FromFlatDataAndDimensions([]float32{float32(start[0]), float32(start[1])}, 2))
+		v := root.At("net").At("face").VariableWithValue("x",
+			tensors.FromFlatDataAndDimensions([]float32{float32(start[0]), float32(start[1])}, 2))
 		losses := func() []*graph.Node {
 			var out []*graph.Node
 			for i := range 2 {
@@ -52,7 +53,8 @@ func (p twoTasks) run(t *testing.T, w Method, steps int, start [2]float64) (x [2
 			return out
 		}
 		tasks := &TaskLosses{
-			GraphOps: &nn.GraphOps{Scope: root.At("loss"), Graph: g}, Losses: losses(), Classes: []int{7, 2}, Draw: in[1], Batches: max(p.batches, 1),
+			GraphOps: &nn.GraphOps{Scope: root.At("loss"), Graph: g}, Losses: losses(), Classes: []int{7, 2},
+			Draw: in[1], Batches: max(p.batches, 1),
 			Gradients: func(l *graph.Node) []*graph.Node { return graph.Gradient(l, v.NodeValue(g)) },
 			Shared:    []bool{true},
 		}
@@ -100,8 +102,8 @@ func everyWeighting() []string {
 	return append([]string{"static:1,0", "static:0.7,0.3"}, Names...)
 }
 
-// What the reference derives of the paper's loss: with constant losses and Adam at 1e-4 the weight of the larger loss falls from
-// .50 to .36 in 3000 steps, .06 in 15000 and .005 in 30000.
+// What the reference derives of the paper's loss: with constant losses and Adam at 1e-4 the weight of the larger loss
+// falls from .50 to .36 in 3000 steps, .06 in 15000 and .005 in 30000.
 func TestSoftmaxCollapsesUnderConstantLosses(t *testing.T) {
 	steps := 30000
 	if testing.Short() {
@@ -113,7 +115,8 @@ func TestSoftmaxCollapsesUnderConstantLosses(t *testing.T) {
 		want float64
 	}{{3000, 0.36}, {15000, 0.06}, {30000, 0.005}} {
 		if c.step <= steps {
-			traintest.Near(t, fmt.Sprintf("weight after %d steps", c.step), w[c.step-1][0], c.want, max(0.15*c.want, 0.0025))
+			traintest.Near(t, fmt.Sprintf("weight after %d steps", c.step), w[c.step-1][0], c.want,
+				max(0.15*c.want, 0.0025))
 		}
 	}
 }
@@ -127,21 +130,22 @@ func TestFloorAndEntropyCureTheCollapse(t *testing.T) {
 	traintest.Near(t, "weight at a floor of 0.1", last(Softmax{Floor: 0.1}, 1500), 0.1, 3e-3)
 	// The minimum of p.L + e sum p ln p is softmax(-L/e).
 	for _, e := range []float64{0.5, 2} {
-		traintest.Near(t, fmt.Sprintf("weight with entropy %g", e), last(Softmax{Entropy: e}, 3000), 1/(1+math.Exp(1.3/e)), 2e-3)
+		traintest.Near(t, fmt.Sprintf("weight with entropy %g", e), last(Softmax{Entropy: e}, 3000),
+			1/(1+math.Exp(1.3/e)), 2e-3)
 	}
-	// A temperature delays it: at T = 5, 500 steps are what 100 are without.
+	// A temperature delays it: at T = 5, 500 steps come to what 100 come to without.
 	traintest.Near(t, "weight at temperature 5", last(Softmax{Temperature: 5}, 500), last(Softmax{}, 100), 0.01)
 	if w := last(Softmax{Temperature: 5}, 3000); w > 0.01 {
 		t.Errorf("temperature alone keeps a weight of %.3f: it ought to collapse later", w)
 	}
 	a, b := math.Log(7)*math.Exp(-1.4/priorStrength), math.Log(2)*math.Exp(-0.1/priorStrength)
-	_, ws := p.run(t, SoftmaxPrior{}, 2000, [2]float64{})
+	_, ws := p.run(t, softmaxPrior{}, 2000, [2]float64{})
 	traintest.Near(t, "softmax-prior", ws[len(ws)-1][0], a/(a+b), 2e-3)
 }
 
 // Kendall's weights come to rest where d/ds (exp(-s) L + s/2) = 0.
 func TestUWComesToRest(t *testing.T) {
-	_, w := twoTasks{constant: &[2]float64{1.4, 0.3}, ownRate: 0.02}.run(t, UW{}, 1500, [2]float64{})
+	_, w := twoTasks{constant: &[2]float64{1.4, 0.3}, ownRate: 0.02}.run(t, uw{}, 1500, [2]float64{})
 	traintest.Near(t, "emotion", w[1499][0], 1/(2*1.4), 1e-3)
 	traintest.Near(t, "gender", w[1499][1], 1/(2*0.3), 5e-3)
 }
@@ -157,7 +161,7 @@ func TestClosedForms(t *testing.T) {
 	traintest.Near(t, "FAMO of one known task", w[0][0], 1, 1e-6)
 	_, w = p.run(t, parsed(t, "static:3,1"), 1, [2]float64{})
 	traintest.Near(t, "static", w[0][0], 0.75, 1e-6)
-	_, w = p.run(t, RLW{}, 500, [2]float64{})
+	_, w = p.run(t, rlw{}, 500, [2]float64{})
 	mean := 0.0
 	for i, v := range w {
 		d := Draws(1, i)
@@ -195,19 +199,20 @@ func TestDWAFollowsItsEquation(t *testing.T) {
 	}
 }
 
-// One step of PCGrad and of CAGrad from the origin, where the gradients are g_1 = (1, 0) and g_2 = (-1, 1): they conflict.
+// One step of PCGrad and of CAGrad from the origin, where the gradients are g_1 = (1, 0) and g_2 = (-1, 1): they
+// conflict.
 func TestConflictingGradients(t *testing.T) {
 	p := twoTasks{a: [2]float64{1, 1}, c: [2][2]float64{{-1, 0}, {1, -1}}, rate: 1}
 	// By hand: g_1.g_2 = -1; g_1 + g_2/2 = (1/2, 1/2); g_2 + g_1 = (0, 1); half of their sum.
-	x, w := p.run(t, PCGrad{}, 1, [2]float64{})
+	x, w := p.run(t, pcGrad{}, 1, [2]float64{})
 	traintest.Near(t, "PCGrad x", x[0], -0.25, 1e-6)
 	traintest.Near(t, "PCGrad y", x[1], -0.75, 1e-6)
 	traintest.Near(t, "PCGrad p_1", w[0][0], 1, 1e-6)
 	traintest.Near(t, "PCGrad p_2", w[0][1], 0.75, 1e-6)
 	// Without conflict it is the step of uniform weights.
 	q := twoTasks{a: [2]float64{1, 2}, c: [2][2]float64{{-1, 0}, {-1, -1}}, rate: 1}
-	x, _ = q.run(t, PCGrad{}, 1, [2]float64{})
-	y, _ := q.run(t, Static{0.5, 0.5}, 1, [2]float64{})
+	x, _ = q.run(t, pcGrad{}, 1, [2]float64{})
+	y, _ := q.run(t, static{0.5, 0.5}, 1, [2]float64{})
 	traintest.Near(t, "PCGrad without conflict", x[0]-y[0]+x[1]-y[1], 0, 1e-6)
 
 	// CAGrad against the definition: the best of a fine grid of directions within c|g_0| of g_0, by its worse task.
@@ -241,7 +246,18 @@ func TestCAGradShareIsTheMinimum(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, v := range [][3]float64{{1, -1, 2}, {1, 0, 1}, {4, 1.9, 1}, {0.01, -0.2, 9}, {9, -0.2, 0.01}, {1, 0.5, 1}, {1, -1, 1}, {2, 1, 100}, {1, 1, 1}, {0, 0, 1}} {
+		for _, v := range [][3]float64{
+			{1, -1, 2},
+			{1, 0, 1},
+			{4, 1.9, 1},
+			{0.01, -0.2, 9},
+			{9, -0.2, 0.01},
+			{1, 0.5, 1},
+			{1, -1, 1},
+			{2, 1, 100},
+			{1, 1, 1},
+			{0, 0, 1},
+		} {
 			f := func(w float64) float64 {
 				g0 := (v[0] + 2*v[1] + v[2]) / 4
 				q := w*w*v[0] + 2*w*(1-w)*v[1] + (1-w)*(1-w)*v[2]
@@ -255,7 +271,8 @@ func TestCAGradShareIsTheMinimum(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if w := float64(tensors.ToScalar[float32](out[0])); !(w >= 0 && w <= 1) || f(w) > least+1e-4*(1+math.Abs(least)) {
+			if w := float64(tensors.ToScalar[float32](out[0])); !(w >= 0 && w <= 1) ||
+				f(w) > least+1e-4*(1+math.Abs(least)) {
 				t.Errorf("c %g, gradients %v: w = %g gives %g, the minimum is %g", c, v, w, f(w), least)
 			}
 		}
@@ -281,7 +298,7 @@ func TestGradNormBalancesGradients(t *testing.T) {
 // FAMO's first two steps by hand.
 func TestFAMOFollowsItsAlgorithm(t *testing.T) {
 	p := twoTasks{a: [2]float64{1, 4}, c: [2][2]float64{{1, 0}, {0, 2}}, floor: [2]float64{0.1, 0.1}, rate: 0.05}
-	_, w := p.run(t, FAMO{}, 2, [2]float64{})
+	_, w := p.run(t, famo{}, 2, [2]float64{})
 	l := [2]float64{0.5 + 0.1, 8 + 0.1}
 	p1 := (1 / l[0]) / (1/l[0] + 1/l[1])
 	traintest.Near(t, "first weight", w[0][0], p1, 1e-5)
@@ -299,9 +316,13 @@ func TestFAMOFollowsItsAlgorithm(t *testing.T) {
 	traintest.Near(t, "second weight", w[1][0], (z/after[0])/(z/after[0]+(1-z)/after[1]), 1e-4)
 }
 
-// On two quadratics with minima c_1 and c_2 the Pareto optima are the segment between them; every method must come to it, whichever end.
+// On two quadratics with minima c_1 and c_2 the Pareto optima are the segment between them; every method must come to
+// it, whichever end.
 func TestEveryWeightingReachesTheParetoSet(t *testing.T) {
-	p := twoTasks{a: [2]float64{1, 3}, c: [2][2]float64{{1, 0}, {0, 1}}, floor: [2]float64{0.2, 0.2}, batches: 10, rate: 0.05, ownRate: 1e-3}
+	p := twoTasks{
+		a: [2]float64{1, 3}, c: [2][2]float64{{1, 0}, {0, 1}}, floor: [2]float64{0.2, 0.2}, batches: 10,
+		rate: 0.05, ownRate: 1e-3,
+	}
 	for _, name := range everyWeighting() {
 		t.Run(name, func(t *testing.T) {
 			x, w := p.run(t, parsed(t, name), 600, [2]float64{2, 2})
@@ -312,7 +333,8 @@ func TestEveryWeightingReachesTheParetoSet(t *testing.T) {
 				traintest.Near(t, "x", x[0], 0.7/(0.7+0.9), 1e-3)
 			}
 			for _, v := range w {
-				if !(v[0] >= 0 && v[1] >= 0 && v[0]+v[1] < 1000) { // CAGrad's grow where the gradients cancel, which is what Pareto optima are
+				// CAGrad's grow where the gradients cancel, as they do at Pareto optima
+				if !(v[0] >= 0 && v[1] >= 0 && v[0]+v[1] < 1000) {
 					t.Fatalf("weights %v", v)
 				}
 			}
@@ -322,31 +344,43 @@ func TestEveryWeightingReachesTheParetoSet(t *testing.T) {
 
 func TestGradientsOfJointLosses(t *testing.T) {
 	for name, w := range map[string]Method{
-		"softmax": Softmax{}, "with options": Softmax{0.1, 3, 0.7}, "softmax-prior": SoftmaxPrior{},
-		"static": Static{0.7, 0.3}, "uw": UW{},
+		"softmax": Softmax{}, "with options": Softmax{0.1, 3, 0.7}, "softmax-prior": softmaxPrior{},
+		"static": static{0.7, 0.3}, "uw": uw{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			traintest.CheckGradients(t, func(net *model.Scope, in []*graph.Node) *graph.Node {
-				o := &nn.GraphOps{Scope: net, Graph: in[0].Graph(), Seed: 3, Wide: true}
+				o := &nn.GraphOps{Scope: net, Graph: in[0].Graph(), Seed: 3, Float64: true}
 				target := o.Constant([]float32{1, 0, 0, 0.1, 0.8, 0.1, 0, 0, 1}, 3, 3)
 				other := o.Constant([]float32{1, 0, 0, 1, 0.5, 0.5}, 3, 2)
 				known := o.Constant([]float32{1, 0, 2}, 3)
-				e := CrossEntropy(nn.Dense(nn.Ops[*graph.Node](o), in[0], "e", 3), target, known)
-				g := CrossEntropy(nn.Dense(nn.Ops[*graph.Node](o), in[0], "g", 2), other, o.Constant([]float32{1, 1, 1}, 3))
+				e := CrossEntropy(dense(o, in[0], "e", 3), target, known)
+				g := CrossEntropy(dense(o, in[0], "g", 2), other,
+					o.Constant([]float32{1, 1, 1}, 3))
 				return w.Joint(&TaskLosses{GraphOps: o, Losses: []*graph.Node{e, g}, Classes: []int{3, 2}}).Loss
 			}, traintest.Wave(3, 4))
 		})
 	}
 }
 
+// dense is a layer of new parameters.
+func dense(o *nn.GraphOps, x *graph.Node, name string, out int) *graph.Node {
+	w := o.Param(name+"/w", nn.NormalInit(1), x.Shape().Dimensions[1], out)
+	return graph.Add(graph.Dot(x, w).Product(), o.Param(name+"/b", nn.ConstInit(0), 1, out))
+}
+
 func TestParseWeighting(t *testing.T) {
 	for in, want := range map[string]string{
-		"softmax": "softmax", "softmax-prior": "softmax-prior", "static": "static", "static:1,1": "static", "static:3,1": "static:0.75,0.25", "static:1,0": "static:1,0",
-		"uw": "uw", "uw-so": "uw-so", "uw-so:1": "uw-so", "uw-so:0.5": "uw-so:0.5", "dwa": "dwa", "dwa:3": "dwa:3", "rlw": "rlw", "famo": "famo",
-		"gradnorm": "gradnorm", "gradnorm:0.12": "gradnorm:0.12", "pcgrad": "pcgrad", "cagrad": "cagrad", "cagrad:0.2": "cagrad:0.2",
-		"": "error", "Softmax": "error", "static:": "error", "static:1": "error", "static:-1,2": "error", "static:0,0": "error", "softmax:1": "error",
+		"softmax": "softmax", "softmax-prior": "softmax-prior", "static": "static", "static:1,1": "static",
+		"static:3,1": "static:0.75,0.25", "static:1,0": "static:1,0",
+		"uw": "uw", "uw-so": "uw-so", "uw-so:1": "uw-so", "uw-so:0.5": "uw-so:0.5", "dwa": "dwa", "dwa:3": "dwa:3",
+		"rlw": "rlw", "famo": "famo",
+		"gradnorm": "gradnorm", "gradnorm:0.12": "gradnorm:0.12", "pcgrad": "pcgrad", "cagrad": "cagrad",
+		"cagrad:0.2": "cagrad:0.2",
+		"":           "error", "Softmax": "error", "static:": "error", "static:1": "error", "static:-1,2": "error",
+		"static:0,0": "error", "softmax:1": "error",
 		"static:1,2,3": "error", "static:NaN,1": "error", "static:Inf,1": "error", "static:1,1x": "error",
-		"uw:1": "error", "dwa:": "error", "dwa:0": "error", "dwa:-1": "error", "dwa:NaN": "error", "gradnorm:x": "error", "cagrad:1": "error", "pcgrad:2": "error",
+		"uw:1": "error", "dwa:": "error", "dwa:0": "error", "dwa:-1": "error", "dwa:NaN": "error",
+		"gradnorm:x": "error", "cagrad:1": "error", "pcgrad:2": "error",
 	} {
 		w, err := Parse(in)
 		got := "error"
