@@ -125,18 +125,6 @@ func (s *meteredSource) Read(ctx context.Context) (media capture.Media, err erro
 	return media, err
 }
 
-type meteredFinder struct {
-	pipeline.FaceFinder
-	meter
-}
-
-func (f *meteredFinder) FindFaces(
-	ctx context.Context, frame *capture.Frame, limit int,
-) (faces []pipeline.Face, err error) {
-	f.measure(func() { faces, err = f.FaceFinder.FindFaces(ctx, frame, limit) })
-	return faces, err
-}
-
 type meteredRecognizer struct {
 	pipeline.Recognizer
 	meter
@@ -264,7 +252,11 @@ func analyze(
 	runtime.GC()
 	before := cpuTime(ofProcess)
 	m := meter{off: !byStage}
-	src, eyes, brain := &meteredSource{meter: m}, &meteredFinder{finder, m}, &meteredRecognizer{rec, m}
+	src, brain, looks := &meteredSource{meter: m}, &meteredRecognizer{rec, m}, &meter{off: !byStage}
+	eyes := pipeline.WrapFinder(finder, func(call func() error) (err error) {
+		looks.measure(func() { err = call() })
+		return err
+	})
 	var err error
 	src.measure(func() { // libav decodes some pictures to know what the file holds
 		src.Source, err = capture.Open(b.Context(), path, capture.Options{MinFrameInterval: every})
@@ -288,7 +280,7 @@ func analyze(
 	if want := int((analyzeSeconds*time.Second - rec.Spec().Window) / rec.Spec().Hop); complete < want {
 		b.Fatalf("%d windows with face and sound, want %d: %+v", complete, want, stats)
 	}
-	return used, stages{src.used, eyes.used, brain.used, stats.Windows, stats.Ticks}
+	return used, stages{src.used, looks.used, brain.used, stats.Windows, stats.Ticks}
 }
 
 // BenchmarkLength tells CPU time and memory of the whole program for a short file and for a long one. Both must be

@@ -37,7 +37,7 @@ func TestDecodeAndMerge(t *testing.T) {
 	see(0, 1, 10, 8, 16)
 	see(5, -0.1, 100, 100, 30) // below the least score
 
-	found := decode(nil, g, 128, scores, regress)
+	found := decode(nil, g, 128, minFaceLogit, anchorValues{scores, regress})
 	if len(found) != 3 {
 		t.Fatalf("%d detections, want 3", len(found))
 	}

@@ -17,6 +17,12 @@ func fit(width, height, side int, fill float64) view {
 	}
 }
 
+// around returns the view in whose middle a square of the picture fills the canvas.
+func around(x, y, square float64, side int) view {
+	scale := float64(side) / square
+	return view{scale: scale, dx: float64(side)/2 - scale*x, dy: float64(side)/2 - scale*y}
+}
+
 // maxTaps bounds the pixels averaged along an axis: where there are more, some between them are left out, so that
 // the cost does not grow with the square of a picture's size.
 const maxTaps = 6
@@ -36,6 +42,7 @@ func newTaps(length, side int, scale, offset float64, bits uint) (taps []tap, st
 		step = 1
 	}
 	taps = make([]tap, side)
+	all := make([]uint32, 0, side*(int(support)/step+2))
 	var shares []float64
 	for i := range taps {
 		mid := (float64(i) + 0.5 - offset) / scale
@@ -53,16 +60,16 @@ func newTaps(length, side int, scale, offset float64, bits uint) (taps []tap, st
 			sum += s
 		}
 		// Rounding the running sum, not each weight, makes the weights sum to exactly one.
-		t := tap{start: first, weights: make([]uint32, len(shares))}
+		from := len(all)
 		var run float64
 		var done uint32
-		for k, s := range shares {
+		for _, s := range shares {
 			run += s / sum
 			upTo := uint32(run*float64(uint32(1)<<bits) + 0.5)
-			t.weights[k] = upTo - done
+			all = append(all, upTo-done)
 			done = upTo
 		}
-		taps[i] = t
+		taps[i] = tap{start: first, weights: all[from:len(all):len(all)]}
 	}
 	return taps, step
 }
@@ -73,27 +80,28 @@ const (
 	xBits = 16
 )
 
-// scaler draws pictures of one size on a canvas of one size.
+// scaler draws pictures of one size on a canvas by one view. It reads only those pixels of a picture that the view
+// shows.
 type scaler struct {
 	width, height, side int
-	fill                float64
 	view                view
 	x, y                []tap
 	xStep, yStep        int
+	left, right         int      // the columns that are read: [left, right)
 	sums                []uint64 // weighted sums of rows: 8 bytes as 16-bit lanes, the even ones then the odd ones
 	line                []uint32 // the same, a value a channel
 }
 
-func newScaler(width, height, side int, fill float64) *scaler {
-	words := (3*width + 7) / 8
-	s := &scaler{
-		width: width, height: height, side: side, fill: fill,
-		view: fit(width, height, side, fill),
-		sums: make([]uint64, 2*words),
-		line: make([]uint32, 8*words),
+func newScaler(width, height, side int, v view) *scaler {
+	s := &scaler{width: width, height: height, side: side, view: v, left: width}
+	s.x, s.xStep = newTaps(width, side, v.scale, v.dx, xBits)
+	s.y, s.yStep = newTaps(height, side, v.scale, v.dy, yBits)
+	for _, t := range s.x {
+		s.left = min(s.left, t.start)
+		s.right = max(s.right, t.start+(len(t.weights)-1)*s.xStep+1)
 	}
-	s.x, s.xStep = newTaps(width, side, s.view.scale, s.view.dx, xBits)
-	s.y, s.yStep = newTaps(height, side, s.view.scale, s.view.dy, yBits)
+	words := (3*(s.right-s.left) + 7) / 8
+	s.sums, s.line = make([]uint64, 2*words), make([]uint32, 8*words)
 	return s
 }
 
@@ -106,7 +114,7 @@ func (s *scaler) draw(dst []float32, pix []byte) {
 		for j := range s.x {
 			t := &s.x[j]
 			var r, g, b uint32
-			at := 3 * t.start
+			at := 3 * (t.start - s.left)
 			for _, w := range t.weights {
 				p := s.line[at : at+3 : at+3]
 				r += w * p[0]
@@ -120,30 +128,20 @@ func (s *scaler) draw(dst []float32, pix []byte) {
 	}
 }
 
-// blendRows sums whole rows, weighted, into line. It takes eight bytes at a time, since all the picture's bytes
-// pass through here: a weight has 8 bits and they sum to 256, so that four products fit a word side by side.
+// blendRows sums the read part of rows, weighted, into line, four rows at a time.
 func (s *scaler) blendRows(pix []byte, t *tap) {
-	const lanes = 0x00ff00ff00ff00ff
-	bytes := 3 * s.width
-	clear(s.sums)
-	for k, w := range t.weights {
-		at := (t.start + k*s.yStep) * bytes
-		row := pix[at : at+bytes]
-		w := uint64(w)
-		sums := s.sums
-		for len(row) >= 8 && len(sums) >= 2 {
-			v := binary.LittleEndian.Uint64(row)
-			sums[0] += (v & lanes) * w
-			sums[1] += (v >> 8 & lanes) * w
-			row, sums = row[8:], sums[2:]
+	last := len(t.weights) - 1
+	for first := 0; first <= last; first += 4 {
+		var rows [4][]byte
+		var weights [4]uint64 // 0 where there is no row
+		for i := range rows {
+			at := 3 * (t.start + min(first+i, last)*s.yStep) * s.width
+			rows[i] = pix[at+3*s.left : at+3*s.right]
+			if first+i <= last {
+				weights[i] = uint64(t.weights[first+i])
+			}
 		}
-		if len(row) > 0 {
-			var last [8]byte
-			copy(last[:], row)
-			v := binary.LittleEndian.Uint64(last[:])
-			sums[0] += (v & lanes) * w
-			sums[1] += (v >> 8 & lanes) * w
-		}
+		s.addRows(&rows, &weights, first == 0)
 	}
 	line := s.line
 	for sums := s.sums; len(sums) >= 2 && len(line) >= 8; sums, line = sums[2:], line[8:] {
@@ -152,5 +150,29 @@ func (s *scaler) blendRows(pix []byte, t *tap) {
 		line[2], line[3] = uint32(even>>16&0xffff), uint32(odd>>16&0xffff)
 		line[4], line[5] = uint32(even>>32&0xffff), uint32(odd>>32&0xffff)
 		line[6], line[7] = uint32(even>>48), uint32(odd>>48)
+	}
+}
+
+// addRows adds weighted rows to sums, or begins these with them. It takes eight bytes at a time, since all bytes that
+// are read pass through here: a weight has 8 bits and they sum to 256, so that four products fit a word side by side.
+func (s *scaler) addRows(rows *[4][]byte, weights *[4]uint64, begin bool) {
+	const lanes = 0x00ff00ff00ff00ff
+	n := len(rows[0])
+	a, b, c, d := rows[0][:n], rows[1][:n], rows[2][:n], rows[3][:n]
+	wa, wb, wc, wd := weights[0], weights[1], weights[2], weights[3]
+	if begin {
+		clear(s.sums)
+	}
+	sums := s.sums
+	for at := 0; at <= n-8 && len(sums) >= 2; at += 8 {
+		p, q := binary.LittleEndian.Uint64(a[at:]), binary.LittleEndian.Uint64(b[at:])
+		u, v := binary.LittleEndian.Uint64(c[at:]), binary.LittleEndian.Uint64(d[at:])
+		sums[0] += (p&lanes)*wa + (q&lanes)*wb + (u&lanes)*wc + (v&lanes)*wd
+		sums[1] += (p>>8&lanes)*wa + (q>>8&lanes)*wb + (u>>8&lanes)*wc + (v>>8&lanes)*wd
+		sums = sums[2:]
+	}
+	for at := n &^ 7; at < n; at++ { // the last few bytes
+		sum := uint64(a[at])*wa + uint64(b[at])*wb + uint64(c[at])*wc + uint64(d[at])*wd
+		sums[at&1] += sum << (16 * (at & 7 / 2))
 	}
 }

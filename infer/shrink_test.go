@@ -52,7 +52,7 @@ func TestDraw(t *testing.T) {
 			for i := range pix {
 				pix[i] = byte(rng.Uint32())
 			}
-			s := newScaler(c.width, c.height, c.side, c.fill)
+			s := newScaler(c.width, c.height, c.side, fit(c.width, c.height, c.side, c.fill))
 			dst := make([]float32, 3*c.side*c.side)
 			for range 2 { // the second time over leftovers
 				s.draw(dst, pix)
@@ -78,7 +78,7 @@ func TestDrawWhite(t *testing.T) {
 			pix[i] = 255
 		}
 		dst := make([]float32, 3*128*128)
-		newScaler(size[0], size[1], 128, 1).draw(dst, pix)
+		newScaler(size[0], size[1], 128, fit(size[0], size[1], 128, 1)).draw(dst, pix)
 		for i, v := range dst {
 			if v != 1 {
 				t.Fatalf("%v: value %d is %v", size, i, v)

@@ -43,11 +43,6 @@ type Face struct {
 	LeftEye, RightEye, Nose, Mouth Point
 }
 
-// FaceFinder finds faces in a picture, best score first, at most max.
-type FaceFinder interface {
-	FindFaces(ctx context.Context, f *capture.Frame, max int) ([]Face, error)
-}
-
 // Window is the input of a recognition: Spec.Window of sound and T face crops of one subject.
 type Window struct {
 	Start, End time.Duration // media time, half-open

@@ -16,6 +16,10 @@ const (
 	coasting      = time.Second     // how long a lost face is expected to go on moving
 	takeOverSize  = 1.5             // a face this many times larger than a subject's
 	takeOverAfter = 2 * time.Second // for this long takes the subject's place
+	resting       = 0.04            // a face whose points move by less of its size is smoothed,
+	freshest      = 0.3             // and one that does not move at all takes this share of a new look
+	restless      = 0.1             // a face is expected where it was until it is this many sizes off,
+	swollen       = 1.15            // or this many times larger or smaller
 )
 
 // Tracked is a face that belongs to a subject.
@@ -49,6 +53,7 @@ type track struct {
 	seen    time.Duration
 	hits    int
 	larger  time.Duration // since when it has been clearly larger than a subject; -1: it is not
+	stand   Face          // where it was expected last
 }
 
 func (f *Face) center() (x, y float64) { return f.X + f.W/2, f.Y + f.H/2 }
@@ -106,6 +111,59 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 	return out
 }
 
+// expected returns the faces to follow at a time, at most limit, and which they are: those with a place, those that wait
+// to be sure, and those that may take a place.
+func (t *tracker) expected(now time.Duration, limit int) (faces []Face, tracks []*track) {
+	for _, k := range t.tracks {
+		if k.placed || !k.sure || k.larger >= 0 {
+			tracks = append(tracks, k)
+		}
+	}
+	slices.SortStableFunc(tracks, func(a, b *track) int {
+		switch {
+		case a.placed == b.placed:
+			return 0
+		case a.placed:
+			return -1
+		}
+		return 1
+	})
+	tracks = tracks[:min(len(tracks), limit)]
+	for _, k := range tracks {
+		faces = append(faces, k.expect(now))
+	}
+	return faces, tracks
+}
+
+// expect returns where the face should be at a time. As long as that is nearly where it was expected last it is that
+// again: a face that rests is then looked at through the same pixels, and its points do not jump.
+func (k *track) expect(now time.Duration) Face {
+	ahead := min(now-k.seen, coasting).Seconds()
+	f := k.face
+	f.X += k.vx * ahead
+	f.Y += k.vy * ahead
+	x, y := f.center()
+	sx, sy := k.stand.center()
+	ratio := f.size() / k.stand.size()
+	if !(math.Hypot(x-sx, y-sy) <= restless*f.size() && ratio <= swollen && ratio >= 1/swollen) {
+		k.stand = f
+	}
+	return k.stand
+}
+
+// full reports whether no place is free, and the size from which on a newcomer takes one then.
+func (t *tracker) full() (yes bool, size float64) {
+	placed := 0
+	size = math.Inf(1)
+	for _, k := range t.tracks {
+		if k.placed {
+			placed++
+			size = min(size, takeOverSize*k.size)
+		}
+	}
+	return placed >= t.max, size
+}
+
 // cost returns the cost of a found face being this one, +Inf beyond the gate.
 func (k *track) cost(now time.Duration, f *Face) float64 {
 	away := (now - k.seen).Seconds()
@@ -133,9 +191,32 @@ func (k *track) matched(now time.Duration, f Face) {
 			k.vx, k.vy = (k.vx+vx)/2, (k.vy+vy)/2
 		}
 	}
-	k.face, k.seen, k.size = f, now, (k.size+f.size())/2
+	k.face, k.seen, k.size = k.face.settle(f), now, (k.size+f.size())/2
 	k.hits++
 	k.sure = true
+}
+
+// settle returns the face as it is now, g, drawn towards what it was before where it hardly moved: noise in the picture
+// moves the points of a resting face, and a moving one must not lag. (The idea of the one-euro filter, Casiez et al.
+// 2012, whose cutoff rises with speed.)
+func (f Face) settle(g Face) Face {
+	corner, size := Point{g.X, g.Y}, Point{g.W, g.H}
+	was := [...]Point{f.LeftEye, f.RightEye, f.Nose, f.Mouth, {f.X, f.Y}, {f.W, f.H}}
+	is := [...]*Point{&g.LeftEye, &g.RightEye, &g.Nose, &g.Mouth, &corner, &size}
+	var moved float64
+	for i, p := range is {
+		moved = max(moved, math.Hypot(p.X-was[i].X, p.Y-was[i].Y))
+	}
+	share := freshest + (1-freshest)*moved/(resting*g.size())
+	if !(share < 1) {
+		return g
+	}
+	for i, p := range is {
+		p.X = was[i].X + share*(p.X-was[i].X)
+		p.Y = was[i].Y + share*(p.Y-was[i].Y)
+	}
+	g.X, g.Y, g.W, g.H = corner.X, corner.Y, size.X, size.Y
+	return g
 }
 
 // assignSubjects gives free places to faces that have none.

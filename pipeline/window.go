@@ -18,7 +18,7 @@ import (
 type faceStage struct {
 	spec         Spec
 	o            Options
-	finder       FaceFinder // nil: no faces
+	scout        faceScout // without a finder: no faces
 	tracker      tracker
 	lastFrame    *capture.Frame
 	found        []Face
@@ -37,19 +37,19 @@ type observation struct {
 
 func newFaceStage(spec Spec, info capture.Info, finder FaceFinder, o Options) *faceStage {
 	return &faceStage{
-		spec: spec, o: o, finder: finder,
+		// More than are followed are asked for, so that a subject is not lost to a larger newcomer.
+		spec: spec, o: o, scout: faceScout{finder: finder, limit: 2*o.Faces + 2},
 		tracker: tracker{max: o.Faces, lostAfter: o.LostAfter, trusting: info.Still},
 	}
 }
 
 // detect takes a tick.
 func (s *faceStage) detect(ctx context.Context, t *tick) error {
-	if s.finder == nil {
+	if s.scout.finder == nil {
 		return nil
 	}
 	if t.frame != s.lastFrame {
-		// More than are followed are asked for, so that a subject is not lost to a larger newcomer.
-		found, err := s.finder.FindFaces(ctx, t.frame, 2*s.o.Faces+2)
+		found, err := s.scout.find(ctx, t.time, t.frame, &s.tracker)
 		if err != nil {
 			return fmt.Errorf("pipeline: looking for faces at %v: %w", t.frame.Time, err)
 		}

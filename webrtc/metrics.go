@@ -6,7 +6,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"tandem/capture"
 	"tandem/capture/av"
 	"tandem/pipeline"
 	"tandem/webrtc/cputime"
@@ -138,14 +137,9 @@ func (r timedRecognizer) Recognize(ctx context.Context, ws []*pipeline.Window) (
 }
 
 // timedFinder counts the cost of looking for faces.
-type timedFinder struct {
-	pipeline.FaceFinder
-	m *metrics
-}
-
-func (f timedFinder) FindFaces(ctx context.Context, frame *capture.Frame, limit int) ([]pipeline.Face, error) {
-	var faces []pipeline.Face
-	var err error
-	f.m.faces.Add(cputime.Of(func() { faces, err = f.FaceFinder.FindFaces(ctx, frame, limit) }).Seconds())
-	return faces, err
+func timedFinder(f pipeline.FaceFinder, m *metrics) pipeline.FaceFinder {
+	return pipeline.WrapFinder(f, func(call func() error) (err error) {
+		m.faces.Add(cputime.Of(func() { err = call() }).Seconds())
+		return err
+	})
 }

@@ -247,7 +247,7 @@ func (x *session) analyse() (pipeline.Stats, error) {
 	}
 	var faces pipeline.FaceFinder
 	if x.s.o.Faces != nil {
-		faces = timedFinder{x.s.o.Faces, x.s.metrics}
+		faces = timedFinder(x.s.o.Faces, x.s.metrics)
 	}
 	return pipeline.Run(context.Background(), x.feed, faces, x.s.batch.Stream(), o, x.event)
 }

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"tandem/capture"
 	"tandem/pipeline"
 	"tandem/train/dataset"
 )
@@ -214,7 +213,7 @@ func cutClip(
 		return clipWindows{}, err
 	}
 	defer src.Close()
-	finder = checkedFinder{finder}
+	finder = checkedFinder(finder)
 	still := src.Info().Still
 	if usual := canonicalFaces[c.Dataset]; still && usual != nil {
 		finder = alignedFinder{finder, usual}
@@ -244,12 +243,11 @@ func (e *finderError) Error() string { return "face finder: " + e.err.Error() }
 func (e *finderError) Unwrap() error { return e.err }
 
 // checkedFinder marks the errors of a face finder as its own.
-type checkedFinder struct{ pipeline.FaceFinder }
-
-func (c checkedFinder) FindFaces(ctx context.Context, f *capture.Frame, most int) ([]pipeline.Face, error) {
-	faces, err := c.FaceFinder.FindFaces(ctx, f, most)
-	if err != nil {
-		err = &finderError{err}
-	}
-	return faces, err
+func checkedFinder(f pipeline.FaceFinder) pipeline.FaceFinder {
+	return pipeline.WrapFinder(f, func(call func() error) error {
+		if err := call(); err != nil {
+			return &finderError{err}
+		}
+		return nil
+	})
 }
