@@ -103,7 +103,7 @@ func TestDetectorRefusesOtherModels(t *testing.T) {
 	}
 }
 
-// The back network is loaded for the first picture in which the front one finds no face, and not before.
+// The back network is loaded for the first picture that it looks at, and not before: a small picture with a face is none.
 func TestBackDetectorIsLoadedWhenNeeded(t *testing.T) {
 	f, err := NewBlazeFace()
 	if errors.Is(err, ErrNoRuntime) || errors.Is(err, ErrNoDetector) {
@@ -112,7 +112,7 @@ func TestBackDetectorIsLoadedWhenNeeded(t *testing.T) {
 		t.Fatal(err)
 	}
 	picture := func(noFace bool) *capture.Frame {
-		src := capture.NewPattern(capture.PatternOptions{NoFace: noFace, NoAudio: true})
+		src := capture.NewPattern(capture.PatternOptions{NoFace: noFace, NoAudio: true, Width: 240, Height: 180})
 		defer src.Close()
 		m, err := src.Read(t.Context())
 		if err != nil {
