@@ -106,7 +106,13 @@ func overlap(a, b detection) float64 {
 
 // face moves a detection from the canvas to the picture. It is not ok if the network gave no sensible box.
 func (d detection) face(v view, side float64) (pipeline.Face, bool) {
-	x := func(i int) float64 { return (d.place[i]*side - v.dx) / v.scale }
+	x := func(i int) float64 {
+		at := d.place[i] * side
+		if v.mirrored {
+			at = side - at
+		}
+		return (at - v.dx) / v.scale
+	}
 	y := func(i int) float64 { return (d.place[i]*side - v.dy) / v.scale }
 	f := pipeline.Face{
 		Score:    d.score,
@@ -118,7 +124,7 @@ func (d detection) face(v view, side float64) (pipeline.Face, bool) {
 		Mouth:    pipeline.Point{X: x(10), Y: y(11)},
 	}
 	f.X, f.Y = x(0)-f.W/2, y(1)-f.H/2
-	if f.LeftEye.X > f.RightEye.X { // an upside-down face
+	if f.LeftEye.X > f.RightEye.X { // an upside-down or mirrored face
 		f.LeftEye, f.RightEye = f.RightEye, f.LeftEye
 	}
 	return f, f.W > 0 && f.H > 0 && !math.IsInf(f.X+f.Y+f.W+f.H, 0)

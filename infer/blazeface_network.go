@@ -148,6 +148,9 @@ func (d *detector) look(ctx context.Context, frame *capture.Frame, v view, least
 		c.scaler = newScaler(frame.Width, frame.Height, d.side, v)
 	}
 	c.scaler.draw(c.pix, frame.Pix)
+	if v.mirrored {
+		mirrorRows(c.pix, d.side)
+	}
 
 	var ts tensors
 	defer ts.free()
@@ -177,4 +180,15 @@ func (d *detector) look(ctx context.Context, frame *capture.Frame, v view, least
 // the network alone.
 func (d *detector) whole(ctx context.Context, frame *capture.Frame, fill float64) ([]pipeline.Face, error) {
 	return d.look(ctx, frame, fit(frame.Width, frame.Height, d.side, fill), minFaceLogit)
+}
+
+// mirrorRows swaps left and right of a canvas.
+func mirrorRows(pix []float32, side int) {
+	for row := range slices.Chunk(pix, 3*side) {
+		for i, j := 0, 3*(side-1); i < j; i, j = i+3, j-3 {
+			for c := range 3 {
+				row[i+c], row[j+c] = row[j+c], row[i+c]
+			}
+		}
+	}
 }

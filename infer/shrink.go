@@ -2,9 +2,11 @@ package infer
 
 import "encoding/binary"
 
-// view places a picture on a square canvas: a canvas coordinate is a picture coordinate times scale plus offset.
+// view places a picture on a square canvas: a canvas coordinate is a picture coordinate times scale plus offset. A
+// mirrored one then swaps left and right of the canvas.
 type view struct {
 	scale, dx, dy float64
+	mirrored      bool
 }
 
 // fit returns the view that centres a picture so that its longer side takes the share fill of the canvas.
