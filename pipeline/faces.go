@@ -31,8 +31,8 @@ type Search struct {
 	Known []Face  // faces that are followed already and are left out
 	Least float64 // faces whose box has no side of so many pixels are of no use, but may be among the answers
 	Limit int     // so many at most; all if it is 0 or less
-	// Round counts the searches of a video from 0 on. The first, like that of a single picture, is complete; after it a
-	// finder may look at the whole and at its parts in turn.
+	// Round counts the searches of a video from 1 on: a finder may look at the whole and at its parts in turn, the whole
+	// first. With 0, as for a single picture, it looks at all of them.
 	Round int
 }
 
@@ -113,7 +113,8 @@ const (
 // are expected. When no place is free, only those faces are searched for that could take one.
 type faceScout struct {
 	finder   FaceFinder
-	limit    int // faces asked for: more than are followed, so that none is lost to a larger newcomer
+	still    bool // there is one picture only
+	limit    int  // faces asked for: more than are followed, so that none is lost to a larger newcomer
 	searches int
 	searched time.Duration // when last
 }
@@ -142,7 +143,10 @@ func (s *faceScout) find(ctx context.Context, now time.Duration, f *capture.Fram
 			lost = true
 		}
 	}
-	search, wait := Search{Known: faces, Limit: s.limit, Round: s.searches}, searchEvery
+	search, wait := Search{Known: faces, Limit: s.limit, Round: s.searches + 1}, searchEvery
+	if s.still {
+		search.Round = 0
+	}
 	if full, size := t.full(); full && !lost {
 		search.Least, wait = size, searchFullEvery
 	}

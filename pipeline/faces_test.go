@@ -76,9 +76,20 @@ func TestFollowingNeedsFewSearches(t *testing.T) {
 		t.Errorf("%d looks to follow, want 39", f.looks)
 	}
 	for i, s := range f.searches {
-		if s.Round != i || i > 0 && (s.Least != 150 || len(s.Known) != 1) {
+		if s.Round != i+1 || i > 0 && (s.Least != 150 || len(s.Known) != 1) {
 			t.Errorf("search %d: %+v", i, s)
 		}
+	}
+}
+
+// A still is searched for faces of all sizes at once.
+func TestStillIsSearchedCompletely(t *testing.T) {
+	src := ticks(1)
+	src.info.Still = true
+	f := &scriptedFollower{faces: func(time.Duration) []Face { return []Face{faceAt(300, 200, 17)} }}
+	ws := cutAll(t, src, f, testSpec, Options{})
+	if len(ws) != 1 || slices.Contains(ws[0].VideoMask, false) || len(f.searches) != 1 || f.searches[0].Round != 0 {
+		t.Errorf("%d windows, searches %+v", len(ws), f.searches)
 	}
 }
 

@@ -38,7 +38,7 @@ type observation struct {
 func newFaceStage(spec Spec, info capture.Info, finder FaceFinder, o Options) *faceStage {
 	return &faceStage{
 		// More than are followed are asked for, so that a subject is not lost to a larger newcomer.
-		spec: spec, o: o, scout: faceScout{finder: finder, limit: 2*o.Faces + 2},
+		spec: spec, o: o, scout: faceScout{finder: finder, still: info.Still, limit: 2*o.Faces + 2},
 		tracker: tracker{max: o.Faces, lostAfter: o.LostAfter, trusting: info.Still},
 	}
 }
