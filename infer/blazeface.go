@@ -61,8 +61,9 @@ var confirmLooks = [...]closeness{{4, false}, {3.2, false}, following, {closeLoo
 //
 // A search looks at the whole picture and at its quarters with the back network (256 x 256 pixels), then at a square
 // around each place that may be a face with the front one (128 x 128), which decides, and gives the points: so a far
-// face is found and measured as if it were near. In a video the whole and the quarters take turns. If there is none, the front network looks once more from afar, at the picture drawn at
-// half size: so a face that fills the picture is found.
+// face is found and measured as if it were near. In a video the whole and the quarters take turns. If there is no face,
+// the front network looks once more from afar, at the picture drawn at half size: so one that fills the picture is
+// found.
 //
 // In a picture of less than 256 pixels the front network looks at the whole first; a face that fills it, or none, makes
 // it look again from afar, as for the cut-out faces of data sets. If there is still none, the back network looks, also
@@ -264,8 +265,8 @@ func (f *BlazeFace) parts(frame *capture.Frame) []view {
 
 func byScore(a, b pipeline.Face) int { return cmp.Compare(b.Score, a.Score) }
 
-// confirm takes looks at a place that may be a face, closer and closer, then at its mirror image: what only looks like a
-// face does so at one size or from one side. The points are those of the closest, the Score is the mean, or 0 if that
+// confirm takes looks at a place that may be a face, closer and closer, then at its mirror image: what only looks like
+// a face does so at one size or from one side. The points are those of the closest, the Score is the mean, or 0 if that
 // is too little or if there is no face in one of those that are not mirrored.
 func (f *BlazeFace) confirm(ctx context.Context, frame *capture.Frame, place pipeline.Face) (pipeline.Face, error) {
 	const looks = float64(len(confirmLooks))
@@ -276,12 +277,16 @@ func (f *BlazeFace) confirm(ctx context.Context, frame *capture.Frame, place pip
 			return pipeline.Face{}, err
 		}
 		sum += face.Score
-		if left := float64(len(confirmLooks) - 1 - i); sum+left < confirmScore*looks || face.Score == 0 && !how.mirrored {
+		if left := looks - 1 - float64(i); sum+left < confirmScore*looks {
 			return pipeline.Face{}, nil
 		}
-		if !how.mirrored {
-			place = face
+		if how.mirrored {
+			continue
 		}
+		if face.Score == 0 {
+			return pipeline.Face{}, nil
+		}
+		place = face
 	}
 	place.Score = sum / looks
 	return place, nil

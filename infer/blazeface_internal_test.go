@@ -103,7 +103,8 @@ func TestDetectorRefusesOtherModels(t *testing.T) {
 	}
 }
 
-// The back network is loaded for the first picture that it looks at, and not before: a small picture with a face is none.
+// The back network is loaded for the first picture that it looks at, and not before: a small picture with a face is
+// none.
 func TestBackDetectorIsLoadedWhenNeeded(t *testing.T) {
 	f, err := NewBlazeFace()
 	if errors.Is(err, ErrNoRuntime) || errors.Is(err, ErrNoDetector) {

@@ -57,8 +57,8 @@ func part(f *capture.Frame, x, y, w, h int) *capture.Frame {
 	return g
 }
 
-// paste scales a picture and puts it into another with its corner at (x, y), as far as it is inside. A pixel is the mean
-// of what it covers, or a linear blend where the picture grows.
+// paste scales a picture and puts it into another with its corner at (x, y), as far as it is inside. A pixel is the
+// mean of what it covers, or a linear blend where the picture grows.
 func paste(to, from *capture.Frame, x, y, scale float64) {
 	w, h := int(scale*float64(from.Width)), int(scale*float64(from.Height))
 	taps := max(1, int(math.Ceil(1/scale)))
@@ -216,8 +216,10 @@ func hand(r *rand.Rand, w, h int) *capture.Frame {
 		unit := float64(h) * (0.05 + 0.25*r.Float64())
 		cx, cy, turn := float64(r.IntN(w)), float64(r.IntN(h)), 2*math.Pi*r.Float64()
 		part := func(x, y, rx, ry, tilt float64, c [3]float64) {
-			oval(f, cx+unit*(x*math.Cos(turn)-y*math.Sin(turn)), cy+unit*(x*math.Sin(turn)+y*math.Cos(turn)),
-				unit*rx, unit*ry, turn+tilt, c)
+			oval{
+				cx + unit*(x*math.Cos(turn)-y*math.Sin(turn)), cy + unit*(x*math.Sin(turn)+y*math.Cos(turn)),
+				unit * rx, unit * ry, turn + tilt,
+			}.draw(f, c)
 		}
 		part(0, 0, 0.62, 0.75, 0, skin)
 		for i := range 4 {
@@ -231,15 +233,18 @@ func hand(r *rand.Rand, w, h int) *capture.Frame {
 	return f
 }
 
-// oval draws a shaded ellipse about a place.
-func oval(f *capture.Frame, x, y, rx, ry, turn float64, c [3]float64) {
-	reach := int(max(rx, ry)) + 1
+// oval is an ellipse about a place, turned.
+type oval struct{ x, y, rx, ry, turn float64 }
+
+// draw draws the oval, shaded.
+func (o oval) draw(f *capture.Frame, c [3]float64) {
+	reach := int(max(o.rx, o.ry)) + 1
 	for j := -reach; j <= reach; j++ {
 		for i := -reach; i <= reach; i++ {
-			u := (float64(i)*math.Cos(turn) + float64(j)*math.Sin(turn)) / rx
-			v := (float64(j)*math.Cos(turn) - float64(i)*math.Sin(turn)) / ry
+			u := (float64(i)*math.Cos(o.turn) + float64(j)*math.Sin(o.turn)) / o.rx
+			v := (float64(j)*math.Cos(o.turn) - float64(i)*math.Sin(o.turn)) / o.ry
 			if d := u*u + v*v; d < 1 {
-				put(f, int(x)+i, int(y)+j, c, (0.75+0.25*math.Sqrt(1-d))*(1-0.1*u))
+				put(f, int(o.x)+i, int(o.y)+j, c, (0.75+0.25*math.Sqrt(1-d))*(1-0.1*u))
 			}
 		}
 	}

@@ -81,15 +81,19 @@ func TestFarFacesInData(t *testing.T) {
 		want    [3]int // of 30, by farSizes
 	}{
 		{"java-sed/video/*.mp4", [3]int{30, 30, 24}},
-		{"fairface/val/*.jpg", [3]int{28, 25, 15}},
-		{"utkface/*.jpg", [3]int{28, 25, 15}},
+		{"fairface/val/*.jpg", [3]int{26, 24, 21}},
+		{"utkface/*.jpg", [3]int{30, 29, 27}},
 	} {
 		t.Run(c.pattern, func(t *testing.T) {
-			faces := farFaces(t, f, c.pattern, 30)
+			n := 30
+			if testing.Short() {
+				n = 10
+			}
+			faces := farFaces(t, f, c.pattern, n)
 			for i, size := range farSizes {
 				found, off := recall(t, f, faces, size)
 				t.Logf("%2.0f pixels: %d of %d found, eyes off by %.3f of the size", size, found, len(faces), off)
-				if missed := len(faces) - found; missed > 30-c.want[i] || off > 0.08 {
+				if missed := len(faces) - found; missed > (30-c.want[i])*n/30 || off > 0.08 {
 					t.Errorf("%v pixels: %d of %d found, eyes off by %.3f", size, found, len(faces), off)
 				}
 			}
@@ -126,5 +130,11 @@ func noFalseFaces(t *testing.T, n int, seeds ...uint64) {
 	}
 }
 
-func TestNoFalseFaces(t *testing.T)     { noFalseFaces(t, 60, 33) }
-func TestLongNoFalseFaces(t *testing.T) { noFalseFaces(t, 1000, 7, 21, 33) }
+func TestNoFalseFaces(t *testing.T) { noFalseFaces(t, 60, 33) }
+
+func TestLongNoFalseFaces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws and searches three thousand pictures")
+	}
+	noFalseFaces(t, 1000, 7, 21, 33)
+}

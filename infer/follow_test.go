@@ -216,8 +216,15 @@ func TestFollowNonsense(t *testing.T) {
 	f := newFaceFinder(t)
 	nan, inf := math.NaN(), math.Inf(1)
 	expected := []pipeline.Face{
-		{}, {W: nan, H: nan}, {X: nan, W: 9, H: 9}, {X: inf, W: 9, H: 9}, {W: inf, H: inf}, {W: 1e300, H: 1},
-		{X: -1e9, Y: 1e9, W: 50, H: 50}, {X: 100, Y: 100, W: -5, H: -5}, {X: 3, Y: 3, W: 1, H: 1},
+		{},
+		{W: nan, H: nan},
+		{X: nan, W: 9, H: 9},
+		{X: inf, W: 9, H: 9},
+		{W: inf, H: inf},
+		{W: 1e300, H: 1},
+		{X: -1e9, Y: 1e9, W: 50, H: 50},
+		{X: 100, Y: 100, W: -5, H: -5},
+		{X: 3, Y: 3, W: 1, H: 1},
 	}
 	frame := noisy(blank(320, 240), 60, rand.New(rand.NewPCG(1, 1)))
 	faces, err := f.FollowFaces(t.Context(), frame, expected)

@@ -31,8 +31,8 @@ type Search struct {
 	Known []Face  // faces that are followed already and are left out
 	Least float64 // faces whose box has no side of so many pixels are of no use, but may be among the answers
 	Limit int     // so many at most; all if it is 0 or less
-	// Round counts the searches of a video from 1 on: a finder may look at the whole and at its parts in turn, the whole
-	// first. With 0, as for a single picture, it looks at all of them.
+	// Round counts the searches of a video from 1 on: a finder may look at the whole and at its parts in turn, the
+	// whole first. With 0, as for a single picture, it looks at all of them.
 	Round int
 }
 

@@ -111,8 +111,8 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 	return out
 }
 
-// expected returns the faces to follow at a time, at most limit, and which they are: those with a place, those that wait
-// to be sure, and those that may take a place.
+// expected returns the faces to follow at a time, at most limit, and which they are: those with a place, those that
+// wait to be sure, and those that may take a place.
 func (t *tracker) expected(now time.Duration, limit int) (faces []Face, tracks []*track) {
 	for _, k := range t.tracks {
 		if k.placed || !k.sure || k.larger >= 0 {
