@@ -1,6 +1,6 @@
 # make run                 the camera if there is one, else a page to open in a browser (tandem serve)
 # make run INPUT=clip.mp4  a file or a URL
-# make build               build/tandem, with the library and the networks it needs beside it
+# make build               build/tandem, with the library and the networks it needs beside it, and tandem-live with OpenCV
 # make test | check | bench | bench-train | bench-serve | fuzz | test-asan
 #
 # All of them first install what is missing (make setup) and fetch what is pinned (make assets), each once.
@@ -32,7 +32,9 @@ else
 endif
 
 build: setup assets
-	go build -tags $(TAGS) -o build/tandem .
+	go build -tags nocamera -o build/tandem .
+	@rm -f build/tandem-live
+	$(if $(findstring nocamera,$(TAGS)),,go build -tags $(TAGS) -o build/tandem-live .)
 	@cd assets/.fetched && for f in *.onnx libonnxruntime.*; do \
 		ln -f "$$f" "../../build/$$f" 2>/dev/null || cp -f "$$f" "../../build/$$f" || exit 1; done
 
