@@ -28,6 +28,9 @@ type Options struct {
 	From time.Duration
 }
 
+// InputError is the error of a file, a FIFO or a URL that Open cannot open or that cannot be read on.
+type InputError = av.InputError
+
 // Open opens what the user named: a file (mp4, webm, avi, flv, mkv, mpg, wav, flac, mp3, jpg, png, bmp, webp, ...),
 // a FIFO, a URL (http, https, rtsp, rtmp, udp, ...), or "pattern:", the test source, with how long it lasts after
 // the colon if it is not to be ten seconds ("pattern:30s").

@@ -68,7 +68,7 @@ func (o *dataOptions) check(f *pflag.FlagSet) error {
 		if withPath && path == "" {
 			return fmt.Errorf("%q: want NAME or NAME=PATH", set)
 		}
-		if _, _, err := dataset.Parse(name); err != nil {
+		if _, _, err := dataset.ParseName(name); err != nil {
 			return fmt.Errorf("%q: %w", set, err)
 		}
 		if withPath {

@@ -119,7 +119,7 @@ func (o *evalOptions) evaluate(
 	if err != nil {
 		return nil, err
 	}
-	sets, err := dataset.LoadSets(dataset.SetOptions{
+	sets, err := dataset.LoadAll(dataset.Options{
 		Data: o.data, Labels: rec.Labels(),
 		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap || o.split == eval.SplitAll,
 		Log: func(line string) { c.log.Info(line) },

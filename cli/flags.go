@@ -220,7 +220,7 @@ func (d *dataFlags) check() error {
 		if !ok || path == "" {
 			return fmt.Errorf("--data %q: want NAME=PATH", set)
 		}
-		if _, _, err := dataset.Parse(name); err != nil {
+		if _, _, err := dataset.ParseName(name); err != nil {
 			return fmt.Errorf("--data %q: %w", set, err)
 		}
 	}

@@ -56,7 +56,7 @@ func (o *quantizeOptions) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	sets, err := dataset.LoadSets(dataset.SetOptions{
+	sets, err := dataset.LoadAll(dataset.Options{
 		Data: o.data, Labels: contract.Labels(), SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
 		Log: func(line string) { c.log.Info(line) },
 	})

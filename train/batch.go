@@ -122,7 +122,7 @@ func (m *batchMaker) addAudio(s *sample.Sample) int {
 	}
 	at, n := len(m.out.audio), m.arch.Spec.AudioSamples()
 	m.out.audio = append(m.out.audio, make([]float32, n)...)
-	m.recipe.Augment.Sound.Apply(m.out.audio[at:], s.Audio, m.rng)
+	m.recipe.Augment.Audio.Apply(m.out.audio[at:], s.Audio, m.rng)
 	return at / n
 }
 

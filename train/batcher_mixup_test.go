@@ -1,7 +1,6 @@
 package train
 
 import (
-	"math"
 	"slices"
 	"testing"
 
@@ -13,7 +12,7 @@ import (
 
 func TestMixupBlendsWithinASense(t *testing.T) {
 	recipe := tinyRecipe()
-	recipe.Augment = augment.Augment{Face: augment.Face{Gamma: 1}}
+	recipe.Augment = augment.Config{Face: augment.Face{Gamma: 1}}
 	arch := recipe.Arch
 	arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, 7, 2
 	data := sampletest.Synthetic(nn.DefaultSpec, 20, 10, 4)
@@ -86,25 +85,4 @@ func sum32(x []float32) float64 {
 		sum += float64(v)
 	}
 	return sum
-}
-
-func TestBlendLabels(t *testing.T) {
-	happy, sad := []float32{1, 0}, []float32{0, 1}
-	for _, c := range []struct {
-		wa, wb, s float32
-		want      []float32
-		weight    float32
-	}{
-		{1, 1, 0.75, []float32{0.75, 0.25}, 1},
-		{2, 2, 0.5, []float32{0.5, 0.5}, 2},
-		{1, 0, 0.75, []float32{1, 0}, 0.75},
-		{0, 1, 0.75, []float32{0, 1}, 0.25},
-		{0, 0, 0.75, []float32{1, 0}, 0},
-	} {
-		got, w := augment.BlendLabels(happy, sad, c.wa, c.wb, c.s)
-		if !slices.Equal(got, c.want) || math.Abs(float64(w-c.weight)) > 1e-6 {
-			t.Errorf("weights %g and %g, share %g: %v of weight %g, want %v of %g", c.wa, c.wb, c.s, got, w, c.want,
-				c.weight)
-		}
-	}
 }

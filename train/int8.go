@@ -46,7 +46,7 @@ func Quantize(ctx context.Context, model []byte, clips []dataset.Clip, how sampl
 		return nil, err
 	}
 	var chosen []dataset.Clip
-	for _, group := range dataset.ByDataset(clips) { // the same number of each set, however large it is
+	for _, group := range dataset.GroupByDataset(clips) { // the same number of each set, however large it is
 		var of []dataset.Clip
 		for _, i := range group {
 			if clips[i].Split == dataset.SplitTrain {

@@ -86,7 +86,7 @@ type Recipe struct {
 	// EMA is the decay a step of a moving average of the weights, which is then validated and exported; 0: none.
 	EMA float64 `json:"ema"`
 
-	Augment augment.Augment `json:"augment"`
+	Augment augment.Config `json:"augment"`
 }
 
 //go:embed recipes/default.json
@@ -170,7 +170,7 @@ func (r Recipe) Check() error {
 		return err
 	}
 	return errors.Join(dataset.CheckLabels("emotion", r.Emotions), dataset.CheckLabels("gender", r.Genders),
-		nn.CheckFreeze(r.Freeze), r.Augment.Sound.Check(), r.Augment.Face.Check())
+		nn.CheckFreeze(r.Freeze), r.Augment.Audio.Check(), r.Augment.Face.Check())
 }
 
 // checkNumbers returns an error that names the first number out of its range.

@@ -147,7 +147,7 @@ func (r *run) describeRun() error {
 		if err != nil {
 			return err
 		}
-		if err := sample.SameData(old.Data, r.data.Fingerprints); err != nil {
+		if err := sample.CheckSameData(old.Data, r.data.Fingerprints); err != nil {
 			return fmt.Errorf("run folder %s: %w: %w; resume with the data as it was, or begin anew in another --run",
 				r.Run, ErrRunOther, err)
 		}

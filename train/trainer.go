@@ -129,7 +129,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 
 // Prepare loads and cuts all data, as o says, and checks that it can teach the tasks.
 func (o *Options) Prepare(ctx context.Context) (*Data, error) {
-	sets, err := dataset.LoadSets(dataset.SetOptions{
+	sets, err := dataset.LoadAll(dataset.Options{
 		Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy,
 		AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log,
 	})

@@ -108,7 +108,7 @@ func (v *validator) judge(p []pipeline.Prediction) *validation {
 	}
 	n := 0
 	var all eval.TaskItems
-	for _, group := range dataset.ByDataset(v.data.Clips) {
+	for _, group := range dataset.GroupByDataset(v.data.Clips) {
 		var items eval.TaskItems
 		for _, c := range group {
 			if sums[c].Windows > 0 {

@@ -36,6 +36,18 @@ var (
 	ErrCorrupt = errors.New("corrupt packet")
 )
 
+// InputError is the error of an input that cannot be opened or read.
+type InputError struct {
+	Name string // of the input, without a URL's password
+	Err  error  // does not repeat the name
+}
+
+// Error returns the input's name, a colon and the cause.
+func (e *InputError) Error() string { return e.Name + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *InputError) Unwrap() error { return e.Err }
+
 // Frame is one picture, upright and with square pixels.
 type Frame struct {
 	Time          time.Duration // presentation time

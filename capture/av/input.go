@@ -117,7 +117,7 @@ func Open(ctx context.Context, input string, o Options) (*Input, error) {
 	}
 	if err := in.open(ctx, input); err != nil {
 		in.free()
-		return nil, fmt.Errorf("%s: %w", in.name, err)
+		return nil, &InputError{in.name, err}
 	}
 	return in, nil
 }
@@ -145,7 +145,7 @@ func (in *Input) Read(ctx context.Context) (Media, error) {
 	defer context.AfterFunc(ctx, in.guard.stop)()
 	for len(in.pending) == 0 {
 		if in.closing.Load() {
-			return Media{}, fmt.Errorf("%s: %w", in.name, os.ErrClosed)
+			return Media{}, &InputError{in.name, os.ErrClosed}
 		}
 		if in.endErr != nil {
 			return Media{}, in.endErr
@@ -157,7 +157,7 @@ func (in *Input) Read(ctx context.Context) (Media, error) {
 			case ctx.Err() != nil:
 				return Media{}, context.Cause(ctx)
 			default:
-				in.endErr = fmt.Errorf("%s: %w", in.name, err)
+				in.endErr = &InputError{in.name, err}
 			}
 		}
 	}

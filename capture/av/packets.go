@@ -8,7 +8,6 @@ import "C"
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -32,13 +31,13 @@ func (in *Input) ReadPacket(ctx context.Context) (Packet, error) {
 	defer context.AfterFunc(ctx, in.guard.stop)()
 	for {
 		if in.closing.Load() {
-			return Packet{}, fmt.Errorf("%s: %w", in.name, os.ErrClosed)
+			return Packet{}, &InputError{in.name, os.ErrClosed}
 		}
 		in.arm()
 		if r := C.av_read_frame(in.fmt, in.pkt); r == C.AVERROR_EOF {
 			return Packet{}, io.EOF
 		} else if r < 0 {
-			return Packet{}, fmt.Errorf("%s: %w", in.name, in.failed(ctx, r, false))
+			return Packet{}, &InputError{in.name, in.failed(ctx, r, false)}
 		}
 		p, ok, err := in.packet()
 		C.av_packet_unref(in.pkt)
@@ -67,7 +66,7 @@ func (in *Input) packet() (Packet, bool, error) {
 		case C.AV_CODEC_ID_H264:
 			p.Codec = H264
 			if err := in.toAnnexB(st); err != nil {
-				return Packet{}, false, fmt.Errorf("%s: %w", in.name, err)
+				return Packet{}, false, &InputError{in.name, err}
 			}
 		default:
 			return Packet{}, false, nil

@@ -38,7 +38,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Dial(ctx, client.Options{URL: *url, Token: *token, Codecs: clip.Codecs(), Discover: true, Loopback: true})
+	s, err := client.Dial(ctx, client.Options{
+		URL: *url, Token: *token, Codecs: clip.Codecs(), Discover: true, Loopback: true,
+	})
 	if err != nil {
 		return err
 	}

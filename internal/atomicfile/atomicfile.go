@@ -1,4 +1,5 @@
-// Package atomicfile writes files whole or not at all: to a temporary file beside the target, which then takes its name.
+// Package atomicfile writes files whole or not at all: to a temporary file beside the target, which then takes its
+// name.
 package atomicfile
 
 import (

@@ -1,51 +1,47 @@
+// Package audit finds what is wrong with data sets before anything is trained on them: files that cannot be read or are
+// damaged, speakers and contents that stand in several splits, and how many clips each split has of each label.
 package audit
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
-	"math"
-	"os"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
-	"tandem/capture"
 	"tandem/pipeline"
 	"tandem/train/dataset"
 	"tandem/train/sample"
 )
 
-// Report is what CheckData finds.
+// Report is the findings of Check.
 type Report struct {
 	Sets []*Set `json:"sets"`
-	// SharedSpeakers are the speakers who stand in several splits of all sets together, as SharedSpeakers names them.
+	// SharedSpeakers are the speakers who stand in several splits of all sets together, as dataset.SharedSpeakers names
+	// them.
 	SharedSpeakers []string `json:"shared_speakers"`
-	// Leaks are contents that stand in several splits; Doubles counts clips whose content another clip of their split has.
+	// Leaks are contents that stand in several splits; Duplicates counts clips whose content another clip of their
+	// split has.
 	Leaks      []Leak `json:"leaks"`
 	Duplicates int    `json:"doubles"`
 }
 
-// Set is what there is of one --data.
+// Set is the findings about one data set.
 type Set struct {
-	Name  string        `json:"name"`
-	Path  string        `json:"path"`
+	Name  string        `json:"name"` // as given
+	Path  string        `json:"path"` // as given
 	About dataset.About `json:"about"`
 	Clips int           `json:"clips"`
 	Files int           `json:"files"`
 	Bytes int64         `json:"bytes"`
 
-	Rows         []SplitCount   `json:"splits"`
+	Rows         []SplitCount   `json:"splits"` // by set and split
 	Notes        []string       `json:"notes"`
 	Unlabelled   map[string]int `json:"unlabelled"`
 	Ignored      int            `json:"ignored"`
 	FirstIgnored string         `json:"ignored_first,omitempty"`
 	Missing      []string       `json:"missing"`
 
-	// The rest is not known of a quick check.
+	// The rest is not known after a quick check. Sound is in seconds, and Pictures counts frames and stills.
 	Quick      bool    `json:"quick"`
 	Sound      float64 `json:"sound_seconds"`
 	Pictures   int     `json:"pictures"`
@@ -53,7 +49,8 @@ type Set struct {
 	Damaged    []Fault `json:"damaged"`    // training uses what can be read
 }
 
-// SplitCount counts the clips of one split of one set; a manifest may hold several sets. "" counts those of which it is not known.
+// SplitCount counts the clips of one split of one set; a manifest may hold several sets. The key "" counts those whose
+// label is not known.
 type SplitCount struct {
 	Set      string         `json:"set"`
 	Split    string         `json:"split"`
@@ -65,69 +62,82 @@ type SplitCount struct {
 	Races    map[string]int `json:"races"`
 }
 
-// Fault is a file and what is wrong with it.
+// Fault is a file, or a row of a csv, that something is wrong with.
 type Fault struct {
 	Path string `json:"path"`
-	What string `json:"what"`
+	What string `json:"what"` // does not repeat the path
 }
 
 // Leak is one content under several clips, of several splits: "SPLIT ID" each.
 type Leak []string
 
-// Options say how closely CheckData looks.
+// Options of Check.
 type Options struct {
 	Labels   pipeline.Labels
-	Quick    bool   // look at names and labels only
-	CacheDir string // where the hashes of files are remembered; "" forgets them
-	Workers  int
-	Progress func(done, total int) // unless nil; of files
+	Quick    bool   // by names and labels only, without reading media files
+	CacheDir string // of sample.OpenFileHashes, which spares reading unchanged files twice; "" keeps nothing
+	Workers  int    // files that are read at a time, at least one
+	// Progress, unless nil, is called from one goroutine at a time with the number of files that are done.
+	Progress func(done, total int)
 }
 
-// Check loads the data sets (NAME=PATH) and says what is in them. Unless it is to be quick, each file is read to its end and its
-// content compared with the others'.
+// Check loads the data sets (NAME=PATH) and returns what it finds in them. Unless it is to be quick, each file is read
+// to its end and its content is compared with the others'. Faults of files are findings; the error is dataset.Load's or
+// ctx's cause.
 func Check(ctx context.Context, data []string, o Options) (*Report, error) {
-	d := &Report{SharedSpeakers: []string{}, Leaks: []Leak{}}
+	r := &Report{SharedSpeakers: []string{}, Leaks: []Leak{}}
 	var clips []dataset.Clip
 	var from []*Set // the set of each clip
 	for _, arg := range data {
-		name, path, ok := strings.Cut(arg, "=")
-		if !ok {
-			return nil, fmt.Errorf("%q: want NAME=PATH", arg)
-		}
-		found, report, err := dataset.Load(name, path, o.Labels)
+		set, found, err := load(arg, o)
 		if err != nil {
 			return nil, err
 		}
-		about, err := dataset.AboutOf(name)
-		if err != nil {
-			return nil, err
-		}
-		s := &Set{
-			Name: name, Path: path, About: about, Clips: len(found), Rows: countSplits(found, o.Labels), Quick: o.Quick,
-			Notes: append([]string{}, report.Notes...), Unlabelled: report.Unlabelled, Ignored: report.Ignored, FirstIgnored: report.Ignored1,
-			Missing: append([]string{}, report.Missing...), Unreadable: []Fault{}, Damaged: []Fault{},
-		}
-		d.Sets = append(d.Sets, s)
+		r.Sets = append(r.Sets, set)
 		clips = append(clips, found...)
 		for range found {
-			from = append(from, s)
+			from = append(from, set)
 		}
 	}
 	if shared := dataset.SharedSpeakers(clips); shared != nil {
-		d.SharedSpeakers = shared
+		r.SharedSpeakers = shared
 	}
 	if o.Quick {
-		return d, nil
+		return r, nil
 	}
-	c := &checking{o: o, book: sample.OpenHashes(o.CacheDir)}
-	if err := c.all(ctx, clips, from); err != nil {
+	c := &checker{o: o, hashes: sample.OpenFileHashes(o.CacheDir)}
+	contents, err := c.checkFiles(ctx, clips, from)
+	if err != nil {
 		return nil, err
 	}
-	_ = c.book.Save() // or they are reckoned again next time
-	d.compare(clips, c.contents)
-	return d, nil
+	_ = c.hashes.Save() // or they are computed again next time
+	r.compare(clips, contents)
+	return r, nil
 }
 
+// load lists the clips of one NAME=PATH, and counts them.
+func load(arg string, o Options) (*Set, []dataset.Clip, error) {
+	name, path, ok := strings.Cut(arg, "=")
+	if !ok {
+		return nil, nil, fmt.Errorf("%q: want NAME=PATH", arg)
+	}
+	clips, report, err := dataset.Load(name, path, o.Labels)
+	if err != nil {
+		return nil, nil, err
+	}
+	about, err := dataset.AboutOf(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Set{
+		Name: name, Path: path, About: about, Clips: len(clips), Rows: countSplits(clips, o.Labels),
+		Notes: append([]string{}, report.Notes...), Unlabelled: report.Unlabelled,
+		Ignored: report.Ignored, FirstIgnored: report.FirstIgnored, Missing: append([]string{}, report.Missing...),
+		Quick: o.Quick, Unreadable: []Fault{}, Damaged: []Fault{},
+	}, clips, nil
+}
+
+// countSplits counts clips by set and split, in the order of the sets' names and of training, validation, test.
 func countSplits(clips []dataset.Clip, labels pipeline.Labels) []SplitCount {
 	var rows []SplitCount
 	speakers := map[[3]string]bool{}
@@ -137,7 +147,8 @@ func countSplits(clips []dataset.Clip, labels pipeline.Labels) []SplitCount {
 		if at < 0 {
 			at = len(rows)
 			rows = append(rows, SplitCount{
-				Set: c.Dataset, Split: c.Split, Emotions: map[string]int{}, Genders: map[string]int{}, Ages: map[string]int{}, Races: map[string]int{},
+				Set: c.Dataset, Split: c.Split, Emotions: map[string]int{}, Genders: map[string]int{},
+				Ages: map[string]int{}, Races: map[string]int{},
 			})
 		}
 		r := &rows[at]
@@ -167,196 +178,8 @@ func countSplits(clips []dataset.Clip, labels pipeline.Labels) []SplitCount {
 	return rows
 }
 
-// checking reads files.
-type checking struct {
-	o        Options
-	book     *sample.HashBook
-	contents []string // of each clip, "" where it is not known
-}
-
-// media is what was found in one file, or one row of a csv.
-type media struct {
-	path     string
-	row      *dataset.CSVPixels
-	set      *Set
-	sum      string
-	bytes    int64
-	seconds  float64 // of sound
-	pictures int
-	length   time.Duration
-	err      error
-	damage   string
-}
-
-// all reads each file once, whatever clips it is of.
-func (c *checking) all(ctx context.Context, clips []dataset.Clip, from []*Set) error {
-	var files []*media
-	at := map[string]*media{}
-	of := make([][2]*media, len(clips))
-	for i := range clips {
-		for k, path := range [2]string{clips[i].Video, clips[i].Audio} {
-			if path == "" {
-				continue
-			}
-			m := at[path]
-			if m == nil {
-				m = &media{path: path, row: clips[i].Row, set: from[i]}
-				at[path] = m
-				files = append(files, m)
-			}
-			of[i][k] = m
-		}
-	}
-	if err := c.read(ctx, files); err != nil {
-		return err
-	}
-	for _, m := range files {
-		m.set.Files++
-		m.set.Bytes += m.bytes
-		m.set.Sound += m.seconds
-		m.set.Pictures += m.pictures
-		switch {
-		case m.err != nil:
-			// Errors of package capture begin with the path.
-			m.set.Unreadable = append(m.set.Unreadable, Fault{m.path, strings.TrimPrefix(m.err.Error(), m.path+": ")})
-		case m.damage != "":
-			m.set.Damaged = append(m.set.Damaged, Fault{m.path, m.damage})
-		}
-	}
-	c.contents = make([]string, len(clips))
-	for i := range clips {
-		content := ""
-		for _, m := range of[i] {
-			switch {
-			case m == nil:
-				content += "-"
-			case m.err != nil || m.sum == "":
-				content = ""
-			default:
-				content += m.sum
-			}
-		}
-		if clips[i].End > 0 && content != "" {
-			content += fmt.Sprint(clips[i].Start, clips[i].End)
-			m := of[i][0]
-			if m == nil {
-				m = of[i][1]
-			}
-			if m.err == nil && m.length+500*time.Millisecond < clips[i].End {
-				from[i].Damaged = append(from[i].Damaged, Fault{m.path, fmt.Sprintf("ends at %.1f s, before the end of %s at %.1f s", m.length.Seconds(), clips[i].ID, clips[i].End.Seconds())})
-			}
-		}
-		c.contents[i] = content
-	}
-	return nil
-}
-
-func (c *checking) read(ctx context.Context, files []*media) error {
-	jobs := make(chan *media)
-	var mu sync.Mutex // guards done and calls of Progress
-	done := 0
-	var wg sync.WaitGroup
-	for range max(1, c.o.Workers) {
-		wg.Go(func() {
-			for m := range jobs {
-				c.readOne(ctx, m)
-				mu.Lock()
-				done++
-				if c.o.Progress != nil {
-					c.o.Progress(done, len(files))
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for _, m := range files {
-		if ctx.Err() != nil {
-			break
-		}
-		jobs <- m
-	}
-	close(jobs)
-	wg.Wait()
-	return context.Cause(ctx)
-}
-
-// readOne hashes and decodes one file.
-func (c *checking) readOne(ctx context.Context, m *media) {
-	if m.row != nil {
-		grey, err := m.row.Decode()
-		m.err, m.pictures, m.bytes = err, 1, int64(m.row.Length)
-		m.sum = fmt.Sprintf("%x", sha256.Sum256(grey))
-		return
-	}
-	sum, err := c.book.Sum(ctx, m.path)
-	if err != nil {
-		m.err = err
-		return
-	}
-	m.sum = fmt.Sprintf("%x", sum)
-	_, _ = fmt.Sscanf(c.book.Stamp(m.path), "%d@", &m.bytes)
-	src, err := capture.Open(ctx, m.path, capture.Options{})
-	if err != nil {
-		if m.err = err; isPointer(m.path) {
-			m.err = errors.New("it is but a pointer of Git LFS to the file: fetch the files themselves by git lfs pull")
-		}
-		return
-	}
-	defer src.Close()
-	peak := float32(0)
-	for {
-		item, err := src.Read(ctx)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			m.err = err
-			return
-		}
-		if item.Frame != nil {
-			m.pictures++
-			m.length = max(m.length, item.Frame.Time)
-			continue
-		}
-		for _, v := range item.Samples.Data {
-			peak = max(peak, v, -v)
-		}
-		m.seconds += float64(len(item.Samples.Data)) / capture.SampleRate
-		m.length = max(m.length, item.Samples.End())
-	}
-	var faults []string
-	if f, ok := src.(*capture.File); ok {
-		stats := f.Stats()
-		if stats.Corrupt > 0 {
-			faults = append(faults, fmt.Sprintf("%d packets cannot be decoded", stats.Corrupt))
-		}
-		if stats.Truncated {
-			faults = append(faults, fmt.Sprintf("it is cut off after %.1f s", m.length.Seconds()))
-		}
-	}
-	switch {
-	case m.pictures == 0 && m.seconds == 0:
-		m.err = errors.New("neither pictures nor sound in it")
-	case m.pictures == 0 && float64(peak) < math.Pow(10, sample.SilenceDBFS/20.0):
-		faults = append(faults, fmt.Sprintf("nothing in it is louder than %d dBFS", sample.SilenceDBFS))
-	}
-	m.damage = strings.Join(faults, "; ")
-}
-
-// isPointer tells whether a file is what Git leaves in place of one that it keeps in LFS, as CREMA-D's are.
-func isPointer(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, 64)
-	n, _ := io.ReadFull(f, head)
-	return strings.HasPrefix(string(head[:n]), "version ") && strings.Contains(string(head[:n]), "git-lfs")
-}
-
-// compare finds contents that several clips share.
-func (d *Report) compare(clips []dataset.Clip, contents []string) {
+// compare adds contents that several clips share, as checkFiles returns them.
+func (r *Report) compare(clips []dataset.Clip, contents []string) {
 	first := map[string]int{}
 	leaks := map[string]Leak{}
 	seen := map[string]bool{} // content and split
@@ -377,17 +200,17 @@ func (d *Report) compare(clips []dataset.Clip, contents []string) {
 			leaks[content] = append(leaks[content], clips[i].Split+" "+clips[i].ID)
 		}
 		if key := content + " " + clips[i].Split; seen[key] {
-			d.Duplicates++
+			r.Duplicates++
 		} else {
 			seen[key] = true
 		}
 	}
 	for _, content := range order {
-		d.Leaks = append(d.Leaks, leaks[content])
+		r.Leaks = append(r.Leaks, leaks[content])
 	}
 }
 
-// Wrong tells whether there is what training would refuse or skip.
-func (d *Report) Wrong() bool {
-	return len(d.SharedSpeakers) > 0 || slices.ContainsFunc(d.Sets, func(s *Set) bool { return len(s.Unreadable) > 0 })
+// Wrong reports whether training would refuse the data or skip some of it.
+func (r *Report) Wrong() bool {
+	return len(r.SharedSpeakers) > 0 || slices.ContainsFunc(r.Sets, func(s *Set) bool { return len(s.Unreadable) > 0 })
 }

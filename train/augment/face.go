@@ -6,11 +6,11 @@ import (
 	"math/rand/v2"
 )
 
-// Face says by how much faces vary; 0 turns a variation off. Lengths are parts of the crop's side.
+// Face is by how much faces vary; 0 turns a variation off, but for Gamma. Lengths are parts of the crop's side.
 type Face struct {
 	Flip        float64    `json:"flip"` // chance of a mirror image
 	Move        float64    `json:"move"`
-	Jitter      float64    `json:"jitter"`     // as move, but of each crop of a clip by itself, as a detector's boxes jump
+	Jitter      float64    `json:"jitter"`     // as move, but of each crop of a clip by itself, as detections jump
 	Zoom        float64    `json:"zoom"`       // part by which the face grows or shrinks
 	Turn        float64    `json:"turn"`       // degrees
 	Brightness  float64    `json:"brightness"` // grey levels
@@ -24,31 +24,37 @@ type Face struct {
 	EraseSide   [2]float64 `json:"erase_side"` // its sides, smallest and largest
 }
 
-// Check refuses strengths that make no sense.
+// Check returns an error, by the names in a recipe, for strengths out of range.
 func (a Face) Check() error {
-	for name, chance := range map[string]float64{"flip": a.Flip, "grain_chance": a.GrainChance, "blur": a.Blur, "coarse": a.Coarse, "erase": a.Erase} {
+	for name, chance := range map[string]float64{
+		"flip": a.Flip, "grain_chance": a.GrainChance, "blur": a.Blur, "coarse": a.Coarse, "erase": a.Erase,
+	} {
 		if !(chance >= 0 && chance <= 1) {
 			return fmt.Errorf("augment.face.%s %g: want a chance from 0 to 1", name, chance)
 		}
 	}
 	switch {
 	case a.Blur+a.Coarse > 1:
-		return fmt.Errorf("augment.face: blur %g and coarse %g: a face is made one of the two, so want at most 1 together", a.Blur, a.Coarse)
+		return fmt.Errorf("augment.face: blur %g and coarse %g: a face is made one of the two, so want at most 1 "+
+			"together", a.Blur, a.Coarse)
 	case a.Move < 0 || a.Move > 0.5 || a.Zoom < 0 || a.Zoom > 0.5 || a.Turn < 0 || a.Turn > 180:
-		return fmt.Errorf("augment.face: move %g, zoom %g, turn %g: want at most 0.5, 0.5 and 180 degrees", a.Move, a.Zoom, a.Turn)
+		return fmt.Errorf("augment.face: move %g, zoom %g, turn %g: want at most 0.5, 0.5 and 180 degrees", a.Move,
+			a.Zoom, a.Turn)
 	case !(a.Jitter >= 0 && a.Jitter <= 0.5):
 		return fmt.Errorf("augment.face.jitter %g: want at most 0.5", a.Jitter)
-	case a.Brightness < 0 || a.Brightness > 255 || a.Contrast < 0 || a.Contrast >= 1 || a.Gamma < 1 || a.Gamma > 5 || a.Grain < 0 || a.Grain > 127:
-		return fmt.Errorf("augment.face: brightness %g, contrast %g, gamma %g, grain %d: want 0 to 255, 0 to 1, 1 to 5 and 0 to 127", a.Brightness, a.Contrast, a.Gamma, a.Grain)
+	case a.Brightness < 0 || a.Brightness > 255 || a.Contrast < 0 || a.Contrast >= 1 || a.Gamma < 1 || a.Gamma > 5 ||
+		a.Grain < 0 || a.Grain > 127:
+		return fmt.Errorf("augment.face: brightness %g, contrast %g, gamma %g, grain %d: want 0 to 255, 0 to 1, 1 to "+
+			"5 and 0 to 127", a.Brightness, a.Contrast, a.Gamma, a.Grain)
 	case !(a.EraseSide[0] >= 0 && a.EraseSide[0] <= a.EraseSide[1] && a.EraseSide[1] <= 1):
 		return fmt.Errorf("augment.face.erase_side %v: want parts of the side, the smaller first", a.EraseSide)
 	}
 	return nil
 }
 
-// Apply writes a random variation of src to dst, both frames crops of size*size*channels bytes that must not overlap. All frames get the
-// same variation (but for the jitter and the noise), as they show one face under one light. Crops that the mask says are missing are varied too, and
-// mean nothing after.
+// Apply writes a random variation of src to dst, both frames crops of size*size*channels bytes that must not overlap.
+// All frames get the same variation (but for the jitter and the noise), as they show one face under one light. Crops
+// that are missing by the mask are varied too, and mean nothing after.
 func (a Face) Apply(dst, src []byte, frames, size, channels int, rng *rand.Rand) {
 	view := a.view(size, rng)
 	soften := a.soften(size, channels, rng)
@@ -65,7 +71,8 @@ func (a Face) Apply(dst, src []byte, frames, size, channels int, rng *rand.Rand)
 		d := dst[f*n : (f+1)*n]
 		v := view
 		if a.Jitter > 0 {
-			v = v.moved(uniform(rng, -a.Jitter, a.Jitter)*float64(size), uniform(rng, -a.Jitter, a.Jitter)*float64(size))
+			v = v.moved(uniform(rng, -a.Jitter, a.Jitter)*float64(size),
+				uniform(rng, -a.Jitter, a.Jitter)*float64(size))
 		}
 		v.draw(d, src[f*n:(f+1)*n], size, channels)
 		soften(d)
@@ -86,11 +93,14 @@ func (a Face) Apply(dst, src []byte, frames, size, channels int, rng *rand.Rand)
 	}
 }
 
-// faceView says where in the source each pixel of a crop is taken from, in 16.16 fixed point: x = x0 + xx*column + xy*row.
+// faceView is the place in the source that each pixel of a crop is taken from, in 16.16 fixed point:
+// x = x0 + xx*column + xy*row, y = y0 + yx*column + yy*row.
 type faceView struct{ x0, y0, xx, xy, yx, yy int }
 
-const one = 1 << 16
+// fixedOne is 1 in 16.16 fixed point.
+const fixedOne = 1 << 16
 
+// view draws a view of a crop.
 func (a Face) view(size int, rng *rand.Rand) faceView {
 	side := float64(size)
 	turn := uniform(rng, -a.Turn, a.Turn) * math.Pi / 180
@@ -101,36 +111,39 @@ func (a Face) view(size int, rng *rand.Rand) faceView {
 	if rng.Float64() < a.Flip {
 		mirror = -1
 	}
-	return newView(size, mirror*cos, -sin, mirror*sin, cos, dx, dy)
+	return affine{xx: mirror * cos, xy: -sin, yx: mirror * sin, yy: cos, dx: dx, dy: dy}.view(size)
 }
 
-// newView maps about the crop's middle by the matrix (xx xy; yx yy) and a move.
-func newView(size int, xx, xy, yx, yy, dx, dy float64) faceView {
+// affine maps about the middle of a crop by the matrix (xx xy; yx yy), and then moves by (dx, dy) pixels.
+type affine struct{ xx, xy, yx, yy, dx, dy float64 }
+
+// view returns the map for crops of size*size pixels.
+func (m affine) view(size int) faceView {
 	c := float64(size-1) / 2
-	fixed := func(v float64) int { return int(math.Round(v * one)) }
+	fixed := func(v float64) int { return int(math.Round(v * fixedOne)) }
 	return faceView{
-		x0: fixed(c + dx - xx*c - xy*c), xx: fixed(xx), xy: fixed(xy),
-		y0: fixed(c + dy - yx*c - yy*c), yx: fixed(yx), yy: fixed(yy),
+		x0: fixed(c + m.dx - m.xx*c - m.xy*c), xx: fixed(m.xx), xy: fixed(m.xy),
+		y0: fixed(c + m.dy - m.yx*c - m.yy*c), yx: fixed(m.yx), yy: fixed(m.yy),
 	}
 }
 
-// moved is the view moved by (dx, dy) source pixels.
+// moved returns the view moved by (dx, dy) source pixels.
 func (v faceView) moved(dx, dy float64) faceView {
-	v.x0 += int(math.Round(dx * one))
-	v.y0 += int(math.Round(dy * one))
+	v.x0 += int(math.Round(dx * fixedOne))
+	v.y0 += int(math.Round(dy * fixedOne))
 	return v
 }
 
-// draw takes dst out of src by bilinear interpolation; beyond src its edge goes on.
+// draw writes to dst what the view shows of src, by bilinear interpolation; beyond src its edge goes on.
 func (v faceView) draw(dst, src []byte, size, channels int) {
-	last := (size - 1) * one
+	last := (size - 1) * fixedOne
 	i := 0
 	for row := range size {
 		x, y := v.x0+v.xy*row, v.y0+v.yy*row
 		for range size {
 			cx, cy := min(max(x, 0), last), min(max(y, 0), last)
 			px, py := cx>>16, cy>>16
-			fx, fy := (cx&(one-1))>>8, (cy&(one-1))>>8
+			fx, fy := (cx&(fixedOne-1))>>8, (cy&(fixedOne-1))>>8
 			a := (py*size + px) * channels
 			right, down := channels, size*channels
 			if px == size-1 {
@@ -152,8 +165,8 @@ func (v faceView) draw(dst, src []byte, size, channels int) {
 	}
 }
 
-// soften returns what takes sharpness from a crop in place: nothing, a blur, or a way down to fewer pixels and back, as of a face
-// far from the camera.
+// soften draws a function that softens a crop in place: not at all, by a blur, or by fewer pixels, as of a face far
+// from the camera.
 func (a Face) soften(size, channels int, rng *rand.Rand) func([]byte) {
 	switch p := rng.Float64(); {
 	case p < a.Blur:
@@ -189,7 +202,7 @@ func blur(d []byte, size, channels int) {
 	}
 }
 
-// Coarsen averages a crop down to small*small pixels and stretches it back, in place.
+// Coarsen averages a crop of size*size*channels bytes down to small*small pixels and stretches it back, in place.
 func Coarsen(d []byte, size, small, channels int) {
 	few := make([]byte, small*small*channels)
 	for y := range small {
@@ -208,14 +221,14 @@ func Coarsen(d []byte, size, small, channels int) {
 			}
 		}
 	}
-	scale, last := small*one/size, (small-1)*one
+	scale, last := small*fixedOne/size, (small-1)*fixedOne
 	for y := range size {
-		sy := min(max(scale*y+(scale-one)/2, 0), last) // pixel centres stay pixel centres
-		py, fy := sy>>16, (sy&(one-1))>>8
+		sy := min(max(scale*y+(scale-fixedOne)/2, 0), last) // pixel centres stay pixel centres
+		py, fy := sy>>16, (sy&(fixedOne-1))>>8
 		py1 := min(py+1, small-1)
 		for x := range size {
-			sx := min(max(scale*x+(scale-one)/2, 0), last)
-			px, fx := sx>>16, (sx&(one-1))>>8
+			sx := min(max(scale*x+(scale-fixedOne)/2, 0), last)
+			px, fx := sx>>16, (sx&(fixedOne-1))>>8
 			px1 := min(px+1, small-1)
 			for c := range channels {
 				top := int(few[(py*small+px)*channels+c])*(256-fx) + int(few[(py*small+px1)*channels+c])*fx
@@ -226,7 +239,7 @@ func Coarsen(d []byte, size, small, channels int) {
 	}
 }
 
-// tone is what each grey level becomes: gamma, then contrast about the middle, then brightness.
+// tone draws a new level for each grey level: by gamma, then contrast about the middle, then brightness.
 func (a Face) tone(rng *rand.Rand) *[256]byte {
 	gamma := math.Pow(a.Gamma, uniform(rng, -1, 1))
 	contrast := 1 + uniform(rng, -a.Contrast, a.Contrast)
@@ -252,8 +265,10 @@ func AddGrain(d []byte, amplitude int, rng *rand.Rand) {
 	}
 }
 
+// box is a rectangle in pixels, without x1 and y1.
 type box struct{ x0, y0, x1, y1 int }
 
+// randomBox draws a box in a crop whose sides are between two parts of the crop's.
 func randomBox(size int, part [2]float64, rng *rand.Rand) box {
 	side := func() int { return max(1, int(uniform(rng, part[0], part[1])*float64(size))) }
 	w, h := side(), side()

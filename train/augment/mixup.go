@@ -6,8 +6,8 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Mixup blends samples of a batch and their labels alike (Zhang et al. 2018, arXiv 1710.09412): x = s x1 + (1-s) x2, with
-// s drawn from Beta(Alpha, Alpha).
+// Mixup blends samples of a batch and their labels alike (Zhang et al. 2018, arXiv 1710.09412): x = s x1 + (1-s) x2,
+// with s drawn from Beta(Alpha, Alpha).
 type Mixup struct {
 	Share float64 // of the samples that are blended, 0 to 1
 	Alpha float64 // above 0
@@ -28,8 +28,8 @@ type MixupItems[T any] struct {
 	Blend  func(a, b T, s float32) T // s a + (1-s) b
 }
 
-// Blend blends a share of the items with others of them, in place, and the targets of their rows. It returns the rows that
-// are blended. The larger share stays with the row's own sample.
+// Blend blends a share of the items with others of them, in place, and the targets of their rows. It returns the rows
+// that are blended. The larger share stays with the row's own sample.
 func Blend[T any](rng *rand.Rand, m Mixup, items MixupItems[T], tasks ...Targets) map[int]bool {
 	mixed := map[int]bool{}
 	if m.Share == 0 || len(items.Rows) < 2 {
@@ -53,15 +53,15 @@ func Blend[T any](rng *rand.Rand, m Mixup, items MixupItems[T], tasks ...Targets
 			items.Values[items.At[i]+k] = items.Blend(whole[items.At[i]+k], whole[items.At[j]+k], s)
 		}
 		for k, t := range own {
-			tasks[k].P[row], tasks[k].Weight[row] = BlendLabels(t.P[row], t.P[other], t.Weight[row], t.Weight[other], s)
+			tasks[k].P[row], tasks[k].Weight[row] = blendLabels(t.P[row], t.P[other], t.Weight[row], t.Weight[other], s)
 		}
 		mixed[row] = true
 	}
 	return mixed
 }
 
-// BlendLabels blends two targets with their weights; where one label is not known, the other counts by its share alone.
-func BlendLabels(a, b []float32, wa, wb, s float32) ([]float32, float32) {
+// blendLabels blends two targets with their weights; where one label is not known, the other counts by its share alone.
+func blendLabels(a, b []float32, wa, wb, s float32) ([]float32, float32) {
 	wa, wb = s*wa, (1-s)*wb
 	if wa+wb == 0 {
 		return a, 0

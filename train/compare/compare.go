@@ -374,7 +374,7 @@ func (o *Options) setUp(data []sample.Fingerprint) (*Setup, error) {
 		return nil, err
 	}
 	if s != nil {
-		if err := sample.SameData(s.Data, data); err != nil {
+		if err := sample.CheckSameData(s.Data, data); err != nil {
 			return nil, fmt.Errorf("comparison %s: %w: %w; give the data as it was, or another --out", o.Dir,
 				train.ErrRunOther, err)
 		}

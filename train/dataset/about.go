@@ -5,29 +5,29 @@ import (
 	"strings"
 )
 
-// About is what there is to know of a data set before one has it.
+// About describes a data set to who does not have it yet.
 type About struct {
 	Title     string `json:"title"`
-	What      string `json:"what"`      // what is in it
+	What      string `json:"what"`      // the people, pictures and sounds in it
 	Publisher string `json:"publisher"` // where to get it
 	Download  string `json:"download"`  // which of the published files
-	Layout    string `json:"layout"`    // what PATH must hold then
+	Layout    string `json:"layout"`    // the files that PATH must hold then
 	Terms     string `json:"terms"`
 	Paper     string `json:"paper"`
 	Clips     int    `json:"clips"` // clips that the whole release gives, 0 if there is no such number
 	Options   string `json:"options,omitempty"`
 }
 
-// AboutOf tells of the data set by a name that ParseDataset takes.
+// AboutOf returns the description of a data set by a name that ParseName takes; errors are ParseName's.
 func AboutOf(name string) (About, error) {
-	base, _, err := Parse(name)
+	base, _, err := ParseName(name)
 	if err != nil {
 		return About{}, err
 	}
 	return datasets[base].about, nil
 }
 
-// String tells it in lines of text.
+// String returns the description as lines of text.
 func (a About) String() string {
 	b := &strings.Builder{}
 	for _, line := range [][2]string{
@@ -54,37 +54,49 @@ func (a About) String() string {
 // The terms are as far as known; docs/datasets.md has them too.
 var (
 	aboutRAVDESS = About{
-		Title:     "RAVDESS: The Ryerson Audio-Visual Database of Emotional Speech and Song",
-		What:      "24 actors (12 women, 12 men) speak 2 sentences in 8 emotions; the faces as video, the voices as sound, or both",
-		Publisher: "Ryerson University (now Toronto Metropolitan University), on Zenodo, record DOI 10.5281/zenodo.1188976",
-		Download:  "Audio_Speech_Actors_01-24.zip for the voices, Video_Speech_Actor_01.zip to _24.zip for faces with voices; not the Song archives",
-		Layout:    "the unpacked Actor_NN folders: …/MM-VC-EM-IN-ST-RE-AC.wav, .flac or .mp4",
-		Terms:     "CC BY-NC-SA 4.0",
-		Paper:     "Livingstone and Russo 2018, DOI 10.1371/journal.pone.0196391",
-		Clips:     1440,
-		Options:   "ravdess:audio, ravdess:video, ravdess:both take only the files that are sound, pictures, or both; default: both where there are, else what there is",
+		Title: "RAVDESS: The Ryerson Audio-Visual Database of Emotional Speech and Song",
+		What: "24 actors (12 women, 12 men) speak 2 sentences in 8 emotions; the faces as video, the voices as " +
+			"sound, or both",
+		Publisher: "Ryerson University (now Toronto Metropolitan University), on Zenodo, record DOI " +
+			"10.5281/zenodo.1188976",
+		Download: "Audio_Speech_Actors_01-24.zip for the voices, Video_Speech_Actor_01.zip to _24.zip for faces " +
+			"with voices; not the Song archives",
+		Layout: "the unpacked Actor_NN folders: …/MM-VC-EM-IN-ST-RE-AC.wav, .flac or .mp4",
+		Terms:  "CC BY-NC-SA 4.0",
+		Paper:  "Livingstone and Russo 2018, DOI 10.1371/journal.pone.0196391",
+		Clips:  1440,
+		Options: "ravdess:audio, ravdess:video, ravdess:both take only the files that are sound, pictures, or " +
+			"both; default: both where there are, else what there is",
 	}
 	aboutCREMAD = About{
-		Title:     "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset",
-		What:      "91 actors (43 women, 48 men) of several ages and races speak 12 sentences in 6 emotions; face and voice",
+		Title: "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset",
+		What: "91 actors (43 women, 48 men) of several ages and races speak 12 sentences in 6 emotions; face " +
+			"and voice",
 		Publisher: "the CREMA-D repository of Cheyney Computer Science on GitHub; its media files are kept in Git LFS",
-		Download:  "the whole repository with git lfs; at the least VideoDemographics.csv with AudioWAV or VideoFlash, and processedResults for the crowd's votes",
-		Layout:    "AudioWAV/1001_DFA_ANG_XX.wav, VideoFlash/….flv (or VideoMP4/….mp4), VideoDemographics.csv, processedResults/summaryTable.csv",
-		Terms:     "ODbL 1.0, contents under the Database Contents License 1.0",
-		Paper:     "Cao et al. 2014, DOI 10.1109/TAFFC.2014.2336244",
-		Clips:     7442,
-		Options:   "default: the emotion that the actor intended; cremad:vote the one that most raters of face and voice named, cremad:vote-voice of the voice alone, cremad:vote-face of the face alone",
+		Download: "the whole repository with git lfs; at the least VideoDemographics.csv with AudioWAV or " +
+			"VideoFlash, and processedResults for the crowd's votes",
+		Layout: "AudioWAV/1001_DFA_ANG_XX.wav, VideoFlash/….flv (or VideoMP4/….mp4), VideoDemographics.csv, " +
+			"processedResults/summaryTable.csv",
+		Terms: "ODbL 1.0, contents under the Database Contents License 1.0",
+		Paper: "Cao et al. 2014, DOI 10.1109/TAFFC.2014.2336244",
+		Clips: 7442,
+		Options: "default: the emotion that the actor intended; cremad:vote the one that most raters of face and " +
+			"voice named, cremad:vote-voice of the voice alone, cremad:vote-face of the face alone",
 	}
 	aboutIEMOCAP = About{
-		Title:     "IEMOCAP: Interactive Emotional Dyadic Motion Capture Database",
-		What:      "10 actors (5 women, 5 men) in 5 sessions of two, scripted and improvised dialogues, 10 labels by raters; face and voice",
-		Publisher: "the Signal Analysis and Interpretation Laboratory (SAIL), University of Southern California, by request with a signed release form",
-		Download:  "IEMOCAP_full_release",
-		Layout:    "Session1 to Session5, each with dialog/EmoEvaluation/….txt, sentences/wav/…/….wav, dialog/avi/DivX/….avi",
-		Terms:     "research only, by a signed release form; not to be passed on",
-		Paper:     "Busso et al. 2008, DOI 10.1007/s10579-008-9076-6",
-		Clips:     10039,
-		Options:   "iemocap:exc lets excitement count as happiness; iemocap:paper takes what Chae et al. 2018 did: neutral, anger, happiness, sadness, utterances of at most 8 s; iemocap:paper+exc both",
+		Title: "IEMOCAP: Interactive Emotional Dyadic Motion Capture Database",
+		What: "10 actors (5 women, 5 men) in 5 sessions of two, scripted and improvised dialogues, 10 labels by " +
+			"raters; face and voice",
+		Publisher: "the Signal Analysis and Interpretation Laboratory (SAIL), University of Southern California, by " +
+			"request with a signed release form",
+		Download: "IEMOCAP_full_release",
+		Layout: "Session1 to Session5, each with dialog/EmoEvaluation/….txt, sentences/wav/…/….wav, " +
+			"dialog/avi/DivX/….avi",
+		Terms: "research only, by a signed release form; not to be passed on",
+		Paper: "Busso et al. 2008, DOI 10.1007/s10579-008-9076-6",
+		Clips: 10039,
+		Options: "iemocap:exc lets excitement count as happiness; iemocap:paper takes what Chae et al. 2018 did: " +
+			"neutral, anger, happiness, sadness, utterances of at most 8 s; iemocap:paper+exc both",
 	}
 	aboutEmoDB = About{
 		Title:     "EmoDB: Berlin Database of Emotional Speech",
@@ -97,18 +109,22 @@ var (
 		Clips:     535,
 	}
 	aboutFER2013 = About{
-		Title:     "FER2013: Facial Expression Recognition 2013",
-		What:      "35887 grey pictures of faces from a web search, 48 pixels wide, in 7 emotions; persons are not named",
-		Publisher: "Kaggle, competition Challenges in Representation Learning: Facial Expression Recognition Challenge (ICML 2013)",
-		Download:  "fer2013.tar.gz, which holds fer2013.csv; or one of its conversions to folders of pictures",
-		Layout:    "fer2013.csv (columns emotion,pixels,Usage), or train/angry/1.jpg, val/…, test/…; PATH may be the csv itself",
-		Terms:     "research only",
-		Paper:     "Goodfellow et al. 2013, arXiv 1307.0414",
-		Clips:     35887,
+		Title: "FER2013: Facial Expression Recognition 2013",
+		What: "35887 grey pictures of faces from a web search, 48 pixels wide, in 7 emotions; persons are not " +
+			"named",
+		Publisher: "Kaggle, competition Challenges in Representation Learning: Facial Expression Recognition " +
+			"Challenge (ICML 2013)",
+		Download: "fer2013.tar.gz, which holds fer2013.csv; or one of its conversions to folders of pictures",
+		Layout: "fer2013.csv (columns emotion,pixels,Usage), or train/angry/1.jpg, val/…, test/…; PATH may be the " +
+			"csv itself",
+		Terms: "research only",
+		Paper: "Goodfellow et al. 2013, arXiv 1307.0414",
+		Clips: 35887,
 	}
 	aboutUTKFace = About{
-		Title:     "UTKFace",
-		What:      "over 20000 pictures of faces from the web with age, gender and race, guessed by a program and checked by people; persons are not named",
+		Title: "UTKFace",
+		What: "over 20000 pictures of faces from the web with age, gender and race, guessed by a program and " +
+			"checked by people; persons are not named",
 		Publisher: "Yang Song and Zhifei Zhang, University of Tennessee, Knoxville, on the project's page UTKFace",
 		Download:  "Aligned&Cropped Faces (UTKFace.tar.gz)",
 		Layout:    "26_1_0_20170116184024662.jpg.chip.jpg (or .jpg, .png): AGE_GENDER_RACE_DATE",
@@ -117,15 +133,16 @@ var (
 		Clips:     23708,
 	}
 	aboutManifest = About{
-		Title:     "A manifest: clips of your own",
-		What:      "media files and images with labels",
-		Layout:    "(is) a csv file whose first line names the columns " + strings.Join(ManifestColumns, ",") + "; paths are relative to it, empty fields are not known",
+		Title: "A manifest: clips of your own",
+		What:  "media files and images with labels",
+		Layout: "(is) a csv file whose first line names the columns " + strings.Join(ManifestColumns, ",") +
+			"; paths are relative to it, empty fields are not known",
 		Terms:     "yours",
 		Publisher: "you",
 	}
 )
 
-// Licence is the licence of a data set by the name in Clip.Dataset, "unknown" if not known.
+// Licence returns the terms of a data set by the name in Clip.Dataset, "unknown" if they are not known.
 func Licence(set string) string {
 	base, _, _ := strings.Cut(set, ":")
 	if base == "ravdess-warp" { // made from it, see docs/datasets.md

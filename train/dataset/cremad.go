@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,11 +26,12 @@ var cremadVotes = map[string]string{"vote": "MultiModalVote", "vote-voice": "Voi
 // cremadSentences are the codes of the sentences spoken.
 var cremadSentences = []string{"IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI"}
 
-// loadCREMAD reads names of the form ActorID_Sentence_Emotion_Level (Cao et al. 2014) in AudioWAV or AudioMP3 and VideoFlash or
-// VideoMP4: one clip a name, its picture from the video and its sound from the WAV file, which the publishers made of the same
-// recording. VideoDemographics.csv gives sex, age and race of the actors. With an option the label is what most raters named
-// (summaryTable.csv), and the set is called by the option too, so that no report mixes the two.
-func loadCREMAD(l *loading, root string) error {
+// loadCREMAD reads names of the form ActorID_Sentence_Emotion_Level (Cao et al. 2014) in AudioWAV or AudioMP3 and
+// VideoFlash or VideoMP4: one clip a name, its picture from the video and its sound from the WAV file, which the
+// publishers made of the same recording. VideoDemographics.csv gives sex, age and race of the actors. With an option
+// the label is the emotion that most raters named (summaryTable.csv), and the set is called by the option too, so that
+// no report mixes the two.
+func loadCREMAD(l *loader, root string) error {
 	if len(l.options) > 1 {
 		return fmt.Errorf("%w %q: give one word only", ErrUnknownOption, strings.Join(l.options, "+"))
 	}
@@ -66,11 +68,12 @@ func loadCREMAD(l *loading, root string) error {
 		of := files[name]
 		actor, _, _ := cremadCode(name)
 		c := Clip{
-			Video: firstOf(of[".mp4"], of[".flv"]), Dataset: set, Speaker: "cremad" + actor, Gender: -1, Split: cremadSplit(actor), Age: -1,
+			Video: cmp.Or(of[".mp4"], of[".flv"]), Dataset: set, Speaker: "cremad" + actor, Gender: -1,
+			Split: cremadSplit(actor), Age: -1,
 		}
 		c.Audio = of[".wav"]
 		if c.Video == "" {
-			c.Audio = firstOf(of[".wav"], of[".mp3"])
+			c.Audio = cmp.Or(of[".wav"], of[".mp3"])
 		}
 		c.ID = ids[c.Path()]
 		if c.Emotion, err = l.emotion(label(name)); err != nil {
@@ -87,16 +90,8 @@ func loadCREMAD(l *loading, root string) error {
 	return nil
 }
 
-func firstOf(words ...string) string {
-	for _, w := range words {
-		if w != "" {
-			return w
-		}
-	}
-	return ""
-}
-
-// cremadCode takes a CREMA-D name apart. Levels are LO, MD, HI and XX, and X in one published name.
+// cremadCode parses a CREMA-D name; ok is false if it is none. Levels are LO, MD, HI and XX, and X in one published
+// name.
 func cremadCode(name string) (actor, emotion string, ok bool) {
 	parts := strings.Split(name, "_")
 	if len(parts) != 4 {
@@ -104,7 +99,8 @@ func cremadCode(name string) (actor, emotion string, ok bool) {
 	}
 	n, err := strconv.Atoi(parts[0])
 	ok = err == nil && len(parts[0]) == 4 && n >= 1001 && n <= 1091 && slices.Contains(cremadSentences, parts[1]) &&
-		len(parts[2]) == 3 && cremadEmotions[parts[2]] != "" && slices.Contains([]string{"LO", "MD", "HI", "XX", "X"}, parts[3])
+		len(parts[2]) == 3 && cremadEmotions[parts[2]] != "" &&
+		slices.Contains([]string{"LO", "MD", "HI", "XX", "X"}, parts[3])
 	return parts[0], parts[2], ok
 }
 
@@ -114,11 +110,12 @@ type cremadPerson struct {
 }
 
 // cremadPeople reads VideoDemographics.csv (ActorID,Age,Sex,Race,Ethnicity) in the folder or beside it.
-func (l *loading) cremadPeople(root string) (map[string]cremadPerson, error) {
+func (l *loader) cremadPeople(root string) (map[string]cremadPerson, error) {
 	f, err := openBeside(root, "VideoDemographics.csv")
 	if errors.Is(err, fs.ErrNotExist) {
 		l.report.Missing = append(l.report.Missing, "VideoDemographics.csv")
-		l.note("without VideoDemographics.csv no gender, age and race is known: get it from the publisher and put it into %s", root)
+		l.note("without VideoDemographics.csv no gender, age and race is known: get it from the publisher and put it "+
+			"into %s", root)
 		return nil, nil
 	}
 	if err != nil {
@@ -130,7 +127,8 @@ func (l *loading) cremadPeople(root string) (map[string]cremadPerson, error) {
 
 func readCREMADPeople(r io.Reader, path string) (map[string]cremadPerson, error) {
 	people := map[string]cremadPerson{}
-	err := eachManifestRow(r, path, []string{"ActorID", "Age", "Sex", "Race", "Ethnicity"}, func(line int, col map[string]string) error {
+	columns := []string{"ActorID", "Age", "Sex", "Race", "Ethnicity"}
+	err := eachCSVRow(r, path, columns, func(line int, col map[string]string) error {
 		age, err := strconv.Atoi(col["Age"])
 		if err != nil || age < 0 || age > 130 {
 			return fmt.Errorf("%s: line %d: age %q", path, line, col["Age"])
@@ -141,8 +139,10 @@ func readCREMADPeople(r io.Reader, path string) (map[string]cremadPerson, error)
 	return people, err
 }
 
-// cremadLabels gives the published label of a name, and what the set is called with such labels.
-func (l *loading) cremadLabels(root string, files map[string]map[string]string) (label func(name string) string, set string, err error) {
+// cremadLabels returns a function for the published label of a name, and the set's name with such labels.
+func (l *loader) cremadLabels(root string, files map[string]map[string]string) (
+	label func(name string) string, set string, err error,
+) {
 	intended := func(name string) string {
 		_, emotion, _ := cremadCode(name)
 		return cremadEmotions[emotion]
@@ -154,7 +154,8 @@ func (l *loading) cremadLabels(root string, files map[string]map[string]string) 
 	f, err := openBeside(root, filepath.Join("processedResults", "summaryTable.csv"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && vote:
-		return nil, "", fmt.Errorf("%w: the raters' votes are in processedResults/summaryTable.csv, which is part of the release", err)
+		return nil, "", fmt.Errorf("%w: the raters' votes are in processedResults/summaryTable.csv, which is part of "+
+			"the release", err)
 	case errors.Is(err, fs.ErrNotExist):
 		l.note("labels: the emotion that the actor intended")
 		return intended, "cremad", nil
@@ -176,18 +177,18 @@ func (l *loading) cremadLabels(root string, files map[string]map[string]string) 
 		return intended, "cremad", nil
 	}
 	l.note("labels: the emotion that most raters named (%s); a tie is no label", column)
-	return func(name string) string { return firstOf(votes[name], "unknown") }, l.setName("cremad"), nil
+	return func(name string) string { return cmp.Or(votes[name], "unknown") }, l.setName("cremad"), nil
 }
 
-// readCREMADVotes reads what most raters named by a column of summaryTable.csv, "unknown" where two share the most votes (as A:D);
-// without a column, the names alone.
+// readCREMADVotes reads the emotion that most raters named from a column of summaryTable.csv, "unknown" where two share
+// the most votes (as A:D); without a column, the names alone.
 func readCREMADVotes(r io.Reader, path, column string) (map[string]string, error) {
 	columns := []string{"FileName"}
 	if column != "" {
 		columns = append(columns, column)
 	}
 	votes := map[string]string{}
-	err := eachManifestRow(r, path, columns, func(line int, col map[string]string) error {
+	err := eachCSVRow(r, path, columns, func(line int, col map[string]string) error {
 		name := col["FileName"]
 		if _, _, ok := cremadCode(name); !ok {
 			return nil

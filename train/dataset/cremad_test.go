@@ -92,7 +92,8 @@ func TestCREMADWithoutItsTables(t *testing.T) {
 	if len(report.Notes) != 2 || !strings.Contains(report.Notes[0], "VideoDemographics.csv") {
 		t.Errorf("notes %q", report.Notes)
 	}
-	if _, _, err := Load("cremad:vote", root, DefaultLabels()); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "summaryTable.csv") {
+	if _, _, err := Load("cremad:vote", root, DefaultLabels()); !errors.Is(err, fs.ErrNotExist) ||
+		!strings.Contains(err.Error(), "summaryTable.csv") {
 		t.Errorf("votes without a table: %v", err)
 	}
 	// A folder of the release finds the tables beside it.
@@ -101,15 +102,21 @@ func TestCREMADWithoutItsTables(t *testing.T) {
 	if err != nil || clips[0].Gender != 1 {
 		t.Errorf("%v, %+v", err, clips)
 	}
-	for name, bad := range map[string]string{"age": "ActorID,Age,Sex,Race,Ethnicity\n1001,x,Male,,\n", "sex": "ActorID,Age,Sex,Race,Ethnicity\n1001,3,x,,\n", "column": "ActorID,Age\n1001,3\n"} {
+	for name, bad := range map[string]string{
+		"age": "ActorID,Age,Sex,Race,Ethnicity\n1001,x,Male,,\n",
+		"sex": "ActorID,Age,Sex,Race,Ethnicity\n1001,3,x,,\n", "column": "ActorID,Age\n1001,3\n",
+	} {
 		traintest.WriteFile(t, filepath.Join(root, "VideoDemographics.csv"), bad)
-		if _, _, err := Load("cremad", root, DefaultLabels()); err == nil || !strings.Contains(err.Error(), "VideoDemographics.csv") {
+		if _, _, err := Load("cremad", root, DefaultLabels()); err == nil ||
+			!strings.Contains(err.Error(), "VideoDemographics.csv") {
 			t.Errorf("bad %s: %v", name, err)
 		}
 	}
 	traintest.WriteFile(t, filepath.Join(root, "VideoDemographics.csv"), cremadPeopleCSV)
-	traintest.WriteFile(t, filepath.Join(root, "processedResults/summaryTable.csv"), "FileName,MultiModalVote\n1001_DFA_ANG_XX,Q\n")
-	if _, _, err := Load("cremad:vote", root, DefaultLabels()); err == nil || !strings.Contains(err.Error(), `line 2: MultiModalVote "Q"`) {
+	traintest.WriteFile(t, filepath.Join(root, "processedResults/summaryTable.csv"),
+		"FileName,MultiModalVote\n1001_DFA_ANG_XX,Q\n")
+	if _, _, err := Load("cremad:vote", root, DefaultLabels()); err == nil ||
+		!strings.Contains(err.Error(), `line 2: MultiModalVote "Q"`) {
 		t.Errorf("bad vote: %v", err)
 	}
 }
@@ -135,7 +142,7 @@ func FuzzCREMADTables(f *testing.F) {
 			}
 			return
 		}
-		l := &loading{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
+		l := &loader{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
 		for name, vote := range votes {
 			if _, err := l.emotion(vote); err != nil {
 				t.Errorf("%s: %v", name, err)

@@ -26,7 +26,7 @@ func TestDatasetsPage(t *testing.T) {
 	if got := firstColumn(t, page, "| column |"); !sameStrings(got, ManifestColumns) {
 		t.Errorf("the page explains the columns %v, a manifest has %v", got, ManifestColumns)
 	}
-	for _, c := range MoreManifestColumns {
+	for _, c := range optionalColumns {
 		if !strings.Contains(page, "`"+c+"`") {
 			t.Errorf("the page does not explain the column %s", c)
 		}

@@ -1,8 +1,6 @@
 package dataset
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // emodbEmotions are the emotion letters of EmoDB (German words; Burkhardt et al. 2005).
 var emodbEmotions = map[byte]string{
@@ -11,12 +9,13 @@ var emodbEmotions = map[byte]string{
 
 // emodbSpeakers are the speakers of EmoDB and their gender, as its page lists them.
 var emodbSpeakers = map[string]string{
-	"03": "male", "08": "female", "09": "female", "10": "male", "11": "male", "12": "male", "13": "female", "14": "female",
-	"15": "male", "16": "female",
+	"03": "male", "08": "female", "09": "female", "10": "male", "11": "male", "12": "male", "13": "female",
+	"14": "female", "15": "male", "16": "female",
 }
 
-// loadEmoDB reads names of the form SSTTTEV: speaker (two digits), text (a letter and two digits), emotion letter, version.
-func loadEmoDB(l *loading, root string) error {
+// loadEmoDB reads names of the form SSTTTEV: speaker (two digits), text (a letter and two digits), emotion letter,
+// version.
+func loadEmoDB(l *loader, root string) error {
 	err := walkMedia(root, []string{".wav", ".flac"}, func(path, id string) error {
 		name := stem(path)
 		if len(name) < 6 || len(name) > 7 || emodbSpeakers[name[:2]] == "" || emodbEmotions[name[5]] == "" {

@@ -18,12 +18,12 @@ var ferEmotions = [...]string{"angry", "disgust", "fear", "happy", "sad", "surpr
 // ferUsages are the splits of fer2013.csv by its Usage column.
 var ferUsages = map[string]string{"Training": SplitTrain, "PublicTest": SplitVal, "PrivateTest": SplitTest}
 
-// FERSize is the side of a FER2013 picture in pixels.
-const FERSize = 48
+// FER2013Side is the side of a FER2013 picture in pixels.
+const FER2013Side = 48
 
-// loadFER2013 reads folders SPLIT/EMOTION/*.jpg, or the original csv with the columns emotion, pixels, Usage (the file, or a folder
-// that holds fer2013.csv).
-func loadFER2013(l *loading, path string) error {
+// loadFER2013 reads folders SPLIT/EMOTION/*.jpg, or the original csv with the columns emotion, pixels, Usage (the file,
+// or a folder that holds fer2013.csv).
+func loadFER2013(l *loader, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -52,7 +52,9 @@ func loadFER2013(l *loading, path string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", filepath.Dir(file), err)
 		}
-		l.clips = append(l.clips, Clip{Video: file, ID: id, Dataset: "fer2013", Emotion: emotion, Gender: -1, Split: split, Age: -1})
+		l.clips = append(l.clips, Clip{
+			Video: file, ID: id, Dataset: "fer2013", Emotion: emotion, Gender: -1, Split: split, Age: -1,
+		})
 		return nil
 	})
 	if err == nil && len(l.clips) == 0 {
@@ -61,14 +63,15 @@ func loadFER2013(l *loading, path string) error {
 	return err
 }
 
-// CSVPixels is where the pixels of one row lie in a csv file.
-type CSVPixels struct {
+// CSVRow is the place of one row's pixels in a csv file of FER2013, in bytes.
+type CSVRow struct {
 	path   string
 	Offset int64
 	Length int
 }
 
-func loadFERCSV(l *loading, path string) error {
+// loadFERCSV reads the original csv.
+func loadFERCSV(l *loader, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ func loadFERCSV(l *loading, path string) error {
 }
 
 // scanFERCSV notes labels and where each row's pixels lie, without decoding them.
-func scanFERCSV(l *loading, r io.Reader, path string) error {
+func scanFERCSV(l *loader, r io.Reader, path string) error {
 	in := bufio.NewReaderSize(r, 1<<16)
 	var offset int64
 	for row := 1; ; row++ {
@@ -107,20 +110,23 @@ func scanFERCSV(l *loading, r io.Reader, path string) error {
 		}
 		code, err := strconv.Atoi(fields[0])
 		if err != nil || code < 0 || code >= len(ferEmotions) {
-			return fmt.Errorf("%s: row %d: %w: emotion %q; allowed are 0 to %d", path, row, ErrUnknownLabel, fields[0], len(ferEmotions)-1)
+			return fmt.Errorf("%s: row %d: %w: emotion %q; allowed are 0 to %d", path, row, ErrUnknownLabel, fields[0],
+				len(ferEmotions)-1)
 		}
 		split, ok := ferUsages[fields[2]]
 		if !ok {
-			return fmt.Errorf("%s: row %d: Usage %q; allowed are Training, PublicTest, PrivateTest", path, row, fields[2])
+			return fmt.Errorf("%s: row %d: Usage %q; allowed are Training, PublicTest, PrivateTest", path, row,
+				fields[2])
 		}
 		emotion, err := l.emotion(ferEmotions[code])
 		if err != nil {
 			return fmt.Errorf("%s: row %d: %w", path, row, err)
 		}
 		l.clips = append(l.clips, Clip{
-			Video: fmt.Sprintf("%s#%d", path, row), ID: fmt.Sprintf("%s#%06d", filepath.Base(path), row), Dataset: "fer2013",
+			Video: fmt.Sprintf("%s#%d", path, row), ID: fmt.Sprintf("%s#%06d", filepath.Base(path), row),
+			Dataset: "fer2013",
 			Emotion: emotion, Gender: -1, Split: split, Age: -1,
-			Row: &CSVPixels{path: path, Offset: start + int64(len(fields[0])) + 1, Length: len(fields[1])},
+			Row: &CSVRow{path: path, Offset: start + int64(len(fields[0])) + 1, Length: len(fields[1])},
 		})
 	}
 	if len(l.clips) == 0 {
@@ -129,24 +135,25 @@ func scanFERCSV(l *loading, r io.Reader, path string) error {
 	return nil
 }
 
-// Decode reads the row's grey pixels, ferSize*ferSize of them.
-func (p *CSVPixels) Decode() ([]byte, error) {
-	f, err := os.Open(p.path)
+// Decode reads the row's grey pixels, FER2013Side*FER2013Side of them, 0 to 255, line by line from the top.
+func (r *CSVRow) Decode() ([]byte, error) {
+	f, err := os.Open(r.path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	text := make([]byte, p.Length)
-	if _, err := f.ReadAt(text, p.Offset); err != nil {
+	text := make([]byte, r.Length)
+	if _, err := f.ReadAt(text, r.Offset); err != nil {
 		return nil, err
 	}
 	return parsePixels(text)
 }
 
+// parsePixels parses the pixels column: numbers with spaces between, in quotes or not.
 func parsePixels(text []byte) ([]byte, error) {
 	fields := bytes.Fields(bytes.Trim(text, `"`))
-	if len(fields) != FERSize*FERSize {
-		return nil, fmt.Errorf("%d pixels instead of %d", len(fields), FERSize*FERSize)
+	if len(fields) != FER2013Side*FER2013Side {
+		return nil, fmt.Errorf("%d pixels instead of %d", len(fields), FER2013Side*FER2013Side)
 	}
 	grey := make([]byte, len(fields))
 	for i, f := range fields {

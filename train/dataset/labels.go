@@ -6,26 +6,37 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 
 	"tandem/pipeline"
 )
 
-// CheckLabels refuses names that a model can't have.
+// DefaultLabels returns the labels of the default model.
+func DefaultLabels() pipeline.Labels {
+	return pipeline.Labels{
+		Emotions: []string{"neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"},
+		Genders:  []string{"female", "male"},
+	}
+}
+
+// CheckLabels returns an error if labels cannot be those of a model's task ("emotion"): there must be 2 to 64,
+// distinct, in lower case and without commas.
 func CheckLabels(task string, labels []string) error {
 	if len(labels) < 2 || len(labels) > 64 {
 		return fmt.Errorf("%ss %v: want 2 to 64 labels", task, labels)
 	}
 	for i, l := range labels {
-		if l == "" || l != strings.ToLower(strings.TrimSpace(l)) || strings.Contains(l, ",") || slices.Contains(labels[:i], l) {
+		if l == "" || l != strings.ToLower(strings.TrimSpace(l)) || strings.Contains(l, ",") ||
+			slices.Contains(labels[:i], l) {
 			return fmt.Errorf("%ss: label %q: want names in lower case without commas, each once", task, l)
 		}
 	}
 	return nil
 }
 
-// ManifestLabels are the labels of the manifests among data (NAME=PATH), as they stand there, in alphabetical order; f and m
-// are female and male.
+// ManifestLabels returns the labels of the manifests among data (NAME=PATH), as they stand there, in alphabetical
+// order; f and m are female and male.
 func ManifestLabels(data []string) (l pipeline.Labels, err error) {
 	emotions, genders := map[string]bool{}, map[string]bool{}
 	manifests := 0
@@ -39,7 +50,7 @@ func ManifestLabels(data []string) (l pipeline.Labels, err error) {
 		if err != nil {
 			return l, err
 		}
-		err = eachManifestRow(f, path, []string{"emotion", "gender"}, func(_ int, col map[string]string) error {
+		err = eachCSVRow(f, path, []string{"emotion", "gender"}, func(_ int, col map[string]string) error {
 			emotions[strings.ToLower(col["emotion"])] = true
 			g := strings.ToLower(col["gender"])
 			switch g {
@@ -62,4 +73,72 @@ func ManifestLabels(data []string) (l pipeline.Labels, err error) {
 	delete(genders, "")
 	l.Emotions, l.Genders = slices.Sorted(maps.Keys(emotions)), slices.Sorted(maps.Keys(genders))
 	return l, nil
+}
+
+// emotionAliases maps published spellings to the canonical label.
+var emotionAliases = map[string]string{
+	"calm": "neutral", "happiness": "happy", "sadness": "sad", "anger": "angry", "fear": "fearful",
+	"disgust":  "disgusted",
+	"surprise": "surprised", "boredom": "bored", "frustration": "frustrated", "excitement": "excited",
+}
+
+// otherEmotions are labels of published data sets that a model need not have; others are taken for misspelt.
+var otherEmotions = []string{"bored", "frustrated", "excited", "contempt", "other", "unknown"}
+
+// emotion returns the index of a published label: of the label itself, else of the one that it is an alias of. It is
+// -1, and counted, for a published label that the model does not have; others are ErrUnknownLabel.
+func (l *loader) emotion(label string) (int, error) {
+	label = strings.ToLower(strings.TrimSpace(label))
+	if label == "" {
+		return -1, nil
+	}
+	if i := slices.Index(l.labels.Emotions, label); i >= 0 {
+		return i, nil
+	}
+	canonical, alias := emotionAliases[label]
+	if !alias {
+		canonical = label
+	}
+	if i := slices.Index(l.labels.Emotions, canonical); i >= 0 {
+		return i, nil
+	}
+	if alias || slices.Contains(otherEmotions, label) || slices.Contains(DefaultLabels().Emotions, label) {
+		l.report.Unlabelled[label]++
+		return -1, nil
+	}
+	return -1, fmt.Errorf("%w: emotion %q; allowed are %s; --emotions manifest trains on a manifest's own",
+		ErrUnknownLabel, label, strings.Join(allowedEmotions(l.labels), ", "))
+}
+
+// allowedEmotions returns all spellings that emotion takes, sorted.
+func allowedEmotions(labels pipeline.Labels) []string {
+	all := slices.Concat(labels.Emotions, DefaultLabels().Emotions, otherEmotions)
+	for a := range emotionAliases {
+		all = append(all, a)
+	}
+	sort.Strings(all)
+	return slices.Compact(all)
+}
+
+// gender returns the index of a published gender, -1 if it is empty or, counted, one that the model does not have;
+// others are ErrUnknownLabel.
+func (l *loader) gender(label string) (int, error) {
+	label = strings.ToLower(strings.TrimSpace(label))
+	switch label {
+	case "":
+		return -1, nil
+	case "f":
+		label = "female"
+	case "m":
+		label = "male"
+	}
+	if i := slices.Index(l.labels.Genders, label); i >= 0 {
+		return i, nil
+	}
+	if slices.Contains(DefaultLabels().Genders, label) {
+		l.report.Unlabelled[label]++
+		return -1, nil
+	}
+	return -1, fmt.Errorf("%w: gender %q; allowed are %s", ErrUnknownLabel, label,
+		strings.Join(append(slices.Clone(l.labels.Genders), "f", "m"), ", "))
 }

@@ -14,14 +14,15 @@ import (
 	"time"
 )
 
-// ManifestColumns are the columns that the first line of a manifest names, in any order, and MoreManifestColumns those that it may
-// name besides; others are ignored.
+// ManifestColumns are the columns that the first line of a manifest names, in any order, and optionalColumns those that
+// it may name besides; others are ignored.
 var (
-	ManifestColumns     = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
-	MoreManifestColumns = []string{"age", "race", "start", "end"}
+	ManifestColumns = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
+	optionalColumns = []string{"age", "race", "start", "end"}
 )
 
-func loadManifest(l *loading, path string) error {
+// loadManifest reads a manifest. docs/datasets.md has its columns.
+func loadManifest(l *loader, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -36,11 +37,11 @@ func loadManifest(l *loading, path string) error {
 }
 
 // readManifest reads the manifest at path from r; exists returns the error that opening a media file would.
-func (l *loading) readManifest(r io.Reader, path string, exists func(string) error) error {
+func (l *loader) readManifest(r io.Reader, path string, exists func(string) error) error {
 	fail := func(line int, err error) error { return fmt.Errorf("%s: line %d: %w", path, line, err) }
 	base, fallback := filepath.Dir(path), strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	seen := map[string]int{}
-	err := eachManifestRow(r, path, ManifestColumns, func(line int, col map[string]string) error {
+	err := eachCSVRow(r, path, ManifestColumns, func(line int, col map[string]string) error {
 		c := Clip{Dataset: col["dataset"], Speaker: col["speaker"], Split: col["split"], Age: -1}
 		for _, m := range []struct {
 			path *string
@@ -108,7 +109,7 @@ func (l *loading) readManifest(r io.Reader, path string, exists func(string) err
 	return err
 }
 
-// manifestPart reads the columns start and end, in seconds, and tells the part in the clip's ID.
+// manifestPart reads the columns start and end, in seconds, and adds them to the clip's ID.
 func (c *Clip) manifestPart(start, end string) error {
 	if start == "" && end == "" {
 		return nil
@@ -133,13 +134,17 @@ func (c *Clip) manifestPart(start, end string) error {
 	return nil
 }
 
-// eachManifestRow calls visit with the trimmed values of each row, by column, and its line; columns are those that must be there.
-func eachManifestRow(r io.Reader, path string, columns []string, visit func(line int, col map[string]string) error) error {
+// eachCSVRow calls visit with the trimmed values of each row, by column, and its line; columns are those that must
+// be there. Errors name path and line; the map is used again for the next row.
+func eachCSVRow(
+	r io.Reader, path string, columns []string, visit func(line int, col map[string]string) error,
+) error {
 	in := csv.NewReader(r)
 	in.ReuseRecord = true
 	header, err := in.Read()
 	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: %w: the file is empty; its first line must name %s", path, ErrMissingColumn, strings.Join(columns, ","))
+		return fmt.Errorf("%s: %w: the file is empty; its first line must name %s", path, ErrMissingColumn,
+			strings.Join(columns, ","))
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -152,7 +157,8 @@ func eachManifestRow(r io.Reader, path string, columns []string, visit func(line
 	}
 	for _, c := range columns {
 		if _, ok := at[c]; !ok {
-			return fmt.Errorf("%s: %w %q; the first line must name %s", path, ErrMissingColumn, c, strings.Join(columns, ","))
+			return fmt.Errorf("%s: %w %q; the first line must name %s", path, ErrMissingColumn, c,
+				strings.Join(columns, ","))
 		}
 	}
 	col := map[string]string{}
@@ -174,8 +180,8 @@ func eachManifestRow(r io.Reader, path string, columns []string, visit func(line
 	}
 }
 
-// splitsBeside reads which split the manifest.csv in a folder or beside it gives each picture, by resolved path. A file of that
-// name that is no manifest gives none.
+// splitsBeside reads which split the manifest.csv in a folder or beside it gives each picture, by resolved path. A file
+// of that name that is no manifest gives none.
 func splitsBeside(root string) map[string]string {
 	for _, dir := range []string{root, filepath.Dir(root)} {
 		f, err := os.Open(filepath.Join(dir, "manifest.csv"))
@@ -183,7 +189,7 @@ func splitsBeside(root string) map[string]string {
 			continue
 		}
 		splits := map[string]string{}
-		err = eachManifestRow(f, f.Name(), []string{"video", "split"}, func(_ int, col map[string]string) error {
+		err = eachCSVRow(f, f.Name(), []string{"video", "split"}, func(_ int, col map[string]string) error {
 			if col["video"] != "" && IsSplit(col["split"]) {
 				splits[resolve(dir, col["video"])] = col["split"]
 			}
@@ -197,6 +203,7 @@ func splitsBeside(root string) map[string]string {
 	return nil
 }
 
+// resolve returns path as seen from the folder base.
 func resolve(base, path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
@@ -204,7 +211,7 @@ func resolve(base, path string) string {
 	return filepath.Join(base, path)
 }
 
-// fileExists is nil if path is a file.
+// fileExists returns an error unless path is a file.
 func fileExists(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {

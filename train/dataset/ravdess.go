@@ -19,15 +19,16 @@ const (
 	ravdessAudioOnly = 3
 )
 
-// ravdessTake is what one take is published as: the same performance with picture and sound, as picture and as sound.
+// ravdessTake is the files of one take: the same performance is published with picture and sound, as picture and as
+// sound.
 type ravdessTake struct{ path, id [4]string } // by modality
 
-// loadRAVDESS reads names of the form MM-VC-EM-IN-ST-RE-AC: modality (01 both, 02 video only, 03 audio only), vocal channel (01
-// speech, 02 song), emotion, intensity, statement, repetition, actor (odd male, even female). Songs are ignored. A take is one
-// clip, whichever of its three forms are there: with picture and sound, else the pictures with the sound of the other file,
-// else what there is; an option takes one form alone. A folder called ravdess-… (ravdess-warp) is a data set of that name with
-// the same speakers.
-func loadRAVDESS(l *loading, root string) error {
+// loadRAVDESS reads names of the form MM-VC-EM-IN-ST-RE-AC: modality (01 both, 02 video only, 03 audio only), vocal
+// channel (01 speech, 02 song), emotion, intensity, statement, repetition, actor (odd male, even female). Songs are
+// ignored. A take is one clip, whichever of its three forms are there: with picture and sound, else the pictures with
+// the sound of the other file, else what there is; an option takes one form alone. A folder called ravdess-…
+// (ravdess-warp) is a data set of that name with the same speakers.
+func loadRAVDESS(l *loader, root string) error {
 	dataset := "ravdess"
 	if base := filepath.Base(root); strings.HasPrefix(base, "ravdess-") {
 		dataset = base
@@ -63,7 +64,8 @@ func loadRAVDESS(l *loading, root string) error {
 		return nothingFound(root, "RAVDESS speech (names like 03-01-06-01-02-01-12.wav)")
 	}
 	actors := map[int]bool{}
-	for _, code := range slices.SortedFunc(maps.Keys(takes), func(a, b [7]int) int { return slices.Compare(a[:], b[:]) }) {
+	for _, code := range slices.SortedFunc(maps.Keys(takes),
+		func(a, b [7]int) int { return slices.Compare(a[:], b[:]) }) {
 		take := takes[code]
 		emotion, err := l.emotion(ravdessEmotions[code[2]-1])
 		if err != nil {
@@ -104,23 +106,25 @@ func loadRAVDESS(l *loading, root string) error {
 	return nil
 }
 
-// ravdessWants tells whether files of a modality are taken.
-func (l *loading) ravdessWants(modality int) bool {
+// ravdessWants reports whether files of a modality are taken.
+func (l *loader) ravdessWants(modality int) bool {
 	if len(l.options) == 0 {
 		return true
 	}
 	return l.options[0] == [...]string{"", "both", "video", "audio"}[modality]
 }
 
-// ravdessMissing names the takes that lack of those actors of whom there are any: two statements, each said twice, in eight
-// emotions, of which all but neutral in two intensities.
-func (l *loading) ravdessMissing(takes map[[7]int]*ravdessTake, actors map[int]bool) {
+// ravdessMissing reports the takes that are missing of those actors of whom there are any: two statements, each said
+// twice, in eight emotions, of which all but neutral in two intensities.
+func (l *loader) ravdessMissing(takes map[[7]int]*ravdessTake, actors map[int]bool) {
 	for actor := range actors {
 		for emotion := 1; emotion <= len(ravdessEmotions); emotion++ {
 			for i := range 8 {
 				code := [7]int{0, 1, emotion, 1 + i/4, 1 + i/2%2, 1 + i%2, actor}
 				if takes[code] == nil && (emotion != 1 || code[3] == 1) {
-					l.report.Missing = append(l.report.Missing, fmt.Sprintf("actor %02d: ??-01-%02d-%02d-%02d-%02d-%02d", actor, emotion, code[3], code[4], code[5], actor))
+					l.report.Missing = append(l.report.Missing,
+						fmt.Sprintf("actor %02d: ??-01-%02d-%02d-%02d-%02d-%02d", actor, emotion, code[3], code[4],
+							code[5], actor))
 				}
 			}
 		}
@@ -128,7 +132,7 @@ func (l *loading) ravdessMissing(takes map[[7]int]*ravdessTake, actors map[int]b
 	slices.Sort(l.report.Missing)
 }
 
-// ravdessCode takes a RAVDESS name apart; ok is false if it is none.
+// ravdessCode parses a RAVDESS name; ok is false if it is none.
 func ravdessCode(name string) (code [7]int, ok bool) {
 	parts := strings.Split(name, "-")
 	if len(parts) != len(code) {

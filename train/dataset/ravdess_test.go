@@ -12,10 +12,14 @@ import (
 // TestRAVDESSForms: a take is one clip, whichever of its three forms are there.
 func TestRAVDESSForms(t *testing.T) {
 	root := traintest.Touch(t, "set",
-		"Actor_02/01-01-03-01-01-01-02.mp4", "Actor_02/02-01-03-01-01-01-02.mp4", "Actor_02/03-01-03-01-01-01-02.wav", // all
-		"Actor_02/02-01-04-01-01-01-02.mp4", "Actor_02/03-01-04-01-01-01-02.wav", // picture and sound, apart
-		"Actor_02/02-01-05-01-01-01-02.mp4", "Actor_02/03-01-06-01-01-01-02.wav", // one of them
-		"Actor_02/03-02-03-01-01-01-02.wav", "Actor_02/._03-01-07-01-01-01-02.wav", // a song, a double of macOS
+		// All three.
+		"Actor_02/01-01-03-01-01-01-02.mp4", "Actor_02/02-01-03-01-01-01-02.mp4", "Actor_02/03-01-03-01-01-01-02.wav",
+		// Picture and sound, apart.
+		"Actor_02/02-01-04-01-01-01-02.mp4", "Actor_02/03-01-04-01-01-01-02.wav",
+		// One of them.
+		"Actor_02/02-01-05-01-01-01-02.mp4", "Actor_02/03-01-06-01-01-01-02.wav",
+		// A song, and a file that macOS leaves beside another.
+		"Actor_02/03-02-03-01-01-01-02.wav", "Actor_02/._03-01-07-01-01-01-02.wav",
 	)
 	for _, tc := range []struct {
 		name    string
@@ -23,7 +27,8 @@ func TestRAVDESSForms(t *testing.T) {
 		ignored int
 	}{
 		{"ravdess", []string{
-			"01-01-03-01-01-01-02.mp4|01-01-03-01-01-01-02.mp4|", "02-01-04-01-01-01-02.mp4|02-01-04-01-01-01-02.mp4|03-01-04-01-01-01-02.wav",
+			"01-01-03-01-01-01-02.mp4|01-01-03-01-01-01-02.mp4|",
+			"02-01-04-01-01-01-02.mp4|02-01-04-01-01-01-02.mp4|03-01-04-01-01-01-02.wav",
 			"02-01-05-01-01-01-02.mp4|02-01-05-01-01-01-02.mp4|", "03-01-06-01-01-01-02.wav||03-01-06-01-01-01-02.wav",
 		}, 3},
 		{"ravdess:audio", []string{

@@ -21,27 +21,29 @@ const (
 	SplitTest  = "test"
 )
 
+// IsSplit reports whether s is SplitTrain, SplitVal or SplitTest.
 func IsSplit(s string) bool { return slices.Contains([]string{SplitTrain, SplitVal, SplitTest}, s) }
 
 // The ways to divide data, by the names of --split-by; besides them K/k is the k-th of K folds by speaker.
 const (
 	BySpeaker = "speaker" // as the set or the manifest says: by speaker where speakers are known
 	ByClip    = "clip"    // at random by clip, 60/20/20
-	// ByAuthors is what the code of Chae et al. 2018 does: each split is cut from another shuffle of all clips, 60/20/20, so that
-	// three fifths of the test clips are in training too, and one clip may stand in several splits.
+	// ByAuthors divides as the code of Chae et al. 2018 (arXiv 1809.00758) does: each split is taken from another
+	// shuffle of all clips, 60/20/20, so that three fifths of the test clips are in training too, and one clip may
+	// stand in several splits.
 	ByAuthors = "authors"
 )
 
-// ErrSharedSpeakers is why data is refused whose splits share a speaker.
+// ErrSharedSpeakers is the error for data whose splits share a speaker.
 var ErrSharedSpeakers = errors.New("the splits share speakers")
 
-// CheckSplitBy refuses what Divide does not know.
+// CheckSplitBy returns an error if Divide knows no such way.
 func CheckSplitBy(by string) error {
 	_, _, err := splitFold(by)
 	return err
 }
 
-// splitFold reads K/k; folds is 0 for the other ways.
+// splitFold parses K/k as folds and fold; folds is 0 for the other ways to divide.
 func splitFold(by string) (folds, fold int, err error) {
 	if by == "" || by == BySpeaker || by == ByClip || by == ByAuthors {
 		return 0, 0, nil
@@ -50,12 +52,14 @@ func splitFold(by string) (folds, fold int, err error) {
 	folds, errFolds := strconv.Atoi(a)
 	fold, errFold := strconv.Atoi(b)
 	if !slash || errors.Join(errFolds, errFold) != nil || folds < 3 || folds > 1000 || fold < 1 || fold > folds {
-		return 0, 0, fmt.Errorf("%q: known are %s, %s, %s, and K/k, the k-th of K folds by speaker, such as 5/1, of 3 folds at least", by, BySpeaker, ByClip, ByAuthors)
+		return 0, 0, fmt.Errorf("%q: known are %s, %s, %s, and K/k, the k-th of K folds by speaker, such as 5/1, of "+
+			"3 folds at least", by, BySpeaker, ByClip, ByAuthors)
 	}
 	return folds, fold, nil
 }
 
-// Divide divides clips anew. The same clips are always divided alike.
+// Divide returns the clips divided anew, by one of the ways above or K/k. It does not write to clips, and always
+// divides the same clips alike. By is "" for BySpeaker, which leaves the splits as they are.
 func Divide(clips []Clip, by string) ([]Clip, error) {
 	folds, fold, err := splitFold(by)
 	if err != nil {
@@ -96,8 +100,8 @@ func Divide(clips []Clip, by string) ([]Clip, error) {
 	return clips, nil
 }
 
-// divideByFold deals the speakers of each set, women and men apart, to folds: the k-th is test, the next one val. Clips whose
-// speaker is not known are dealt by a hash.
+// divideByFold deals the speakers of each set, women and men apart, to folds: the k-th is test, the next one val. Clips
+// whose speaker is not known are dealt by a hash.
 func divideByFold(clips []Clip, folds, fold int) ([]Clip, error) {
 	people := map[string][]string{} // speakers by set and gender
 	seen := map[string]bool{}
@@ -138,7 +142,7 @@ func divideByFold(clips []Clip, folds, fold int) ([]Clip, error) {
 	return out, nil
 }
 
-// SharedSpeakers names the speakers who stand in more than one split, each with these.
+// SharedSpeakers returns the speakers who stand in more than one split, sorted, each with these: "anna (train, val)".
 func SharedSpeakers(clips []Clip) []string {
 	splits := map[string][]string{}
 	for i := range clips {
@@ -157,16 +161,17 @@ func SharedSpeakers(clips []Clip) []string {
 	return shared
 }
 
-// refuseShared is the error for splits that share speakers, nil if they share none.
-func refuseShared(shared []string) error {
-	if len(shared) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: %s; what is measured on a speaker who was trained on says little of others: correct the splits, "+
-		"or go on with --allow-speaker-overlap, which the model and its reports will tell", ErrSharedSpeakers, someOf(shared, 5))
+// sharedError returns the error for splits that share speakers.
+func sharedError(shared []string) error {
+	return fmt.Errorf(
+		"%w: %s; what is measured on a speaker who was trained on says little of others: correct the splits, "+
+			"or go on with --allow-speaker-overlap, which the model and its reports will tell",
+		ErrSharedSpeakers,
+		someOf(shared, 5),
+	)
 }
 
-// someOf lists the first of words and how many more there are.
+// someOf lists the first of words, most of them, and how many more there are.
 func someOf(words []string, most int) string {
 	if len(words) <= most {
 		return strings.Join(words, ", ")
@@ -174,8 +179,9 @@ func someOf(words []string, most int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
 }
 
-// SplitHash names a split: SHA-256 over the sorted lines "split ID" of the clips, in hex. It tells whether two models
-// were trained and judged on the same division of the same clips, wherever those lay.
+// SplitHash returns a name for the division of clips into splits: SHA-256 over the sorted lines "split ID" of the
+// clips, in hex. Two models of equal hashes were trained and judged on the same division of the same clips, wherever
+// those lay.
 func SplitHash(clips []Clip) string {
 	lines := make([]string, len(clips))
 	for i := range clips {
@@ -189,8 +195,8 @@ func SplitHash(clips []Clip) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// hashSplit divides by a hash of key, a speaker or an image: eight tenths train, one val, one test. The same key always falls
-// to the same side, whatever else is in the data.
+// hashSplit returns a split by a hash of key, a speaker or an image: eight tenths train, one val, one test. The same
+// key always falls to the same side, whatever else is in the data.
 func hashSplit(key string) string {
 	switch hash64(key) % 10 {
 	case 8:
@@ -201,7 +207,7 @@ func hashSplit(key string) string {
 	return SplitTrain
 }
 
-// unitHash is a number in [0, 1) that only key decides.
+// unitHash returns a number in [0, 1) that only key decides.
 func unitHash(key string) float64 { return float64(hash64(key)>>11) / (1 << 53) }
 
 func hash64(key string) uint64 {
@@ -209,9 +215,10 @@ func hash64(key string) uint64 {
 	return binary.BigEndian.Uint64(sum[:8])
 }
 
-// AgeBands are the bands in which ages are counted.
+// AgeBands are the bands in which ages are counted, in years.
 var AgeBands = []string{"0-17", "18-29", "30-44", "45-59", "60+"}
 
+// AgeBand returns the one of AgeBands that an age in years falls into, "" for a negative one.
 func AgeBand(age int) string {
 	for i, most := range []int{17, 29, 44, 59, math.MaxInt} {
 		if age >= 0 && age <= most {
@@ -221,8 +228,8 @@ func AgeBand(age int) string {
 	return ""
 }
 
-// ByDataset groups the indices of clips by data set, in the order of first appearance.
-func ByDataset(clips []Clip) [][]int {
+// GroupByDataset returns the indices of clips by data set, in the order in which the sets first appear.
+func GroupByDataset(clips []Clip) [][]int {
 	var groups [][]int
 	at := map[string]int{}
 	for i := range clips {

@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -17,7 +16,8 @@ func spoken() []Clip {
 	for s := range 20 {
 		for i := range 100 {
 			clips = append(clips, Clip{
-				ID: fmt.Sprintf("%02d/%02d.wav", s, i), Dataset: "mine", Speaker: fmt.Sprintf("mine%02d", s), Gender: s / 10, Split: SplitTrain,
+				ID: fmt.Sprintf("%02d/%02d.wav", s, i), Dataset: "mine", Speaker: fmt.Sprintf("mine%02d", s),
+				Gender: s / 10, Split: SplitTrain,
 			})
 		}
 	}
@@ -123,50 +123,13 @@ func TestDivide(t *testing.T) {
 	}
 }
 
-// shared is a manifest in which anna is in two splits.
-func shared(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	traintest.WriteWAV(t, filepath.Join(dir, "a.wav"), traintest.Sine(220, 16000))
-	traintest.WriteWAV(t, filepath.Join(dir, "b.wav"), traintest.Sine(230, 16000))
-	traintest.WriteWAV(t, filepath.Join(dir, "c.wav"), traintest.Sine(240, 16000))
-	path := filepath.Join(dir, "m.csv")
-	traintest.WriteFile(t, path, strings.Join(ManifestColumns, ",")+"\n,a.wav,m,anna,f,happy,train\n,b.wav,m,anna,f,happy,val\n,c.wav,m,ben,m,sad,train\n")
-	return path
-}
-
-func TestSharedSpeakersAreRefused(t *testing.T) {
-	o := SetOptions{Data: []string{"manifest=" + shared(t)}, Labels: DefaultLabels()}
-	_, err := LoadSets(o)
-	if !errors.Is(err, ErrSharedSpeakers) || !strings.Contains(err.Error(), "anna (train, val)") || strings.Contains(err.Error(), "ben") ||
-		!strings.Contains(err.Error(), "--allow-speaker-overlap") {
-		t.Errorf("not refused as it should be: %v", err)
-	}
-	o.AllowSpeakerOverlap = true
-	var lines []string
-	o.Log = func(line string) { lines = append(lines, line) }
-	s, err := LoadSets(o)
-	if err != nil || !slices.Equal(s.Shared, []string{"anna (train, val)"}) || s.SplitBy != "" {
-		t.Errorf("%+v, %v", s, err)
-	}
-	if !strings.Contains(strings.Join(lines, "\n"), "1 speakers stand in several splits") {
-		t.Errorf("said %q", lines)
-	}
-	// To divide by clip is to ask for it.
-	o.AllowSpeakerOverlap, o.SplitBy = false, ByAuthors
-	if s, err = LoadSets(o); err != nil || s.SplitBy != ByAuthors {
-		t.Errorf("by %s: %v", ByAuthors, err)
-	}
-	o.SplitBy = BySpeaker
-	if _, err = LoadSets(o); !errors.Is(err, ErrSharedSpeakers) {
-		t.Errorf("by speaker: %v", err)
-	}
-}
-
 func TestSplitHash(t *testing.T) {
 	clips := []Clip{{ID: "a", Split: SplitTrain}, {ID: "b", Split: SplitVal}}
 	hash := SplitHash(clips)
-	if moved := []Clip{{ID: "b", Split: SplitVal, Video: "/x/b"}, {ID: "a", Split: SplitTrain}}; SplitHash(moved) != hash {
+	if moved := []Clip{
+		{ID: "b", Split: SplitVal, Video: "/x/b"},
+		{ID: "a", Split: SplitTrain},
+	}; SplitHash(moved) != hash {
 		t.Error("the hash depends on order or folder")
 	}
 	if swapped := []Clip{{ID: "b", Split: SplitTrain}, {ID: "a", Split: SplitVal}}; SplitHash(swapped) == hash {

@@ -10,9 +10,10 @@ import (
 // utkRaces are UTKFace's own words for its race codes 0 to 4.
 var utkRaces = [...]string{"white", "black", "asian", "indian", "others"}
 
-// loadUTKFace reads names of the form AGE_GENDER_RACE_DATE.jpg: gender 0 male, 1 female. UTKFace publishes no split and names no
-// persons: a manifest.csv in the folder or beside it decides where it lists the picture, a hash of the picture's name otherwise.
-func loadUTKFace(l *loading, root string) error {
+// loadUTKFace reads names of the form AGE_GENDER_RACE_DATE.jpg: gender 0 male, 1 female. UTKFace publishes no split and
+// names no persons: a manifest.csv in the folder or beside it decides where it lists the picture, a hash of the
+// picture's name otherwise.
+func loadUTKFace(l *loader, root string) error {
 	splits := splitsBeside(root)
 	err := walkMedia(root, []string{".jpg", ".jpeg", ".png"}, func(path, id string) error {
 		age, genderLabel, race, ok := utkName(path)
@@ -39,7 +40,7 @@ func loadUTKFace(l *loading, root string) error {
 	return err
 }
 
-// utkName takes a UTKFace name apart; a few published names lack a part and are not ok.
+// utkName parses a UTKFace name; a few published names lack a part and are not ok.
 func utkName(path string) (age int, gender, race string, ok bool) {
 	parts := strings.Split(stem(path), "_")
 	if len(parts) != 4 {

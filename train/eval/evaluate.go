@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"tandem/pipeline"
@@ -136,13 +135,12 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 	}
 	for _, s := range p.Skipped {
 		if c := &p.Clips[s.Clip]; o.takes(c) {
-			// The report travels: it names a clip by its place in the data set, not on this machine.
-			r.Skipped = append(r.Skipped, strings.ReplaceAll(s.Err.Error(), s.Path, c.ID))
+			r.Skipped = append(r.Skipped, s.Reason()) // the report travels: no places on this machine
 		}
 	}
 	j := newScorer(p, said, o, labels)
 	main := Condition(o.Modalities)
-	groups := dataset.ByDataset(p.Clips)
+	groups := dataset.GroupByDataset(p.Clips)
 	for i, group := range groups {
 		set := j.clips(main, group)
 		r.Clips += set.n

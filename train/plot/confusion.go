@@ -16,8 +16,9 @@ const (
 	cellHeight = 30
 )
 
-// Confusion draws a confusion matrix: counts[i][j] items of class i were taken for class j. Each cell has the count and its share of
-// the row, in percent, and is shaded by the share.
+// Confusion returns a confusion matrix as SVG: counts[i][j] items of class i were taken for class j. Each cell has the
+// count and its share of the row, in percent, and is shaded by the share. The error is that counts are not len(labels)
+// rows of len(labels).
 func Confusion(title string, labels []string, counts [][]int) ([]byte, error) {
 	n := len(labels)
 	if len(counts) != n {
@@ -25,7 +26,8 @@ func Confusion(title string, labels []string, counts [][]int) ([]byte, error) {
 	}
 	for i, row := range counts {
 		if len(row) != n {
-			return nil, fmt.Errorf("plot: row %d of the confusion matrix has %d columns, and there are %d labels", i, len(row), n)
+			return nil, fmt.Errorf("plot: row %d of the confusion matrix has %d columns, and there are %d labels", i,
+				len(row), n)
 		}
 	}
 	p := newPlot("predicted", "true")
@@ -61,7 +63,7 @@ func Confusion(title string, labels []string, counts [][]int) ([]byte, error) {
 	})
 }
 
-// cells is the matrix as something to plot, its first row on top.
+// cells draws the matrix, its first row on top.
 type cells [][]int
 
 // Plot implements gonum's Plotter.
@@ -79,20 +81,21 @@ func (m cells) Plot(c draw.Canvas, p *gonum.Plot) {
 			}
 			cx, cy := float64(j), float64(len(m)-1-i)
 			lo, hi := vg.Point{X: x(cx - 0.5), Y: y(cy - 0.5)}, vg.Point{X: x(cx + 0.5), Y: y(cy + 0.5)}
-			c.FillPolygon(shade(share), c.ClipPolygonXY([]vg.Point{lo, {X: hi.X, Y: lo.Y}, hi, {X: lo.X, Y: hi.Y}}))
-			c.StrokeLines(draw.LineStyle{Color: color.White, Width: 1}, []vg.Point{lo, {X: hi.X, Y: lo.Y}, hi, {X: lo.X, Y: hi.Y}, lo})
-			var words color.Color = ink
+			square := []vg.Point{lo, {X: hi.X, Y: lo.Y}, hi, {X: lo.X, Y: hi.Y}}
+			c.FillPolygon(shade(share), c.ClipPolygonXY(square))
+			c.StrokeLines(draw.LineStyle{Color: color.White, Width: 1}, append(square, lo))
+			var text color.Color = ink
 			if share > 0.55 {
-				words = color.White
+				text = color.White
 			}
 			mid := vg.Point{X: x(cx), Y: y(cy)}
-			c.FillText(centred(textSize, words), vg.Point{X: mid.X, Y: mid.Y + 5}, fmt.Sprint(n))
-			c.FillText(centred(7, words), vg.Point{X: mid.X, Y: mid.Y - 6}, fmt.Sprintf("%.0f %%", 100*share))
+			c.FillText(centred(textSize, text), vg.Point{X: mid.X, Y: mid.Y + 5}, fmt.Sprint(n))
+			c.FillText(centred(7, text), vg.Point{X: mid.X, Y: mid.Y - 6}, fmt.Sprintf("%.0f %%", 100*share))
 		}
 	}
 }
 
-// shade goes from nearly white to a dark blue.
+// shade returns a colour from nearly white, for 0, to a dark blue, for 1.
 func shade(share float64) color.Color {
 	mix := func(from, to float64) uint8 { return uint8(math.Round(from + share*(to-from))) }
 	return color.NRGBA{mix(0xf4, 0x08), mix(0xf7, 0x4a), mix(0xfb, 0x8c), 0xff}

@@ -8,14 +8,15 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Interval is an estimate with its uncertainty.
+// Interval is an estimate with the interval that its true value is expected in. Values that are not finite are not
+// drawn.
 type Interval struct {
 	Name         string
 	Mean, Lo, Hi float64
 }
 
-// Intervals draws estimates one below the other, each with its interval, and writes the numbers beside them; x names what they are.
-// A line marks zero where the axis crosses it.
+// Intervals returns as SVG estimates one below the other, each with its interval, and the numbers beside them; x is the
+// label of their axis. A line marks zero where the axis crosses it.
 func Intervals(title, x string, rows []Interval) ([]byte, error) {
 	p := newPlot(x, "")
 	g := grid()
@@ -23,14 +24,14 @@ func Intervals(title, x string, rows []Interval) ([]byte, error) {
 	p.Add(g)
 	var names []gonum.Tick
 	number := style(textSize, grey)
-	var beside, names1 vg.Length
-	p.X.Min, p.X.Max = 1, 0 // an empty range, which settle tells
+	var numbers, labels vg.Length // widths
+	p.X.Min, p.X.Max = 1, 0       // an empty range, which settle replaces
 	first := true
 	for i, r := range rows {
 		name := clean(r.Name)
 		names = append(names, gonum.Tick{Value: float64(len(rows) - 1 - i), Label: name})
-		names1 = max(names1, number.Width(name))
-		beside = max(beside, number.Width(r.numbers()))
+		labels = max(labels, number.Width(name))
+		numbers = max(numbers, number.Width(r.numbers()))
 		for _, v := range []float64{r.Mean, r.Lo, r.Hi} {
 			if !finite(v) {
 				continue
@@ -46,9 +47,9 @@ func Intervals(title, x string, rows []Interval) ([]byte, error) {
 	p.Y.LineStyle.Width, p.Y.Tick.Length, p.Y.Padding = 0, 0, 6
 	p.Y.Tick.Marker = gonum.ConstantTicks(names)
 	p.Add(intervals(rows))
-	w := max(width, names1+beside+240)
+	w := max(width, labels+numbers+240)
 	return render(title, w, vg.Length(max(len(rows), 2))*18+34+2*margin, func(c draw.Canvas) {
-		body := draw.Crop(c, 0, -beside-8, 0, 0)
+		body := draw.Crop(c, 0, -numbers-8, 0, 0)
 		if len(rows) == 0 {
 			noData(body)
 			return
@@ -63,6 +64,7 @@ func Intervals(title, x string, rows []Interval) ([]byte, error) {
 	})
 }
 
+// numbers returns the estimate and its interval as text.
 func (r *Interval) numbers() string {
 	if !finite(r.Mean) {
 		return "–"
@@ -73,7 +75,7 @@ func (r *Interval) numbers() string {
 	return fmt.Sprintf("%.3f [%.3f, %.3f]", r.Mean, r.Lo, r.Hi)
 }
 
-// intervals are the rows as something to plot, the first on top.
+// intervals draws the rows, the first on top.
 type intervals []Interval
 
 // Plot implements gonum's Plotter.
@@ -88,7 +90,8 @@ func (rows intervals) Plot(c draw.Canvas, p *gonum.Plot) {
 			c.StrokeLine2(draw.LineStyle{Color: palette[0], Width: 2}, x(r.Lo), at, x(r.Hi), at)
 		}
 		if finite(r.Mean) {
-			c.DrawGlyph(draw.GlyphStyle{Color: palette[0], Radius: 3.5, Shape: draw.CircleGlyph{}}, vg.Point{X: x(r.Mean), Y: at})
+			c.DrawGlyph(draw.GlyphStyle{Color: palette[0], Radius: 3.5, Shape: draw.CircleGlyph{}},
+				vg.Point{X: x(r.Mean), Y: at})
 		}
 	}
 }

@@ -19,13 +19,16 @@ func TestLines(t *testing.T) {
 		s = append(s, series)
 	}
 	svg, err := Lines("Losses by epoch", "epoch", "loss (nats)", s)
-	mustSay(t, words(t, svg, err), "Losses by epoch", "epoch", "loss (nats)", "emotion", "gender", "sum of both", "20", "1.0")
+	mustSay(t, words(t, svg, err), "Losses by epoch", "epoch", "loss (nats)", "emotion", "gender", "sum of both", "20",
+		"1.0")
 }
 
 func TestLinesOfManySeries(t *testing.T) {
 	var s []Series
 	for k := range 20 {
-		s = append(s, Series{Name: fmt.Sprint("series ", k), X: []float64{0, 1, 2}, Y: []float64{float64(k), float64(k + 1), float64(k)}})
+		s = append(s, Series{
+			Name: fmt.Sprint("series ", k), X: []float64{0, 1, 2}, Y: []float64{float64(k), float64(k + 1), float64(k)},
+		})
 	}
 	svg, err := Lines("Many", "x", "y", s)
 	mustSay(t, words(t, svg, err), "series 0", "series 19")
@@ -38,8 +41,8 @@ func TestLinesOfManySeries(t *testing.T) {
 func TestLinesLeaveGaps(t *testing.T) {
 	y := []float64{1, 2, math.NaN(), 3, 2, math.Inf(1), 5}
 	x := []float64{0, 1, 2, 3, 4, 5, 6}
-	if got := fmt.Sprint(runs(x, y)); got != "[[0 2] [3 5] [6 7]]" {
-		t.Errorf("runs %s", got)
+	if got := fmt.Sprint(segments(x, y)); got != "[[0 2] [3 5] [6 7]]" {
+		t.Errorf("segments %s", got)
 	}
 	svg, err := Lines("", "x", "y", []Series{{X: x, Y: y}})
 	words(t, svg, err)

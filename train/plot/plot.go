@@ -1,8 +1,8 @@
-// Package plot draws the charts of runs and reports as SVG that can stand alone or be put into a page: lines over time, confusion
-// matrices, calibration and intervals.
+// Package plot draws the charts of runs and reports as SVG that can stand alone or be put into a page: lines over time,
+// confusion matrices, calibration and intervals.
 //
-// The charts are on white, so that they read on a dark page too, and in the palette of Okabe and Ito (2008), which people with any
-// kind of colour vision can tell apart. A value that is not a number, or infinite, is left out.
+// The charts are on white, so that they read on a dark page too, and in the palette of Okabe and Ito (2008), which
+// people with any kind of colour vision can tell apart. A value that is not a number, or infinite, is left out.
 package plot
 
 import (
@@ -37,7 +37,7 @@ var palette = []color.Color{
 	color.NRGBA{0x33, 0x33, 0x33, 0xff},
 }
 
-// dashes tell the series beyond the palette's colours from the first.
+// dashes distinguish the series beyond the palette's colours from the first.
 var dashes = [][]vg.Length{nil, {5, 2.5}, {1.5, 2}}
 
 var (
@@ -55,7 +55,7 @@ const (
 	textSize  = 9
 )
 
-// style is text of a size.
+// style returns text of a size in points.
 func style(size vg.Length, c color.Color) text.Style {
 	return text.Style{
 		Color: c, Font: font.From(font.Font{Typeface: "Liberation", Variant: "Sans"}, size),
@@ -63,14 +63,14 @@ func style(size vg.Length, c color.Color) text.Style {
 	}
 }
 
-// centred is text about its point.
+// centred returns text that is centred on its point.
 func centred(size vg.Length, c color.Color) text.Style {
 	s := style(size, c)
 	s.XAlign, s.YAlign = draw.XCenter, draw.YCenter
 	return s
 }
 
-// newPlot is an empty chart in the package's style.
+// newPlot returns an empty chart in the package's style, with labels for its axes.
 func newPlot(x, y string) *gonum.Plot {
 	p := gonum.New()
 	p.BackgroundColor = nil
@@ -91,13 +91,13 @@ func newPlot(x, y string) *gonum.Plot {
 	return p
 }
 
-// with is s in the font and colour of like.
+// with returns s in the font and colour of like.
 func with(s, like text.Style) text.Style {
 	s.Font, s.Color, s.Handler = like.Font, like.Color, like.Handler
 	return s
 }
 
-// grid rules the chart at its ticks.
+// grid returns lines at the ticks.
 func grid() *plotter.Grid {
 	g := plotter.NewGrid()
 	g.Vertical = draw.LineStyle{Color: rule, Width: 0.5}
@@ -105,7 +105,8 @@ func grid() *plotter.Grid {
 	return g
 }
 
-// render draws the title and below it, by body, the chart.
+// render draws the title and below it, by body, the chart, and returns the SVG. w and h are the size of the chart in
+// points without the title.
 func render(title string, w, h vg.Length, body func(draw.Canvas)) ([]byte, error) {
 	title = clean(title)
 	heading := style(titleSize, ink)
@@ -134,16 +135,19 @@ func render(title string, w, h vg.Length, body func(draw.Canvas)) ([]byte, error
 	if !ok {
 		return nil, fmt.Errorf("plot %q: the drawing does not begin as expected", title)
 	}
-	// The head is our own: a page scales the chart, a reader is told its title. Liberation Sans has Arial's and Helvetica's metrics.
-	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.5g %.5g" width="%.5gpt" height="%.5gpt" role="img" aria-label="%s" style="max-width:100%%;height:auto">`+"\n",
+	// The head is our own: a page scales the chart, and a screen reader reads its title. Liberation Sans has the
+	// metrics of Arial and Helvetica.
+	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.5g %.5g" `+
+		`width="%.5gpt" height="%.5gpt" role="img" aria-label="%s" style="max-width:100%%;height:auto">`+"\n",
 		w.Points(), h.Points(), w.Points(), h.Points(), html.EscapeString(title))
-	inner = bytes.ReplaceAll(inner, []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
+	inner = bytes.ReplaceAll(inner, []byte("font-family:Liberation Sans;"),
+		[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
 	return append([]byte(head), textElement.ReplaceAllFunc(inner, sized)...), nil
 }
 
 var textElement = regexp.MustCompile(`<text ([^>]*)>([^<]*)</text>`)
 
-// sized tells a text element how wide its text was taken to be when it was placed, so that it fits in whatever font it is shown.
+// sized adds to a text element the width that its text was placed by, so that it fits in whatever font it is shown.
 func sized(element []byte) []byte {
 	m := textElement.FindSubmatch(element)
 	_, after, _ := bytes.Cut(m[1], []byte("font-size:"))
@@ -157,10 +161,11 @@ func sized(element []byte) []byte {
 		s.Font.Weight = xfont.WeightBold
 	}
 	wide := s.Width(html.UnescapeString(string(m[2])))
-	return fmt.Appendf(nil, `<text textLength="%.5g" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, wide.Points(), m[1], m[2])
+	return fmt.Appendf(nil, `<text textLength="%.5g" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, wide.Points(), m[1],
+		m[2])
 }
 
-// wrap breaks a title into lines that fit.
+// wrap breaks a title into lines of at most w points.
 func wrap(s text.Style, title string, w vg.Length) string {
 	var lines []string
 	line := ""
@@ -177,7 +182,7 @@ func wrap(s text.Style, title string, w vg.Length) string {
 	return strings.Join(append(lines, line), "\n")
 }
 
-// clean takes out what XML can't say.
+// clean replaces characters that XML does not allow by spaces.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar || r >= 0xfffe && r <= 0xffff {
@@ -190,6 +195,7 @@ func clean(s string) string {
 // largest is the largest magnitude that is drawn: ranges of larger ones would overflow.
 const largest = 1e150
 
+// finite reports whether a value can be drawn.
 func finite(v float64) bool { return math.Abs(v) <= largest }
 
 // settle widens an axis to a range that can be divided, with some air at both ends; one without data is 0 to 1.
@@ -205,8 +211,8 @@ func settle(a *gonum.Axis) {
 	a.Max += air
 }
 
-// ticks are the multiples of 1, 2 or 5 times a power of ten that divide a range into about five (Heckbert 1990, "Nice numbers for
-// graph labels").
+// ticks returns the multiples of 1, 2 or 5 times a power of ten that divide a range into about five (Heckbert 1990,
+// "Nice numbers for graph labels").
 func ticks(lo, hi float64) []gonum.Tick {
 	rough := (hi - lo) / 5
 	power := math.Pow(10, math.Floor(math.Log10(rough)))
@@ -239,7 +245,7 @@ func tickLabel(v, step float64) string {
 	return fmt.Sprintf("%.*f", max(0, -int(math.Floor(math.Log10(step)+1e-9))), v)
 }
 
-// noData says that there is none.
+// noData writes "no data" into the middle of the chart.
 func noData(c draw.Canvas) {
 	c.FillText(centred(textSize, grey), c.Center(), "no data")
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// words are what a chart says, one string an element. It fails the test if the chart is not one valid SVG element that can be put into a
-// page.
+// words returns the text of a chart, one string an element. It fails the test if the chart is not one valid SVG element
+// that can be put into a page.
 func words(t *testing.T, svg []byte, err error) []string {
 	t.Helper()
 	if err != nil {
@@ -114,7 +114,10 @@ func FuzzCharts(f *testing.F) {
 	f.Add(0., 0., 0., -1, "")
 	f.Fuzz(func(t *testing.T, a, b, c float64, n int, name string) {
 		v := []float64{a, b, c}
-		svg, err := Lines(name, name, name, []Series{{name, v, v, v, []float64{b, c, a}}, {Name: name, X: v[:1], Y: v[1:2]}})
+		svg, err := Lines(name, name, name, []Series{
+			{name, v, v, v, []float64{b, c, a}},
+			{Name: name, X: v[:1], Y: v[1:2]},
+		})
 		words(t, svg, err)
 		svg, err = Reliability(name, []Bin{{a, b, n}, {b, c, 2}})
 		words(t, svg, err)

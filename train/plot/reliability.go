@@ -9,14 +9,15 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Bin is the items whose confidence is about the same: their mean confidence, what share of them is right, and their number.
+// Bin is the items of about the same confidence: their mean confidence and the share of them that is right, both 0 to
+// 1, and their number.
 type Bin struct {
 	Confidence, Accuracy float64
 	N                    int
 }
 
-// Reliability draws a reliability diagram: accuracy by confidence against the diagonal on which a calibrated model lies, and below,
-// in grey, how many items have that confidence. A bin without items is left out.
+// Reliability returns a reliability diagram as SVG: accuracy by confidence against the diagonal on which a calibrated
+// model lies, and below, in grey, how many items have that confidence. A bin without items is left out.
 func Reliability(title string, bins []Bin) ([]byte, error) {
 	p := newPlot("confidence", "accuracy")
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
@@ -36,7 +37,7 @@ func Reliability(title string, bins []Bin) ([]byte, error) {
 	})
 }
 
-// reliability is the bins as something to plot.
+// reliability draws the bins.
 type reliability []Bin
 
 // Plot implements gonum's Plotter.
@@ -55,7 +56,10 @@ func (bins reliability) Plot(c draw.Canvas, p *gonum.Plot) {
 	var line []vg.Point
 	for _, b := range bins {
 		line = append(line, at(b.Confidence, b.Accuracy))
-		c.StrokeLines(draw.LineStyle{Color: palette[1], Width: 1.5}, []vg.Point{at(b.Confidence, b.Confidence), at(b.Confidence, b.Accuracy)})
+		c.StrokeLines(draw.LineStyle{Color: palette[1], Width: 1.5}, []vg.Point{
+			at(b.Confidence, b.Confidence),
+			at(b.Confidence, b.Accuracy),
+		})
 	}
 	if len(line) > 1 {
 		c.StrokeLines(draw.LineStyle{Color: palette[0], Width: 1}, line)

@@ -16,17 +16,19 @@ import (
 	"tandem/pipeline"
 )
 
-// A pack is a file of cuts, by content: written whole or not at all, never changed, so that any number of runs may share a folder.
-// Little-endian: packMagic; the cuts (appendCut), each begun at a multiple of 8; the index: for each cut its key, its place u64,
-// its length u32 and its CRC-32C u32; the number of cuts u32, the index's CRC-32C u32, packMagic.
+// A pack is a file of clips' windows, by their cacheKey: written whole or not at all, never changed, so that any number
+// of runs may share a folder. Little-endian: packMagic; the entries (appendWindows), each begun at a multiple of 8; the
+// index: for each entry its key, its offset u64, its length u32 and its CRC-32C u32; the number of entries u32, the
+// index's CRC-32C u32, packMagic.
 const (
 	packMagic  = "tandem-cuts-2\n\r\n"
 	indexEntry = sha256.Size + 16
 	packFooter = 8 + len(packMagic)
 )
 
-// packBytes is the size at which a pack is written, and so what is held in memory, and packAge the time after which it is whatever its
-// size, and so what is lost when a run is killed. Variables for tests.
+// packBytes is the size at which a pack is written, and so bounds the memory it takes until then; packAge is the time
+// after which it is written whatever its size, and so bounds the work that is lost when a run is killed. Variables for
+// tests.
 var (
 	packBytes = 32 << 20
 	packAge   = 30 * time.Second
@@ -34,36 +36,40 @@ var (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// cutCache keeps cuts from run to run. Those that are kept are read from mapped files, which the system reads in and drops as it
-// has memory; without a folder, or once writing has failed, they are held in memory.
-type cutCache struct {
+// windowCache keeps the windows of clips from run to run. They are read from mapped files, which the system reads in
+// and drops as it has memory; without a folder, or once writing has failed, they are held in memory. It is safe for
+// concurrent use.
+type windowCache struct {
 	dir    string
-	prefix string // of the packs that may hold what is looked for
+	prefix string // of the names of packs with windows of this spec and cutVersion
 	spec   pipeline.Spec
 
 	mu      sync.Mutex
-	at      map[cutKey][]kept
-	pending []byte // the next pack
+	entries map[cacheKey][]packEntry // several where packs of several runs have the clip
+	pending []byte                   // the next pack
 	begun   time.Time
 	index   []byte // and its index
 	err     error  // why nothing is written any more
 }
 
-type kept struct {
+// packEntry is the windows of one clip as appendWindows writes them, and their CRC-32C.
+type packEntry struct {
 	data []byte
 	sum  uint32
 }
 
-// openCuts reads the indices of all packs of spec in dir. Damaged ones are removed.
-func openCuts(dir string, spec pipeline.Spec) *cutCache {
+// openWindowCache reads the indices of all packs of spec in dir; "" keeps all in memory. Damaged packs are removed.
+func openWindowCache(dir string, spec pipeline.Spec) *windowCache {
 	shape := sha256.Sum256(fmt.Appendf(nil, "%d %+v", cutVersion, spec))
-	c := &cutCache{dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec, at: map[cutKey][]kept{}}
+	c := &windowCache{
+		dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec, entries: map[cacheKey][]packEntry{},
+	}
 	if dir == "" {
 		return c
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return c // flush will say what is wrong with the folder
+		return c // flush will return what is wrong with the folder
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
@@ -82,17 +88,18 @@ func openCuts(dir string, spec pipeline.Spec) *cutCache {
 }
 
 // addPack maps a pack and takes over its index.
-func (c *cutCache) addPack(path string) error {
+func (c *windowCache) addPack(path string) error {
 	data, err := mapFile(path)
 	if err != nil {
 		return err
 	}
-	return eachInPack(data, func(key cutKey, k kept) { c.at[key] = append(c.at[key], k) })
+	return eachInPack(data, func(key cacheKey, k packEntry) { c.entries[key] = append(c.entries[key], k) })
 }
 
-// eachInPack lists what a pack holds. The cuts themselves are not looked at.
-func eachInPack(data []byte, each func(cutKey, kept)) error {
-	if len(data) < len(packMagic)+packFooter || string(data[:len(packMagic)]) != packMagic || string(data[len(data)-len(packMagic):]) != packMagic {
+// eachInPack calls each for each entry of a pack, whose sums are not checked; errCache if it is no pack.
+func eachInPack(data []byte, each func(cacheKey, packEntry)) error {
+	if len(data) < len(packMagic)+packFooter || string(data[:len(packMagic)]) != packMagic ||
+		string(data[len(data)-len(packMagic):]) != packMagic {
 		return errCache
 	}
 	le := binary.LittleEndian
@@ -111,29 +118,32 @@ func eachInPack(data []byte, each func(cutKey, kept)) error {
 		if at > uint64(len(body)) || length > uint64(len(body))-at {
 			return errCache
 		}
-		each(cutKey(index[:sha256.Size]), kept{data: body[at : at+length : at+length], sum: le.Uint32(index[sha256.Size+12:])})
+		each(cacheKey(index[:sha256.Size]), packEntry{
+			data: body[at : at+length : at+length],
+			sum:  le.Uint32(index[sha256.Size+12:]),
+		})
 	}
 	return nil
 }
 
-// get finds a cut; one that is damaged counts as not there.
-func (c *cutCache) get(key cutKey) (clipCut, bool) {
+// get returns the windows of a clip and whether there are any; damaged ones count as not there.
+func (c *windowCache) get(key cacheKey) (clipWindows, bool) {
 	c.mu.Lock()
-	all := c.at[key]
+	entries := c.entries[key]
 	c.mu.Unlock()
-	for _, k := range all {
+	for _, k := range entries {
 		if crc32.Checksum(k.data, castagnoli) != k.sum {
 			continue
 		}
-		if cut, err := parseCut(k.data, c.spec); err == nil {
-			return cut, true
+		if windows, err := parseWindows(k.data, c.spec); err == nil {
+			return windows, true
 		}
 	}
-	return clipCut{}, false
+	return clipWindows{}, false
 }
 
-// put keeps a cut; get finds it after the next flush.
-func (c *cutCache) put(key cutKey, cut *clipCut) {
+// put adds the windows of a clip; get finds them after the next flush.
+func (c *windowCache) put(key cacheKey, windows *clipWindows) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.pending) == 0 {
@@ -143,7 +153,7 @@ func (c *cutCache) put(key cutKey, cut *clipCut) {
 		c.pending = append(c.pending, 0)
 	}
 	at := len(c.pending)
-	c.pending = appendCut(c.pending, cut)
+	c.pending = appendWindows(c.pending, windows)
 	le := binary.LittleEndian
 	c.index = append(c.index, key[:]...)
 	c.index = le.AppendUint64(c.index, uint64(at))
@@ -154,15 +164,16 @@ func (c *cutCache) put(key cutKey, cut *clipCut) {
 	}
 }
 
-// close writes what is pending, and says why not all could be.
-func (c *cutCache) close() error {
+// close writes what is pending, and returns why not all could be written. The cache can still be read.
+func (c *windowCache) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.flush()
 	return c.err
 }
 
-func (c *cutCache) flush() {
+// flush writes the pending pack; c.mu must be held.
+func (c *windowCache) flush() {
 	if len(c.index) == 0 {
 		return
 	}
@@ -184,16 +195,17 @@ func (c *cutCache) flush() {
 			}
 		}
 	}
-	_ = eachInPack(data, func(key cutKey, k kept) { c.at[key] = append(c.at[key], k) })
+	_ = eachInPack(data, func(key cacheKey, k packEntry) { c.entries[key] = append(c.entries[key], k) })
 }
 
-// mapped are the files that mapFile has mapped, by path, size and time. They stay so: samples that were given out point into them,
-// and a file that is removed lives on for those who have mapped it.
+// mapped are the files that mapFile has mapped, by path, size and time. They stay so: samples that were given out point
+// into them, and a file that is removed lives on for those who have mapped it.
 var (
 	mapped   = map[string][]byte{}
 	mappedMu sync.Mutex
 )
 
+// mapFile maps a pack into memory, once; errCache if it cannot be one.
 func mapFile(path string) ([]byte, error) {
 	mappedMu.Lock()
 	defer mappedMu.Unlock()
@@ -221,7 +233,8 @@ func mapFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// cacheFiles are the cache's files in a folder, with those of earlier versions and what killed runs left; nothing else is touched.
+// cacheFiles returns the paths of the cache's files in a folder and their bytes, with files of earlier versions and
+// those that killed runs left; nothing else is touched.
 func cacheFiles(dir string) ([]string, int64, error) {
 	entries, err := os.ReadDir(dir)
 	if os.IsNotExist(err) {
@@ -245,13 +258,14 @@ func cacheFiles(dir string) ([]string, int64, error) {
 	return files, size, nil
 }
 
-// CacheSize is the number of files in a cache folder, and their bytes.
+// CacheSize returns the number of the cache's files in a folder and their size in bytes; 0 if there is no such folder.
 func CacheSize(dir string) (files int, size int64, err error) {
 	all, size, err := cacheFiles(dir)
 	return len(all), size, err
 }
 
-// ClearCache removes the cache's files from a folder and tells how many there were, and their bytes. Runs that use them go on.
+// ClearCache removes the cache's files from a folder and returns their number and size in bytes. Runs that use them go
+// on.
 func ClearCache(dir string) (files int, size int64, err error) {
 	all, size, err := cacheFiles(dir)
 	for _, f := range all {

@@ -23,7 +23,12 @@ import (
 	"tandem/train/traintest"
 )
 
-// prepareWith prepares with a cache and tells how often a face was looked for.
+// testOptions are options with small windows, and with a finder that always finds.
+func testOptions(cache string, workers int) Options {
+	return Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: workers}
+}
+
+// prepareWith prepares with a cache and returns how often a face was searched.
 func prepareWith(t *testing.T, cache string, clips []dataset.Clip, spec pipeline.Spec) (*Prepared, int64) {
 	t.Helper()
 	f := traintest.NewFinder()
@@ -34,14 +39,17 @@ func prepareWith(t *testing.T, cache string, clips []dataset.Clip, spec pipeline
 	if p.CacheErr != nil {
 		t.Fatal(p.CacheErr)
 	}
-	return p, f.Looks.Load()
+	return p, f.Calls.Load()
 }
 
 // sameSamples compares samples, and which clips were skipped and why.
 func sameSamples(a, b *Prepared) bool {
 	return reflect.DeepEqual(a.Samples, b.Samples) && len(a.Skipped) == len(b.Skipped) &&
 		!slices.ContainsFunc(a.Skipped, func(s Skipped) bool {
-			return !slices.ContainsFunc(b.Skipped, func(o Skipped) bool { return o.Clip == s.Clip && o.Err.Error() == s.Err.Error() })
+			return !slices.ContainsFunc(b.Skipped, func(o Skipped) bool {
+				return o.Clip == s.Clip &&
+					o.Err.Error() == s.Err.Error()
+			})
 		})
 }
 
@@ -56,17 +64,18 @@ func packs(t *testing.T, cache string) []string {
 
 func TestPrepareCache(t *testing.T) {
 	clips, cache := datasettest.Clips(t), filepath.Join(t.TempDir(), "cache")
-	first, looks := prepareWith(t, cache, clips, traintest.Spec)
-	if looks == 0 || first.Cached != 0 {
-		t.Errorf("the first run looked %d times, took %d from the cache", looks, first.Cached)
+	first, calls := prepareWith(t, cache, clips, traintest.Spec)
+	if calls == 0 || first.Cached != 0 {
+		t.Errorf("the first run looked %d times, took %d from the cache", calls, first.Cached)
 	}
 	if n := len(packs(t, cache)); n != 1 {
 		t.Fatalf("%d packs", n)
 	}
 	// All but the text are in the cache, the silent voice too; and the samples are those that memory would hold.
-	second, looks := prepareWith(t, cache, clips, traintest.Spec)
-	if looks != 0 || second.Cached != 4 || !sameSamples(first, second) {
-		t.Errorf("second run: %d looks, %d from the cache, the same %v", looks, second.Cached, sameSamples(first, second))
+	second, calls := prepareWith(t, cache, clips, traintest.Spec)
+	if calls != 0 || second.Cached != 4 || !sameSamples(first, second) {
+		t.Errorf("second run: %d calls, %d from the cache, the same %v", calls, second.Cached,
+			sameSamples(first, second))
 	}
 	if none, _ := prepareWith(t, "", clips, traintest.Spec); !sameSamples(first, none) {
 		t.Error("without a cache the samples differ")
@@ -88,16 +97,17 @@ func TestPrepareCache(t *testing.T) {
 		}
 		moved[i].ID, moved[i].Split = "x", dataset.SplitTest
 	}
-	if p, looks := prepareWith(t, cache, moved, traintest.Spec); looks != 0 || p.Cached != 4 || !reflect.DeepEqual(p.Samples, first.Samples) {
-		t.Errorf("moved: %d looks, %d from the cache", looks, p.Cached)
+	if p, calls := prepareWith(t, cache, moved, traintest.Spec); calls != 0 || p.Cached != 4 ||
+		!reflect.DeepEqual(p.Samples, first.Samples) {
+		t.Errorf("moved: %d calls, %d from the cache", calls, p.Cached)
 	}
 
 	other := traintest.Spec
 	other.CropMargin = 3
-	if _, looks := prepareWith(t, cache, clips, other); looks == 0 {
+	if _, calls := prepareWith(t, cache, clips, other); calls == 0 {
 		t.Error("another spec took the same cache")
 	}
-	if _, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 {
+	if _, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 {
 		t.Error("another spec took the cache away")
 	}
 	aligned := slices.Clone(clips)
@@ -126,25 +136,30 @@ func TestPrepareMendsItsCache(t *testing.T) {
 		return b
 	}
 	for name, bad := range map[string][]byte{
-		"cut off": whole[:len(whole)-100], "half": whole[:len(whole)/2], "flipped": flip(len(whole) / 2), "flipped key": flip(len(whole) - 100),
-		"flipped end": flip(len(whole) - 1), "flipped begin": flip(0), "flipped count": flip(len(whole) - packFooter), "empty": {}, "text": []byte("text"),
+		"cut off": whole[:len(whole)-100], "half": whole[:len(whole)/2], "flipped": flip(len(whole) / 2),
+		"flipped key": flip(len(whole) - 100),
+		"flipped end": flip(len(whole) - 1), "flipped begin": flip(0), "flipped count": flip(len(whole) - packFooter),
+		"empty": {}, "text": []byte("text"),
 	} {
 		// Packs are never written to: those that have mapped one would crash.
 		for _, p := range packs(t, cache) {
 			os.Remove(p)
 		}
 		traintest.WriteFile(t, pack, string(bad))
-		again, looks := prepareWith(t, cache, clips, traintest.Spec)
-		if looks == 0 && again.Cached == 4 || !sameSamples(first, again) {
-			t.Errorf("%s: %d looks, %d from the cache, the same %v", name, looks, again.Cached, sameSamples(first, again))
+		again, calls := prepareWith(t, cache, clips, traintest.Spec)
+		if calls == 0 && again.Cached == 4 || !sameSamples(first, again) {
+			t.Errorf("%s: %d calls, %d from the cache, the same %v", name, calls, again.Cached,
+				sameSamples(first, again))
 		}
-		if mended, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 || mended.Cached != 4 {
-			t.Errorf("%s: the cache was not mended: %d looks, %d from the cache", name, looks, mended.Cached)
+		if mended, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 || mended.Cached != 4 {
+			t.Errorf("%s: the cache was not mended: %d calls, %d from the cache", name, calls, mended.Cached)
 		}
 	}
-	for name, bad := range map[string]string{"text": "text\n", "short": "ab\t1@2\t/x\n", "no path": "ab", "zeros": string(make([]byte, 3000))} {
+	for name, bad := range map[string]string{
+		"text": "text\n", "short": "ab\t1@2\t/x\n", "no path": "ab", "zeros": string(make([]byte, 3000)),
+	} {
 		traintest.WriteFile(t, filepath.Join(cache, hashesName), bad)
-		if again, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 || !sameSamples(first, again) {
+		if again, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 || !sameSamples(first, again) {
 			t.Errorf("hashes of %s: cut again", name)
 		}
 	}
@@ -156,14 +171,14 @@ func TestPrepareByManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
-			p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: 2})
+			p, err := Prepare(t.Context(), clips, testOptions(cache, 2))
 			if err != nil || p.CacheErr != nil || !sameSamples(want, p) {
 				t.Errorf("%v, %v", err, p.CacheErr)
 			}
 		})
 	}
 	wg.Wait()
-	if _, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 {
+	if _, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 {
 		t.Error("nothing is cached")
 	}
 }
@@ -192,7 +207,7 @@ func TestPrepareKilled(t *testing.T) {
 	if cache := os.Getenv("TANDEM_TEST_KILLED_CACHE"); cache != "" { // it is the one to be killed
 		smallPacks(t, 1)
 		for {
-			if _, err := Prepare(t.Context(), manyClips(t, 40), Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: 2}); err != nil {
+			if _, err := Prepare(t.Context(), manyClips(t, 40), testOptions(cache, 2)); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range packs(t, cache) {
@@ -237,21 +252,21 @@ func TestPacksAreWrittenInTime(t *testing.T) {
 	was := packAge
 	packAge = time.Millisecond
 	t.Cleanup(func() { packAge = was })
-	c := openCuts(t.TempDir(), traintest.Spec)
+	c := openWindowCache(t.TempDir(), traintest.Spec)
 	for i := range 3 {
-		c.put(cutKey{byte(i)}, &clipCut{})
+		c.put(cacheKey{byte(i)}, &clipWindows{})
 		time.Sleep(2 * time.Millisecond)
 	}
 	if n := len(packs(t, c.dir)); n == 0 {
 		t.Error("nothing is written")
 	}
-	if _, ok := c.get(cutKey{0}); !ok {
+	if _, ok := c.get(cacheKey{0}); !ok {
 		t.Error("what is written is not found")
 	}
 }
 
-// TestPrepareOnAFullDisk goes on without a cache. It is a process of its own in which no file may grow beyond a bound, so that
-// writing fails as on a full disk.
+// TestPrepareOnAFullDisk goes on without a cache. It is a process of its own in which no file may grow beyond a bound,
+// so that writing fails as on a full disk.
 func TestPrepareOnAFullDisk(t *testing.T) {
 	if os.Getenv("TANDEM_TEST_FULL_DISK") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestPrepareOnAFullDisk$", "-test.v")
@@ -274,7 +289,7 @@ func TestPrepareOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache := t.TempDir()
-	p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: cache, Workers: 2})
+	p, err := Prepare(t.Context(), clips, testOptions(cache, 2))
 	if err != nil || !errors.Is(p.CacheErr, syscall.EFBIG) || !sameSamples(want, p) {
 		t.Fatalf("%v, cache: %v", err, p.CacheErr)
 	}
@@ -289,7 +304,7 @@ func TestPrepareWithoutItsFolder(t *testing.T) {
 	want, _ := prepareWith(t, "", clips, traintest.Spec)
 	file := filepath.Join(t.TempDir(), "file")
 	traintest.WriteFile(t, file, "")
-	p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: traintest.NewFinder().Make, CacheDir: filepath.Join(file, "cache"), Workers: 2})
+	p, err := Prepare(t.Context(), clips, testOptions(filepath.Join(file, "cache"), 2))
 	if err != nil || p.CacheErr == nil || !sameSamples(want, p) {
 		t.Errorf("%v, cache: %v", err, p.CacheErr)
 	}
@@ -313,7 +328,8 @@ func TestCachedSamplesTakeNoMemory(t *testing.T) {
 	}
 	cached, _ := heap(cache)
 	held, media := heap("")
-	t.Logf("200 voices, %d windows' samples of %d bytes: the heap grew by %d with a cache, by %d without", 200, media, cached, held)
+	t.Logf("200 voices, %d windows' samples of %d bytes: the heap grew by %d with a cache, by %d without", 200, media,
+		cached, held)
 	if cached > 1<<20 || held < 5<<20 {
 		t.Errorf("the heap grew by %d bytes with a cache, by %d without", cached, held)
 	}
@@ -363,26 +379,26 @@ func mendPack(b []byte) []byte {
 }
 
 func FuzzPack(f *testing.F) {
-	c := &cutCache{spec: fuzzSpec, at: map[cutKey][]kept{}}
-	c.put(cutKey{1}, &clipCut{})
-	c.put(cutKey{2}, &clipCut{audio: make([]int16, 5)})
+	c := &windowCache{spec: fuzzSpec, entries: map[cacheKey][]packEntry{}}
+	c.put(cacheKey{1}, &clipWindows{})
+	c.put(cacheKey{2}, &clipWindows{audio: make([]int16, 5)})
 	whole := func(body []byte) []byte { return append(append([]byte(packMagic), body...), packMagic...) }
 	pending, index := slices.Clone(c.pending), slices.Clone(c.index)
 	f.Add(whole(slices.Concat(pending[len(packMagic):], index, []byte{2, 0, 0, 0, 0, 0, 0, 0})))
 	f.Add(whole(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n := 0
-		_ = eachInPack(data, func(_ cutKey, k kept) { n += len(k.data) & 1 })
+		_ = eachInPack(data, func(_ cacheKey, k packEntry) { n += len(k.data) & 1 })
 		// The sum keeps the rest of the parser from most inputs: mend it.
 		if len(data) < len(packMagic)+packFooter {
 			return
 		}
 		mended := mendPack(slices.Clone(data))
-		_ = eachInPack(mended, func(_ cutKey, k kept) {
+		_ = eachInPack(mended, func(_ cacheKey, k packEntry) {
 			if len(k.data) > len(mended) {
 				t.Errorf("a cut of %d bytes in a pack of %d", len(k.data), len(mended))
 			}
-			_, _ = parseCut(k.data, fuzzSpec)
+			_, _ = parseWindows(k.data, fuzzSpec)
 		})
 	})
 }

@@ -2,7 +2,6 @@ package sample
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -12,19 +11,23 @@ import (
 	"tandem/train/dataset"
 )
 
-// partSource is a part of a source's time and of its pictures, as a clip of a dialog's video is. Times count from the part's start.
+// partSource is a part of a source's time and a crop of its frames, as a clip of a dialog's video is. Times count from
+// the part's start.
 type partSource struct {
 	capture.Source
 	start, end time.Duration   // end 0: to the end
-	crop       image.Rectangle // empty: whole pictures
-	past       [2]bool         // pictures and sound have come to end
+	crop       image.Rectangle // in pixels; empty: whole frames
+	past       [2]bool         // video and audio have come to end
 }
 
-// openPart opens the clip's part of its Video, or of its Audio if it has no Video. The video's own sound is left out where the clip
-// has an Audio beside it.
+// openPart opens the clip's part of its Video, or of its Audio if it has no Video. The video's own sound is left out
+// where the clip has an Audio beside it.
 func openPart(ctx context.Context, c *dataset.Clip) (capture.Source, error) {
 	part := c.Start > 0 || c.End > 0
-	src, err := capture.Open(ctx, c.Path(), capture.Options{NoAudio: part && c.Video != "" && c.Audio != "", From: c.Start})
+	src, err := capture.Open(ctx, c.Path(), capture.Options{
+		NoAudio: part && c.Video != "" && c.Audio != "",
+		From:    c.Start,
+	})
 	if err != nil || !part && c.Crop.Empty() {
 		return src, err
 	}
@@ -33,7 +36,9 @@ func openPart(ctx context.Context, c *dataset.Clip) (capture.Source, error) {
 		src.Close()
 		return nil, fmt.Errorf("%s: a picture has no part from %v to %v", c.Path(), c.Start, c.End)
 	}
-	return &partSource{Source: src, start: c.Start, end: c.End, crop: c.Crop, past: [2]bool{!info.HasVideo, !info.HasAudio}}, nil
+	return &partSource{
+		Source: src, start: c.Start, end: c.End, crop: c.Crop, past: [2]bool{!info.HasVideo, !info.HasAudio},
+	}, nil
 }
 
 func (p *partSource) Info() capture.Info {
@@ -58,7 +63,7 @@ func (p *partSource) Read(ctx context.Context) (capture.Media, error) {
 		case m.Frame != nil && p.end > 0 && m.Frame.Time >= p.end:
 			p.past[0] = true
 		case m.Frame != nil && m.Frame.Time >= p.start:
-			if err := p.cut(m.Frame); err != nil {
+			if err := p.cropFrame(m.Frame); err != nil {
 				return capture.Media{}, err
 			}
 			m.Frame.Time -= p.start
@@ -84,14 +89,15 @@ func (p *partSource) Read(ctx context.Context) (capture.Media, error) {
 	return capture.Media{}, io.EOF
 }
 
-// cut leaves of a picture what is to be looked at.
-func (p *partSource) cut(f *capture.Frame) error {
+// cropFrame reduces a frame to the crop.
+func (p *partSource) cropFrame(f *capture.Frame) error {
 	if p.crop.Empty() {
 		return nil
 	}
 	c := p.crop.Intersect(image.Rect(0, 0, f.Width, f.Height))
 	if c.Empty() {
-		return fmt.Errorf("%s: its pictures of %d×%d have nothing at %v", p.Source.Info().Name, f.Width, f.Height, p.crop)
+		return fmt.Errorf("%s: its pictures of %d×%d have nothing at %v", p.Source.Info().Name, f.Width, f.Height,
+			p.crop)
 	}
 	pix := make([]byte, 0, 3*c.Dx()*c.Dy())
 	for y := c.Min.Y; y < c.Max.Y; y++ {
@@ -102,17 +108,5 @@ func (p *partSource) cut(f *capture.Frame) error {
 	return nil
 }
 
+// samplesIn returns the number of sound samples in a time, rounded.
 func samplesIn(d time.Duration) int { return int((d*capture.SampleRate + time.Second/2) / time.Second) }
-
-// openPair opens the pictures of one file with the sound of another.
-func openPair(ctx context.Context, c *dataset.Clip) (capture.Source, error) {
-	video, err := openPart(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	audio, err := capture.Open(ctx, c.Audio, capture.Options{})
-	if err != nil {
-		return nil, errors.Join(err, video.Close())
-	}
-	return &pairSource{video: video, audio: audio}, nil
-}

@@ -34,7 +34,7 @@ func readAll(t *testing.T, c dataset.Clip) (frames []*capture.Frame, sound []flo
 	return frames, sound
 }
 
-// TestPartOfAVideo: a part is what the whole has between its times.
+// TestPartOfAVideo: a part has the frames and the sound that the whole has between its times.
 func TestPartOfAVideo(t *testing.T) {
 	path := traintest.WriteDialog(t)
 	whole, sound := readAll(t, dataset.Clip{Video: path})
@@ -73,13 +73,15 @@ func TestPartOfAVideo(t *testing.T) {
 	}
 
 	// To the end; and with the sound of another file.
-	if rest, _ := readAll(t, dataset.Clip{Video: path, Start: 5 * time.Second}); len(rest) != 25 || rest[0].Time > 40*time.Millisecond {
+	if rest, _ := readAll(t, dataset.Clip{Video: path, Start: 5 * time.Second}); len(rest) != 25 ||
+		rest[0].Time > 40*time.Millisecond {
 		t.Errorf("%d pictures from 5 s on, the first at %v", len(rest), rest[0].Time)
 	}
 	wav := filepath.Join(t.TempDir(), "a.wav")
 	traintest.WriteWAV(t, wav, traintest.Sine(300, 8000))
 	frames, other := readAll(t, dataset.Clip{Video: path, Audio: wav, Start: start, End: end})
-	if len(frames) != 38 || len(other) != 8000 || math.Abs(float64(other[100])*32768-float64(traintest.Sine(300, 8000)[100])) > 1 {
+	if len(frames) != 38 || len(other) != 8000 ||
+		math.Abs(float64(other[100])*32768-float64(traintest.Sine(300, 8000)[100])) > 1 {
 		t.Errorf("%d pictures, %d samples", len(frames), len(other))
 	}
 }
@@ -103,7 +105,8 @@ func TestDialogsAreCut(t *testing.T) {
 	traintest.WritePattern(t, filepath.Join(dialogs, "Session1/dialog/avi/DivX/Ses01F_impro01.avi"), 720, 480)
 	traintest.WriteFile(t, filepath.Join(dialogs, "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"),
 		"[2.5000 - 4.1000]\tSes01F_impro01_F000\tneu\t[\n[9.0000 - 10.0000]\tSes01F_impro01_M000\tneu\t[\n")
-	traintest.WriteWAV(t, filepath.Join(dialogs, "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"), traintest.Sine(220, 25600))
+	traintest.WriteWAV(t, filepath.Join(dialogs, "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"),
+		traintest.Sine(220, 25600))
 	crema := traintest.Touch(t, "CREMA-D")
 	traintest.WritePattern(t, filepath.Join(crema, "VideoFlash/1001_DFA_ANG_XX.flv"), 480, 360)
 	traintest.WriteWAV(t, filepath.Join(crema, "AudioWAV/1001_DFA_ANG_XX.wav"), traintest.Sine(220, 6*16000))
@@ -122,7 +125,9 @@ func TestDialogsAreCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := sizedFinder{traintest.NewFinder(), new(image.Point)}
-		p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: f.make, CacheDir: t.TempDir(), Workers: 1})
+		p, err := Prepare(t.Context(), clips, Options{
+			Spec: traintest.Spec, Finder: f.make, CacheDir: t.TempDir(), Workers: 1,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +140,8 @@ func TestDialogsAreCut(t *testing.T) {
 			}
 		}
 		// One utterance lies behind the end of its dialog.
-		if tc.skipped != "" && (len(p.Skipped) != 1 || !strings.Contains(p.Skipped[0].Err.Error(), tc.skipped)) || tc.skipped == "" && p.Skipped != nil {
+		if tc.skipped != "" && (len(p.Skipped) != 1 || !strings.Contains(p.Skipped[0].Err.Error(), tc.skipped)) ||
+			tc.skipped == "" && p.Skipped != nil {
 			t.Errorf("%s: skipped %v", tc.set, p.Skipped)
 		}
 	}
@@ -156,7 +162,26 @@ func TestPartErrors(t *testing.T) {
 	}
 	still := filepath.Join(t.TempDir(), "a.png")
 	traintest.WritePNG(t, still, 32)
-	if _, err := OpenClip(t.Context(), &dataset.Clip{Video: still, End: time.Second}); err == nil || !strings.Contains(err.Error(), "a.png") {
+	if _, err := OpenClip(t.Context(), &dataset.Clip{Video: still, End: time.Second}); err == nil ||
+		!strings.Contains(err.Error(), "a.png") {
 		t.Errorf("a part of a picture: %v", err)
+	}
+}
+
+// TestPartsOfAFileAreCutOut: a row's start and end are those of its sound.
+func TestPartsOfAFileAreCutOut(t *testing.T) {
+	dir := t.TempDir()
+	traintest.WriteWAV(t, filepath.Join(dir, "talk.wav"), traintest.Sine(220, 48000))
+	path := filepath.Join(dir, "mine.csv")
+	traintest.WriteFile(t, path, "video,audio,dataset,speaker,gender,emotion,split,age,race,start,end\n"+
+		",talk.wav,,,,happy,,31,Asian,0.5,1.25\n,talk.wav,,,,sad,,,,2,\n,talk.wav,,,,,,,,,\n")
+	clips, _, err := dataset.Load("manifest", path, dataset.DefaultLabels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{48000, 12000, 16000} {
+		if _, sound := readAll(t, clips[i]); len(sound) != want {
+			t.Errorf("%s: %d samples, want %d", clips[i].ID, len(sound), want)
+		}
 	}
 }

@@ -1,12 +1,9 @@
+// Package traintest has what tests of several packages of train need: sounds, pictures and films written to files, a
+// face finder that needs no network, small windows, and a check of gradients.
 package traintest
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
-	"image"
-	"image/color"
-	"image/png"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,21 +12,34 @@ import (
 	"time"
 
 	"tandem/capture"
-	"tandem/capture/av"
-	"tandem/capture/capturetest"
 	"tandem/pipeline"
 )
 
-// Sine is a tone at half of full scale.
-func Sine(hz float64, n int) []int16 {
-	s := make([]int16, n)
-	for i := range s {
-		s[i] = int16(16384 * math.Sin(2*math.Pi*hz*float64(i)/capture.SampleRate))
-	}
-	return s
+// Spec has windows short enough for small files.
+var Spec = pipeline.Spec{
+	Window: 640 * time.Millisecond, Hop: 160 * time.Millisecond, VideoFrames: 4, CropSize: 16, Channels: 1,
+	CropMargin: 2.6,
 }
 
-// Touch makes empty files under a new folder called name, and returns it.
+// Data returns the folder of the unpacked data sets, and skips the test where there is none.
+func Data(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv("TANDEM_DATA")
+	if dir == "" {
+		t.Skip("TANDEM_DATA is not set: no data sets here")
+	}
+	return dir
+}
+
+// Near fails the test unless got lies within so much of want.
+func Near(t *testing.T, what string, got, want, within float64) {
+	t.Helper()
+	if !(math.Abs(got-want) <= within) {
+		t.Errorf("%s = %.6f, want %.6f", what, got, want)
+	}
+}
+
+// Touch makes empty files under a new folder called name, and returns the folder.
 func Touch(t *testing.T, name string, files ...string) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), name)
@@ -42,6 +52,7 @@ func Touch(t *testing.T, name string, files ...string) string {
 	return root
 }
 
+// WriteFile writes a file, and makes its folder.
 func WriteFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -52,97 +63,28 @@ func WriteFile(t *testing.T, path, text string) {
 	}
 }
 
-// Data is the folder of the unpacked data sets.
-func Data(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("TANDEM_DATA")
-	if dir == "" {
-		t.Skip("TANDEM_DATA is not set: no data sets here")
-	}
-	return dir
-}
-
-func Near(t *testing.T, what string, got, want, within float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= within) {
-		t.Errorf("%s = %.6f, want %.6f", what, got, want)
-	}
-}
-
-// WriteDialog writes the test pattern, 6 s of it, as a video with sound.
-func WriteDialog(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "dialog.mkv")
-	WritePattern(t, path, 320, 240)
-	return path
-}
-
-func WritePattern(t *testing.T, path string, width, height int) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	capturetest.WritePattern(t, path, capture.PatternOptions{Width: width, Height: height, Duration: 6 * time.Second}, av.WriterOptions{})
-}
-
-// Spec has windows short enough for small files.
-var Spec = pipeline.Spec{
-	Window: 640 * time.Millisecond, Hop: 160 * time.Millisecond, VideoFrames: 4, CropSize: 16, Channels: 1, CropMargin: 2.6,
-}
-
-// FixedFinder finds a face in the middle of every picture and counts its looks.
+// FixedFinder finds a face in the middle of every frame, or fails by Err.
 type FixedFinder struct {
-	Looks *atomic.Int64
+	Calls *atomic.Int64 // of FindFaces
 	Err   error
-	none  bool
 }
 
-func (f FixedFinder) FindFaces(_ context.Context, p *capture.Frame, _ int) ([]pipeline.Face, error) {
-	f.Looks.Add(1)
-	if f.none || f.Err != nil {
+// NewFinder returns a FixedFinder that finds faces.
+func NewFinder() FixedFinder { return FixedFinder{Calls: new(atomic.Int64)} }
+
+// FindFaces returns one face, whose eyes, nose and mouth lie at tenths of the frame's sides.
+func (f FixedFinder) FindFaces(_ context.Context, frame *capture.Frame, _ int) ([]pipeline.Face, error) {
+	f.Calls.Add(1)
+	if f.Err != nil {
 		return nil, f.Err
 	}
-	point := func(x, y float64) pipeline.Point {
-		return pipeline.Point{X: x * float64(p.Width), Y: y * float64(p.Height)}
-	}
+	w, h := float64(frame.Width), float64(frame.Height)
+	point := func(x, y float64) pipeline.Point { return pipeline.Point{X: x * w, Y: y * h} }
 	return []pipeline.Face{{
-		W: float64(p.Width), H: float64(p.Height), LeftEye: point(.4, .4), RightEye: point(.6, .4), Nose: point(.5, .5), Mouth: point(.5, .6), Score: 1,
+		W: w, H: h, LeftEye: point(.4, .4), RightEye: point(.6, .4), Nose: point(.5, .5), Mouth: point(.5, .6),
+		Score: 1,
 	}}, nil
 }
 
+// Make returns f, as the function that makes a face finder for each worker.
 func (f FixedFinder) Make() (pipeline.FaceFinder, error) { return f, nil }
-
-func NewFinder() FixedFinder { return FixedFinder{Looks: new(atomic.Int64)} }
-
-// WriteWAV writes 16 kHz mono sound at 16 bits.
-func WriteWAV(t *testing.T, path string, samples []int16) {
-	t.Helper()
-	var b bytes.Buffer
-	b.WriteString("RIFF")
-	le := func(v any) { _ = binary.Write(&b, binary.LittleEndian, v) }
-	le(uint32(36 + 2*len(samples)))
-	b.WriteString("WAVEfmt ")
-	for _, v := range []any{uint32(16), uint16(1), uint16(1), uint32(16000), uint32(32000), uint16(2), uint16(16)} {
-		le(v)
-	}
-	b.WriteString("data")
-	le(uint32(2 * len(samples)))
-	le(samples)
-	WriteFile(t, path, b.String())
-}
-
-// WritePNG writes a square grey picture that darkens from left to right.
-func WritePNG(t *testing.T, path string, side int) {
-	t.Helper()
-	m := image.NewGray(image.Rect(0, 0, side, side))
-	for y := range side {
-		for x := range side {
-			m.SetGray(x, y, color.Gray{Y: byte(250 - 200*x/side)})
-		}
-	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, m); err != nil {
-		t.Fatal(err)
-	}
-	WriteFile(t, path, b.String())
-}

@@ -1,3 +1,4 @@
+// Package sampletest makes prepared data for tests, without people and without media files.
 package sampletest
 
 import (
@@ -8,16 +9,18 @@ import (
 	"tandem/train/sample"
 )
 
+// Labels are those of Synthetic's clips.
 var Labels = pipeline.Labels{
 	Emotions: []string{"neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"},
 	Genders:  []string{"female", "male"},
 }
 
-// Synthetic is data without people: stills whose brightness pattern tells the emotion, sounds whose pitch does.
+// Synthetic returns so many clips of one window each: stills whose pattern of brightness depends on the emotion, sounds
+// whose pitch does, and both together. All are in the training split; the same numbers give the same data.
 func Synthetic(spec pipeline.Spec, stills, voices, talking int) *sample.Prepared {
 	rng := rand.New(rand.NewPCG(7, 7))
 	p := &sample.Prepared{Spec: spec}
-	size := spec.CropSize * spec.CropSize * spec.Channels
+	size := sample.CropBytes(spec)
 	face := func(e, g int) []byte {
 		c := make([]byte, size)
 		for i := range c {
@@ -26,7 +29,7 @@ func Synthetic(spec pipeline.Spec, stills, voices, talking int) *sample.Prepared
 		}
 		return c
 	}
-	sound := func(e, g int) []int16 {
+	audio := func(e, g int) []int16 {
 		a := make([]int16, spec.AudioSamples())
 		period := 40 + 20*e + 90*g
 		for i := range a {
@@ -42,7 +45,7 @@ func Synthetic(spec pipeline.Spec, stills, voices, talking int) *sample.Prepared
 			s.Still, s.Video, s.VideoMask = true, face(e, g), []bool{true}
 			clip.Gender = -1
 		} else {
-			s.Audio = sound(e, g)
+			s.Audio = audio(e, g)
 		}
 		if kind == 2 {
 			for range spec.VideoFrames {
@@ -59,7 +62,7 @@ func Synthetic(spec pipeline.Spec, stills, voices, talking int) *sample.Prepared
 	return p
 }
 
-// Split marks every fourth clip as validation.
+// Split moves every fourth clip of p to the validation split and the others to training, and returns p.
 func Split(p *sample.Prepared) *sample.Prepared {
 	for i := range p.Clips {
 		p.Clips[i].Split = dataset.SplitTrain

@@ -2,11 +2,13 @@ package sample
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ func TestPrepareRemembersHashes(t *testing.T) {
 		}
 	}
 	first, _ := prepareWith(t, cache, clips, traintest.Spec)
-	book := OpenHashes(cache)
+	book := OpenFileHashes(cache)
 	if len(book.files) != 4 {
 		t.Fatalf("%d hashes are remembered", len(book.files))
 	}
@@ -44,7 +46,7 @@ func TestPrepareRemembersHashes(t *testing.T) {
 	if err := os.Chtimes(clips[0].Audio, old, old); err != nil {
 		t.Fatal(err)
 	}
-	if p, looks := prepareWith(t, cache, clips, traintest.Spec); looks != 0 || !sameSamples(first, p) {
+	if p, calls := prepareWith(t, cache, clips, traintest.Spec); calls != 0 || !sameSamples(first, p) {
 		t.Error("the file was read again")
 	}
 	// With another time it is not.
@@ -83,14 +85,16 @@ func TestPrepareNoticesChanges(t *testing.T) {
 	traintest.WritePNG(t, still, 64)
 	clips := []dataset.Clip{{Video: still, ID: "b", Dataset: "mine"}}
 	// Once is forgiven: it is read again.
-	p, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: (&growingFinder{path: still, times: 1}).make, Workers: 1})
+	p, err := Prepare(t.Context(), clips,
+		Options{Spec: traintest.Spec, Finder: (&growingFinder{path: still, times: 1}).make, Workers: 1})
 	if err != nil || len(p.Samples) != 1 {
 		t.Fatalf("%v, skipped %v", err, p.Skipped)
 	}
 	if c := p.Changed(); c != nil {
 		t.Errorf("changed: %v", c)
 	}
-	p2, err := Prepare(t.Context(), clips, Options{Spec: traintest.Spec, Finder: (&growingFinder{path: still, times: 99}).make, Workers: 1})
+	p2, err := Prepare(t.Context(), clips,
+		Options{Spec: traintest.Spec, Finder: (&growingFinder{path: still, times: 99}).make, Workers: 1})
 	if err != nil || len(p2.Skipped) != 1 || !errors.Is(p2.Skipped[0].Err, ErrChanged) {
 		t.Fatalf("%v, skipped %v", err, p2.Skipped)
 	}
@@ -114,4 +118,24 @@ func FuzzHashes(f *testing.F) {
 			}
 		})
 	})
+}
+
+// TestFileHashesByManyAtOnce: workers may ask for one file at once, and for its stamp meanwhile.
+func TestFileHashesByManyAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	traintest.WriteFile(t, path, "a file")
+	h := OpenFileHashes("")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			sum, size, err := h.Sum(t.Context(), path)
+			if err != nil || size != 6 || sum != sha256.Sum256([]byte("a file")) {
+				t.Errorf("%x of %d bytes, %v", sum, size, err)
+			}
+			if stamp := h.stamp(path); !strings.HasPrefix(stamp, "6@") {
+				t.Errorf("stamp %q", stamp)
+			}
+		})
+	}
+	wg.Wait()
 }

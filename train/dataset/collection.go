@@ -10,26 +10,28 @@ import (
 	"tandem/pipeline"
 )
 
-// SetOptions say which data is loaded and how it is divided.
-type SetOptions struct {
-	Data   []string // NAME=PATH, see LoadData
+// Options of LoadAll: which data is loaded and how it is divided.
+type Options struct {
+	Data   []string // NAME=PATH, see Load
 	Labels pipeline.Labels
 	// SplitBy is how the data is divided, see Divide; "" is BySpeaker.
 	SplitBy string
-	// AllowSpeakerOverlap takes data whose splits share a speaker, which is refused otherwise. ByClip and ByAuthors imply it.
+	// AllowSpeakerOverlap takes data whose splits share a speaker, which is refused otherwise. ByClip and ByAuthors
+	// imply it.
 	AllowSpeakerOverlap bool
 	Log                 func(line string) // unless nil, gets a line of text now and then
 }
 
-// Sets are data sets loaded together.
-type Sets struct {
+// Collection is the clips of data sets loaded together.
+type Collection struct {
 	Clips   []Clip
 	SplitBy string   // as given, "" for BySpeaker
 	Shared  []string // speakers who stand in several splits, as SharedSpeakers names them
 }
 
-// LoadSets loads all data and divides it.
-func LoadSets(o SetOptions) (*Sets, error) {
+// LoadAll loads all data and divides it. The error is ErrSharedSpeakers if a speaker stands in several splits and
+// nothing in o allows it, else as of Load and Divide.
+func LoadAll(o Options) (*Collection, error) {
 	if len(o.Data) == 0 {
 		return nil, errors.New("no data: give --data NAME=PATH at least once")
 	}
@@ -38,9 +40,9 @@ func LoadSets(o SetOptions) (*Sets, error) {
 			o.Log(fmt.Sprintf(format, args...))
 		}
 	}
-	s := &Sets{SplitBy: o.SplitBy}
-	if s.SplitBy == BySpeaker {
-		s.SplitBy = ""
+	c := &Collection{SplitBy: o.SplitBy}
+	if c.SplitBy == BySpeaker {
+		c.SplitBy = ""
 	}
 	for _, d := range o.Data {
 		name, path, ok := strings.Cut(d, "=")
@@ -59,19 +61,20 @@ func LoadSets(o SetOptions) (*Sets, error) {
 			log("data %s: %d of the release are not there, such as %s", name, n, report.Missing[0])
 		}
 		for _, label := range slices.Sorted(maps.Keys(report.Unlabelled)) {
-			log("data %s: label %q of %d clips is not among the model's: they count for the other task only", name, label, report.Unlabelled[label])
+			log("data %s: label %q of %d clips is not among the model's: they count for the other task only", name,
+				label, report.Unlabelled[label])
 		}
 		if clips, err = Divide(clips, o.SplitBy); err != nil {
 			return nil, fmt.Errorf("data %s: --split-by %w", name, err)
 		}
-		s.Clips = append(s.Clips, clips...)
+		c.Clips = append(c.Clips, clips...)
 	}
-	s.Shared = SharedSpeakers(s.Clips)
-	if len(s.Shared) > 0 {
-		if !o.AllowSpeakerOverlap && s.SplitBy != ByClip && s.SplitBy != ByAuthors {
-			return nil, refuseShared(s.Shared)
+	c.Shared = SharedSpeakers(c.Clips)
+	if len(c.Shared) > 0 {
+		if !o.AllowSpeakerOverlap && c.SplitBy != ByClip && c.SplitBy != ByAuthors {
+			return nil, sharedError(c.Shared)
 		}
-		log("%d speakers stand in several splits: what is measured on them says little of others", len(s.Shared))
+		log("%d speakers stand in several splits: what is measured on them says little of others", len(c.Shared))
 	}
-	return s, nil
+	return c, nil
 }

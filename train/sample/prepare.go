@@ -1,0 +1,255 @@
+package sample
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"tandem/capture"
+	"tandem/pipeline"
+	"tandem/train/dataset"
+)
+
+// Options of Prepare.
+type Options struct {
+	Spec pipeline.Spec // the length of windows, and the number and shape of their crops
+	// Finder makes a face finder for each worker that has something to cut; one that has a Close method is closed.
+	Finder func() (pipeline.FaceFinder, error)
+	// CacheDir keeps windows by the content of the clips' files, Spec and the version of the cutting code, whatever the
+	// files are called. "" keeps nothing.
+	CacheDir string
+	Workers  int // clips that are cut at a time, at least one
+	// Progress, unless nil, is called from one goroutine at a time with the number of clips that are done.
+	Progress func(done, total int)
+}
+
+// Prepare cuts clips into windows with the code that cuts live media, pipeline.Cut, or reads them from the cache. A
+// clip that cannot be read, that changes while it is read, or that shows no face and makes no sound, is skipped and
+// named. The error is ErrUnreadable if too many cannot be read, that of the face finder, or ctx's cause. A cache that
+// cannot be written is no error: see Prepared.CacheErr.
+func Prepare(ctx context.Context, clips []dataset.Clip, o Options) (*Prepared, error) {
+	job := &prepareJob{
+		clips: clips, spec: o.Spec, newFinder: o.Finder, progress: o.Progress,
+		cache: openWindowCache(o.CacheDir, o.Spec), hashes: OpenFileHashes(o.CacheDir),
+		keys: make([]cacheKey, len(clips)), errs: make([]error, len(clips)),
+	}
+	if job.progress == nil {
+		job.progress = func(int, int) {}
+	}
+	err := job.runAll(ctx, o.Workers)
+	// What was cut before a failure is not cut again.
+	cacheErr := errors.Join(job.cache.close(), job.hashes.Save())
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	p := &Prepared{Spec: o.Spec, Clips: clips, Cached: job.cached, CacheErr: cacheErr, stamps: map[string]string{}}
+	for i := range clips {
+		if err := job.collect(p, i); err != nil {
+			return nil, fmt.Errorf("prepare: %w", err)
+		}
+	}
+	if err := p.checkReadable(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// collect adds clip i to p: its samples, or why it is skipped. The error is that of a cache which has lost what was put
+// into it.
+func (j *prepareJob) collect(p *Prepared, i int) error {
+	clip := &j.clips[i]
+	for _, f := range clip.Files() {
+		if f != "" {
+			p.stamps[f] = j.hashes.stamp(f)
+		}
+	}
+	var stored clipWindows
+	err := j.errs[i]
+	if err == nil {
+		var ok bool
+		if stored, ok = j.cache.get(j.keys[i]); !ok {
+			return fmt.Errorf("%s: what was cut of it is lost: %w", clip.Path(), errors.Join(errCache, p.CacheErr))
+		}
+		if len(stored.windows) == 0 {
+			err = fmt.Errorf("%s: %w", clip.Path(), ErrNoModality)
+		}
+	}
+	if err != nil && clip.End > 0 { // one of many in its file
+		err = fmt.Errorf("%s: %w", clip.ID, err)
+	}
+	if err != nil {
+		p.Skipped = append(p.Skipped, Skipped{
+			Clip: i, Path: clip.Path(), Err: err, name: clip.PortableID(), id: clip.ID, files: clip.Files(),
+		})
+		return nil
+	}
+	n := p.Spec.AudioSamples()
+	for _, w := range stored.windows {
+		s := Sample{Clip: i, Video: w.video, VideoMask: w.mask, Still: w.still}
+		if w.audioAt >= 0 {
+			s.Audio = stored.audio[w.audioAt : w.audioAt+n : w.audioAt+n]
+		}
+		p.Samples = append(p.Samples, s)
+	}
+	return nil
+}
+
+// prepareJob is the state of one Prepare, which its workers share.
+type prepareJob struct {
+	clips     []dataset.Clip
+	spec      pipeline.Spec
+	newFinder func() (pipeline.FaceFinder, error)
+	progress  func(done, total int)
+	cache     *windowCache
+	hashes    *FileHashes
+
+	keys []cacheKey // of each clip; a worker writes those of its own
+	errs []error    // why a clip has none
+
+	mu           sync.Mutex // guards done, cached and calls of progress
+	done, cached int
+}
+
+// runAll prepares all clips by so many workers. Afterwards each is in the cache or has an error, unless runAll returns
+// one.
+func (j *prepareJob) runAll(ctx context.Context, workers int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	jobs := make(chan int)
+	var wg sync.WaitGroup
+	for range max(1, workers) {
+		wg.Go(func() {
+			w := &worker{prepareJob: j}
+			defer w.close()
+			for i := range jobs {
+				cached, err := w.prepareClip(ctx, i)
+				if failed := (*finderError)(nil); errors.As(err, &failed) {
+					cancel(err)
+				}
+				if ctx.Err() != nil {
+					return
+				}
+				j.errs[i] = err
+				j.mu.Lock()
+				j.done++
+				if cached {
+					j.cached++
+				}
+				j.progress(j.done, len(j.clips))
+				j.mu.Unlock()
+			}
+		})
+	}
+	for i := range j.clips {
+		select {
+		case jobs <- i:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(jobs)
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// worker is a worker of a prepareJob; its finder is made when the first clip needs it.
+type worker struct {
+	*prepareJob
+	finder pipeline.FaceFinder
+}
+
+// prepareClip puts the windows of clip i into the cache unless they are there. A clip whose file was written to while
+// it was read is tried once more.
+func (w *worker) prepareClip(ctx context.Context, i int) (cached bool, err error) {
+	clip := &w.clips[i]
+	for try := range 2 {
+		key, err := keyOf(ctx, clip, w.spec, w.hashes)
+		if errors.Is(err, ErrChanged) && try == 0 {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		w.keys[i] = key
+		if _, ok := w.cache.get(key); ok {
+			return true, nil
+		}
+		if w.finder == nil {
+			finder, err := w.newFinder()
+			if err != nil { // what came with it may be a nil that is none as an interface
+				return false, &finderError{err}
+			}
+			w.finder = finder
+		}
+		windows, cutErr := cutClip(ctx, clip, w.spec, w.finder)
+		if again, err := keyOf(ctx, clip, w.spec, w.hashes); err != nil || again != key {
+			continue
+		}
+		if cutErr != nil {
+			return false, cutErr
+		}
+		w.cache.put(key, &windows)
+		return false, nil
+	}
+	return false, fmt.Errorf("%s: %w", clip.Path(), ErrChanged)
+}
+
+// close closes the finder if it can be closed.
+func (w *worker) close() {
+	if c, ok := w.finder.(io.Closer); ok {
+		c.Close()
+	}
+}
+
+// cutClip cuts one clip into windows. An error is the clip's own fault, a *finderError, or ctx's cause.
+func cutClip(
+	ctx context.Context, c *dataset.Clip, spec pipeline.Spec, finder pipeline.FaceFinder,
+) (clipWindows, error) {
+	src, err := OpenClip(ctx, c)
+	if err != nil {
+		return clipWindows{}, err
+	}
+	defer src.Close()
+	finder = checkedFinder{finder}
+	still := src.Info().Still
+	if usual := canonicalFaces[c.Dataset]; still && usual != nil {
+		finder = alignedFinder{finder, usual}
+	}
+	var windows clipWindows
+	var first time.Duration
+	seen := map[time.Duration]bool{}
+	o := pipeline.Options{Faces: 1, SilenceDBFS: SilenceDBFS}
+	err = pipeline.Cut(ctx, src, finder, spec, o, func(w *pipeline.Window) error {
+		if seen[w.End] || !w.AudioPresent && !w.VideoPresent() { // the clip has one speaker: its first subject
+			return nil
+		}
+		seen[w.End] = true
+		if len(windows.windows) == 0 {
+			first = w.Start
+		}
+		windows.add(w, w.Start-first, spec, still)
+		return nil
+	})
+	return windows, err
+}
+
+// finderError is a failure of the face finder, which is no fault of the clip.
+type finderError struct{ err error }
+
+func (e *finderError) Error() string { return "face finder: " + e.err.Error() }
+func (e *finderError) Unwrap() error { return e.err }
+
+// checkedFinder marks the errors of a face finder as its own.
+type checkedFinder struct{ pipeline.FaceFinder }
+
+func (c checkedFinder) FindFaces(ctx context.Context, f *capture.Frame, most int) ([]pipeline.Face, error) {
+	faces, err := c.FaceFinder.FindFaces(ctx, f, most)
+	if err != nil {
+		err = &finderError{err}
+	}
+	return faces, err
+}
