@@ -213,8 +213,8 @@ func (r *run) epoch(ctx context.Context) error {
 		what: fmt.Sprintf("epoch %d", next.Epoch), labels: r.contract.Labels(), sets: v.sets,
 		all: v.all,
 	}, false)
-	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept "+
-		"%.4f of epoch %d",
+	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), "+
+		"validation %.4f, kept %.4f of epoch %d",
 		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0],
 		mean.Weights[1], score, next.BestScore, next.Best))
 	return nil
@@ -264,7 +264,7 @@ func (r *run) trainSteps(ctx context.Context) error {
 			return fmt.Errorf("run: %w", err)
 		}
 		r.tick()
-		r.report(result, len(batches)*batches[0].samples)
+		r.reportStep(result, len(batches)*batches[0].samples)
 		// At an epoch's end the checkpoint waits for its validation.
 		due := r.CheckpointSteps > 0 && r.st.Step%r.CheckpointSteps == 0 ||
 			r.CheckpointEvery > 0 && time.Since(r.lastSaved) >= r.CheckpointEvery
@@ -389,8 +389,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		for task, t := range map[string]*metrics.Scores{"emotion": s.Emotion, "gender": s.Gender} {
 			if t != nil {
 				scores[set][task] = map[string]float64{
-					"accuracy": round4(t.Accuracy), "uar": round4(t.UAR),
-					"f1": round4(t.F1),
+					"accuracy": round4(t.Accuracy), "uar": round4(t.UAR), "f1": round4(t.F1),
 				}
 			}
 		}
