@@ -117,6 +117,8 @@ var (
 		Download: "fer2013.tar.gz, which holds fer2013.csv; or one of its conversions to folders of pictures",
 		Layout: "fer2013.csv (columns emotion,pixels,Usage), or train/angry/1.jpg, val/…, test/…; PATH may be the " +
 			"csv itself",
+		Options: "default: the published label; fer2013:plus takes the votes of ten people for each picture, which " +
+			"FER+ publishes as fer2013new.csv (MIT), from beside the pictures",
 		Terms: "research only",
 		Paper: "Goodfellow et al. 2013, arXiv 1307.0414",
 		Clips: 35887,

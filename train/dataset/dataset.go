@@ -41,9 +41,13 @@ type Clip struct {
 	Speaker string // unique over all data sets, "" if not known
 	// Emotion and Gender are indices into the labels given to Load, -1 if not known or not among them.
 	Emotion, Gender int
-	Split           string // SplitTrain, SplitVal or SplitTest
-	Age             int    // years, -1 if not known
-	Race            string // in the set's own words, "" if not known
+	// Soft are the labels where several people gave them, nil where there is one a task. Space is the label space that
+	// a manifest declares for the clip's data set, nil where it is to be inferred. Neither changes once it is loaded.
+	Soft  *SoftLabels
+	Space *Space
+	Split string // SplitTrain, SplitVal or SplitTest
+	Age   int    // years, -1 if not known
+	Race  string // in the set's own words, "" if not known
 
 	Row *CSVRow // the row of FER2013's csv that is the picture; nil if the picture is a file
 }
@@ -84,6 +88,9 @@ type LoadReport struct {
 	// Unlabelled counts the clips of each published label that is not among the model's ("bored"). They stay in the
 	// data, without a label for that task.
 	Unlabelled map[string]int
+	// LostVotes counts the clips that are left out since most of their votes are for labels that the model does not
+	// have.
+	LostVotes int
 	// Ignored counts media files that do not belong to the data set, such as the songs of RAVDESS; FirstIgnored is the
 	// first.
 	Ignored      int
@@ -128,7 +135,7 @@ var datasets = map[string]definition{
 	"cremad":   {loadCREMAD, []string{"vote", "vote-voice", "vote-face"}, aboutCREMAD},
 	"iemocap":  {loadIEMOCAP, []string{"exc", "paper"}, aboutIEMOCAP},
 	"emodb":    {loadEmoDB, nil, aboutEmoDB},
-	"fer2013":  {loadFER2013, nil, aboutFER2013},
+	"fer2013":  {loadFER2013, []string{"plus"}, aboutFER2013},
 	"utkface":  {loadUTKFace, nil, aboutUTKFace},
 	"manifest": {loadManifest, nil, aboutManifest},
 }

@@ -51,15 +51,18 @@ func ManifestLabels(data []string) (l pipeline.Labels, err error) {
 			return l, err
 		}
 		err = eachCSVRow(f, path, []string{"emotion", "gender"}, func(_ int, col map[string]string) error {
-			emotions[strings.ToLower(col["emotion"])] = true
-			g := strings.ToLower(col["gender"])
-			switch g {
-			case "f":
-				g = "female"
-			case "m":
-				g = "male"
+			for _, e := range labelNames(col["emotion"]) {
+				emotions[e] = true
 			}
-			genders[g] = true
+			for _, g := range labelNames(col["gender"]) {
+				switch g {
+				case "f":
+					g = "female"
+				case "m":
+					g = "male"
+				}
+				genders[g] = true
+			}
 			return nil
 		})
 		if err := errors.Join(err, f.Close()); err != nil {
@@ -75,6 +78,15 @@ func ManifestLabels(data []string) (l pipeline.Labels, err error) {
 	return l, nil
 }
 
+// labelNames returns the names in a label column, in lower case: of one label, or of those that have votes.
+func labelNames(text string) (names []string) {
+	for entry := range strings.SplitSeq(text, ";") {
+		name, _, _ := strings.Cut(entry, "=")
+		names = append(names, strings.ToLower(strings.TrimSpace(name)))
+	}
+	return names
+}
+
 // emotionAliases maps published spellings to the canonical label.
 var emotionAliases = map[string]string{
 	"calm": "neutral", "happiness": "happy", "sadness": "sad", "anger": "angry", "fear": "fearful",
@@ -83,7 +95,7 @@ var emotionAliases = map[string]string{
 }
 
 // otherEmotions are labels of published data sets that a model need not have; others are taken for misspelt.
-var otherEmotions = []string{"bored", "frustrated", "excited", "contempt", "other", "unknown"}
+var otherEmotions = []string{"bored", "frustrated", "excited", "contempt", "other", "unknown", "nf"}
 
 // emotion returns the index of a published label: of the label itself, else of the one that it is an alias of. It is
 // -1, and counted, for a published label that the model does not have; others are ErrUnknownLabel.

@@ -18,7 +18,7 @@ import (
 // it may name besides; others are ignored.
 var (
 	ManifestColumns = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
-	optionalColumns = []string{"age", "race", "start", "end"}
+	optionalColumns = []string{"age", "race", "start", "end", "emotions", "genders"}
 )
 
 // loadManifest reads a manifest. docs/datasets.md has its columns.
@@ -40,7 +40,7 @@ func loadManifest(l *loader, path string) error {
 func (l *loader) readManifest(r io.Reader, path string, exists func(string) error) error {
 	fail := func(line int, err error) error { return fmt.Errorf("%s: line %d: %w", path, line, err) }
 	base, fallback := filepath.Dir(path), strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	seen := map[string]int{}
+	seen, spaces := map[string]int{}, map[string]*declaredSpace{}
 	err := eachCSVRow(r, path, ManifestColumns, func(line int, col map[string]string) error {
 		c := Clip{Dataset: col["dataset"], Speaker: col["speaker"], Split: col["split"], Age: -1}
 		for _, m := range []struct {
@@ -68,15 +68,15 @@ func (l *loader) readManifest(r io.Reader, path string, exists func(string) erro
 			return fail(line, fmt.Errorf("%s is also on line %d", c.ID, first))
 		}
 		seen[c.ID] = line
-		var err error
-		if c.Emotion, err = l.emotion(col["emotion"]); err != nil {
-			return fail(line, err)
-		}
-		if c.Gender, err = l.gender(col["gender"]); err != nil {
+		keep, err := l.setLabels(&c, col["emotion"], col["gender"])
+		if err != nil {
 			return fail(line, err)
 		}
 		if c.Dataset == "" {
 			c.Dataset = fallback
+		}
+		if c.Space, err = l.declare(spaces, &c, col["emotions"], col["genders"]); err != nil {
+			return fail(line, err)
 		}
 		switch {
 		case IsSplit(c.Split):
@@ -100,13 +100,54 @@ func (l *loader) readManifest(r io.Reader, path string, exists func(string) erro
 				return fail(line, fmt.Errorf("age %q; give whole years", col["age"]))
 			}
 		}
-		l.clips = append(l.clips, c)
+		if keep {
+			l.clips = append(l.clips, c)
+		}
 		return nil
 	})
 	if err == nil && len(l.clips) == 0 {
 		return nothingFound(path, "rows")
 	}
 	return err
+}
+
+// declaredSpace is a data set's label space as the first of its rows that declares one has it.
+type declaredSpace struct {
+	text  [2]string // of emotions and of genders
+	space *Space
+}
+
+// declare returns the label space of a row's data set, by the columns emotions and genders, nil if no row so far has
+// any. Rows of one set may not contradict each other, nor may a label lie outside of its set's space.
+func (l *loader) declare(spaces map[string]*declaredSpace, c *Clip, emotions, genders string) (*Space, error) {
+	d := spaces[c.Dataset]
+	if text := [2]string{emotions, genders}; text != [2]string{} {
+		var err error
+		switch {
+		case d == nil:
+			d = &declaredSpace{text: text, space: &Space{}}
+			spaces[c.Dataset] = d
+			if emotions != "" {
+				d.space.Emotions, err = parseSpace(emotions, len(l.labels.Emotions), l.emotion)
+			}
+			if genders != "" && err == nil {
+				d.space.Genders, err = parseSpace(genders, len(l.labels.Genders), l.gender)
+			}
+		case d.text != text:
+			err = fmt.Errorf("the label space of %s is %q here and %q before", c.Dataset, text, d.text)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if d == nil {
+		return nil, nil
+	}
+	if c.Emotion >= 0 && d.space.Emotions != nil && !d.space.Emotions[c.Emotion] ||
+		c.Gender >= 0 && d.space.Genders != nil && !d.space.Genders[c.Gender] {
+		return nil, fmt.Errorf("a label that is not in the label space of %s, %q", c.Dataset, d.text)
+	}
+	return d.space, nil
 }
 
 // manifestPart reads the columns start and end, in seconds, and adds them to the clip's ID.

@@ -137,3 +137,10 @@ func TestCanonicalFacesAreTheMedians(t *testing.T) {
 		}
 	}
 }
+
+// A set whose options choose other labels has the same pictures.
+func TestCanonicalFaceOfASetWithOptions(t *testing.T) {
+	if canonicalFace("fer2013:plus") != canonicalFaces["fer2013"] || canonicalFace("ravdess") != nil {
+		t.Error("the options of a set change its faces")
+	}
+}
