@@ -20,8 +20,8 @@ var canonicalFaces = map[string]*relativeFace{
 	"utkface": {leftEye: at(0.305, 0.293), rightEye: at(0.695, 0.293), nose: at(0.5, 0.534), mouth: at(0.5, 0.717)},
 }
 
-// canonicalFace returns the usual place of a face in the pictures of a data set, whatever labels its options choose; nil
-// if it has none.
+// canonicalFace returns the usual place of a face in the pictures of a data set, whatever labels its options choose;
+// nil if it has none.
 func canonicalFace(set string) *relativeFace {
 	base, _, _ := strings.Cut(set, ":")
 	return canonicalFaces[base]
