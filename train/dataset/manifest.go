@@ -128,10 +128,10 @@ func (l *loader) declare(spaces map[string]*declaredSpace, c *Clip, emotions, ge
 			d = &declaredSpace{text: text, space: &Space{}}
 			spaces[c.Dataset] = d
 			if emotions != "" {
-				d.space.Emotions, err = parseSpace(emotions, len(l.labels.Emotions), l.emotion)
+				d.space.Emotions, err = parseSpace(emotions, len(l.labels.Emotions), l.emotionIndex)
 			}
 			if genders != "" && err == nil {
-				d.space.Genders, err = parseSpace(genders, len(l.labels.Genders), l.gender)
+				d.space.Genders, err = parseSpace(genders, len(l.labels.Genders), l.genderIndex)
 			}
 		case d.text != text:
 			err = fmt.Errorf("the label space of %s is %q here and %q before", c.Dataset, text, d.text)

@@ -88,15 +88,16 @@ func (l *loader) setLabels(c *Clip, emotion, gender string) (keep bool, err erro
 	for _, task := range []struct {
 		text   string
 		labels []string
+		one    func(string) (int, error)
 		index  func(string) (int, error)
 		label  *int
 		shares *[]float32
 	}{
-		{emotion, l.labels.Emotions, l.emotion, &c.Emotion, &soft.Emotion},
-		{gender, l.labels.Genders, l.gender, &c.Gender, &soft.Gender},
+		{emotion, l.labels.Emotions, l.emotion, l.emotionIndex, &c.Emotion, &soft.Emotion},
+		{gender, l.labels.Genders, l.gender, l.genderIndex, &c.Gender, &soft.Gender},
 	} {
 		if !strings.Contains(task.text, "=") {
-			if *task.label, err = task.index(task.text); err != nil {
+			if *task.label, err = task.one(task.text); err != nil {
 				return false, err
 			}
 			continue
