@@ -97,8 +97,8 @@ var emotionAliases = map[string]string{
 // otherEmotions are labels of published data sets that a model need not have; others are taken for misspelt.
 var otherEmotions = []string{"bored", "frustrated", "excited", "contempt", "other", "unknown", "nf"}
 
-// emotion returns the index of a published label, -1 where there is none. A label that the model does not have is -1 too,
-// and counted; others are ErrUnknownLabel.
+// emotion returns the index of a published label, -1 where there is none. A label that the model does not have is -1
+// too, and counted; others are ErrUnknownLabel.
 func (l *loader) emotion(label string) (int, error) {
 	k, err := l.emotionIndex(label)
 	return l.counted(label, k, err)
@@ -151,8 +151,8 @@ func allowedEmotions(labels pipeline.Labels) []string {
 	return slices.Compact(all)
 }
 
-// genderIndex returns the index of a published gender, -1 if it is empty or one that the model does not have; others are
-// ErrUnknownLabel.
+// genderIndex returns the index of a published gender, -1 if it is empty or one that the model does not have; others
+// are ErrUnknownLabel.
 func (l *loader) genderIndex(label string) (int, error) {
 	label = strings.ToLower(strings.TrimSpace(label))
 	switch label {
