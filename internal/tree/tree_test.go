@@ -1,4 +1,4 @@
-// Package tree_test holds the source tree to what README.md, CONTRIBUTING.md and docs/architecture.md say of it.
+
 package tree_test
 
 import (
