@@ -309,9 +309,6 @@ func slowModel() []byte {
 }
 
 func TestRecognizeCancel(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs a slow network")
-	}
 	r := newRecognizer(t, slowModel(), infer.Options{Threads: 1})
 	ws := randomWindows(r.Spec(), 1)
 	begin := time.Now()

@@ -1,4 +1,3 @@
-
 package tree_test
 
 import (

@@ -83,12 +83,9 @@ func TestAlignedFinder(t *testing.T) {
 	}
 }
 
-// TestCanonicalFacesAreTheMedians measures canonicalFaces again.
-func TestCanonicalFacesAreTheMedians(t *testing.T) {
+// TestLongCanonicalFacesAreTheMedians measures canonicalFaces again.
+func TestLongCanonicalFacesAreTheMedians(t *testing.T) {
 	data := traintest.Data(t)
-	if testing.Short() {
-		t.Skip("detects a thousand faces")
-	}
 	finder, err := infer.NewBlazeFace()
 	if errors.Is(err, infer.ErrNoRuntime) || errors.Is(err, infer.ErrNoDetector) {
 		t.Skip(err)

@@ -104,11 +104,11 @@ func everyWeighting() []string {
 
 // What the reference derives of the paper's loss: with constant losses and Adam at 1e-4 the weight of the larger loss
 // falls from .50 to .36 in 3000 steps, .06 in 15000 and .005 in 30000.
-func TestSoftmaxCollapsesUnderConstantLosses(t *testing.T) {
-	steps := 30000
-	if testing.Short() {
-		steps = 3000
-	}
+func TestSoftmaxCollapsesUnderConstantLosses(t *testing.T) { softmaxCollapses(t, 3000) }
+
+func TestLongSoftmaxCollapsesUnderConstantLosses(t *testing.T) { softmaxCollapses(t, 30000) }
+
+func softmaxCollapses(t *testing.T, steps int) {
 	_, w := twoTasks{constant: &[2]float64{1.4, 0.1}, ownRate: 1e-4}.run(t, Softmax{}, steps, [2]float64{})
 	for _, c := range []struct {
 		step int
