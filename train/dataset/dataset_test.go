@@ -157,7 +157,7 @@ func TestLoadErrors(t *testing.T) {
 	misspelt := traintest.Touch(t, "fer", "train/happpy/1.jpg")
 	checkLoadErrors(t, []loadError{
 		{"unknown name", "cremadd", empty, ErrUnknownDataset, []string{
-			`"cremadd"`, "cremad, emodb, fer2013, iemocap, manifest, ravdess, utkface",
+			`"cremadd"`, "ased, cremad, emodb, fairface, fer2013, iemocap, java-sed, manifest, nemo, ravdess, tess, urdu, utkface",
 		}},
 		{"unknown option", "cremad:vote+x", empty, ErrUnknownOption, []string{`"x"`, "vote, vote-voice, vote-face"}},
 		{"option of a set without", "emodb:x", empty, ErrUnknownOption, []string{`"x"`, "emodb has none"}},
@@ -189,6 +189,8 @@ func TestLoadersAgreeWithManifest(t *testing.T) {
 	}
 	for folder, name := range map[string]string{
 		"ravdess": "ravdess", "ravdess-warp": "ravdess", "emodb": "emodb", "fer2013": "fer2013", "utkface": "utkface",
+		"java-sed": "java-sed", "ased": "ased", "nemo": "nemo", "urdu": "urdu", "cremad": "cremad", "tess": "tess",
+		"fairface": "fairface",
 	} {
 		clips, _, err := Load(name, filepath.Join(data, folder), DefaultLabels())
 		if err != nil {
