@@ -21,7 +21,7 @@ var fairFaceRaces = []string{
 	"black", "east_asian", "indian", "latino_hispanic", "middle_eastern", "southeast_asian", "white",
 }
 
-// fairFace is what FairFace says of a picture.
+// fairFace has the labels of a picture of FairFace.
 type fairFace struct {
 	gender, race string
 	age          int
@@ -95,9 +95,12 @@ func loadFairFace(l *loader, root string) error {
 // fairFaceLists reads the lists that are there, by the pictures' paths.
 func (l *loader) fairFaceLists(root string) (map[string]fairFace, error) {
 	faces := map[string]fairFace{}
+	var absent []string
 	for _, split := range []string{SplitTrain, SplitVal} {
-		f, err := openBeside(root, "fairface_label_"+split+".csv")
+		name := "fairface_label_" + split + ".csv"
+		f, err := openBeside(root, name)
 		if errors.Is(err, fs.ErrNotExist) {
+			absent = append(absent, name)
 			continue
 		}
 		if err != nil {
@@ -107,6 +110,9 @@ func (l *loader) fairFaceLists(root string) (map[string]fairFace, error) {
 		if err := errors.Join(err, f.Close()); err != nil {
 			return nil, err
 		}
+	}
+	if len(absent) == 1 { // without both, the labels are in the pictures' names
+		l.report.Missing = absent
 	}
 	return faces, nil
 }

@@ -223,7 +223,7 @@ func eachCSVRow(
 	}
 }
 
-// manifestRow is what a manifest says of a file: its split, and the gender as it stands there.
+// manifestRow has the split of a file in a manifest, and the gender as it stands there.
 type manifestRow struct{ split, gender string }
 
 // rowsBeside reads what the manifest.csv in a folder or beside it says of each file that it gives a split, by resolved

@@ -8,7 +8,7 @@ import (
 // voiceFiles are the endings of sound files: sets are published as .wav, and often kept as one of the others.
 var voiceFiles = []string{".wav", ".flac", ".opus"}
 
-// voice is what a file name says of a recording. A word is "" where the set does not know it.
+// voice has the labels, the speaker and the split of a recording by its name. A gender is "" where it is not known.
 type voice struct{ speaker, emotion, gender, split string }
 
 // loadVoices reads a set whose names say all of a recording: parse is called with the name without its ending, and is
