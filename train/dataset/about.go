@@ -75,8 +75,8 @@ var (
 		Publisher: "the CREMA-D repository of Cheyney Computer Science on GitHub; its media files are kept in Git LFS",
 		Download: "the whole repository with git lfs; at the least VideoDemographics.csv with AudioWAV or " +
 			"VideoFlash, and processedResults for the crowd's votes",
-		Layout: "AudioWAV/1001_DFA_ANG_XX.wav, VideoFlash/….flv (or VideoMP4/….mp4), VideoDemographics.csv, " +
-			"processedResults/summaryTable.csv",
+		Layout: "AudioWAV/1001_DFA_ANG_XX.wav (or .flac, .opus, in any folder), VideoFlash/….flv (or " +
+			"VideoMP4/….mp4), VideoDemographics.csv, processedResults/summaryTable.csv",
 		Terms: "ODbL 1.0, contents under the Database Contents License 1.0",
 		Paper: "Cao et al. 2014, DOI 10.1109/TAFFC.2014.2336244",
 		Clips: 7442,

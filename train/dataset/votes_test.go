@@ -27,13 +27,13 @@ func rows(t *testing.T, lines ...string) ([]Clip, LoadReport, error) {
 }
 
 func TestSoftLabels(t *testing.T) {
-	clips, report, err := rows(t,
+	_, _, err := rows(t,
 		"happy=7;neutral=3,f,", "joyless=0;sad=1,,", "happiness=1; happy=1 ;sadness=2;,,", "happy,female=3;male=1,",
 		"contempt=3;happy=2,,", "contempt=3;happy=2,m,", "contempt=1;happy=1,,")
 	if err == nil || !errors.Is(err, ErrUnknownLabel) || !strings.Contains(err.Error(), "line 3") {
 		t.Fatalf("an unknown name: %v", err)
 	}
-	clips, report, err = rows(t,
+	clips, report, err := rows(t,
 		"happy=7;neutral=3,f,", "happiness=1; happy=1 ;sadness=2;,,", "happy,female=3;male=1,",
 		"contempt=3;happy=2,,", "contempt=3;happy=2,m,", "contempt=1;happy=1,,")
 	if err != nil {
