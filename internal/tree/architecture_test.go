@@ -202,3 +202,36 @@ func TestArchitectureNamesFunctionsWithFiles(t *testing.T) {
 		t.Errorf("%s names %d things", architecture, count)
 	}
 }
+
+// What CONTRIBUTING.md names in the steps to add something is declared somewhere: `walkMedia`, `l.emotion`, `*loader`.
+func TestContributingNamesTheCode(t *testing.T) {
+	declared := map[string]bool{}
+	for _, files := range goFiles(t) {
+		for _, file := range files {
+			for name := range declarations(t, file) {
+				declared[name[strings.LastIndex(name, ".")+1:]] = true
+			}
+		}
+	}
+	_, steps, found := strings.Cut(readPage(t, "CONTRIBUTING.md"), "\n## Add a data set\n")
+	if !found {
+		t.Fatal("CONTRIBUTING.md does not say how to add a data set")
+	}
+	identifier := regexp.MustCompile(`^(?:[a-z]\.)?([A-Z]?[a-z]\w+)(?:\([a-z]*\))?$`)
+	pointer := regexp.MustCompile(`\*([a-z]\w+)`)
+	count := 0
+	for _, span := range codeSpan.FindAllStringSubmatch(steps, -1) {
+		names := pointer.FindAllStringSubmatch(span[1], -1)
+		if m := identifier.FindStringSubmatch(span[1]); m != nil {
+			names = append(names, m)
+		}
+		for _, m := range names {
+			if count++; !declared[m[1]] {
+				t.Errorf("CONTRIBUTING.md: nothing declares %s", m[1])
+			}
+		}
+	}
+	if count < 30 {
+		t.Errorf("CONTRIBUTING.md names %d things of the code", count)
+	}
+}
