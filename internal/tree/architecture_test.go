@@ -138,8 +138,10 @@ func (n *names) check(t *testing.T, name string) string {
 	return ""
 }
 
+// readPage returns a file by its path from the root.
 func readPage(t *testing.T, file string) string {
 	t.Helper()
+	inRoot(t)
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -150,6 +152,7 @@ func readPage(t *testing.T, file string) string {
 // pages returns the pages for readers, by path.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
+	inRoot(t)
 	files, err := filepath.Glob("docs/*.md")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("docs has %d pages: %v", len(files), err)
