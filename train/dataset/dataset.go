@@ -1,6 +1,7 @@
 // Package dataset lists what data sets hold: one Clip a voice, face or talking face, with its labels, speaker and
-// split. A data set is loaded by its publisher's layout of files (RAVDESS, CREMA-D, IEMOCAP, EmoDB, FER2013, UTKFace)
-// or by a manifest, a csv file that lists clips of one's own. Loading opens no media file; package sample does.
+// split. A data set is loaded by its publisher's layout of files (RAVDESS, CREMA-D, IEMOCAP, EmoDB, Java-SED, ASED,
+// nEMO, Urdu, TESS, FER2013, UTKFace, FairFace) or by a manifest, a csv file that lists clips of one's own. Loading
+// opens no media file; package sample does.
 //
 // It also divides clips into training, validation and test splits, maps published labels to a model's, and has for each
 // data set its publisher and its terms.
@@ -131,6 +132,12 @@ type definition struct {
 
 // datasets are the data sets by the NAME of --data NAME=PATH.
 var datasets = map[string]definition{
+	"ased":     {loadASED, nil, aboutASED},
+	"fairface": {loadFairFace, nil, aboutFairFace},
+	"java-sed": {loadJavaSED, nil, aboutJavaSED},
+	"nemo":     {loadNEMO, nil, aboutNEMO},
+	"tess":     {loadTESS, nil, aboutTESS},
+	"urdu":     {loadUrdu, nil, aboutUrdu},
 	"ravdess":  {loadRAVDESS, []string{"audio", "video", "both"}, aboutRAVDESS},
 	"cremad":   {loadCREMAD, []string{"vote", "vote-voice", "vote-face"}, aboutCREMAD},
 	"iemocap":  {loadIEMOCAP, []string{"exc", "paper"}, aboutIEMOCAP},

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -87,6 +88,7 @@ func (l *loader) readManifest(r io.Reader, path string, exists func(string) erro
 		default:
 			c.Split = hashSplit(source)
 		}
+		c.Age = speakerAge(c.Speaker)
 		if c.Dataset == "utkface" {
 			if age, _, race, ok := utkName(c.Video); ok {
 				c.Age, c.Race = age, race
@@ -221,24 +223,27 @@ func eachCSVRow(
 	}
 }
 
-// splitsBeside reads which split the manifest.csv in a folder or beside it gives each picture, by resolved path. A file
-// of that name that is no manifest gives none.
-func splitsBeside(root string) map[string]string {
+// manifestRow has the split of a file in a manifest, and the gender as it stands there.
+type manifestRow struct{ split, gender string }
+
+// rowsBeside reads what the manifest.csv in a folder or beside it says of each file that it gives a split, by resolved
+// path. A file of that name that is no manifest says nothing.
+func rowsBeside(root string) map[string]manifestRow {
 	for _, dir := range []string{root, filepath.Dir(root)} {
 		f, err := os.Open(filepath.Join(dir, "manifest.csv"))
 		if err != nil {
 			continue
 		}
-		splits := map[string]string{}
+		rows := map[string]manifestRow{}
 		err = eachCSVRow(f, f.Name(), []string{"video", "split"}, func(_ int, col map[string]string) error {
-			if col["video"] != "" && IsSplit(col["split"]) {
-				splits[resolve(dir, col["video"])] = col["split"]
+			if file := cmp.Or(col["video"], col["audio"]); file != "" && IsSplit(col["split"]) {
+				rows[resolve(dir, file)] = manifestRow{col["split"], col["gender"]}
 			}
 			return nil
 		})
 		f.Close()
 		if err == nil {
-			return splits
+			return rows
 		}
 	}
 	return nil

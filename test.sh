@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# make test: every feature, each test once. make test-long: the tests that take long by nature (TestLong…), and at the
+# end the twenty slowest. Goes on after a failure; the exit code is 0 only if all passed.
+# usage: ./test.sh [long]    TAGS names the build's tags
+set -uo pipefail
+cd "$(dirname "$0")" || exit 1
+tags=${TAGS:-gocv_specific_modules,gocv_videoio,gocv_highgui}
+failed=0
+go_test() { go test -tags "$tags" -timeout 25m "$@" || failed=1; }
+
+# but PACKAGES REGEXP prints the packages that do not match.
+but() { grep -vE "$2" <<<"$1"; }
+only() { grep -E "$2" <<<"$1"; }
+all=$(go list -tags "$tags" ./...) || exit 1
+
+if [[ ${1-} == long ]]; then
+	json=$(mktemp) && trap 'rm -f "$json"' EXIT
+	# One package after the other: many of these look at the clock.
+	go run gotest.tools/gotestsum@v1.13.0 --format pkgname --jsonfile "$json" -- \
+		-tags "$tags" -timeout 40m -p 1 -run '^TestLong' $all || failed=1
+	# Without a camera what can differ: devices, and what is said where there are none.
+	go test -tags nocamera -timeout 10m -p 1 -skip '^TestLong' ./capture ./overlay/... || failed=1
+	go test -tags nocamera -timeout 10m -run '^Test(Live|Devices)' ./cli || failed=1
+	echo "== the slowest tests"
+	go run gotest.tools/gotestsum@v1.13.0 tool slowest --num 20 --threshold 1ms --jsonfile "$json"
+	exit "$failed"
+fi
+
+# The race detector runs over what has goroutines of its own, and over nothing twice. It takes the numbers that
+# portaudio's binding passes to C as if they were pointers for broken ones (checkptr).
+race=(-race -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0)
+# What looks at the clock is tested alone, or it would see the load of others.
+clock='/(capture|pipeline|infer|webrtc)(/|$)'
+concurrent='/(overlay|train/(sample|audit|eval|compare))(/|$)'
+# Of the packages below a part is raced: the command's live and serving side, and the trainer's run. The rest of them
+# trains, which takes too long so.
+cli_raced='^Test(Live|Interrupt|SecondInterrupt|Serve|BrokenPipe|URLThatHangs)'
+train_raced='InterruptedRun|InterruptedWhile|RunsOfOneSeed|StepLog|RunFolder|EarlyStop|NewData|Report'
+long='^TestLong'
+
+go_test -skip "$long" -p 2 $(but "$all" "$clock|$concurrent|/(train|cli)$")
+go_test -skip "$long|$train_raced" ./train
+go_test "${race[@]}" -skip "$long" -run "$train_raced" ./train
+go_test "${race[@]}" -skip "$long" -p 2 $(only "$(but "$all" "$clock")" "$concurrent")
+go_test "${race[@]}" -skip "$long" -p 1 $(only "$all" "$clock")
+go_test "${race[@]}" -skip "$long" -run "$cli_raced" ./cli
+go_test -skip "$long|$cli_raced" ./cli
+exit "$failed"
