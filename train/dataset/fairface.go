@@ -51,15 +51,18 @@ func newFairFace(age, gender, race string) (f fairFace, err error) {
 }
 
 // loadFairFace reads the pictures that fairface_label_train.csv and fairface_label_val.csv, in the folder or beside it,
-// list (Kärkkäinen and Joo 2021), and those whose names have the labels, train/N_AGE_GENDER_RACE.jpg. The split is the
-// published one.
+// list (Kärkkäinen and Joo 2021), and those whose names have the labels, train/N_AGE_GENDER_RACE.jpg. The lists name
+// pictures by split and number, wherever the archive of the pictures was unpacked; of two of one name, as in the
+// archives with less and with more padding, the first counts. The split is the published one.
 func loadFairFace(l *loader, root string) error {
 	faces, err := l.fairFaceLists(root)
 	if err != nil {
 		return err
 	}
+	splits := map[string]bool{} // of which there are pictures
 	err = walkMedia(root, []string{".jpg", ".jpeg", ".png"}, func(path, id string) error {
-		face, ok := faces[path]
+		file := filepath.Base(filepath.Dir(path)) + "/" + filepath.Base(path)
+		face, ok := faces[file]
 		if !ok {
 			face, ok = fairFaceName(path)
 		}
@@ -67,7 +70,8 @@ func loadFairFace(l *loader, root string) error {
 			l.ignore(path)
 			return nil
 		}
-		delete(faces, path)
+		delete(faces, file)
+		splits[face.split] = true
 		gender, err := l.gender(face.gender)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
@@ -82,17 +86,16 @@ func loadFairFace(l *loader, root string) error {
 		return nothingFound(root, "pictures of FairFace (train/1.jpg, which fairface_label_train.csv lists, or names "+
 			"like train/1_50-59_male_East_Asian.jpg)")
 	}
-	for path := range faces {
-		// A list names both folders' pictures by paths from its own folder; PATH may be one of them.
-		if rel, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(rel) {
-			l.report.Missing = append(l.report.Missing, filepath.ToSlash(rel))
+	for file, face := range faces {
+		if splits[face.split] { // PATH may be the pictures of one split
+			l.report.Missing = append(l.report.Missing, file)
 		}
 	}
 	slices.Sort(l.report.Missing)
 	return err
 }
 
-// fairFaceLists reads the lists that are there, by the pictures' paths.
+// fairFaceLists reads the lists that are there, by the files in them (train/1.jpg).
 func (l *loader) fairFaceLists(root string) (map[string]fairFace, error) {
 	faces := map[string]fairFace{}
 	var absent []string
@@ -129,7 +132,7 @@ func readFairFace(r io.Reader, path, split string, faces map[string]fairFace) er
 			return fmt.Errorf("%s: line %d: %w", path, line, err)
 		}
 		face.split = split
-		faces[resolve(filepath.Dir(path), filepath.FromSlash(col["file"]))] = face
+		faces[col["file"]] = face
 		return nil
 	})
 }

@@ -62,6 +62,25 @@ func TestFairFaceLists(t *testing.T) {
 	}
 }
 
+// The archives of the pictures are unpacked into folders of their names, with the lists beside these.
+func TestFairFaceListsBesideThePictures(t *testing.T) {
+	pictures := traintest.Touch(t, "fairface-img-margin025-trainval", "train/1.jpg", "val/1.jpg", "val/2.jpg",
+		"../fairface-img-margin125-trainval/val/1.jpg")
+	root := filepath.Dir(pictures)
+	traintest.WriteFile(t, filepath.Join(root, "fairface_label_train.csv"), fairFaceTrain)
+	traintest.WriteFile(t, filepath.Join(root, "fairface_label_val.csv"), fairFaceVal)
+	for path, ignored := range map[string]int{pictures: 0, root: 1} { // 1: the same picture with more padding
+		clips, report, err := Load("fairface", path, DefaultLabels())
+		if err != nil || len(clips) != 3 || clips[0].Split != SplitTrain || clips[0].Age != 55 ||
+			clips[2].Split != SplitVal || clips[2].Race != "black" {
+			t.Fatalf("%s: %v, %+v", path, err, clips)
+		}
+		if report.Ignored != ignored || !slices.Equal(report.Missing, []string{"train/2.jpg"}) {
+			t.Errorf("%s: report %+v", path, report)
+		}
+	}
+}
+
 func TestFairFaceNames(t *testing.T) {
 	root := traintest.Touch(t, "fairface",
 		"train/25617_10-19_female_Latino_Hispanic.jpg", "val/9606_70-up_male_White.jpg",
