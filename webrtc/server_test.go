@@ -47,7 +47,8 @@ func analysed(t *testing.T, path string) []*pipeline.WindowEvent {
 func TestAsAFile(t *testing.T) { sameAsAFile(t, asAFileCase{"a.webm", client.ServerChannels, true}) }
 
 func TestLongAsAFile(t *testing.T) {
-	sameAsAFile(t, asAFileCase{"a.webm", client.ReliableChannel, false}, asAFileCase{"a.mkv", client.LossyChannel, true})
+	sameAsAFile(t,
+		asAFileCase{"a.webm", client.ReliableChannel, false}, asAFileCase{"a.mkv", client.LossyChannel, true})
 }
 
 type asAFileCase struct {
