@@ -52,7 +52,14 @@ go_test "${race[@]}" -skip "$long" -p 1 $(only "$(but "$all" "$clock")" "$concur
 wait $! || failed=1
 cat "$others"
 # Then what looks at the clock, and mostly waits, so that two such packages can run side by side.
-go_test "${race[@]}" -skip "$long|$web_plain" -p 2 $(only "$all" "$clock")
+# Go runs as many parallel tests as there are cores: those that wait can be more.
+{
+	go_test "${race[@]}" -skip "$long|$web_plain" ./webrtc
+	exit "$failed"
+} >"$others" 2>&1 &
+go_test "${race[@]}" -skip "$long" -p 1 -parallel 8 $(but "$(only "$all" "$clock")" '/webrtc$')
+wait $! || failed=1
+cat "$others"
 go_test -skip "$long" -run "$web_plain" ./webrtc
 go_test "${race[@]}" -skip "$long" -run "$cli_raced" ./cli
 exit "$failed"

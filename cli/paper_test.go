@@ -11,7 +11,7 @@ import (
 )
 
 // The paper's network, trained for two steps, is a model that analyze uses, with its own windows and emotions.
-func TestLongAnalyzeByThePapersNetwork(t *testing.T) {
+func TestAnalyzeByThePapersNetwork(t *testing.T) {
 	needTraining(t, "ffmpeg")
 	dir := t.TempDir()
 	manifest := manifestHeader
