@@ -60,6 +60,11 @@ cat "$others"
 go_test "${race[@]}" -skip "$long" -p 1 -parallel 8 $(but "$(only "$all" "$clock")" '/webrtc$')
 wait $! || failed=1
 cat "$others"
-go_test -skip "$long" -run "$web_plain" ./webrtc
+{
+	go_test -skip "$long" -run "$web_plain" ./webrtc
+	exit "$failed"
+} >"$others" 2>&1 &
 go_test "${race[@]}" -skip "$long" -run "$cli_raced" ./cli
+wait $! || failed=1
+cat "$others"
 exit "$failed"

@@ -84,12 +84,7 @@ func serve(t *testing.T, args ...string) (cmd *exec.Cmd, url string, stderr func
 }
 
 // A server runs the examples, and on SIGTERM gives the session that runs its end event and exits well.
-func TestServe(t *testing.T) { runExamples(t, "secret") }
-
-func TestLongServeWithoutToken(t *testing.T) { runExamples(t, "") }
-
-// runExamples runs a server, with a token or without, and the examples on it.
-func runExamples(t *testing.T, token string) {
+func TestLongServe(t *testing.T) {
 	clip := filepath.Join(t.TempDir(), "clip.webm")
 	ffmpeg(t, "-f", "lavfi", "-i", "testsrc=s=320x240:r=15:d=5", "-f", "lavfi", "-i", "sine=d=5",
 		"-c:v", "libvpx", "-deadline", "realtime", "-b:v", "500k", "-g", "30", "-c:a", "libopus", clip)
@@ -99,50 +94,52 @@ func runExamples(t *testing.T, token string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	cmd, url, stderr := serve(t, "--token", token)
-	out, err := exec.CommandContext(t.Context(), publish, "--url", url+"/whip", "--token", token, clip).Output()
-	if err != nil {
-		t.Fatalf("publish: %v", err)
-	}
-	events, err := pipeline.ReadAll(strings.NewReader(string(out)))
-	if err != nil || len(events) < 5 || events[0].Start == nil || events[len(events)-1].End == nil {
-		t.Errorf("publish printed %d events: %v", len(events), err)
-	}
-	curl := exec.CommandContext(t.Context(), inRoot(t, "examples/curl.sh"), url, clip)
-	curl.Env = append(os.Environ(), "TOKEN="+token)
-	if out, err := curl.CombinedOutput(); err != nil {
-		t.Errorf("curl.sh: %v\n%s", err, out)
-	}
+	for _, token := range []string{"", "secret"} {
+		cmd, url, stderr := serve(t, "--token", token)
+		out, err := exec.CommandContext(t.Context(), publish, "--url", url+"/whip", "--token", token, clip).Output()
+		if err != nil {
+			t.Fatalf("publish: %v", err)
+		}
+		events, err := pipeline.ReadAll(strings.NewReader(string(out)))
+		if err != nil || len(events) < 5 || events[0].Start == nil || events[len(events)-1].End == nil {
+			t.Errorf("publish printed %d events: %v", len(events), err)
+		}
+		curl := exec.CommandContext(t.Context(), inRoot(t, "examples/curl.sh"), url, clip)
+		curl.Env = append(os.Environ(), "TOKEN="+token)
+		if out, err := curl.CombinedOutput(); err != nil {
+			t.Errorf("curl.sh: %v\n%s", err, out)
+		}
 
-	running := exec.Command(publish, "--url", url+"/whip", "--token", token, "--loop", clip)
-	var last strings.Builder
-	running.Stdout = &last
-	if err := running.Start(); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(5 * time.Second)
-	began := time.Now()
-	cmd.Process.Signal(syscall.SIGTERM)
-	said := stderr()
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("it exits with %v: %s", err, said)
-	}
-	if d := time.Since(began); d > 8*time.Second {
-		t.Errorf("it took %v to end", d)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- running.Wait() }()
-	select {
-	case <-ended: // with an error, since the server ended the session
-	case <-time.After(10 * time.Second):
-		running.Process.Kill()
-		t.Fatal("the client does not notice")
-	}
-	if !strings.Contains(last.String(), `"type":"end"`) {
-		t.Errorf("no end event came: %s", last.String())
-	}
-	if !strings.Contains(said, "session ended") || strings.Contains(said, "127.0.0.1") {
-		t.Errorf("log: %s", said)
+		running := exec.Command(publish, "--url", url+"/whip", "--token", token, "--loop", clip)
+		var last strings.Builder
+		running.Stdout = &last
+		if err := running.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		began := time.Now()
+		cmd.Process.Signal(syscall.SIGTERM)
+		said := stderr()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("it exits with %v: %s", err, said)
+		}
+		if d := time.Since(began); d > 8*time.Second {
+			t.Errorf("it took %v to end", d)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- running.Wait() }()
+		select {
+		case <-ended: // with an error, since the server ended the session
+		case <-time.After(10 * time.Second):
+			running.Process.Kill()
+			t.Fatal("the client does not notice")
+		}
+		if !strings.Contains(last.String(), `"type":"end"`) {
+			t.Errorf("no end event came: %s", last.String())
+		}
+		if !strings.Contains(said, "session ended") || strings.Contains(said, "127.0.0.1") {
+			t.Errorf("log: %s", said)
+		}
 	}
 }
 

@@ -22,28 +22,12 @@ import (
 	"tandem/webrtc/signal"
 )
 
-// A person opens the page, agrees, and sees; then stops and erases.
-func TestBrowser(t *testing.T) {
-	b, url := openPage(t)
-	b.consents(t)
-	b.seesResults(t)
-	b.stopsAndErases(t, url)
-	b.clean(t)
-}
-
-// openPage opens the page of a server for one session in a browser.
-func openPage(t *testing.T) (b *browser, url string) {
-	t.Helper()
-	media := write(t, "a.webm", capture.PatternOptions{Width: 640, Height: 480, FPS: 25, Duration: 10 * time.Second})
-	_, url, _ = server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions(), MaxSessions: 1})
-	b = startBrowser(t, media)
-	do(t, b, chromedp.Navigate(local(url)))
-	return b, url
-}
-
 // A person opens the page, agrees, and sees; then pauses, stops, erases, reloads, and closes the tab.
 func TestLongBrowser(t *testing.T) {
-	b, url := openPage(t)
+	media := write(t, "a.webm", capture.PatternOptions{Width: 640, Height: 480, FPS: 25, Duration: 10 * time.Second})
+	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions(), MaxSessions: 1})
+	b := startBrowser(t, media)
+	do(t, b, chromedp.Navigate(local(url)))
 	b.consents(t)
 	b.seesResults(t)
 	b.mutes(t)
