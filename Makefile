@@ -1,7 +1,8 @@
 # make run                 the camera if there is one, else a page to open in a browser (tandem serve)
 # make run INPUT=clip.mp4  a file or a URL
-# make build               build/tandem, with the library and the networks it needs beside it
-# make test | check | bench | bench-train | bench-serve | fuzz | test-asan
+# make build               build/tandem, with the library and the networks it needs beside it, and tandem-live with OpenCV
+# make test                each test once, in minutes; make test-long: those that take long by nature
+# make check | bench | bench-train | bench-serve | fuzz | test-asan
 #
 # All of them first install what is missing (make setup) and fetch what is pinned (make assets), each once.
 # TAGS=nocamera builds without OpenCV.
@@ -18,7 +19,7 @@ export TANDEM_ORT ?= $(CURDIR)/assets/.fetched
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 
-.PHONY: run build setup setup-test assets test test-all test-race test-nocamera test-asan check bench bench-train bench-serve fuzz clean
+.PHONY: run build setup setup-test assets test test-long test-asan check bench bench-train bench-serve fuzz clean
 .NOTPARALLEL:
 
 run: build
@@ -32,7 +33,9 @@ else
 endif
 
 build: setup assets
-	go build -tags $(TAGS) -o build/tandem .
+	go build -tags nocamera -o build/tandem .
+	@rm -f build/tandem-live
+	$(if $(findstring nocamera,$(TAGS)),,go build -tags $(TAGS) -o build/tandem-live .)
 	@cd assets/.fetched && for f in *.onnx libonnxruntime.*; do \
 		ln -f "$$f" "../../build/$$f" 2>/dev/null || cp -f "$$f" "../../build/$$f" || exit 1; done
 
@@ -45,25 +48,13 @@ setup-test:
 assets: setup
 	@assets/fetch.sh
 
-# The whole suite comes last, so that its answer is the last word. Packages are tested one after the other: some tests
-# look at the clock, and would see each other's load.
-test: setup-test assets test-nocamera test-race test-all
+# Each test once, in at most six minutes on two cores: all but TestLong….
+test: setup-test assets
+	@TAGS=$(TAGS) ./test.sh
 
-test-all:
-	go build -tags $(TAGS) ./...
-	go test -tags $(TAGS) -p 1 -timeout 25m ./...
-
-test-nocamera:
-	go vet -tags nocamera ./...
-	go test -tags nocamera -short -timeout 10m . ./cli/... ./overlay/... ./capture/... ./pipeline/... ./infer/...
-
-# portaudio's binding passes its streams' numbers to C as if they were pointers, which checkptr, a part of -race, takes
-# for broken ones. It stays on for all else. Training takes too long here, and it has one goroutine's worth of code of
-# its own. The list is the shell's to make, since $(shell) does not get this file's PATH before make 4.4.
-test-race:
-	raced=$$(go list -tags $(TAGS) ./... | grep -v '/train') && \
-	go build -tags $(TAGS) -race -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0 $$raced && \
-	go test -tags $(TAGS) -p 1 -timeout 20m -race -short -gcflags=github.com/gordonklaus/portaudio=-d=checkptr=0 $$raced
+# What takes long by nature: soaks, repeated trainings, every browser case. Prints the twenty slowest.
+test-long: setup-test assets
+	@TAGS=$(TAGS) ./test.sh long
 
 # What decodes bytes from outside, with the C shim under the address sanitizer: all seeds of the fuzz targets. Leaks are
 # looked for by a test of their own (TestLeaks).
@@ -77,7 +68,6 @@ check: setup assets
 	@unformatted=$$(go run $(GOFUMPT) -l .) && test -z "$$unformatted" || { \
 		echo "not formatted by gofumpt: $$unformatted" >&2; exit 1; }
 	go mod tidy -diff
-	$(MAKE) --no-print-directory test-race
 
 bench: build setup-test
 	@TAGS=$(TAGS) ./bench.sh

@@ -6,18 +6,20 @@ set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-go test -tags nocamera -c -o "$work/bench" ./train
-cd train
+go test -tags nocamera -c -o "$work/" ./train ./train/sample
 
 failed=0
-# Each in a process of its own, since memory is the most that the process has held.
-run() { "$work/bench" -test.run '^$' -test.timeout 20m -test.benchtime "$1" -test.bench "$2" "${@:3}" | tee -a "$work/raw" || failed=1; }
 flags=("${@/#-/-test.}")
-run 1x 'StepBesidePyTorch$' "${flags[@]}"
-for batch in 0.25 0.5 1 2; do run 1x "Training/batch=$batch\$" "${flags[@]}"; done
-for clips in 500 5000 50000; do run 1x "Training/clips=$clips\$" "${flags[@]}"; done
-run 1x 'Prepare$' "${flags[@]}"
-run 8x 'Weightings$' "${flags[@]}"
+# run PACKAGE TIMES BENCHMARK: each in a process of its own, since memory is the most that the process has held.
+run() {
+	(cd "$1" && "$work/$(basename "$1").test" -test.run '^$' -test.timeout 20m -test.benchtime "$2" -test.bench "$3" \
+		"${flags[@]}") | tee -a "$work/raw" || failed=1
+}
+run ./train 1x 'StepBesidePyTorch$'
+for batch in 0.25 0.5 1 2; do run ./train 1x "Training/batch=$batch\$"; done
+for clips in 500 5000 50000; do run ./train 1x "Training/clips=$clips\$"; done
+run ./train/sample 1x 'Prepare$'
+run ./train 8x 'Weightings$'
 
 awk -v cores="$(nproc)" -v cpu="$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | sort -u | paste -sd,)" \
 	-v load="$(cut -d' ' -f1 /proc/loadavg)" '

@@ -18,6 +18,7 @@ func init() {
 }
 
 func main() {
+	cli.ExecLive(os.Args)
 	ctx := cli.WithSignals(context.Background())
 	os.Exit(cli.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"tandem/cli"
 )
 
 // The test's own binary is tandem where this variable is "run". Where it is "thread" it prints the head of its main
@@ -81,5 +84,36 @@ func TestExitCode(t *testing.T) {
 		if got := cmd.ProcessState.ExitCode(); got != want {
 			t.Errorf("tandem %s exits with %d, want %d", args, got, want)
 		}
+	}
+}
+
+// Built without OpenCV, tandem becomes tandem-live beside it for the one command that needs cameras and windows.
+func TestLiveIsTheProgramWithOpenCV(t *testing.T) {
+	dir := t.TempDir()
+	tandem := filepath.Join(dir, "tandem")
+	if out, err := exec.Command("go", "build", "-tags", "nocamera", "-o", tandem, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	linked, err := exec.Command("go", "list", "-deps", "-tags", "nocamera", ".").Output()
+	if err != nil || strings.Contains(string(linked), "gocv.io") {
+		t.Errorf("without a camera the program still has OpenCV (%v)", err)
+	}
+	live := func() string {
+		out, _ := exec.Command(tandem, "live", "--camera", "7", "--mic", "none", "--no-window").CombinedOutput()
+		return string(out)
+	}
+	if out := live(); !strings.Contains(out, "camera 7") || !strings.Contains(out, "no "+cli.LiveProgram) {
+		t.Errorf("without %s it says %q", cli.LiveProgram, out)
+	}
+	script := "#!/bin/sh\necho \"$0 became $*\"\n"
+	if err := os.WriteFile(filepath.Join(dir, cli.LiveProgram), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out := live(); !strings.HasSuffix(out, cli.LiveProgram+" became live --camera 7 --mic none --no-window\n") {
+		t.Errorf("with %s it says %q", cli.LiveProgram, out)
+	}
+	out, err := exec.Command(tandem, "--version").Output()
+	if err != nil || !strings.HasPrefix(string(out), "tandem ") {
+		t.Errorf("--version says %q (%v)", out, err)
 	}
 }

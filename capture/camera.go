@@ -31,6 +31,9 @@ const (
 	capReadTimeout gocv.VideoCaptureProperties = 54 // CAP_PROP_READ_TIMEOUT_MSEC
 )
 
+// HasCamera is whether this program was built with OpenCV, which opens cameras and windows.
+const HasCamera = true
+
 // OpenCamera opens a camera by its number ("0"), a device or FIFO by its path, or a URL. Its pictures bear the time
 // at which they arrived. A reader that is behind loses the oldest. When the stream ends, Read returns io.EOF; when
 // the camera goes away or gives nothing for three seconds, an error that says so.

@@ -26,6 +26,7 @@ func (s stalled) Close() error {
 // A camera that gives nothing ends with an error after about three seconds, whatever OpenCV's own time-outs are, and is
 // closed when OpenCV lets go of it.
 func TestStalledCamera(t *testing.T) {
+	t.Parallel()
 	s := stalled{make(chan struct{}), make(chan struct{})}
 	c := &camera{name: "camera test", frames: s}
 	l := newLive(Info{Name: c.name, HasVideo: true}, time.Now(), c.run)

@@ -164,6 +164,7 @@ func flashesAndBeeps(t *testing.T) (flashes, beeps []time.Duration) {
 
 // A camera's pictures bear the time of their arrival; when it ends so does the source, and when it stalls it fails.
 func TestCamera(t *testing.T) {
+	t.Parallel()
 	needCamera(t)
 	fifo := capturetest.NewCamera(t)
 	start := time.Now()
@@ -240,6 +241,7 @@ func twelvePictures(t *testing.T) string {
 }
 
 func TestCameraStalls(t *testing.T) {
+	t.Parallel()
 	src, err := capture.OpenCamera(twelvePictures(t))
 	if err != nil {
 		t.Fatal(err)
@@ -260,6 +262,7 @@ func TestCameraStalls(t *testing.T) {
 
 // Close ends a camera that waits for a picture.
 func TestCameraClose(t *testing.T) {
+	t.Parallel()
 	src, err := capture.OpenCamera(twelvePictures(t))
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNoCamera is returned by a program that was built without OpenCV (-tags nocamera).
-var ErrNoCamera = errors.New("built without camera support")
+var ErrNoCamera = errors.New("this program was built without camera support, and there is no tandem-live beside it")
 
 // DeviceKind is the kind of media that a Device captures.
 type DeviceKind string

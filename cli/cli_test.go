@@ -50,9 +50,6 @@ func TestMain(m *testing.M) {
 // Runtime is.
 func needTraining(t *testing.T, programs ...string) (library string) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("skipped with -short: it trains a network")
-	}
 	library, err := infer.FindRuntime()
 	if err != nil {
 		t.Skip("skipped: ", err)

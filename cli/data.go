@@ -232,6 +232,10 @@ func writeSet(b *bytes.Buffer, s *audit.Set, labels pipeline.Labels) {
 	for _, n := range s.Notes {
 		fmt.Fprintln(b, n)
 	}
+	if s.LostVotes > 0 {
+		fmt.Fprintf(b, "%d clips are left out: most of their votes are for labels that the default model lacks\n",
+			s.LostVotes)
+	}
 	for _, label := range slices.Sorted(maps.Keys(s.Unlabelled)) {
 		fmt.Fprintf(b, "%d clips are %q, which is not among the default model's labels\n", s.Unlabelled[label], label)
 	}

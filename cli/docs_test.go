@@ -186,6 +186,22 @@ func eventFields(t *testing.T) map[string]bool {
 	return fields
 }
 
+// docs/models.md shows what tandem model prints of the embedded model, whole, and README.md its first three lines.
+func TestDocsShowTheEmbeddedModel(t *testing.T) {
+	code, out, diagnostics := runTandem(t, "model")
+	if code != exitFine {
+		t.Fatalf("exit code %d: %s", code, diagnostics)
+	}
+	pages := docFiles(t)
+	if !strings.Contains(pages["docs/models.md"], "\n$ tandem model\n"+out+"```\n") {
+		t.Errorf("docs/models.md shows another model than\n%s", out)
+	}
+	first := strings.Join(strings.SplitAfterN(out, "\n", 4)[:3], "")
+	if !strings.Contains(pages["README.md"], "\n$ tandem model | head -n 3\n"+first) {
+		t.Errorf("README.md shows another model than\n%s", first)
+	}
+}
+
 // The embedded model, its report, its card and the README are of one model.
 func TestCardHoldsToTheReport(t *testing.T) {
 	read := func(path string) string {

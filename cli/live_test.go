@@ -252,10 +252,7 @@ func TestLiveWithout(t *testing.T) {
 // From the moment a flash is written to the camera to the first event of a window that holds it: at most a hop, since
 // windows end only so often, and 150 ms for all the work. A machine that is busy with other things may miss that now
 // and then, so the best of three tries counts.
-func TestLiveLatency(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped: it takes ten seconds and more")
-	}
+func TestLongLiveLatency(t *testing.T) {
 	needCamera(t)
 	model := testModel(t)
 	const bound = 250*time.Millisecond + 150*time.Millisecond

@@ -15,9 +15,6 @@ import (
 // A model is replaced by the quantized one and not written over: who has the former open, or a second name of it, keeps
 // it whole, and an interruption leaves one or the other.
 func TestQuantizeReplacesTheModelWhole(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped with -short: it runs the embedded model on a clip")
-	}
 	testModel(t) // skips where nothing can run
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }

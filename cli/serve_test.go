@@ -84,10 +84,7 @@ func serve(t *testing.T, args ...string) (cmd *exec.Cmd, url string, stderr func
 }
 
 // A server runs the examples, and on SIGTERM gives the session that runs its end event and exits well.
-func TestServe(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the examples")
-	}
+func TestLongServe(t *testing.T) {
 	clip := filepath.Join(t.TempDir(), "clip.webm")
 	ffmpeg(t, "-f", "lavfi", "-i", "testsrc=s=320x240:r=15:d=5", "-f", "lavfi", "-i", "sine=d=5",
 		"-c:v", "libvpx", "-deadline", "realtime", "-b:v", "500k", "-g", "30", "-c:a", "libopus", clip)

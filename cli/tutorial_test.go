@@ -18,7 +18,7 @@ import (
 
 // The tutorial's commands are run as they stand on the page, one after the other; what they make works, in under two
 // minutes.
-func TestTutorial(t *testing.T) {
+func TestLongTutorial(t *testing.T) {
 	lib := needTraining(t, "bash", "ffmpeg")
 	page, err := os.ReadFile(inRoot(t, "docs/tutorial-train.md"))
 	if err != nil {

@@ -88,7 +88,12 @@ func upright(f pipeline.Face) bool {
 }
 
 // Faces must be found in what data sets hold, cut-out faces among them, and be the right way up.
-func TestFindFacesInData(t *testing.T) {
+func TestFindFacesInData(t *testing.T) { findFacesInData(t, 50) }
+
+func TestLongFindFacesInData(t *testing.T) { findFacesInData(t, 300) }
+
+// findFacesInData takes at most so many files of each set.
+func findFacesInData(t *testing.T, most int) {
 	f := newFaceFinder(t)
 	for _, c := range []struct {
 		pattern    string
@@ -106,10 +111,7 @@ func TestFindFacesInData(t *testing.T) {
 		t.Run(c.pattern, func(t *testing.T) {
 			var pictures, found, up int
 			var apart []float64
-			if testing.Short() {
-				c.files = min(c.files, 50)
-			}
-			for _, file := range samples(t, c.pattern, c.files) {
+			for _, file := range samples(t, c.pattern, min(c.files, most)) {
 				if filepath.Ext(file) == ".csv" {
 					continue
 				}

@@ -174,6 +174,7 @@ func liveRecording(length time.Duration, pace float64) *fakeSource {
 }
 
 func TestRunLiveIsTheSameAsFile(t *testing.T) {
+	t.Parallel()
 	// A generous MaxQueue, since this is not about a busy machine.
 	o := Options{Smoothing: 500 * time.Millisecond, MaxQueue: time.Minute}
 	a, astats := runAll(t, file(8*time.Second, true, true), oneFace, newRec(), o)
@@ -200,6 +201,7 @@ func TestRunLiveIsTheSameAsFile(t *testing.T) {
 
 // A recogniser slower than the hop costs windows, not time.
 func TestRunLiveDropsWhenRecognitionIsSlow(t *testing.T) {
+	t.Parallel()
 	rec := newRec()
 	rec.spec.Hop = 50 * time.Millisecond
 	rec.delay = 150 * time.Millisecond
@@ -220,6 +222,7 @@ func TestRunLiveDropsWhenRecognitionIsSlow(t *testing.T) {
 
 // A slow finder costs pictures; windows go on coming.
 func TestRunLiveDropsWhenTheFinderIsSlow(t *testing.T) {
+	t.Parallel()
 	slow := finderFunc(func(ctx context.Context, f *capture.Frame, max int) ([]Face, error) {
 		time.Sleep(250 * time.Millisecond)
 		return oneFace(ctx, f, max)
@@ -461,6 +464,7 @@ func (r *lateRec) Recognize(ctx context.Context, ws []*Window) ([]Prediction, er
 
 // Windows that the recogniser could not get to are dropped and counted live; of a file they are an error.
 func TestRunLateWindows(t *testing.T) {
+	t.Parallel()
 	events, stats := runAll(t, liveRecording(6*time.Second, 4), oneFace, &lateRec{fakeRec: newRec()}, Options{})
 	ws := checkRun(t, events, stats)
 	total := 1 + int((6*time.Second-testSpec.Window)/testSpec.Hop)
@@ -471,29 +475,5 @@ func TestRunLateWindows(t *testing.T) {
 		func(Event) error { return nil })
 	if !errors.Is(err, ErrLate) {
 		t.Errorf("of a file: %v", err)
-	}
-}
-
-// losingSource is a live source that goes on losing pictures while it is asked.
-type losingSource struct {
-	*fakeSource
-	lost int
-}
-
-func (s *losingSource) Drops() capture.Drops {
-	s.lost++
-	return capture.Drops{Frames: s.lost, Samples: 10 * s.lost}
-}
-
-// What was lost in all is the sum of its causes, though the source loses more between two looks at it.
-func TestStatsReadDropsOnce(t *testing.T) {
-	src := &losingSource{fakeSource: file(4*time.Second, true, true)}
-	_, stats := runAll(t, src, oneFace, newRec(), Options{})
-	sum := stats.Slow
-	sum.Windows += stats.BySource.Windows + stats.Late.Windows
-	sum.Frames += stats.BySource.Frames + stats.Late.Frames
-	sum.Samples += stats.BySource.Samples + stats.Late.Samples
-	if stats.Dropped != sum || stats.BySource.Frames == 0 {
-		t.Errorf("dropped %+v in all, and %+v by cause", stats.Dropped, sum)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"tandem/pipeline"
 	"tandem/train/augment"
+	"tandem/train/dataset"
 	"tandem/train/nn"
 	"tandem/train/sample"
 	"tandem/train/weighting"
@@ -24,11 +25,14 @@ type batch struct {
 	gender        [][]float32 // [R][G]
 	emotionWeight []float32   // [R], 0 where unknown
 	genderWeight  []float32
+	emotionSpace  [][]float32          // [R][E], 1 for the labels that the row's data set has, else 0
+	genderSpace   [][]float32          // [R][G]
 	keepMasks     map[string][]float32 // dropout's, by its layers' names, see nn.GraphOps
 	draw          []float32            // standard normal, one a task, see weighting.Draws; nil: zeros
 	rate          float32              // learning rate
 	samples       int                  // stills, voices and talking faces
 	paths         []string             // of the files in the batch, for errors
+	sets          []string             // of each row, its data set
 }
 
 // counts returns R, F and A.
@@ -86,9 +90,14 @@ type row struct {
 }
 
 func (m *batchMaker) addRow(w row) {
-	c, out := m.data.Clips[w.clip], m.out
-	emotion, emotionWeight := target(c.Emotion, m.arch.Emotions, m.recipe.LabelSmoothing)
-	gender, genderWeight := target(c.Gender, m.arch.Genders, m.recipe.LabelSmoothing/2)
+	c, out := &m.data.Clips[w.clip], m.out
+	var soft dataset.SoftLabels
+	if c.Soft != nil {
+		soft = *c.Soft
+	}
+	space := m.spaces[c.Dataset]
+	emotion, emotionWeight := m.target(c.Emotion, soft.Emotion, space[0], m.recipe.LabelSmoothing)
+	gender, genderWeight := m.target(c.Gender, soft.Gender, space[1], m.recipe.LabelSmoothing/2)
 	if !w.emotion {
 		emotionWeight = 0
 	}
@@ -99,11 +108,24 @@ func (m *batchMaker) addRow(w row) {
 	out.emotion, out.gender = append(out.emotion, emotion), append(out.gender, gender)
 	out.emotionWeight = append(out.emotionWeight, emotionWeight*float32(w.weight))
 	out.genderWeight = append(out.genderWeight, genderWeight*float32(w.weight))
-	path := c.Video
-	if path == "" {
-		path = c.Audio
+	out.emotionSpace, out.genderSpace = append(out.emotionSpace, space[0]), append(out.genderSpace, space[1])
+	out.paths, out.sets = append(out.paths, c.Path()), append(out.sets, c.Dataset)
+}
+
+// setLosses sums the losses of the batch's rows, [R] by task, by data set. Rows of blends count as their larger part.
+func (b *batch) setLosses(emotion, gender []float32) map[string]setLoss {
+	sets := map[string]setLoss{}
+	for r, set := range b.sets {
+		l := sets[set]
+		for k, loss := range [2]float32{emotion[r], gender[r]} {
+			if weight := [2]float32{b.emotionWeight[r], b.genderWeight[r]}[k]; weight > 0 {
+				l.Sum[k] += float64(loss)
+				l.Rows[k]++
+			}
+		}
+		sets[set] = l
 	}
-	out.paths = append(out.paths, path)
+	return sets
 }
 
 // addCrops augments the first n crops of a sample alike and returns the index of the first.
@@ -185,8 +207,8 @@ func (m *batchMaker) addTalking() {
 func (m *batchMaker) mix() {
 	out, stills := m.out, m.recipe.Stills
 	how := augment.Mixup{Share: m.recipe.MixupShare, Alpha: m.recipe.MixupAlpha}
-	emotion := augment.Targets{P: out.emotion, Weight: out.emotionWeight}
-	gender := augment.Targets{P: out.gender, Weight: out.genderWeight}
+	emotion := augment.Targets{P: out.emotion, Weight: out.emotionWeight, Space: out.emotionSpace}
+	gender := augment.Targets{P: out.gender, Weight: out.genderWeight, Space: out.genderSpace}
 
 	crops := augment.MixupItems[byte]{
 		Values: out.crops, Size: sample.CropBytes(m.arch.Spec), Blend: augment.BlendPixels,
@@ -282,15 +304,43 @@ func (m *batchMaker) noCrops() []int {
 
 func anyCrop(crops []int) bool { return slices.ContainsFunc(crops, func(c int) bool { return c >= 0 }) }
 
-// target returns a smoothed one-hot row and its weight, 0 where the label is unknown.
-func target(label, classes int, smoothing float64) ([]float32, float32) {
-	t := make([]float32, classes)
+// target returns the distribution that a row is taught, smoothed over the labels of its space, and its weight, 0 where
+// the label is unknown. shares are those of several people's labels, nil where there is one.
+func (m *batchMaker) target(label int, shares, space []float32, smoothing float64) ([]float32, float32) {
+	t := make([]float32, len(space))
 	if label < 0 {
 		return t, 0
 	}
-	for i := range t {
-		t[i] = float32(smoothing / float64(classes))
+	classes := 0.0
+	for _, has := range space {
+		classes += float64(has)
+	}
+	for i, has := range space {
+		t[i] = has * float32(smoothing/classes)
+	}
+	switch {
+	case shares != nil && m.recipe.Votes == "distribution":
+		for i, p := range shares {
+			t[i] += p * float32(1-smoothing)
+		}
+		return t, 1
+	case shares != nil && m.recipe.Votes == "drawn":
+		label = drawn(shares, m.rng.Float64())
 	}
 	t[label] += float32(1 - smoothing)
 	return t, 1
+}
+
+// drawn returns the label at which the shares, added up in order, pass x from 0 to 1.
+func drawn(shares []float32, x float64) int {
+	last := 0
+	for k, p := range shares {
+		if p > 0 {
+			last = k
+			if x -= float64(p); x < 0 {
+				break
+			}
+		}
+	}
+	return last
 }

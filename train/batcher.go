@@ -2,8 +2,10 @@ package train
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"tandem/train/dataset"
 	"tandem/train/nn"
@@ -17,6 +19,9 @@ type batcher struct {
 	arch   nn.Arch
 	data   *sample.Prepared
 	drops  []nn.DropoutLayer
+	sets   []string                // names of the data sets of the samples, sorted
+	spaces map[string][2][]float32 // of each set, 1 for the emotions, and the genders, over which its loss is, else 0
+	known  map[string][2]bool      // of which tasks a set has labels
 
 	stills  [2]deck    // samples that show an emotion, and the others
 	voices  [][]int    // windows of each clip with audio only, as samples
@@ -44,23 +49,52 @@ func (d *deck) deal(i int) int {
 	return d.samples[d.order[i%n]]
 }
 
-// chooser draws items so that those of rarer classes come more often.
+// chooser draws items so that those of rarer classes, and of smaller data sets, come more often.
 type chooser []float64 // cumulative
 
 // balances holds, by the recipe's name of it, the power of a class's size by which its items come more rarely.
 var balances = map[string]float64{"none": 0, "sqrt": 0.5, "full": 1}
 
-// newChooser returns a chooser of as many items as there are classes, each the class of one item.
-func newChooser(classes []int, balance string) chooser {
-	count := map[int]int{}
-	for _, k := range classes {
-		count[k]++
+// choice is an item that a chooser draws.
+type choice struct {
+	set   string
+	class int
+}
+
+// newChooser returns a chooser of items. Classes are balanced over all sets together at temperature 1; at a higher
+// temperature T within each set, and a set of n items is drawn from in proportion to n^(1/T), as Arivazhagan et al.
+// 2019 (arXiv 1907.05019, section 4.1) do with languages.
+func newChooser(items []choice, balance string, temperature float64) chooser {
+	key := func(i choice) choice {
+		if temperature == 1 {
+			i.set = ""
+		}
+		return i
 	}
-	c := make(chooser, len(classes))
+	classes, sets := map[choice]int{}, map[string]int{}
+	for _, i := range items {
+		classes[key(i)]++
+		sets[i.set]++
+	}
+	weight := func(i choice) float64 { return math.Pow(float64(classes[key(i)]), -balances[balance]) }
+	scale := map[string]float64{} // of a set's weights
+	if temperature != 1 {
+		for _, i := range items {
+			scale[i.set] += weight(i)
+		}
+		for set, sum := range scale {
+			scale[set] = math.Pow(float64(sets[set]), 1/temperature) / sum
+		}
+	}
+	c := make(chooser, len(items))
 	sum := 0.0
-	for i, k := range classes {
-		sum += math.Pow(float64(count[k]), -balances[balance])
-		c[i] = sum
+	for k, i := range items {
+		w := weight(i)
+		if temperature != 1 {
+			w *= scale[i.set]
+		}
+		sum += w
+		c[k] = sum
 	}
 	return c
 }
@@ -84,6 +118,7 @@ func (c chooser) draw(rng *rand.Rand) int {
 func newBatcher(recipe Recipe, arch nn.Arch, data *sample.Prepared) (*batcher, error) {
 	b := &batcher{recipe: recipe, arch: arch, data: data, drops: nn.DropoutLayers(arch)}
 	b.stills[0].seed, b.stills[1].seed = recipe.Seed^0xe307, recipe.Seed^0x6e4d
+	b.learnSpaces()
 	b.sort()
 	stills := len(b.stills[0].samples) + len(b.stills[1].samples)
 	if stills+len(b.voices)+len(b.talking) == 0 {
@@ -148,29 +183,59 @@ func (b *batcher) sort() {
 // balance makes the choosers. Stills without an emotion are balanced by their gender.
 func (b *batcher) balance() {
 	r := b.recipe
-	emotions := func(clips [][]int) []int {
-		classes := make([]int, len(clips))
+	byEmotion := func(clips [][]int) []choice {
+		items := make([]choice, len(clips))
 		for i, windows := range clips {
-			classes[i] = b.clip(windows[0]).Emotion
+			c := b.clip(windows[0])
+			items[i] = choice{c.Dataset, c.Emotion}
 		}
-		return classes
+		return items
 	}
-	b.voiceBy = newChooser(emotions(b.voices), r.VoiceBalance)
-	b.talkBy = newChooser(emotions(b.talking), r.VoiceBalance)
-	if r.StillBalance == "none" {
+	b.voiceBy = newChooser(byEmotion(b.voices), r.VoiceBalance, r.SetTemperature)
+	b.talkBy = newChooser(byEmotion(b.talking), r.VoiceBalance, r.SetTemperature)
+	if r.StillBalance == "none" && r.SetTemperature == 1 {
 		return
 	}
 	for k := range b.stills {
-		classes := make([]int, len(b.stills[k].samples))
+		items := make([]choice, len(b.stills[k].samples))
 		for i, s := range b.stills[k].samples {
-			classes[i] = b.clip(s).Emotion
+			c := b.clip(s)
+			items[i] = choice{c.Dataset, c.Emotion}
 			if k == 1 {
-				classes[i] = b.clip(s).Gender
+				items[i].class = c.Gender
 			}
 		}
-		b.stillBy[k] = newChooser(classes, r.StillBalance)
+		b.stillBy[k] = newChooser(items, r.StillBalance, r.SetTemperature)
 	}
 }
+
+// learnSpaces notes which labels the loss of each data set is over. A task of which a set has no label is over all,
+// with weight 0.
+func (b *batcher) learnSpaces() {
+	b.spaces, b.known = map[string][2][]float32{}, map[string][2]bool{}
+	spaces := dataset.Spaces(b.data.Clips, b.recipe.Labels())
+	trained := map[string]bool{}
+	for i := range b.data.Samples {
+		trained[b.clip(i).Dataset] = true
+	}
+	b.sets = slices.Sorted(maps.Keys(trained))
+	for set, space := range spaces {
+		b.known[set] = [2]bool{space.Emotions != nil, space.Genders != nil}
+		var over [2][]float32
+		for k, has := range [2][]bool{space.Emotions, space.Genders} {
+			over[k] = make([]float32, [2]int{b.arch.Emotions, b.arch.Genders}[k])
+			for i := range over[k] {
+				if has == nil || b.recipe.LabelSpace == "all" || has[i] {
+					over[k][i] = 1
+				}
+			}
+		}
+		b.spaces[set] = over
+	}
+}
+
+// knows reports whether a data set has labels of a task, 0 for emotion and 1 for gender.
+func (b *batcher) knows(set string, task int) bool { return b.known[set][task] }
 
 // clip returns the clip of a sample.
 func (b *batcher) clip(sample int) *dataset.Clip { return &b.data.Clips[b.data.Samples[sample].Clip] }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -12,23 +13,57 @@ import (
 
 func TestChooserBalancesClasses(t *testing.T) {
 	// Class 0 has 90 items, class 1 has 10.
-	classes := make([]int, 100)
+	classes := make([]choice, 100)
 	for i := 90; i < 100; i++ {
-		classes[i] = 1
+		classes[i].class = 1
 	}
 	for balance, want := range map[string]float64{"none": 0.1, "sqrt": 0.25, "full": 0.5} {
-		c := newChooser(classes, balance)
+		c := newChooser(classes, balance, 1)
 		rng := rand.New(rand.NewPCG(1, 1))
 		rare, drawn := 0, map[int]bool{}
 		const n = 20000
 		for range n {
 			i := c.draw(rng)
 			drawn[i] = true
-			rare += classes[i]
+			rare += classes[i].class
 		}
 		traintest.Near(t, balance+": share of the rare class", float64(rare)/n, want, 0.015)
 		if len(drawn) != 100 {
 			t.Errorf("%s: %d of 100 items are ever drawn", balance, len(drawn))
+		}
+	}
+}
+
+// A set of 16 clips and one of 1000: by temperature n^(1/T), classes within each.
+func TestChooserBalancesSets(t *testing.T) {
+	var items []choice
+	for i := range 1016 {
+		c := choice{"large", i % 2}
+		if i < 16 {
+			c = choice{"small", min(i, 1)} // one of class 0
+		}
+		items = append(items, c)
+	}
+	for temperature, want := range map[float64]float64{
+		1: 16. / 1016, 2: 4 / (4 + math.Sqrt(1000)), 1000: 0.5,
+	} {
+		c := newChooser(items, "full", temperature)
+		rng := rand.New(rand.NewPCG(1, 1))
+		small, first := 0, 0
+		const n = 40000
+		for range n {
+			if i := c.draw(rng); i < 16 {
+				small++
+				if i == 0 {
+					first++
+				}
+			}
+		}
+		if temperature > 1 {
+			traintest.Near(t, "share of the small set", float64(small)/n, want, 0.01)
+			traintest.Near(t, "share of its rare class", float64(first)/float64(small), 0.5, 0.03)
+		} else if small == 0 {
+			t.Error("the small set is never drawn")
 		}
 	}
 }

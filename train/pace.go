@@ -29,8 +29,8 @@ func (p *pace) step(samples int, now time.Time) {
 	}
 }
 
-// report calls Progress for a step that has just ended.
-func (r *run) report(s stepResult, samples int) {
+// reportStep calls Progress for a step that has just ended.
+func (r *run) reportStep(s stepResult, samples int) {
 	r.pace.step(samples, time.Now())
 	total := r.Recipe.Epochs * r.Recipe.StepsPerEpoch
 	p := Progress{

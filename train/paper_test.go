@@ -69,7 +69,7 @@ func paperData(spec pipeline.Spec, n int) *sample.Prepared {
 	return p
 }
 
-func TestPaperTrainsInEachMode(t *testing.T) {
+func TestLongPaperTrainsInEachMode(t *testing.T) {
 	needBackend(t)
 	for _, senses := range []string{"audio", "video", "multi"} {
 		t.Run(senses, func(t *testing.T) {

@@ -59,6 +59,15 @@ type Recipe struct {
 	StillBalance string `json:"still_balance"`
 	VoiceBalance string `json:"voice_balance"` // and of talking faces
 
+	// SetTemperature T makes clips of a data set with n of them (of a kind: stills, voices, talking faces) come in
+	// proportion to n^(1/T): 1, each clip as often as any other; the larger, the more alike the sets.
+	SetTemperature float64 `json:"set_temperature"`
+	// LabelSpace is "set", the loss is over the labels that a clip's data set has (see dataset.Spaces), or "all".
+	LabelSpace string `json:"label_space"`
+	// Votes is how a clip's several labels are used (Barsoum et al. 2016): "majority", that with most votes;
+	// "distribution", their shares; "drawn", one of them, drawn anew each time.
+	Votes string `json:"votes"`
+
 	StillWeight   float64 `json:"still_weight"` // of a row's loss, by kind
 	VoiceWeight   float64 `json:"voice_weight"`
 	TalkingWeight float64 `json:"talking_weight"`
@@ -158,6 +167,8 @@ func (r Recipe) Check() error {
 		{"modal", r.Modal, []string{"multi", "audio", "video"}},
 		{"optimizer", r.Optimizer, optim.Names()},
 		{"schedule", r.Schedule, []string{"cosine", "step", "constant"}},
+		{"label_space", r.LabelSpace, []string{"set", "all"}},
+		{"votes", r.Votes, []string{"majority", "distribution", "drawn"}},
 		{"still_balance", r.StillBalance, slices.Sorted(maps.Keys(balances))},
 		{"voice_balance", r.VoiceBalance, slices.Sorted(maps.Keys(balances))},
 		{"stop_metric", r.StopMetric, slices.Sorted(maps.Keys(stopMetrics))},
@@ -178,6 +189,11 @@ func (r Recipe) checkNumbers() error {
 	switch {
 	case !(r.Arch.Width > 0 && r.Arch.Width <= 4):
 		return fmt.Errorf("arch.width %g: want more than 0, such as 0.25, and at most 4", r.Arch.Width)
+	case !(r.SetTemperature >= 1 && r.SetTemperature <= 1000):
+		return fmt.Errorf(
+			"set_temperature %g: want 1 (each clip alike) to 1000 (each data set alike)",
+			r.SetTemperature,
+		)
 	case !(r.FrameDropout >= 0 && r.FrameDropout <= 1):
 		return fmt.Errorf("frame_dropout %g: want a chance from 0 to 1", r.FrameDropout)
 	case !(r.FaceBlank >= 0 && r.FaceBlank <= 1):

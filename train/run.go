@@ -48,6 +48,22 @@ type epochSums struct {
 	Weights  [2]float64 `json:"weights"` // the last step's
 	Waited   float64    `json:"waited"`  // seconds spent waiting for batches
 	Seconds  float64    `json:"seconds"` // of all that the epoch took so far
+	// Sets are the losses by data set.
+	Sets map[string]setLoss `json:"sets,omitempty"`
+}
+
+// setLoss sums the losses of a data set's rows, in nats and not weighted, by task: emotion, gender.
+type setLoss struct {
+	Sum  [2]float64 `json:"sum"`
+	Rows [2]int     `json:"rows"` // whose label is known
+}
+
+func (s setLoss) plus(o setLoss) setLoss {
+	for k := range s.Sum {
+		s.Sum[k] += o.Sum[k]
+		s.Rows[k] += o.Rows[k]
+	}
+	return s
 }
 
 func (s *epochSums) add(r stepResult) {
@@ -57,6 +73,14 @@ func (s *epochSums) add(r stepResult) {
 	s.Gender += r.Gender
 	s.GradNorm += r.GradNorm
 	s.Weights = r.Weights
+	sets := maps.Clone(s.Sets) // a checkpoint may hold the former
+	if sets == nil {
+		sets = map[string]setLoss{}
+	}
+	for name, l := range r.Sets {
+		sets[name] = sets[name].plus(l)
+	}
+	s.Sets = sets
 }
 
 // mean returns the average of the epoch's steps so far, with the weights of the last.
@@ -64,7 +88,7 @@ func (s *epochSums) mean() stepResult {
 	n := math.Max(float64(s.Steps), 1)
 	return stepResult{
 		Joint: s.Joint / n, Emotion: s.Emotion / n, Gender: s.Gender / n, GradNorm: s.GradNorm / n,
-		Weights: s.Weights,
+		Weights: s.Weights, Sets: s.Sets,
 	}
 }
 
@@ -213,8 +237,8 @@ func (r *run) epoch(ctx context.Context) error {
 		what: fmt.Sprintf("epoch %d", next.Epoch), labels: r.contract.Labels(), sets: v.sets,
 		all: v.all,
 	}, false)
-	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), validation %.4f, kept "+
-		"%.4f of epoch %d",
+	r.Log(fmt.Sprintf("epoch %d/%d: emotion %.4f + gender %.4f = %.4f (weights %.3f, %.3f), "+
+		"validation %.4f, kept %.4f of epoch %d",
 		next.Epoch, r.Recipe.Epochs, mean.Emotion, mean.Gender, mean.Emotion+mean.Gender, mean.Weights[0],
 		mean.Weights[1], score, next.BestScore, next.Best))
 	return nil
@@ -264,7 +288,7 @@ func (r *run) trainSteps(ctx context.Context) error {
 			return fmt.Errorf("run: %w", err)
 		}
 		r.tick()
-		r.report(result, len(batches)*batches[0].samples)
+		r.reportStep(result, len(batches)*batches[0].samples)
 		// At an epoch's end the checkpoint waits for its validation.
 		due := r.CheckpointSteps > 0 && r.st.Step%r.CheckpointSteps == 0 ||
 			r.CheckpointEvery > 0 && time.Since(r.lastSaved) >= r.CheckpointEvery
@@ -342,6 +366,14 @@ func (r *run) columns(st state, v *validation) []column {
 		{"waiting", round4(st.Sums.Waited / math.Max(st.Sums.Seconds, 1e-9))}, // share of the epoch's time, for batches
 		{"val_score", v.score},
 	}
+	for _, set := range r.batches.sets {
+		for k, task := range []string{"emotion", "gender"} {
+			l := st.Sums.Sets[set]
+			if r.batches.knows(set, k) {
+				cols = append(cols, column{"train_" + set + "_" + task, l.Sum[k] / math.Max(float64(l.Rows[k]), 1)})
+			}
+		}
+	}
 	for _, set := range slices.Sorted(maps.Keys(v.sets)) {
 		for _, t := range []struct {
 			name string
@@ -389,8 +421,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		for task, t := range map[string]*metrics.Scores{"emotion": s.Emotion, "gender": s.Gender} {
 			if t != nil {
 				scores[set][task] = map[string]float64{
-					"accuracy": round4(t.Accuracy), "uar": round4(t.UAR),
-					"f1": round4(t.F1),
+					"accuracy": round4(t.Accuracy), "uar": round4(t.UAR), "f1": round4(t.F1),
 				}
 			}
 		}

@@ -67,6 +67,7 @@ type stepResult struct {
 	Joint, Emotion, Gender float64 // losses in nats
 	Weights                [2]float64
 	GradNorm               float64
+	Sets                   map[string]setLoss // by data set
 }
 
 // stepGraph is one step of training: forward, joint loss, gradients, and, with the last batch of a step, their update.
@@ -76,21 +77,25 @@ func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*g
 	n.store.SetTraining(g, true)
 	crops, audio, cropIndex, audioIndex := in[0], in[1], in[2], in[3]
 	emotion, gender, emotionWeight, genderWeight := in[4], in[5], in[6], in[7]
-	rate, draw := in[8], in[9]
+	rate, draw, emotionSpace, genderSpace := in[8], in[9], in[10], in[11]
 	keepMasks := map[string]*graph.Node{}
 	for i, d := range nn.DropoutLayers(n.arch) {
-		keepMasks[d.Name] = in[10+i]
+		keepMasks[d.Name] = in[12+i]
 	}
 	net := root.At(netScope)
 	o := &nn.GraphOps{Scope: net, Graph: g, Seed: n.recipe.Seed, KeepMasks: keepMasks}
+	var rows []*graph.Node // the losses of each row, by task
 	run := func() []*graph.Node {
 		logits := n.forward(o, crops, audio, cropIndex, audioIndex)
+		rows = []*graph.Node{
+			weighting.RowLosses(logits[0], emotion, emotionSpace), weighting.RowLosses(logits[1], gender, genderSpace),
+		}
 		return []*graph.Node{
-			weighting.CrossEntropy(logits[0], emotion, emotionWeight),
-			weighting.CrossEntropy(logits[1], gender, genderWeight),
+			weighting.MeanLoss(rows[0], emotionWeight), weighting.MeanLoss(rows[1], genderWeight),
 		}
 	}
 	losses := run()
+	rowLosses := rows // of the network before its update
 	n.freeze(net)
 	netVars := optim.Trainable(net, g)
 	tasks := &weighting.TaskLosses{
@@ -122,7 +127,7 @@ func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*g
 		norm = optim.Norm(optim.Accumulate(root, net, netGrads, n.recipe.Accumulate, false), 0)
 		optim.Accumulate(root, root.At(lossScope), lossGrads, n.recipe.Accumulate, false)
 	}
-	return []*graph.Node{joint.Loss, losses[0], losses[1], joint.Weights, norm}
+	return []*graph.Node{joint.Loss, losses[0], losses[1], joint.Weights, norm, rowLosses[0], rowLosses[1]}
 }
 
 // update ends a step: the gradients of network and weighting, of all its batches, change their parameters. It returns
@@ -199,13 +204,14 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 	audioIndex := make([]float32, 0, count.Rows)
 	emotion := make([]float32, 0, count.Rows*a.Emotions)
 	gender := make([]float32, 0, count.Rows*a.Genders)
+	emotionSpace, genderSpace := make([]float32, 0, cap(emotion)), make([]float32, 0, cap(gender))
 	for r := range b.cropIndex {
 		for _, i := range b.cropIndex[r] {
 			cropIndex = append(cropIndex, float32(i))
 		}
 		audioIndex = append(audioIndex, float32(b.audioIndex[r]))
-		emotion = append(emotion, b.emotion[r]...)
-		gender = append(gender, b.gender[r]...)
+		emotion, emotionSpace = append(emotion, b.emotion[r]...), append(emotionSpace, b.emotionSpace[r]...)
+		gender, genderSpace = append(gender, b.gender[r]...), append(genderSpace, b.genderSpace[r]...)
 	}
 	draw := b.draw
 	if draw == nil {
@@ -222,6 +228,8 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 		tensors.FromFlatDataAndDimensions(b.genderWeight, count.Rows),
 		tensors.FromScalar(b.rate),
 		tensors.FromFlatDataAndDimensions(draw, 2),
+		tensors.FromFlatDataAndDimensions(emotionSpace, count.Rows, a.Emotions),
+		tensors.FromFlatDataAndDimensions(genderSpace, count.Rows, a.Genders),
 	}
 	for _, d := range nn.DropoutLayers(a) {
 		in = append(in, tensors.FromFlatDataAndDimensions(b.keepMasks[d.Name], d.Rows(count), d.Width))
@@ -274,6 +282,7 @@ func (n *network) run(exec *model.Exec, b *batch) (r stepResult, err error) {
 	w := tensors.MustCopyFlatData[float32](out[3])
 	r.Weights = [2]float64{float64(w[0]), float64(w[1])}
 	r.GradNorm = scalar(out[4])
+	r.Sets = b.setLosses(tensors.MustCopyFlatData[float32](out[5]), tensors.MustCopyFlatData[float32](out[6]))
 	for _, t := range out {
 		t.FinalizeAll()
 	}

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"tandem/train/sample"
@@ -12,12 +13,15 @@ import (
 
 // Every method trains the network, logs weights that are numbers, and goes on after an interruption bit for bit. DWA
 // has two epochs behind it in the third.
-func TestEveryWeightingTrainsAndResumes(t *testing.T) {
-	needBackend(t)
+func TestWeightingsTrainAndResume(t *testing.T) { trainsAndResumes(t, "famo", "cagrad") }
+
+func TestLongWeightingsTrainAndResume(t *testing.T) {
 	names := append([]string{"static:1,0", "static:0.7,0.3"}, weighting.Names...)
-	if testing.Short() {
-		names = []string{"famo", "cagrad"}
-	}
+	trainsAndResumes(t, slices.DeleteFunc(names, func(n string) bool { return n == "famo" || n == "cagrad" })...)
+}
+
+func trainsAndResumes(t *testing.T, names ...string) {
+	needBackend(t)
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			short := func(dir string) (Options, *sample.Prepared) {

@@ -28,9 +28,6 @@ type browser struct {
 // startBrowser starts one that sees and hears a file; without one it has no devices.
 func startBrowser(t *testing.T, media string, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a browser")
-	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		if path, err = exec.LookPath("google-chrome"); err != nil {

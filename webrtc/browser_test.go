@@ -23,7 +23,7 @@ import (
 )
 
 // A person opens the page, agrees, and sees; then pauses, stops, erases, reloads, and closes the tab.
-func TestBrowser(t *testing.T) {
+func TestLongBrowser(t *testing.T) {
 	media := write(t, "a.webm", capture.PatternOptions{Width: 640, Height: 480, FPS: 25, Duration: 10 * time.Second})
 	_, url, _ := server(t, webrtc.Options{Pipeline: pipeline.DefaultOptions(), MaxSessions: 1})
 	b := startBrowser(t, media)
@@ -157,7 +157,7 @@ func (b *browser) leaves(t *testing.T, url string) {
 }
 
 // What is wrong is said, with what helps.
-func TestBrowserFaults(t *testing.T) {
+func TestLongBrowserFaults(t *testing.T) {
 	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
 	start := func(t *testing.T, b *browser, url string) {
 		do(t, b, chromedp.Navigate(local(url)))
@@ -238,7 +238,7 @@ func TestBrowserFaults(t *testing.T) {
 }
 
 // However fast the choices and buttons are used, there is one session at most, and none without consent.
-func TestBrowserOneSession(t *testing.T) {
+func TestLongBrowserOneSession(t *testing.T) {
 	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
 	_, url, _ := server(t, webrtc.Options{MaxSessions: 5})
 	b := startBrowser(t, media)
@@ -320,7 +320,7 @@ func TestBrowserOneSession(t *testing.T) {
 
 // A tab that goes away without a word does not keep its place: one that is closed gives it back within seconds, as the
 // browser closes the connection; one that crashes says nothing, and its session ends as one whose connection was lost.
-func TestBrowserTabGone(t *testing.T) {
+func TestLongBrowserTabGone(t *testing.T) {
 	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
 	_, url, _ := server(t, webrtc.Options{MaxSessions: 1})
 	b := startBrowser(t, media)
@@ -366,7 +366,7 @@ func TestBrowserTabGone(t *testing.T) {
 
 // After an interruption the page finds a new way by a restart of ICE, and its session goes on: the same one, whose
 // windows are numbered on.
-func TestBrowserReconnects(t *testing.T) {
+func TestLongBrowserReconnects(t *testing.T) {
 	media := write(t, "a.webm", capture.PatternOptions{Width: 320, Height: 240, FPS: 15, Duration: 3 * time.Second})
 	c := newCable(t)
 	_, url, _ := server(t, webrtc.Options{MaxSessions: 1, Network: peer.Options{Net: c}})
@@ -398,7 +398,7 @@ func TestBrowserReconnects(t *testing.T) {
 }
 
 // A real clip through a real browser: a face and a voice, and the gender that the data set says.
-func TestBrowserRealClip(t *testing.T) {
+func TestLongBrowserRealClip(t *testing.T) {
 	dir := os.Getenv("TANDEM_DATA")
 	if dir == "" {
 		t.Skip("TANDEM_DATA is not set")

@@ -53,10 +53,7 @@ func newWires(t *testing.T, jitter time.Duration) *wires {
 }
 
 // A bad network costs pictures and windows, but the session goes on, says which senses it has, and recovers.
-func TestBadNetworks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes two minutes")
-	}
+func TestLongBadNetworks(t *testing.T) {
 	clip := load(t, write(t, "a.webm", pattern))
 	for _, tt := range []struct {
 		name          string
@@ -125,10 +122,7 @@ func percentile(d []time.Duration, p int) time.Duration {
 }
 
 // After ten seconds without a network, and with a restart of ICE over one that has failed, the same session goes on.
-func TestOutage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
+func TestLongOutage(t *testing.T) {
 	clip := load(t, write(t, "a.webm", pattern))
 	for _, restart := range []bool{false, true} {
 		name, outage := "10 s", 10*time.Second

@@ -141,31 +141,28 @@ func heap() int {
 
 // Sessions end for their reasons, which log and metrics tell.
 func TestEnds(t *testing.T) {
+	endsFor(t, map[string]webrtc.Options{
+		"resolution": {MaxPixels: 320 * 240}, "too_long": {MaxTime: 2 * time.Second}, "bitrate": {MaxBitrate: 10_000},
+		"idle": {Idle: time.Second},
+	})
+}
+
+func TestLongEnds(t *testing.T) { endsFor(t, map[string]webrtc.Options{"silent": {}}) }
+
+// endsFor opens a session by each of the options, which ends for the reason that they stand under.
+func endsFor(t *testing.T, reasons map[string]webrtc.Options) {
 	small := pattern
 	small.Duration = 2 * time.Second
 	clip := load(t, write(t, "a.webm", small))
-	for _, tt := range []struct {
-		label string
-		o     webrtc.Options
-	}{
-		{"resolution", webrtc.Options{MaxPixels: 320 * 240}},
-		{"too_long", webrtc.Options{MaxTime: 2 * time.Second}},
-		{"bitrate", webrtc.Options{MaxBitrate: 10_000}},
-		{"silent", webrtc.Options{}},
-		{"idle", webrtc.Options{Idle: time.Second}},
-	} {
-		t.Run(tt.label, func(t *testing.T) {
+	for reason, o := range reasons {
+		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
-			_, url, log := server(t, tt.o)
+			_, url, log := server(t, o)
 			s := dial(t, client.Options{URL: url + "/whip"})
-			if tt.label == "silent" {
-				if testing.Short() {
-					t.Skip("takes 20 s")
-				}
-			} else {
+			if reason != "silent" {
 				publish(t, s, clip, true)
 			}
-			if tt.label == "idle" {
+			if reason == "idle" {
 				windows(t, s, 1)
 				s.Mute(true, true)
 			}
@@ -174,7 +171,7 @@ func TestEnds(t *testing.T) {
 				t.Errorf("%d events, without an end", len(events))
 			}
 			eventually(t, "the metrics know", 3*time.Second, func() bool {
-				return metric(t, url, `tandem_sessions_ended_total{reason="`+tt.label+`"}`) == 1
+				return metric(t, url, `tandem_sessions_ended_total{reason="`+reason+`"}`) == 1
 			})
 			if l := log.String(); !strings.Contains(l, "session ended") || !strings.Contains(l, "reason=") ||
 				strings.Contains(l, "127.0.0.1") {
@@ -211,10 +208,7 @@ func paddingOnly(t *testing.T, url string) {
 }
 
 // Who sends padding alone is ended as who sends nothing.
-func TestPaddingOnly(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 20 s")
-	}
+func TestLongPaddingOnly(t *testing.T) {
 	t.Parallel()
 	_, url, log := server(t, webrtc.Options{})
 	paddingOnly(t, url)

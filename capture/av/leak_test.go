@@ -25,9 +25,6 @@ func resident(t testing.TB) int {
 
 // Opening, reading in part and closing leaves neither memory nor descriptors behind, for good input and bad.
 func TestLeaks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
 	good := write(t, "a.mp4", capture.PatternOptions{Width: 160, Height: 120, Duration: time.Second},
 		av.WriterOptions{})
 	whole := load(t, good)

@@ -1,4 +1,3 @@
-// Package tree_test holds the source tree to what README.md, CONTRIBUTING.md and docs/architecture.md say of it.
 package tree_test
 
 import (
@@ -10,17 +9,27 @@ import (
 	"testing"
 )
 
-// Tests run in the module's root, so that files have the names by which people know them.
-func TestMain(m *testing.M) {
-	if err := os.Chdir("../.."); err != nil {
+// home is the folder of this package.
+var home = func() string {
+	dir, err := os.Getwd()
+	if err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	return dir
+}()
+
+// inRoot makes the test run in the module's root, so that files have the names by which people know them. It is for
+// each test to do: what is opened relative to a folder that TestMain went to, go test looks for in another when it
+// asks whether an earlier result still holds.
+func inRoot(t *testing.T) {
+	t.Helper()
+	t.Chdir(filepath.Join(home, "../.."))
 }
 
-// goFiles returns the module's Go files by folder, "." for the root.
+// goFiles returns the module's Go files by folder, "." for the root, to which it changes the working directory.
 func goFiles(t *testing.T) map[string][]string {
 	t.Helper()
+	inRoot(t)
 	files := map[string][]string{}
 	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
 		switch name := d.Name(); {

@@ -37,6 +37,7 @@ type Set struct {
 	Rows         []SplitCount   `json:"splits"` // by set and split
 	Notes        []string       `json:"notes"`
 	Unlabelled   map[string]int `json:"unlabelled"`
+	LostVotes    int            `json:"lost_votes,omitempty"` // clips left out, see dataset.LoadReport
 	Ignored      int            `json:"ignored"`
 	FirstIgnored string         `json:"ignored_first,omitempty"`
 	Missing      []string       `json:"missing"`
@@ -131,7 +132,7 @@ func load(arg string, o Options) (*Set, []dataset.Clip, error) {
 	}
 	return &Set{
 		Name: name, Path: path, About: about, Clips: len(clips), Rows: countSplits(clips, o.Labels),
-		Notes: append([]string{}, report.Notes...), Unlabelled: report.Unlabelled,
+		Notes: append([]string{}, report.Notes...), Unlabelled: report.Unlabelled, LostVotes: report.LostVotes,
 		Ignored: report.Ignored, FirstIgnored: report.FirstIgnored, Missing: append([]string{}, report.Missing...),
 		Quick: o.Quick, Unreadable: []Fault{}, Damaged: []Fault{},
 	}, clips, nil

@@ -2,6 +2,7 @@ package augment
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -17,6 +18,8 @@ type Mixup struct {
 type Targets struct {
 	P      [][]float32 // [rows][classes], each a distribution
 	Weight []float32   // [rows], of the row's loss; 0 where the label is unknown
+	// Space is the label space of each row's data set, [rows][classes]: 1 for the classes that it has, else 0.
+	Space [][]float32
 }
 
 // MixupItems are the samples of one modality in a batch.
@@ -38,7 +41,7 @@ func Blend[T any](rng *rand.Rand, m Mixup, items MixupItems[T], tasks ...Targets
 	whole := append([]T(nil), items.Values...)
 	own := make([]Targets, len(tasks))
 	for k, t := range tasks {
-		own[k] = Targets{P: append([][]float32(nil), t.P...), Weight: append([]float32(nil), t.Weight...)}
+		own[k] = Targets{P: slices.Clone(t.P), Weight: slices.Clone(t.Weight), Space: slices.Clone(t.Space)}
 	}
 	beta := distuv.Beta{Alpha: m.Alpha, Beta: m.Alpha, Src: rng}
 	for i, row := range items.Rows {
@@ -54,6 +57,7 @@ func Blend[T any](rng *rand.Rand, m Mixup, items MixupItems[T], tasks ...Targets
 		}
 		for k, t := range own {
 			tasks[k].P[row], tasks[k].Weight[row] = blendLabels(t.P[row], t.P[other], t.Weight[row], t.Weight[other], s)
+			tasks[k].Space[row] = blendSpaces(t, row, other)
 		}
 		mixed[row] = true
 	}
@@ -71,6 +75,21 @@ func blendLabels(a, b []float32, wa, wb, s float32) ([]float32, float32) {
 		t[i] = (wa*a[i] + wb*b[i]) / (wa + wb)
 	}
 	return t, wa + wb
+}
+
+// blendSpaces returns the label space of a blend of two rows: the classes of either's, of those whose label is known.
+func blendSpaces(t Targets, a, b int) []float32 {
+	switch {
+	case t.Weight[b] == 0:
+		return t.Space[a]
+	case t.Weight[a] == 0:
+		return t.Space[b]
+	}
+	both := slices.Clone(t.Space[a])
+	for k, v := range t.Space[b] {
+		both[k] = max(both[k], v)
+	}
+	return both
 }
 
 // BlendPixels returns s a + (1-s) b, rounded.

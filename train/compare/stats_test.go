@@ -61,8 +61,8 @@ func TestComparisonAgainstValuesByHand(t *testing.T) {
 		r.Joint.String() != "2.000" {
 		t.Errorf("one seed has %v and %v, want no spread and no interval", r.Joint, r.Difference)
 	}
-	if none := newComparison(&Setup{}, []CellResult{scored("softmax", 1, 1,
-		1)}); none.Rows[0].Difference.String() != "–" {
+	none := newComparison(&Setup{}, []CellResult{scored("softmax", 1, 1, 1)})
+	if none.Rows[0].Difference.String() != "–" {
 		t.Errorf("without a static weighting the difference is %v", none.Rows[0].Difference)
 	}
 }

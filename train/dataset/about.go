@@ -75,8 +75,8 @@ var (
 		Publisher: "the CREMA-D repository of Cheyney Computer Science on GitHub; its media files are kept in Git LFS",
 		Download: "the whole repository with git lfs; at the least VideoDemographics.csv with AudioWAV or " +
 			"VideoFlash, and processedResults for the crowd's votes",
-		Layout: "AudioWAV/1001_DFA_ANG_XX.wav, VideoFlash/….flv (or VideoMP4/….mp4), VideoDemographics.csv, " +
-			"processedResults/summaryTable.csv",
+		Layout: "AudioWAV/1001_DFA_ANG_XX.wav (or .flac, .opus, in any folder), VideoFlash/….flv (or " +
+			"VideoMP4/….mp4), VideoDemographics.csv, processedResults/summaryTable.csv",
 		Terms: "ODbL 1.0, contents under the Database Contents License 1.0",
 		Paper: "Cao et al. 2014, DOI 10.1109/TAFFC.2014.2336244",
 		Clips: 7442,
@@ -117,6 +117,8 @@ var (
 		Download: "fer2013.tar.gz, which holds fer2013.csv; or one of its conversions to folders of pictures",
 		Layout: "fer2013.csv (columns emotion,pixels,Usage), or train/angry/1.jpg, val/…, test/…; PATH may be the " +
 			"csv itself",
+		Options: "default: the published label; fer2013:plus takes the votes of ten people for each picture, which " +
+			"FER+ publishes as fer2013new.csv (MIT), from beside the pictures",
 		Terms: "research only",
 		Paper: "Goodfellow et al. 2013, arXiv 1307.0414",
 		Clips: 35887,
@@ -131,6 +133,79 @@ var (
 		Terms:     "non-commercial research only",
 		Paper:     "Zhang, Song and Qi 2017, arXiv 1702.08423",
 		Clips:     23708,
+	}
+	aboutJavaSED = About{
+		Title: "Java-SED: Javanese Speech Emotion Database",
+		What: "10 speakers say 4 Javanese sentences in 6 emotions (no disgust), 7 times; the first time as face and " +
+			"voice, all as voice",
+		Publisher: "2black0 (Ardy Seto Priambodo, Yogyakarta State University) on GitHub, repositories " +
+			"sound-emotion-recognition-javanese and video-emotion-recognition-javanese",
+		Download: "dataset of the sound repository for voices, dataset-resize of the video repository for faces with " +
+			"voices, into one folder",
+		Layout: "01-02-03_04.wav (or .flac, .opus), 01-02-03_01.mp4, in folders of any depth: " +
+			"SPEAKER-SENTENCE-EMOTION_REPETITION",
+		Terms: "MIT, by the licence files of both repositories; the videos' was added later",
+		Paper: "Arifin, Priambodo, Nasuha, Winursito and Gunawan 2022, Development of Javanese Speech Emotion Database",
+		Clips: 1680,
+	}
+	aboutASED = About{
+		Title: "ASED: Amharic Speech Emotion Dataset",
+		What: "65 speakers (25 women, 40 men) of four dialects of Amharic in 5 emotions (neither disgust nor " +
+			"surprise), kept where 5 of 8 judges agreed; voice",
+		Publisher: "Northwest University, Xi'an, on GitHub, repository Ethio2021/ASED_V1",
+		Download:  "the whole repository",
+		Layout: "01Neutral, 02Fearful, 03Happy, 04Sad and 05Angry with …/a5-03-01-02-50.wav (or .flac, .opus): " +
+			"EMOTION-SENTENCE-REPETITION-GENDER-SPEAKER",
+		Terms: "none published; free for research, asks to be cited",
+		Paper: "Retta et al. 2022, DOI 10.1145/3529759",
+		Clips: 2474,
+	}
+	aboutNEMO = About{
+		Title: "nEMO: Dataset of Emotional Speech in Polish",
+		What: "9 actors (4 women, 5 men) of 23 to 28 years speak 90 Polish sentences in 6 emotions (no disgust); " +
+			"voice",
+		Publisher: "Adam Mickiewicz University, Poznań, on GitHub, repository amu-cai/nEMO",
+		Download:  "the folder samples",
+		Layout:    "samples/WR0_sadness_1.wav (or .flac, .opus): SPEAKER_EMOTION_SENTENCE",
+		Terms:     "CC BY-NC-SA 4.0",
+		Paper:     "Christop 2024, arXiv 2404.06292",
+		Clips:     4481,
+	}
+	aboutUrdu = About{
+		Title: "URDU: spontaneous emotional Urdu speech",
+		What: "29 speakers (11 women, 18 men; the publishers count 38) of talk shows in 4 emotions (angry, happy, " +
+			"neutral, sad; no woman is angry); voice",
+		Publisher: "Siddique Latif on GitHub, repository siddiquelatif/URDU-Dataset",
+		Download:  "the whole repository",
+		Layout:    "Angry, Happy, Neutral and Sad with …/SM1_F1_A01.wav (or .flac, .opus): SPEAKER_FILE_EMOTION",
+		Terms:     "research only",
+		Paper:     "Latif et al. 2018, Cross lingual speech emotion recognition: Urdu vs. western languages",
+		Clips:     400,
+	}
+	aboutTESS = About{
+		Title: "TESS: Toronto emotional speech set",
+		What: "2 actresses of 26 and 64 years say 200 English words in the sentence \"Say the word …\" in 7 " +
+			"emotions; voice",
+		Publisher: "University of Toronto, Psychology Department, on Borealis (Scholars Portal Dataverse), " +
+			"DOI 10.5683/SP2/E8H2MF",
+		Download: "all .wav files",
+		Layout:   "OAF_back_angry.wav (or .flac, .opus), in folders of any depth: SPEAKER_WORD_EMOTION",
+		Terms:    "CC BY-NC-ND 4.0",
+		Paper:    "Pichora-Fuller and Dupuis 2020, DOI 10.5683/SP2/E8H2MF",
+		Clips:    2800,
+	}
+	aboutFairFace = About{
+		Title: "FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age",
+		What: "97698 pictures of faces from the web with gender, race (7) and age bracket (9), balanced over race; " +
+			"persons are not named",
+		Publisher: "Kimmo Kärkkäinen and Jungseock Joo, on GitHub, repository joojs/fairface",
+		Download: "the pictures with padding 0.25, fairface_label_train.csv and " +
+			"fairface_label_val.csv",
+		Layout: "train/1.jpg, val/1.jpg and the two csv files (columns file,age,gender,race,service_test); or names " +
+			"with the labels, train/1_50-59_male_East_Asian.jpg",
+		Terms: "CC BY 4.0",
+		Paper: "Kärkkäinen and Joo 2021, arXiv 1908.04913",
+		Clips: 97698,
 	}
 	aboutManifest = About{
 		Title: "A manifest: clips of your own",

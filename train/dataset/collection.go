@@ -64,6 +64,10 @@ func LoadAll(o Options) (*Collection, error) {
 			log("data %s: label %q of %d clips is not among the model's: they count for the other task only", name,
 				label, report.Unlabelled[label])
 		}
+		if report.LostVotes > 0 {
+			log("data %s: %d clips are left out: most of their votes are for labels that the model lacks", name,
+				report.LostVotes)
+		}
 		if clips, err = Divide(clips, o.SplitBy); err != nil {
 			return nil, fmt.Errorf("data %s: --split-by %w", name, err)
 		}

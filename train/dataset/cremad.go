@@ -28,16 +28,17 @@ var cremadSentences = []string{"IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", 
 
 // loadCREMAD reads names of the form ActorID_Sentence_Emotion_Level (Cao et al. 2014) in AudioWAV or AudioMP3 and
 // VideoFlash or VideoMP4: one clip a name, its picture from the video and its sound from the WAV file, which the
-// publishers made of the same recording. VideoDemographics.csv gives sex, age and race of the actors. With an option
-// the label is the emotion that most raters named (summaryTable.csv), and the set is called by the option too, so that
-// no report mixes the two.
+// publishers made of the same recording, or a file made of that. VideoDemographics.csv gives sex, age and race of the
+// actors. A manifest.csv in the folder or beside it decides the split of the files that it lists, and without
+// VideoDemographics.csv the gender. With an option the label is the emotion that most raters named (summaryTable.csv),
+// and the set is called by the option too, so that no report mixes the two.
 func loadCREMAD(l *loader, root string) error {
 	if len(l.options) > 1 {
 		return fmt.Errorf("%w %q: give one word only", ErrUnknownOption, strings.Join(l.options, "+"))
 	}
 	files := map[string]map[string]string{} // by name and extension
 	ids := map[string]string{}
-	err := walkMedia(root, []string{".wav", ".mp3", ".flv", ".mp4"}, func(path, id string) error {
+	err := walkMedia(root, slices.Concat(voiceFiles, []string{".mp3", ".flv", ".mp4"}), func(path, id string) error {
 		name, ext := stem(path), strings.ToLower(filepath.Ext(path))
 		if _, _, ok := cremadCode(name); !ok || files[name][ext] != "" {
 			l.ignore(path)
@@ -56,6 +57,7 @@ func loadCREMAD(l *loader, root string) error {
 	if len(files) == 0 {
 		return nothingFound(root, "CREMA-D clips (names like AudioWAV/1001_DFA_ANG_XX.wav)")
 	}
+	rows := rowsBeside(root)
 	people, err := l.cremadPeople(root)
 	if err != nil {
 		return err
@@ -71,11 +73,15 @@ func loadCREMAD(l *loader, root string) error {
 			Video: cmp.Or(of[".mp4"], of[".flv"]), Dataset: set, Speaker: "cremad" + actor, Gender: -1,
 			Split: cremadSplit(actor), Age: -1,
 		}
-		c.Audio = of[".wav"]
+		c.Audio = cmp.Or(of[".wav"], of[".flac"], of[".opus"])
 		if c.Video == "" {
-			c.Audio = cmp.Or(of[".wav"], of[".mp3"])
+			c.Audio = cmp.Or(c.Audio, of[".mp3"])
 		}
 		c.ID = ids[c.Path()]
+		row, listed := rows[c.Path()]
+		if listed {
+			c.Split = row.split
+		}
 		if c.Emotion, err = l.emotion(label(name)); err != nil {
 			return fmt.Errorf("%s: %w", c.Path(), err)
 		}
@@ -84,6 +90,8 @@ func loadCREMAD(l *loader, root string) error {
 			if c.Gender, err = l.gender(who.sex); err != nil {
 				return fmt.Errorf("VideoDemographics.csv: actor %s: %w", actor, err)
 			}
+		} else if c.Gender, err = l.gender(row.gender); err != nil {
+			return fmt.Errorf("manifest.csv: %s: %w", c.Path(), err)
 		}
 		l.clips = append(l.clips, c)
 	}
@@ -114,8 +122,8 @@ func (l *loader) cremadPeople(root string) (map[string]cremadPerson, error) {
 	f, err := openBeside(root, "VideoDemographics.csv")
 	if errors.Is(err, fs.ErrNotExist) {
 		l.report.Missing = append(l.report.Missing, "VideoDemographics.csv")
-		l.note("without VideoDemographics.csv no gender, age and race is known: get it from the publisher and put it "+
-			"into %s", root)
+		l.note("without VideoDemographics.csv no age and race is known, and gender only of files that a manifest.csv "+
+			"lists: get it from the publisher and put it into %s", root)
 		return nil, nil
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 // Package dataset lists what data sets hold: one Clip a voice, face or talking face, with its labels, speaker and
-// split. A data set is loaded by its publisher's layout of files (RAVDESS, CREMA-D, IEMOCAP, EmoDB, FER2013, UTKFace)
-// or by a manifest, a csv file that lists clips of one's own. Loading opens no media file; package sample does.
+// split. A data set is loaded by its publisher's layout of files (RAVDESS, CREMA-D, IEMOCAP, EmoDB, Java-SED, ASED,
+// nEMO, Urdu, TESS, FER2013, UTKFace, FairFace) or by a manifest, a csv file that lists clips of one's own. Loading
+// opens no media file; package sample does.
 //
 // It also divides clips into training, validation and test splits, maps published labels to a model's, and has for each
 // data set its publisher and its terms.
@@ -41,9 +42,13 @@ type Clip struct {
 	Speaker string // unique over all data sets, "" if not known
 	// Emotion and Gender are indices into the labels given to Load, -1 if not known or not among them.
 	Emotion, Gender int
-	Split           string // SplitTrain, SplitVal or SplitTest
-	Age             int    // years, -1 if not known
-	Race            string // in the set's own words, "" if not known
+	// Soft are the labels where several people gave them, nil where there is one a task. Space is the label space that
+	// a manifest declares for the clip's data set, nil where it is to be inferred. Neither changes once it is loaded.
+	Soft  *SoftLabels
+	Space *Space
+	Split string // SplitTrain, SplitVal or SplitTest
+	Age   int    // years, -1 if not known
+	Race  string // in the set's own words, "" if not known
 
 	Row *CSVRow // the row of FER2013's csv that is the picture; nil if the picture is a file
 }
@@ -84,6 +89,9 @@ type LoadReport struct {
 	// Unlabelled counts the clips of each published label that is not among the model's ("bored"). They stay in the
 	// data, without a label for that task.
 	Unlabelled map[string]int
+	// LostVotes counts the clips that are left out since most of their votes are for labels that the model does not
+	// have.
+	LostVotes int
 	// Ignored counts media files that do not belong to the data set, such as the songs of RAVDESS; FirstIgnored is the
 	// first.
 	Ignored      int
@@ -124,11 +132,17 @@ type definition struct {
 
 // datasets are the data sets by the NAME of --data NAME=PATH.
 var datasets = map[string]definition{
+	"ased":     {loadASED, nil, aboutASED},
+	"fairface": {loadFairFace, nil, aboutFairFace},
+	"java-sed": {loadJavaSED, nil, aboutJavaSED},
+	"nemo":     {loadNEMO, nil, aboutNEMO},
+	"tess":     {loadTESS, nil, aboutTESS},
+	"urdu":     {loadUrdu, nil, aboutUrdu},
 	"ravdess":  {loadRAVDESS, []string{"audio", "video", "both"}, aboutRAVDESS},
 	"cremad":   {loadCREMAD, []string{"vote", "vote-voice", "vote-face"}, aboutCREMAD},
 	"iemocap":  {loadIEMOCAP, []string{"exc", "paper"}, aboutIEMOCAP},
 	"emodb":    {loadEmoDB, nil, aboutEmoDB},
-	"fer2013":  {loadFER2013, nil, aboutFER2013},
+	"fer2013":  {loadFER2013, []string{"plus"}, aboutFER2013},
 	"utkface":  {loadUTKFace, nil, aboutUTKFace},
 	"manifest": {loadManifest, nil, aboutManifest},
 }

@@ -25,14 +25,16 @@ func describe(c Clip) string {
 	}, " ")
 }
 
-// layouts are files as their publishers name them, and the clips, as describe has them, that they are loaded as.
-var layouts = []struct {
+// layout is files as a set's publishers name them, and the clips, as describe has them, that they are loaded as.
+type layout struct {
 	name, set  string
 	files      []string
 	want       []string
 	ignored    int
 	unlabelled map[string]int
-}{
+}
+
+var layouts = []layout{
 	{
 		name: "ravdess", set: "ravdess",
 		files: []string{
@@ -89,7 +91,7 @@ var layouts = []struct {
 }
 
 func TestLoadLayouts(t *testing.T) {
-	for _, tc := range layouts {
+	for _, tc := range slices.Concat(layouts, voiceLayouts) {
 		t.Run(tc.name, func(t *testing.T) {
 			root := traintest.Touch(t, "set", tc.files...)
 			if strings.HasPrefix(tc.files[0], "../") {
@@ -155,9 +157,11 @@ func TestLoadErrors(t *testing.T) {
 	pictures := traintest.Touch(t, "pictures", "a.jpg", "b.wav")
 	file := filepath.Join(pictures, "a.jpg")
 	misspelt := traintest.Touch(t, "fer", "train/happpy/1.jpg")
+	voices := traintest.Touch(t, "tess", "OAF_angry/OAF_back_angry.wav")
 	checkLoadErrors(t, []loadError{
 		{"unknown name", "cremadd", empty, ErrUnknownDataset, []string{
-			`"cremadd"`, "cremad, emodb, fer2013, iemocap, manifest, ravdess, utkface",
+			`"cremadd"`,
+			"ased, cremad, emodb, fairface, fer2013, iemocap, java-sed, manifest, nemo, ravdess, tess, urdu, utkface",
 		}},
 		{"unknown option", "cremad:vote+x", empty, ErrUnknownOption, []string{`"x"`, "vote, vote-voice, vote-face"}},
 		{"option of a set without", "emodb:x", empty, ErrUnknownOption, []string{`"x"`, "emodb has none"}},
@@ -169,6 +173,14 @@ func TestLoadErrors(t *testing.T) {
 		{"empty emodb", "emodb", empty, ErrEmpty, []string{empty}},
 		{"empty fer2013", "fer2013", empty, ErrEmpty, []string{empty, "train/angry"}},
 		{"empty utkface", "utkface", empty, ErrEmpty, []string{empty}},
+		{"empty fairface", "fairface", empty, ErrEmpty, []string{empty, "fairface_label_train.csv", "train/1_50-59"}},
+		{"empty java-sed", "java-sed", empty, ErrEmpty, []string{empty, "01-02-03_04.wav"}},
+		{"empty ased", "ased", empty, ErrEmpty, []string{empty, "05Angry/a5-03-01-02-50.wav"}},
+		{"empty nemo", "nemo", empty, ErrEmpty, []string{empty, "samples/WR0_sadness_1.wav"}},
+		{"empty urdu", "urdu", empty, ErrEmpty, []string{empty, "Angry/SM1_F1_A01.wav"}},
+		{"empty tess", "tess", empty, ErrEmpty, []string{empty, "OAF_angry/OAF_back_angry.wav"}},
+		{"other set's pictures", "fairface", misspelt, ErrEmpty, []string{misspelt}},
+		{"other set's voices", "nemo", voices, ErrEmpty, []string{voices, "recordings of nemo"}},
 		{"wrong folder", "ravdess", pictures, ErrEmpty, []string{pictures}},
 		{"file as folder", "emodb", file, nil, []string{file, "not a folder"}},
 		{"folder as manifest", "manifest", empty, nil, []string{empty, "csv file"}},
@@ -189,6 +201,8 @@ func TestLoadersAgreeWithManifest(t *testing.T) {
 	}
 	for folder, name := range map[string]string{
 		"ravdess": "ravdess", "ravdess-warp": "ravdess", "emodb": "emodb", "fer2013": "fer2013", "utkface": "utkface",
+		"java-sed": "java-sed", "ased": "ased", "nemo": "nemo", "urdu": "urdu", "cremad": "cremad", "tess": "tess",
+		"fairface": "fairface",
 	} {
 		clips, _, err := Load(name, filepath.Join(data, folder), DefaultLabels())
 		if err != nil {
@@ -214,6 +228,8 @@ func FuzzNames(f *testing.F) {
 	for _, name := range []string{
 		"03-01-06-01-02-01-12.wav", "1001_DFA_ANG_XX.flv",
 		"26_1_0_20170116184024662.jpg.chip.jpg", "03a01Fa.wav", "a/b.wav", "-1_1_9_x.jpg",
+		"01-02-03_04.wav", "a5-03-01-02-50.wav", "WR0_sadness_1.wav", "SM1_F1_A01.wav", "OA_bite_neutral.wav",
+		"train/1_70-up_male_East_Asian.jpg",
 	} {
 		f.Add(name)
 	}
@@ -228,6 +244,18 @@ func FuzzNames(f *testing.F) {
 		}
 		if age, gender, race, ok := utkName(name); ok && (age < 0 || gender == "" || race == "") {
 			t.Errorf("UTKFace %q: %d %s %s", name, age, gender, race)
+		}
+		if face, ok := fairFaceName(name); ok && (face.gender == "" || face.race == "" || !IsSplit(face.split)) {
+			t.Errorf("FairFace %q: %+v", name, face)
+		}
+		for set, parse := range map[string]func(string) (voice, bool){
+			"java-sed": javaSEDName, "ased": asedName, "nemo": nemoName, "urdu": urduName, "tess": tessName,
+		} {
+			v, ok := parse(stem(name))
+			unknown := set == "java-sed" && (v.speaker == "03" || v.speaker == "08")
+			if ok && (v.speaker == "" || v.emotion == "" || (v.gender == "") != unknown || !IsSplit(v.split)) {
+				t.Errorf("%s %q: %+v", set, name, v)
+			}
 		}
 	})
 }

@@ -22,7 +22,7 @@ var ferUsages = map[string]string{"Training": SplitTrain, "PublicTest": SplitVal
 const FER2013Side = 48
 
 // loadFER2013 reads folders SPLIT/EMOTION/*.jpg, or the original csv with the columns emotion, pixels, Usage (the file,
-// or a folder that holds fer2013.csv).
+// or a folder that holds fer2013.csv). With the option plus the labels are the votes of FER+.
 func loadFER2013(l *loader, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -33,6 +33,12 @@ func loadFER2013(l *loader, path string) error {
 	}
 	if csv := filepath.Join(path, "fer2013.csv"); fileExists(csv) == nil {
 		return loadFERCSV(l, csv)
+	}
+	var votes *ferPlusVotes
+	if l.has("plus") {
+		if votes, err = findFERPlus(path, filepath.Dir(path)); err != nil {
+			return err
+		}
 	}
 	err = walkMedia(path, []string{".jpg", ".jpeg", ".png"}, func(file, id string) error {
 		parts := strings.Split(id, "/")
@@ -48,13 +54,15 @@ func loadFER2013(l *loader, path string) error {
 			l.ignore(file)
 			return nil
 		}
-		emotion, err := l.emotion(parts[len(parts)-2])
-		if err != nil {
+		c := Clip{Video: file, ID: id, Dataset: l.setName("fer2013"), Gender: -1, Split: split, Age: -1}
+		if votes != nil {
+			text, found := votes.of(file)
+			return l.addVotes(c, text, found)
+		}
+		if c.Emotion, err = l.emotion(parts[len(parts)-2]); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Dir(file), err)
 		}
-		l.clips = append(l.clips, Clip{
-			Video: file, ID: id, Dataset: "fer2013", Emotion: emotion, Gender: -1, Split: split, Age: -1,
-		})
+		l.clips = append(l.clips, c)
 		return nil
 	})
 	if err == nil && len(l.clips) == 0 {
@@ -77,11 +85,19 @@ func loadFERCSV(l *loader, path string) error {
 		return err
 	}
 	defer f.Close()
-	return scanFERCSV(l, f, path)
+	var votes *ferPlusVotes
+	if l.has("plus") {
+		if votes, err = findFERPlus(filepath.Dir(path), filepath.Dir(filepath.Dir(path))); err != nil {
+			return err
+		}
+	}
+	return scanFERCSV(l, f, path, votes)
 }
 
-// scanFERCSV notes labels and where each row's pixels lie, without decoding them.
-func scanFERCSV(l *loader, r io.Reader, path string) error {
+// scanFERCSV notes labels and where each row's pixels lie, without decoding them. The labels are those of votes, unless
+// nil.
+func scanFERCSV(l *loader, r io.Reader, path string, votes *ferPlusVotes) error {
+	data := 0 // rows of it
 	in := bufio.NewReaderSize(r, 1<<16)
 	var offset int64
 	for row := 1; ; row++ {
@@ -118,16 +134,34 @@ func scanFERCSV(l *loader, r io.Reader, path string) error {
 			return fmt.Errorf("%s: row %d: Usage %q; allowed are Training, PublicTest, PrivateTest", path, row,
 				fields[2])
 		}
-		emotion, err := l.emotion(ferEmotions[code])
+		c := Clip{
+			Video: fmt.Sprintf("%s#%d", path, row), ID: fmt.Sprintf("%s#%06d", filepath.Base(path), row),
+			Dataset: l.setName("fer2013"), Gender: -1, Split: split, Age: -1,
+			Row: &CSVRow{path: path, Offset: start + int64(len(fields[0])) + 1, Length: len(fields[1])},
+		}
+		data++
+		if votes != nil {
+			text, found := "", data <= len(votes.rows)
+			if found {
+				text = votes.rows[data-1]
+			}
+			err = l.addVotes(c, text, found)
+		} else {
+			c.Emotion, err = l.emotion(ferEmotions[code])
+			l.clips = append(l.clips, c)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: row %d: %w", path, row, err)
 		}
-		l.clips = append(l.clips, Clip{
-			Video: fmt.Sprintf("%s#%d", path, row), ID: fmt.Sprintf("%s#%06d", filepath.Base(path), row),
-			Dataset: "fer2013",
-			Emotion: emotion, Gender: -1, Split: split, Age: -1,
-			Row: &CSVRow{path: path, Offset: start + int64(len(fields[0])) + 1, Length: len(fields[1])},
-		})
+	}
+	if votes != nil && data != len(votes.rows) {
+		return fmt.Errorf(
+			"%s has %d rows and %s %d: they are not of one release",
+			path,
+			data,
+			votes.path,
+			len(votes.rows),
+		)
 	}
 	if len(l.clips) == 0 {
 		return nothingFound(path, "rows of pixels")

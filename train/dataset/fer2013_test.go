@@ -38,7 +38,7 @@ func FuzzFER2013CSV(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l := &loader{labels: DefaultLabels(), report: LoadReport{Unlabelled: map[string]int{}}}
-		if err := scanFERCSV(l, strings.NewReader(string(data)), "fer2013.csv"); err != nil {
+		if err := scanFERCSV(l, strings.NewReader(string(data)), "fer2013.csv", nil); err != nil {
 			return
 		}
 		for _, c := range l.clips {

@@ -51,15 +51,18 @@ func ManifestLabels(data []string) (l pipeline.Labels, err error) {
 			return l, err
 		}
 		err = eachCSVRow(f, path, []string{"emotion", "gender"}, func(_ int, col map[string]string) error {
-			emotions[strings.ToLower(col["emotion"])] = true
-			g := strings.ToLower(col["gender"])
-			switch g {
-			case "f":
-				g = "female"
-			case "m":
-				g = "male"
+			for _, e := range labelNames(col["emotion"]) {
+				emotions[e] = true
 			}
-			genders[g] = true
+			for _, g := range labelNames(col["gender"]) {
+				switch g {
+				case "f":
+					g = "female"
+				case "m":
+					g = "male"
+				}
+				genders[g] = true
+			}
 			return nil
 		})
 		if err := errors.Join(err, f.Close()); err != nil {
@@ -75,6 +78,15 @@ func ManifestLabels(data []string) (l pipeline.Labels, err error) {
 	return l, nil
 }
 
+// labelNames returns the names in a label column, in lower case: of one label, or of those that have votes.
+func labelNames(text string) (names []string) {
+	for entry := range strings.SplitSeq(text, ";") {
+		name, _, _ := strings.Cut(entry, "=")
+		names = append(names, strings.ToLower(strings.TrimSpace(name)))
+	}
+	return names
+}
+
 // emotionAliases maps published spellings to the canonical label.
 var emotionAliases = map[string]string{
 	"calm": "neutral", "happiness": "happy", "sadness": "sad", "anger": "angry", "fear": "fearful",
@@ -83,11 +95,31 @@ var emotionAliases = map[string]string{
 }
 
 // otherEmotions are labels of published data sets that a model need not have; others are taken for misspelt.
-var otherEmotions = []string{"bored", "frustrated", "excited", "contempt", "other", "unknown"}
+var otherEmotions = []string{"bored", "frustrated", "excited", "contempt", "other", "unknown", "nf"}
 
-// emotion returns the index of a published label: of the label itself, else of the one that it is an alias of. It is
-// -1, and counted, for a published label that the model does not have; others are ErrUnknownLabel.
+// emotion returns the index of a published label, -1 where there is none. A label that the model does not have is -1
+// too, and counted; others are ErrUnknownLabel.
 func (l *loader) emotion(label string) (int, error) {
+	k, err := l.emotionIndex(label)
+	return l.counted(label, k, err)
+}
+
+// gender is emotion for a published gender.
+func (l *loader) gender(label string) (int, error) {
+	k, err := l.genderIndex(label)
+	return l.counted(label, k, err)
+}
+
+func (l *loader) counted(label string, k int, err error) (int, error) {
+	if label = strings.ToLower(strings.TrimSpace(label)); err == nil && k < 0 && label != "" {
+		l.report.Unlabelled[label]++
+	}
+	return k, err
+}
+
+// emotionIndex returns the index of a published label: of the label itself, else of the one that it is an alias of. It
+// is -1 for none and for a published label that the model does not have; others are ErrUnknownLabel.
+func (l *loader) emotionIndex(label string) (int, error) {
 	label = strings.ToLower(strings.TrimSpace(label))
 	if label == "" {
 		return -1, nil
@@ -103,7 +135,6 @@ func (l *loader) emotion(label string) (int, error) {
 		return i, nil
 	}
 	if alias || slices.Contains(otherEmotions, label) || slices.Contains(DefaultLabels().Emotions, label) {
-		l.report.Unlabelled[label]++
 		return -1, nil
 	}
 	return -1, fmt.Errorf("%w: emotion %q; allowed are %s; --emotions manifest trains on a manifest's own",
@@ -120,9 +151,9 @@ func allowedEmotions(labels pipeline.Labels) []string {
 	return slices.Compact(all)
 }
 
-// gender returns the index of a published gender, -1 if it is empty or, counted, one that the model does not have;
-// others are ErrUnknownLabel.
-func (l *loader) gender(label string) (int, error) {
+// genderIndex returns the index of a published gender, -1 if it is empty or one that the model does not have; others
+// are ErrUnknownLabel.
+func (l *loader) genderIndex(label string) (int, error) {
 	label = strings.ToLower(strings.TrimSpace(label))
 	switch label {
 	case "":
@@ -136,7 +167,6 @@ func (l *loader) gender(label string) (int, error) {
 		return i, nil
 	}
 	if slices.Contains(DefaultLabels().Genders, label) {
-		l.report.Unlabelled[label]++
 		return -1, nil
 	}
 	return -1, fmt.Errorf("%w: gender %q; allowed are %s", ErrUnknownLabel, label,

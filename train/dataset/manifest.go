@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 // it may name besides; others are ignored.
 var (
 	ManifestColumns = []string{"video", "audio", "dataset", "speaker", "gender", "emotion", "split"}
-	optionalColumns = []string{"age", "race", "start", "end"}
+	optionalColumns = []string{"age", "race", "start", "end", "emotions", "genders"}
 )
 
 // loadManifest reads a manifest. docs/datasets.md has its columns.
@@ -40,7 +41,7 @@ func loadManifest(l *loader, path string) error {
 func (l *loader) readManifest(r io.Reader, path string, exists func(string) error) error {
 	fail := func(line int, err error) error { return fmt.Errorf("%s: line %d: %w", path, line, err) }
 	base, fallback := filepath.Dir(path), strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	seen := map[string]int{}
+	seen, spaces := map[string]int{}, map[string]*declaredSpace{}
 	err := eachCSVRow(r, path, ManifestColumns, func(line int, col map[string]string) error {
 		c := Clip{Dataset: col["dataset"], Speaker: col["speaker"], Split: col["split"], Age: -1}
 		for _, m := range []struct {
@@ -68,15 +69,15 @@ func (l *loader) readManifest(r io.Reader, path string, exists func(string) erro
 			return fail(line, fmt.Errorf("%s is also on line %d", c.ID, first))
 		}
 		seen[c.ID] = line
-		var err error
-		if c.Emotion, err = l.emotion(col["emotion"]); err != nil {
-			return fail(line, err)
-		}
-		if c.Gender, err = l.gender(col["gender"]); err != nil {
+		keep, err := l.setLabels(&c, col["emotion"], col["gender"])
+		if err != nil {
 			return fail(line, err)
 		}
 		if c.Dataset == "" {
 			c.Dataset = fallback
+		}
+		if c.Space, err = l.declare(spaces, &c, col["emotions"], col["genders"]); err != nil {
+			return fail(line, err)
 		}
 		switch {
 		case IsSplit(c.Split):
@@ -87,6 +88,7 @@ func (l *loader) readManifest(r io.Reader, path string, exists func(string) erro
 		default:
 			c.Split = hashSplit(source)
 		}
+		c.Age = speakerAge(c.Speaker)
 		if c.Dataset == "utkface" {
 			if age, _, race, ok := utkName(c.Video); ok {
 				c.Age, c.Race = age, race
@@ -100,13 +102,54 @@ func (l *loader) readManifest(r io.Reader, path string, exists func(string) erro
 				return fail(line, fmt.Errorf("age %q; give whole years", col["age"]))
 			}
 		}
-		l.clips = append(l.clips, c)
+		if keep {
+			l.clips = append(l.clips, c)
+		}
 		return nil
 	})
 	if err == nil && len(l.clips) == 0 {
 		return nothingFound(path, "rows")
 	}
 	return err
+}
+
+// declaredSpace is a data set's label space as the first of its rows that declares one has it.
+type declaredSpace struct {
+	text  [2]string // of emotions and of genders
+	space *Space
+}
+
+// declare returns the label space of a row's data set, by the columns emotions and genders, nil if no row so far has
+// any. Rows of one set may not contradict each other, nor may a label lie outside of its set's space.
+func (l *loader) declare(spaces map[string]*declaredSpace, c *Clip, emotions, genders string) (*Space, error) {
+	d := spaces[c.Dataset]
+	if text := [2]string{emotions, genders}; text != [2]string{} {
+		var err error
+		switch {
+		case d == nil:
+			d = &declaredSpace{text: text, space: &Space{}}
+			spaces[c.Dataset] = d
+			if emotions != "" {
+				d.space.Emotions, err = parseSpace(emotions, len(l.labels.Emotions), l.emotionIndex)
+			}
+			if genders != "" && err == nil {
+				d.space.Genders, err = parseSpace(genders, len(l.labels.Genders), l.genderIndex)
+			}
+		case d.text != text:
+			err = fmt.Errorf("the label space of %s is %q here and %q before", c.Dataset, text, d.text)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if d == nil {
+		return nil, nil
+	}
+	if c.Emotion >= 0 && d.space.Emotions != nil && !d.space.Emotions[c.Emotion] ||
+		c.Gender >= 0 && d.space.Genders != nil && !d.space.Genders[c.Gender] {
+		return nil, fmt.Errorf("a label that is not in the label space of %s, %q", c.Dataset, d.text)
+	}
+	return d.space, nil
 }
 
 // manifestPart reads the columns start and end, in seconds, and adds them to the clip's ID.
@@ -180,24 +223,27 @@ func eachCSVRow(
 	}
 }
 
-// splitsBeside reads which split the manifest.csv in a folder or beside it gives each picture, by resolved path. A file
-// of that name that is no manifest gives none.
-func splitsBeside(root string) map[string]string {
+// manifestRow has the split of a file in a manifest, and the gender as it stands there.
+type manifestRow struct{ split, gender string }
+
+// rowsBeside reads what the manifest.csv in a folder or beside it says of each file that it gives a split, by resolved
+// path. A file of that name that is no manifest says nothing.
+func rowsBeside(root string) map[string]manifestRow {
 	for _, dir := range []string{root, filepath.Dir(root)} {
 		f, err := os.Open(filepath.Join(dir, "manifest.csv"))
 		if err != nil {
 			continue
 		}
-		splits := map[string]string{}
+		rows := map[string]manifestRow{}
 		err = eachCSVRow(f, f.Name(), []string{"video", "split"}, func(_ int, col map[string]string) error {
-			if col["video"] != "" && IsSplit(col["split"]) {
-				splits[resolve(dir, col["video"])] = col["split"]
+			if file := cmp.Or(col["video"], col["audio"]); file != "" && IsSplit(col["split"]) {
+				rows[resolve(dir, file)] = manifestRow{col["split"], col["gender"]}
 			}
 			return nil
 		})
 		f.Close()
 		if err == nil {
-			return splits
+			return rows
 		}
 	}
 	return nil

@@ -14,7 +14,7 @@ var utkRaces = [...]string{"white", "black", "asian", "indian", "others"}
 // names no persons: a manifest.csv in the folder or beside it decides where it lists the picture, a hash of the
 // picture's name otherwise.
 func loadUTKFace(l *loader, root string) error {
-	splits := splitsBeside(root)
+	rows := rowsBeside(root)
 	err := walkMedia(root, []string{".jpg", ".jpeg", ".png"}, func(path, id string) error {
 		age, genderLabel, race, ok := utkName(path)
 		if !ok {
@@ -25,7 +25,7 @@ func loadUTKFace(l *loader, root string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		split := splits[path]
+		split := rows[path].split
 		if split == "" {
 			split = hashSplit(filepath.Base(path))
 		}

@@ -70,7 +70,7 @@ func compareFusion(b metrics.Bootstrap, both, audio, video *answers, classes int
 	clusters := metrics.ClustersOf(both.units())
 	f.Drawn = b.Drawn(clusters)
 	f.Accuracy, f.UAR, f.NLL = b.Paired(
-		metrics.Verdicts(both.p, both.truth), metrics.Verdicts(better.p, better.truth), clusters, classes,
+		metrics.Verdicts(both.p, both.truth, nil), metrics.Verdicts(better.p, better.truth, nil), clusters, classes,
 	)
 	return f
 }

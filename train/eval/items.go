@@ -32,10 +32,11 @@ func (s *ClipSum) Add(p pipeline.Prediction) {
 type answers struct {
 	p     [][]float64
 	truth []int
+	votes [][]float32     // of each, nil where one label was given
 	of    []*dataset.Clip // the clip of each
 }
 
-func (j *answers) Add(c *dataset.Clip, truth int, sum []float64, windows int) {
+func (j *answers) add(c *dataset.Clip, truth int, votes []float32, sum []float64, windows int) {
 	if truth < 0 {
 		return
 	}
@@ -43,7 +44,7 @@ func (j *answers) Add(c *dataset.Clip, truth int, sum []float64, windows int) {
 	for i := range m {
 		m[i] /= float64(windows)
 	}
-	j.p, j.truth, j.of = append(j.p, m), append(j.truth, truth), append(j.of, c)
+	j.p, j.truth, j.votes, j.of = append(j.p, m), append(j.truth, truth), append(j.votes, votes), append(j.of, c)
 }
 
 // units returns what each item is drawn by in a bootstrap.
@@ -60,8 +61,12 @@ type TaskItems struct{ emotion, gender answers }
 
 // Add adds a clip as one item of each task whose label it has.
 func (t *TaskItems) Add(c *dataset.Clip, s *ClipSum) {
-	t.emotion.Add(c, c.Emotion, s.emotion, s.Windows)
-	t.gender.Add(c, c.Gender, s.gender, s.Windows)
+	var soft dataset.SoftLabels
+	if c.Soft != nil {
+		soft = *c.Soft
+	}
+	t.emotion.add(c, c.Emotion, soft.Emotion, s.emotion, s.Windows)
+	t.gender.add(c, c.Gender, soft.Gender, s.gender, s.Windows)
 }
 
 // Report leaves a task without labels out.

@@ -108,9 +108,10 @@ func (j scorer) scores(now, before *answers, classes int, plots bool) *metrics.S
 	}
 	var was []metrics.Verdict
 	if j.o.Temperatures != nil {
-		was = metrics.Verdicts(before.p, before.truth)
+		was = metrics.Verdicts(before.p, before.truth, before.votes)
 	}
-	s := j.o.Bootstrap.Score(metrics.Verdicts(now.p, now.truth), was, metrics.ClustersOf(now.units()), classes)
+	verdicts := metrics.Verdicts(now.p, now.truth, now.votes)
+	s := j.o.Bootstrap.Score(verdicts, was, metrics.ClustersOf(now.units()), classes)
 	if !plots {
 		s.Confusion, s.Bins, s.BinsBefore = nil, nil, nil
 	}

@@ -27,6 +27,9 @@ type Scores struct {
 	// NLLBefore and ECEBefore are NLL and ECE before temperature scaling, nil where they are not known.
 	NLLBefore *float64 `json:"nll_before,omitempty"`
 	ECEBefore *float64 `json:"ece_before,omitempty"`
+	// VoteNLL is the mean cross-entropy of the probabilities against the shares of the votes, in nats, over the items
+	// that several people labelled; nil where there is none. Truth is then the label with most votes.
+	VoteNLL *float64 `json:"vote_nll,omitempty"`
 	// Intervals of the above, nil where none were asked for.
 	Intervals *Intervals       `json:"intervals,omitempty"`
 	Confusion [][]int          `json:"confusion,omitempty"` // [true class][predicted class]
@@ -51,7 +54,7 @@ const leastProbability = 1e-7
 // Score judges probabilities p, [item][class], against the true classes; items whose truth is negative do not count.
 func Score(p [][]float64, truth []int, classes int) Scores {
 	s := newScores(classes)
-	s.count(Verdicts(p, truth))
+	s.count(Verdicts(p, truth, nil))
 	return s
 }
 
@@ -59,9 +62,13 @@ func Score(p [][]float64, truth []int, classes int) Scores {
 type Verdict struct {
 	truth, best, bin int // truth is negative where it is not known
 	confidence, nll  float64
+	voted            bool
+	voteNLL          float64 // where several people labelled the item
 }
 
-func Verdicts(p [][]float64, truth []int) []Verdict {
+// Verdicts compares probabilities p, [item][class], with the true classes, negative where not known, and with the
+// shares of votes, [item][class]; votes, or those of an item, may be nil.
+func Verdicts(p [][]float64, truth []int, votes [][]float32) []Verdict {
 	out := make([]Verdict, len(truth))
 	for i, t := range truth {
 		out[i].truth = t
@@ -72,6 +79,12 @@ func Verdicts(p [][]float64, truth []int) []Verdict {
 		out[i] = Verdict{
 			truth: t, best: best, confidence: p[i][best], nll: -math.Log(max(p[i][t], leastProbability)),
 			bin: min(max(int(math.Ceil(p[i][best]*CalibrationBins))-1, 0), CalibrationBins-1),
+		}
+		if votes != nil && votes[i] != nil {
+			out[i].voted = true
+			for k, share := range votes[i] {
+				out[i].voteNLL -= float64(share) * math.Log(max(p[i][k], leastProbability))
+			}
 		}
 	}
 	return out
@@ -88,6 +101,17 @@ func newScores(classes int) Scores {
 // count makes the scores those of the verdicts.
 func (s *Scores) count(out []Verdict) {
 	s.recount(out, nil, nil)
+	sum, n := 0.0, 0
+	for _, o := range out {
+		if o.voted {
+			sum += o.voteNLL
+			n++
+		}
+	}
+	if s.VoteNLL = nil; n > 0 {
+		mean := sum / float64(n)
+		s.VoteNLL = &mean
+	}
 	s.ECEByChance = 0
 	for _, b := range s.Bins {
 		if b.N > 0 {

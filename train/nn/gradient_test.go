@@ -39,9 +39,7 @@ func TestGradientsOfLayers(t *testing.T) {
 	t.Run("merge", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.merge(x, "merge", 4, reluGain) }))
 	t.Run("relu", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.relu(x) }))
 	t.Run("fold", image(func(o *GraphOps, x *graph.Node) *graph.Node { return o.fold(x) }))
-	t.Run("residual", image(func(o *GraphOps,
-		x *graph.Node,
-	) *graph.Node {
+	t.Run("residual", image(func(o *GraphOps, x *graph.Node) *graph.Node {
 		return residual(ops[*graph.Node](o), x, "residual")
 	}))
 	t.Run("dense", image(func(o *GraphOps, x *graph.Node) *graph.Node {

@@ -82,7 +82,7 @@ func TestPaperReadsTheLastValidStep(t *testing.T) {
 }
 
 // longConv is a convolution.
-func TestLongConv(t *testing.T) {
+func TestConvOfALongKernel(t *testing.T) {
 	backend, err := gobackend.New("")
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package sample
 import (
 	"context"
 	"math"
+	"strings"
 
 	"tandem/capture"
 	"tandem/pipeline"
@@ -17,6 +18,16 @@ type relativeFace struct{ leftEye, rightEye, nose, mouth pipeline.Point }
 var canonicalFaces = map[string]*relativeFace{
 	"fer2013": {leftEye: at(0.318, 0.385), rightEye: at(0.682, 0.385), nose: at(0.5, 0.6), mouth: at(0.5, 0.775)},
 	"utkface": {leftEye: at(0.305, 0.293), rightEye: at(0.695, 0.293), nose: at(0.5, 0.534), mouth: at(0.5, 0.717)},
+	"fairface": {
+		leftEye: at(0.321, 0.303), rightEye: at(0.679, 0.303), nose: at(0.5, 0.527), mouth: at(0.5, 0.701),
+	},
+}
+
+// canonicalFace returns the usual place of a face in the pictures of a data set, whatever labels its options choose;
+// nil if it has none.
+func canonicalFace(set string) *relativeFace {
+	base, _, _ := strings.Cut(set, ":")
+	return canonicalFaces[base]
 }
 
 func at(x, y float64) pipeline.Point { return pipeline.Point{X: x, Y: y} }

@@ -83,12 +83,9 @@ func TestAlignedFinder(t *testing.T) {
 	}
 }
 
-// TestCanonicalFacesAreTheMedians measures canonicalFaces again.
-func TestCanonicalFacesAreTheMedians(t *testing.T) {
+// TestLongCanonicalFacesAreTheMedians measures canonicalFaces again.
+func TestLongCanonicalFacesAreTheMedians(t *testing.T) {
 	data := traintest.Data(t)
-	if testing.Short() {
-		t.Skip("detects a thousand faces")
-	}
 	finder, err := infer.NewBlazeFace()
 	if errors.Is(err, infer.ErrNoRuntime) || errors.Is(err, infer.ErrNoDetector) {
 		t.Skip(err)
@@ -135,5 +132,12 @@ func TestCanonicalFacesAreTheMedians(t *testing.T) {
 					places[2*j+k][len(places[2*j+k])/2], want, 0.015)
 			}
 		}
+	}
+}
+
+// A set whose options choose other labels has the same pictures.
+func TestCanonicalFaceOfASetWithOptions(t *testing.T) {
+	if canonicalFace("fer2013:plus") != canonicalFaces["fer2013"] || canonicalFace("ravdess") != nil {
+		t.Error("the options of a set change its faces")
 	}
 }

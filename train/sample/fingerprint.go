@@ -53,6 +53,9 @@ func Fingerprints(ctx context.Context, p *Prepared) ([]Fingerprint, error) {
 		c, g := &p.Clips[s.Clip], set[s.Clip]
 		sums[g].Windows++
 		fmt.Fprintf(hashes[g], "%s %d %d %v %v\n", c.ID, c.Emotion, c.Gender, s.Still, s.VideoMask)
+		if c.Soft != nil {
+			fmt.Fprintf(hashes[g], "votes %v %v\n", c.Soft.Emotion, c.Soft.Gender)
+		}
 		audio = audio[:0]
 		for _, v := range s.Audio {
 			audio = binary.LittleEndian.AppendUint16(audio, uint16(v))

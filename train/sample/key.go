@@ -22,7 +22,7 @@ type cacheKey [sha256.Size]byte
 func keyOf(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, hashes *FileHashes) (cacheKey, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %d %+v %v %v %v %v\n", cutVersion, capture.SampleRate, spec, SilenceDBFS, c.Start, c.End, c.Crop)
-	if usual := canonicalFaces[c.Dataset]; usual != nil {
+	if usual := canonicalFace(c.Dataset); usual != nil {
 		fmt.Fprintf(h, "%+v\n", *usual)
 	}
 	if c.Row != nil {

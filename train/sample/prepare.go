@@ -215,7 +215,7 @@ func cutClip(
 	defer src.Close()
 	finder = checkedFinder(finder)
 	still := src.Info().Still
-	if usual := canonicalFaces[c.Dataset]; still && usual != nil {
+	if usual := canonicalFace(c.Dataset); still && usual != nil {
 		finder = alignedFinder{finder, usual}
 	}
 	var windows clipWindows

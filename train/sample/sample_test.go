@@ -56,11 +56,11 @@ func TestReasonsTravel(t *testing.T) {
 
 // Errors may name other files than the clip's, and one path may be the beginning of another.
 func TestReasonOfOtherPaths(t *testing.T) {
-	s := Skipped{Path: "/data/a", name: "set/a", files: [2]string{"/data/a", "/data/a.wav"}}
-	s.Err = fmt.Errorf("/data/a.wav: %w", errors.Join(
-		&fs.PathError{Op: "open", Path: "/home/me/secret", Err: os.ErrPermission},
-		&os.LinkError{Op: "link", Old: "/home/me/x", New: "/home/me/y", Err: os.ErrExist},
-		&capture.InputError{Name: "/data/a", Err: errors.New("no film")}))
+	s := Skipped{Path: "/srv/a", name: "set/a", files: [2]string{"/srv/a", "/srv/a.wav"}}
+	s.Err = fmt.Errorf("/srv/a.wav: %w", errors.Join(
+		&fs.PathError{Op: "open", Path: "/srv/me/secret", Err: os.ErrPermission},
+		&os.LinkError{Op: "link", Old: "/srv/me/x", New: "/srv/me/y", Err: os.ErrExist},
+		&capture.InputError{Name: "/srv/a", Err: errors.New("no film")}))
 	want := "set/a: open secret: permission denied\nlink x y: file already exists\nset/a: no film"
 	if got := s.Reason(); got != want {
 		t.Errorf("%q, want %q", got, want)

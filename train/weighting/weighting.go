@@ -166,13 +166,20 @@ func softmaxOf(x *graph.Node) *graph.Node {
 	return graph.Div(e, graph.ReduceAllSum(e))
 }
 
-// CrossEntropy returns the loss of one task, a scalar in nats, from logits and targets [R, K]: the mean of -sum_k
-// target_k log softmax(logits)_k over rows, weighted by weight [R]; rows whose label is unknown have weight 0. A batch
-// without any label has loss 0.
-func CrossEntropy(logits, target, weight *graph.Node) *graph.Node {
+// RowLosses returns the cross-entropy of each row, [R] in nats: -sum_k target_k log softmax(logits)_k, over the classes
+// of its label space alone. logits, target and space are [R, K]; space is 1 for the classes that the row's data set
+// has and 0 for others, of which it says nothing.
+func RowLosses(logits, target, space *graph.Node) *graph.Node {
+	const outside = 1e4 // nats below: no probability is left, and the softmax of the others is as without them
+	logits = graph.Add(logits, graph.MulScalar(graph.AddScalar(space, -1), outside))
 	shifted := graph.Sub(logits, graph.StopGradient(graph.ReduceAndKeep(logits, graph.ReduceMax, -1)))
 	logp := graph.Sub(shifted, graph.Log(graph.ReduceAndKeep(graph.Exp(shifted), graph.ReduceSum, -1)))
-	rows := graph.Neg(graph.ReduceSum(graph.Mul(target, logp), -1))
+	return graph.Neg(graph.ReduceSum(graph.Mul(target, logp), -1))
+}
+
+// MeanLoss returns the loss of one task, a scalar in nats: the mean of rows [R], weighted by weight [R]; rows whose
+// label is unknown have weight 0. A batch without any label has loss 0.
+func MeanLoss(rows, weight *graph.Node) *graph.Node {
 	total := graph.Max(graph.ReduceAllSum(weight), graph.Scalar(weight.Graph(), weight.DType(), 1e-6))
 	return graph.Div(graph.ReduceAllSum(graph.Mul(rows, weight)), total)
 }

@@ -94,7 +94,7 @@ func TestPoint(t *testing.T) {
 }
 
 // The whole of it, for a moment: two sessions at two servers.
-func TestRun(t *testing.T) {
+func TestLongRun(t *testing.T) {
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"-sessions", "2", "-warm", "1s", "-time", "2s"}, &out); err != nil {
 		t.Fatal(err)

@@ -56,6 +56,7 @@ func until(t *testing.T, what string, ok func() bool) {
 
 // Events come by all ways, and the last of them after DELETE.
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	start := pipeline.Event{Start: &pipeline.StartEvent{Source: "x", Emotions: []string{"neutral"}}}
 	window := pipeline.Event{Window: &pipeline.WindowEvent{T: time.Second, End: time.Second, Audio: true}}
 	end := pipeline.Event{End: &pipeline.EndEvent{Windows: 1}}
@@ -122,6 +123,7 @@ func TestEvents(t *testing.T) {
 
 // A reader that is too slow loses the oldest events, and they are counted.
 func TestSlowReader(t *testing.T) {
+	t.Parallel()
 	q := newQueue()
 	for i := range maxQueued + 10 {
 		b, err := json.Marshal(pipeline.Event{Window: &pipeline.WindowEvent{Subject: i}})
@@ -149,6 +151,7 @@ func TestSlowReader(t *testing.T) {
 
 // Candidates go by PATCH, and the session connects by them alone.
 func TestTrickle(t *testing.T) {
+	t.Parallel()
 	srv := newServer(t)
 	s := dial(t, Options{URL: srv.url(), Trickle: true})
 	until(t, "the end of candidates", func() (ended bool) {
@@ -175,6 +178,7 @@ func TestTrickle(t *testing.T) {
 
 // After a restart ICE has new credentials, and media flows on as if nothing had been.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	clip := load(t, small(time.Second))
 	srv := newServer(t)
 	s := dial(t, Options{URL: srv.url(), Channel: ReliableChannel})
@@ -224,6 +228,7 @@ func TestRestart(t *testing.T) {
 
 // When the server ends the session, all of it ends, and nothing is deleted that the server may keep.
 func TestServerEnds(t *testing.T) {
+	t.Parallel()
 	clip := load(t, small(time.Second))
 	srv := newServer(t)
 	s := dial(t, Options{URL: srv.url()})

@@ -72,6 +72,7 @@ func TestLoadClip(t *testing.T) {
 
 // What can't be sent is refused with the command that makes it fit, and that command does.
 func TestLoadClipConverts(t *testing.T) {
+	t.Parallel()
 	ffmpeg, err := exec.LookPath("ffmpeg")
 	if err != nil {
 		t.Skip("there is no ffmpeg to convert with")

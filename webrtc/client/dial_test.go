@@ -92,6 +92,7 @@ var failingDials = []struct {
 }
 
 func TestDialFails(t *testing.T) {
+	t.Parallel()
 	for _, test := range failingDials {
 		t.Run(test.name, func(t *testing.T) {
 			srv := newServer(t)
@@ -124,6 +125,7 @@ func TestDialFails(t *testing.T) {
 }
 
 func TestDiscover(t *testing.T) {
+	t.Parallel()
 	srv := newServer(t)
 	s := dial(t, Options{URL: srv.url(), Discover: true, Trickle: true})
 	got := s.pc.GetConfiguration().ICEServers

@@ -41,6 +41,7 @@ func pictures(t *testing.T, packets []arrival) (frames [][]byte, times []uint32)
 // What the server gets is the clip: each picture and packet of sound whole, at its time, with sender reports by which
 // both fall on one clock.
 func TestPublish(t *testing.T) {
+	t.Parallel()
 	const length = 2500 * time.Millisecond
 	path := write(t, "clip.webm", small(length))
 	clip, err := LoadClip(t.Context(), path)
@@ -142,6 +143,7 @@ func (s *server) zero(kind pion.RTPCodecType, rate float64, first uint32) float6
 
 // A repeated clip goes on in time and in sequence; a second clip follows the first.
 func TestLoop(t *testing.T) {
+	t.Parallel()
 	clip := load(t, small(500*time.Millisecond))
 	srv := newServer(t)
 	s := dial(t, Options{URL: srv.url(), Channel: NoChannel})
@@ -178,6 +180,7 @@ func TestLoop(t *testing.T) {
 
 // One clip serves several sessions at a time.
 func TestSharedClip(t *testing.T) {
+	t.Parallel()
 	clip := load(t, small(time.Second))
 	done := make(chan error, 3)
 	var servers []*server
@@ -207,6 +210,7 @@ func TestSharedClip(t *testing.T) {
 
 // H.264 and a change of codec in mid-stream, as browsers may do.
 func TestChangeOfCodec(t *testing.T) {
+	t.Parallel()
 	ffmpeg, err := exec.LookPath("ffmpeg")
 	if err != nil {
 		t.Skip("there is no ffmpeg to make constrained baseline with")
@@ -258,6 +262,7 @@ func TestChangeOfCodec(t *testing.T) {
 
 // While muted nothing is sent, and pictures go on with a key frame.
 func TestMute(t *testing.T) {
+	t.Parallel()
 	p := small(6 * time.Second)
 	p.NoAudio = false
 	clip := load(t, p) // a key frame every two seconds
@@ -301,6 +306,7 @@ func TestMute(t *testing.T) {
 
 // Lost packets are sent again; requests for key frames and reports are counted.
 func TestFeedback(t *testing.T) {
+	t.Parallel()
 	clip := load(t, small(2*time.Second))
 	srv := newServer(t)
 	s := dial(t, Options{URL: srv.url(), Channel: NoChannel})

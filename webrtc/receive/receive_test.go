@@ -51,6 +51,7 @@ func TestAllComesOut(t *testing.T) {
 
 // The sender may change between the codecs that were agreed on; what tells is the payload type.
 func TestChangeOfCodec(t *testing.T) {
+	t.Parallel()
 	vp8, h264 := encode(t, "a.webm", small)[av.VP8], encode(t, "a.mkv", small)[av.H264]
 	if len(h264) == 0 {
 		t.Skip("libav here cannot encode H.264")
@@ -81,6 +82,7 @@ func TestChangeOfCodec(t *testing.T) {
 
 // What is out of order within the bound, or twice, costs nothing.
 func TestReordered(t *testing.T) {
+	t.Parallel()
 	ps := encode(t, "a.webm", small)[av.VP8]
 	wire := packetize(av.VP8, ps, 0, 0)
 	for i := 10; i+4 < len(wire); i += 9 {
@@ -103,6 +105,7 @@ func TestReordered(t *testing.T) {
 
 // After a loss no picture comes before the next key frame, one is asked for at once, and what is missing is counted.
 func TestBlindAfterLoss(t *testing.T) {
+	t.Parallel()
 	first, second := encode(t, "a.webm", small)[av.VP8], encode(t, "b.webm", small)[av.VP8]
 	for i := range second {
 		second[i].Time += 3 * time.Second
@@ -159,6 +162,7 @@ func keyBetween(ps []av.Packet, at time.Duration) bool {
 
 // A change of resolution in mid-stream is a change of resolution.
 func TestResolutionChanges(t *testing.T) {
+	t.Parallel()
 	var ps []av.Packet
 	sizes := [][2]int{{320, 240}, {640, 360}, {160, 120}}
 	for i, s := range sizes {
@@ -187,6 +191,7 @@ func TestResolutionChanges(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
+	t.Parallel()
 	ps := packetize(av.VP8, encode(t, "a.webm", small)[av.VP8], 0, 0)
 	feed := capture.NewFeed(capture.Info{})
 	_, done := collect(t, feed)
@@ -231,6 +236,7 @@ func TestBounds(t *testing.T) {
 // The encoder's own beginning is left out, as by a player of the file: the pattern's first mark is heard when it was
 // made.
 func TestSoundIsNotLate(t *testing.T) {
+	t.Parallel()
 	pattern := small
 	pattern.Duration = time.Second
 	onset := func(runs []*capture.Samples) time.Duration {
