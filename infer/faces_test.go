@@ -72,23 +72,20 @@ func recall(t *testing.T, f *infer.BlazeFace, faces []farFace, size float64) (fo
 	return found, offs[len(offs)/2]
 }
 
-// Far faces with what is around a face are found nearly all; those cut out along their edge, which stand in a room as a
-// stamp does, are harder.
-func TestFarFacesInData(t *testing.T) {
+// foundFarFaces pastes n faces of each set. Those with what is around a face are found all; those cut out along their
+// edge, which stand in a room as a stamp does, are harder, and FairFace's are turned and covered too.
+func foundFarFaces(t *testing.T, n int) {
+	t.Helper()
 	f := newFaceFinder(t)
 	for _, c := range []struct {
 		pattern string
 		want    [3]int // of 30, by farSizes
 	}{
-		{"java-sed/video/*.mp4", [3]int{30, 30, 24}},
+		{"java-sed/video/*.mp4", [3]int{30, 30, 29}},
 		{"fairface/val/*.jpg", [3]int{26, 24, 21}},
-		{"utkface/*.jpg", [3]int{30, 29, 27}},
+		{"utkface/*.jpg", [3]int{30, 30, 28}},
 	} {
 		t.Run(c.pattern, func(t *testing.T) {
-			n := 30
-			if testing.Short() {
-				n = 10
-			}
 			faces := farFaces(t, f, c.pattern, n)
 			for i, size := range farSizes {
 				found, off := recall(t, f, faces, size)
@@ -100,6 +97,9 @@ func TestFarFacesInData(t *testing.T) {
 		})
 	}
 }
+
+func TestFarFacesInData(t *testing.T)     { foundFarFaces(t, 10) }
+func TestLongFarFacesInData(t *testing.T) { foundFarFaces(t, 30) }
 
 // noFalseFaces draws pictures without a face, n for each seed, and expects a face in one of a thousand at most.
 func noFalseFaces(t *testing.T, n int, seeds ...uint64) {
@@ -130,11 +130,5 @@ func noFalseFaces(t *testing.T, n int, seeds ...uint64) {
 	}
 }
 
-func TestNoFalseFaces(t *testing.T) { noFalseFaces(t, 60, 33) }
-
-func TestLongNoFalseFaces(t *testing.T) {
-	if testing.Short() {
-		t.Skip("draws and searches three thousand pictures")
-	}
-	noFalseFaces(t, 1000, 7, 21, 33)
-}
+func TestNoFalseFaces(t *testing.T)     { noFalseFaces(t, 60, 33) }
+func TestLongNoFalseFaces(t *testing.T) { noFalseFaces(t, 1000, 7, 21, 33) }
