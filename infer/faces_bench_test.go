@@ -10,8 +10,8 @@ import (
 	"tandem/pipeline"
 )
 
-// BenchmarkFaces is what finding and following faces takes of one thread for a second of video of 640x480: with nobody
-// in it, one near face, one far, and four of which all are followed. Cutting their crops is counted too.
+// BenchmarkFaces measures finding and following faces, and cutting their crops, on one thread for a second of video of
+// 640x480: with nobody in it, one near face, one far, and four of which all are followed.
 func BenchmarkFaces(b *testing.B) {
 	f := newFaceFinder(b)
 	drawn := drawnFace(b)
