@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -124,6 +125,7 @@ func (p *Peer) addCodecs(m *sdp.MediaDescription) {
 // cleanOffer removes the candidates, header extensions and streams from an offer that must not be used.
 func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
 	for _, m := range d.MediaDescriptions {
+		keepFirstStream(m)
 		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 			switch a.Key {
 			case "candidate":
@@ -139,6 +141,35 @@ func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
 			return false
 		})
 	}
+}
+
+// keepFirstStream removes all sources of an m-line but the first and its retransmissions (RFC 4588 section 8.8, RFC 5576
+// section 4). Firefox declares those of every stream of simulcast, which is not answered: it then sends the first.
+func keepFirstStream(m *sdp.MediaDescription) {
+	var first string
+	retransmits := map[string]string{} // by what is retransmitted
+	original := map[string]string{}    // by what retransmits it
+	for _, a := range m.Attributes {
+		f := strings.Fields(a.Value)
+		switch {
+		case a.Key == "ssrc" && len(f) > 0 && first == "":
+			first = f[0]
+		case a.Key == "ssrc-group" && len(f) == 3 && f[0] == "FID":
+			retransmits[f[1]], original[f[2]] = f[2], f[1]
+		}
+	}
+	first = cmp.Or(original[first], first)
+	kept := func(ssrc string) bool { return ssrc == first || ssrc == retransmits[first] }
+	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+		f := strings.Fields(a.Value)
+		switch {
+		case a.Key == "ssrc" && len(f) > 0:
+			return !kept(f[0])
+		case a.Key == "ssrc-group" && len(f) > 1:
+			return !kept(f[1]) || slices.ContainsFunc(f[1:], func(ssrc string) bool { return !kept(ssrc) })
+		}
+		return false
+	})
 }
 
 // Restart restarts ICE with the client's new credentials and candidates, and returns the server's, and the new ETag.

@@ -1,0 +1,72 @@
+package peer_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pion/sdp/v3"
+
+	"tandem/webrtc/peer"
+	"tandem/webrtc/signal/signaltest"
+)
+
+// Offers as clients write them are answered with all their tracks, and without simulcast.
+func TestAnswerToSpecimens(t *testing.T) {
+	s := newServer(t, peer.Options{})
+	for _, c := range []struct {
+		name   string
+		codecs []string
+	}{
+		{"chromium", []string{"opus", "vp8", "h264"}},
+		{"chromium-simulcast", []string{"opus", "vp8", "h264"}},
+		{"firefox", []string{"opus", "vp8"}},
+		{"firefox-simulcast", []string{"opus", "vp8"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := answer(t.Context(), s.network, signaltest.Specimen(c.name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			if got := p.Codecs(); !slices.Equal(got, c.codecs) || !p.HasData() {
+				t.Errorf("codecs %v, want %v; data %v", got, c.codecs, p.HasData())
+			}
+			if regexp.MustCompile(`m=\w+ 0 `).MatchString(p.Answer()) || strings.Contains(p.Answer(), "simulcast") {
+				t.Errorf("the answer is %s", p.Answer())
+			}
+		})
+	}
+}
+
+// Of several streams the first stays, with its retransmissions, whichever of them the offer names first.
+func TestKeepFirstStream(t *testing.T) {
+	for _, c := range []struct{ name, lines, want string }{
+		{
+			"Firefox", "ssrc:1 cname:a|ssrc:2 cname:a|ssrc:3 cname:a|ssrc:4 cname:a|ssrc-group:FID 1 2|ssrc-group:FID 3 4",
+			"ssrc:1 cname:a|ssrc:2 cname:a|ssrc-group:FID 1 2",
+		},
+		{
+			"SIM group", "ssrc-group:SIM 1 3|ssrc-group:FID 1 2|ssrc-group:FID 3 4|ssrc:1 cname:a|ssrc:2 cname:a|ssrc:3 cname:a",
+			"ssrc-group:FID 1 2|ssrc:1 cname:a|ssrc:2 cname:a",
+		},
+		{"retransmissions first", "ssrc:2 cname:a|ssrc:1 cname:a|ssrc-group:FID 1 2", "ssrc:2 cname:a|ssrc:1 cname:a|ssrc-group:FID 1 2"},
+		{"one", "ssrc:1 cname:a|ssrc:1 msid:b c|sendonly:", "ssrc:1 cname:a|ssrc:1 msid:b c|sendonly:"},
+		{"none", "rid:h send", "rid:h send"},
+	} {
+		m := &sdp.MediaDescription{}
+		for l := range strings.SplitSeq(c.lines, "|") {
+			key, value, _ := strings.Cut(l, ":")
+			m.WithValueAttribute(key, value)
+		}
+		peer.KeepFirstStream(m)
+		var got []string
+		for _, a := range m.Attributes {
+			got = append(got, a.Key+":"+a.Value)
+		}
+		if strings.Join(got, "|") != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
