@@ -21,7 +21,7 @@ import (
 func (p *Peer) start(ctx context.Context) error {
 	p.cleanOffer(p.offer)
 	var err error
-	if p.pc, err = p.n.connection(p.log, p.keep); err != nil {
+	if p.pc, err = p.n.connection(p.log, p.keep, p.wanted.H264); err != nil {
 		return err
 	}
 	p.pc.OnTrack(func(t *pion.TrackRemote, r *pion.RTPReceiver) { p.run(func() { p.onTrack(t, r) }) })
@@ -81,10 +81,12 @@ func (p *Peer) readAnswer(local string) error {
 	if err := d.UnmarshalString(local); err != nil {
 		return fmt.Errorf("parsing SDP: %w", err)
 	}
+	taken := map[string]bool{} // kinds
 	for _, m := range d.MediaDescriptions {
 		if m.MediaName.Port.Value == 0 {
 			continue
 		}
+		taken[m.MediaName.Media] = true
 		if m.MediaName.Media == "application" {
 			p.data = true
 			continue
@@ -97,7 +99,8 @@ func (p *Peer) readAnswer(local string) error {
 				sdp.Bandwidth{Type: "TIAS", Bandwidth: uint64(bits)})
 		}
 	}
-	if len(p.codecs) == 0 {
+	// All of the tracks or none: RFC 9725 section 4.4.3.
+	if !taken["audio"] && p.wanted.Audio != nil || !taken["video"] && p.wanted.Video != nil {
 		return &OfferError{errNoCodec}
 	}
 	b, err := d.Marshal()

@@ -40,6 +40,29 @@ func TestAnswerToSpecimens(t *testing.T) {
 	}
 }
 
+// H.264 of every profile that is decoded is in the answer, in both ways of putting it into packets.
+func TestAnswerToH264(t *testing.T) {
+	s := newServer(t, peer.Options{})
+	for _, format := range []string{
+		"packetization-mode=1;profile-level-id=64001f", "packetization-mode=1;profile-level-id=640c1f",
+		"packetization-mode=0;profile-level-id=4d001f", "packetization-mode=0;profile-level-id=42e01f",
+		"packetization-mode=1;profile-level-id=4D4028",
+	} {
+		video := strings.NewReplacer("VP8", "VP9", "packetization-mode=1;profile-level-id=42e01f", format,
+			"packetization-mode=0;profile-level-id=42e01f", "packetization-mode=2").Replace(signaltest.Video(1))
+		p, err := answer(t.Context(), s.network, signaltest.Bundle(signaltest.Opus(0), video))
+		if err != nil {
+			t.Errorf("%s: %v", format, err)
+			continue
+		}
+		if !slices.Equal(p.Codecs(), []string{"opus", "h264"}) ||
+			!strings.Contains(p.Answer(), "a=rtpmap:102 H264/90000") {
+			t.Errorf("%s: codecs %v in %s", format, p.Codecs(), p.Answer())
+		}
+		p.Close()
+	}
+}
+
 // Of several streams the first stays, with its retransmissions, whichever of them the offer names first.
 func TestKeepFirstStream(t *testing.T) {
 	for _, c := range []struct{ name, lines, want string }{
