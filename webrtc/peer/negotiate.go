@@ -103,12 +103,36 @@ func (p *Peer) readAnswer(local string) error {
 	if !taken["audio"] && p.wanted.Audio != nil || !taken["video"] && p.wanted.Video != nil {
 		return &OfferError{errNoCodec}
 	}
+	moveCandidates(d)
 	b, err := d.Marshal()
 	if err != nil {
 		return fmt.Errorf("writing SDP: %w", err)
 	}
 	p.answer = string(b)
 	return nil
+}
+
+// moveCandidates moves the candidates of rejected m-lines, where clients don't look for them, to the first in use: pion
+// puts all of them into the first of all.
+func moveCandidates(d *sdp.SessionDescription) {
+	var candidates []sdp.Attribute
+	var used *sdp.MediaDescription
+	for _, m := range d.MediaDescriptions {
+		if m.MediaName.Port.Value != 0 {
+			used = cmp.Or(used, m)
+			continue
+		}
+		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+			is := a.Key == "candidate" || a.Key == "end-of-candidates"
+			if is {
+				candidates = append(candidates, a)
+			}
+			return is
+		})
+	}
+	if used != nil {
+		used.Attributes = append(used.Attributes, candidates...)
+	}
 }
 
 // addCodecs adds the codecs of an m-line of the answer to those agreed on.

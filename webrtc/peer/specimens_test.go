@@ -9,6 +9,7 @@ import (
 	"github.com/pion/sdp/v3"
 
 	"tandem/webrtc/peer"
+	"tandem/webrtc/signal"
 	"tandem/webrtc/signal/signaltest"
 )
 
@@ -60,6 +61,25 @@ func TestAnswerToH264(t *testing.T) {
 			t.Errorf("%s: codecs %v in %s", format, p.Codecs(), p.Answer())
 		}
 		p.Close()
+	}
+}
+
+// The server's candidates are in an m-line that is in use, whichever of the client's is rejected, and after a restart too.
+func TestCandidatesInUsedSection(t *testing.T) {
+	s := newServer(t, peer.Options{})
+	silent := strings.NewReplacer("VP8", "VP9", "H264", "AV1", "sendonly", "inactive").Replace(signaltest.Video(0))
+	p, err := answer(t.Context(), s.network, signaltest.Bundle(silent, signaltest.Opus(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	video, audio, _ := strings.Cut(p.Answer(), "m=audio")
+	if strings.Contains(video, "candidate") || !strings.Contains(audio, "a=candidate:") {
+		t.Errorf("the answer is %s", p.Answer())
+	}
+	f, _, err := p.Restart(t.Context(), signal.Fragment{Ufrag: "abcd", Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"})
+	if err != nil || len(f.Candidates()) == 0 || f.Ufrag == "" || f.Media[0].Mid != "1" {
+		t.Errorf("after a restart: %+v, %v", f, err)
 	}
 }
 
