@@ -170,8 +170,8 @@ func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
 	}
 }
 
-// keepFirstStream removes all sources of an m-line but the first and its retransmissions (RFC 4588 section 8.8, RFC 5576
-// section 4). Firefox declares those of every stream of simulcast, which is not answered: it then sends the first.
+// keepFirstStream removes all sources of an m-line but the first and its retransmissions (RFC 4588 section 8.8, RFC
+// 5576 section 4). Firefox declares those of every stream of simulcast, which is not answered: it then sends the first.
 func keepFirstStream(m *sdp.MediaDescription) {
 	var first string
 	retransmits := map[string]string{} // by what is retransmitted

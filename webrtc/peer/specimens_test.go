@@ -64,7 +64,7 @@ func TestAnswerToH264(t *testing.T) {
 	}
 }
 
-// The server's candidates are in an m-line that is in use, whichever of the client's is rejected, and after a restart too.
+// The server's candidates are in an m-line that is in use, whichever is rejected, and after a restart too.
 func TestCandidatesInUsedSection(t *testing.T) {
 	s := newServer(t, peer.Options{})
 	silent := strings.NewReplacer("VP8", "VP9", "H264", "AV1", "sendonly", "inactive").Replace(signaltest.Video(0))
@@ -87,14 +87,19 @@ func TestCandidatesInUsedSection(t *testing.T) {
 func TestKeepFirstStream(t *testing.T) {
 	for _, c := range []struct{ name, lines, want string }{
 		{
-			"Firefox", "ssrc:1 cname:a|ssrc:2 cname:a|ssrc:3 cname:a|ssrc:4 cname:a|ssrc-group:FID 1 2|ssrc-group:FID 3 4",
+			"Firefox", "ssrc:1 cname:a|ssrc:2 cname:a|ssrc:3 cname:a|ssrc:4 cname:a|" +
+				"ssrc-group:FID 1 2|ssrc-group:FID 3 4",
 			"ssrc:1 cname:a|ssrc:2 cname:a|ssrc-group:FID 1 2",
 		},
 		{
-			"SIM group", "ssrc-group:SIM 1 3|ssrc-group:FID 1 2|ssrc-group:FID 3 4|ssrc:1 cname:a|ssrc:2 cname:a|ssrc:3 cname:a",
+			"SIM group", "ssrc-group:SIM 1 3|ssrc-group:FID 1 2|ssrc-group:FID 3 4|" +
+				"ssrc:1 cname:a|ssrc:2 cname:a|ssrc:3 cname:a",
 			"ssrc-group:FID 1 2|ssrc:1 cname:a|ssrc:2 cname:a",
 		},
-		{"retransmissions first", "ssrc:2 cname:a|ssrc:1 cname:a|ssrc-group:FID 1 2", "ssrc:2 cname:a|ssrc:1 cname:a|ssrc-group:FID 1 2"},
+		{
+			"retransmissions first", "ssrc:2 cname:a|ssrc:1 cname:a|ssrc-group:FID 1 2",
+			"ssrc:2 cname:a|ssrc:1 cname:a|ssrc-group:FID 1 2",
+		},
 		{"one", "ssrc:1 cname:a|ssrc:1 msid:b c|sendonly:", "ssrc:1 cname:a|ssrc:1 msid:b c|sendonly:"},
 		{"none", "rid:h send", "rid:h send"},
 	} {

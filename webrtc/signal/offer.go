@@ -317,7 +317,8 @@ func h264Format(fmtp string) (format string, ok bool) {
 	return "packetization-mode=" + mode + ";profile-level-id=" + profile[:4] + "1f", ok
 }
 
-// offeredCodecs returns the names of an m-line's codecs, for an error: each once, without those that only protect others.
+// offeredCodecs returns the names of an m-line's codecs, for an error: each once, without those that only protect
+// others.
 func offeredCodecs(m *sdp.MediaDescription) string {
 	var names []string
 	for _, a := range m.Attributes {

@@ -157,7 +157,7 @@ func TestRefusedOffers(t *testing.T) {
 	}
 }
 
-// An offer of which one track has no codec that is taken is refused as a whole, with what it has and what it could have.
+// An offer of which one track has no codec that is taken is refused as a whole, with what it has and could have.
 // What is taken alone is taken beside another track, and the other way round.
 func TestCodecsOfTracks(t *testing.T) {
 	h264 := func(mode, profile string) string {
