@@ -51,7 +51,11 @@ func TestAnswerToChrome(t *testing.T) {
 	}
 	for i, want := range [][]string{
 		{"111 opus/48000/2"},
-		{"103 H264/90000", "104 rtx/90000", "109 H264/90000", "110 rtx/90000", "96 VP8/90000", "97 rtx/90000"},
+		{
+			"103 H264/90000", "104 rtx/90000", "107 H264/90000", "108 rtx/90000", "109 H264/90000", "110 rtx/90000",
+			"115 H264/90000", "116 rtx/90000", "117 H264/90000", "118 rtx/90000", "39 H264/90000", "40 rtx/90000",
+			"96 VP8/90000", "97 rtx/90000",
+		},
 	} {
 		m := d.MediaDescriptions[i]
 		if got := codecs(m); !slices.Equal(got, want) || len(m.MediaName.Formats) != len(want) {
@@ -90,17 +94,14 @@ func TestAnswerToChrome(t *testing.T) {
 	}
 }
 
-// An m-line without a codec of ours is rejected alone.
-func TestPartialAnswer(t *testing.T) {
+// An offer of which one track has no codec of ours is refused as a whole.
+func TestNoPartialAnswer(t *testing.T) {
 	s := newServer(t, peer.Options{})
 	offer := strings.NewReplacer("VP8/", "VP7/", "H264/", "H263/").Replace(chromeOffer())
-	p, err := answer(t.Context(), s.network, offer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	if got := p.Codecs(); !slices.Equal(got, []string{"opus"}) || !strings.Contains(p.Answer(), "m=video 0 ") {
-		t.Errorf("codecs %v in %s", got, p.Answer())
+	_, err := answer(t.Context(), s.network, offer)
+	var e *problem.Error
+	if !errors.As(err, &e) || e.Status != 422 || !strings.Contains(e.Detail, "VP7, H263") {
+		t.Errorf("error %v, want 422 that names the codecs", err)
 	}
 }
 

@@ -15,9 +15,9 @@ var (
 	errNoCredentials = errors.New("an ICE restart needs a=ice-ufrag and a=ice-pwd")
 )
 
-// errNoCodec is wrapped by the OfferError of an offer of which the answer leaves nothing.
-var errNoCodec = errors.New("the offer has no codec that this server knows: " +
-	"offer Opus, VP8 or H.264 constrained baseline with packetization-mode=1")
+// errNoCodec is wrapped by the OfferError of an offer of which the answer leaves a track out.
+var errNoCodec = errors.New("a track of the offer has no codec that this server knows: " +
+	"offer Opus, VP8 or H.264 in baseline, main or high profile")
 
 // OfferError is returned for an offer that can't be answered, though signal.ParseOffer found it fit. Its text is for
 // the client.

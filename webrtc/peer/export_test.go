@@ -18,3 +18,6 @@ func (p *Peer) Candidates() int {
 	defer p.mu.Unlock()
 	return p.candidates
 }
+
+// KeepFirstStream is keepFirstStream for tests.
+var KeepFirstStream = keepFirstStream

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 func (p *Peer) start(ctx context.Context) error {
 	p.cleanOffer(p.offer)
 	var err error
-	if p.pc, err = p.n.connection(p.log, p.keep); err != nil {
+	if p.pc, err = p.n.connection(p.log, p.keep, p.wanted.H264); err != nil {
 		return err
 	}
 	p.pc.OnTrack(func(t *pion.TrackRemote, r *pion.RTPReceiver) { p.run(func() { p.onTrack(t, r) }) })
@@ -80,10 +81,12 @@ func (p *Peer) readAnswer(local string) error {
 	if err := d.UnmarshalString(local); err != nil {
 		return fmt.Errorf("parsing SDP: %w", err)
 	}
+	taken := map[string]bool{} // kinds
 	for _, m := range d.MediaDescriptions {
 		if m.MediaName.Port.Value == 0 {
 			continue
 		}
+		taken[m.MediaName.Media] = true
 		if m.MediaName.Media == "application" {
 			p.data = true
 			continue
@@ -96,15 +99,40 @@ func (p *Peer) readAnswer(local string) error {
 				sdp.Bandwidth{Type: "TIAS", Bandwidth: uint64(bits)})
 		}
 	}
-	if len(p.codecs) == 0 {
+	// All of the tracks or none: RFC 9725 section 4.4.3.
+	if !taken["audio"] && p.wanted.Audio != nil || !taken["video"] && p.wanted.Video != nil {
 		return &OfferError{errNoCodec}
 	}
+	moveCandidates(d)
 	b, err := d.Marshal()
 	if err != nil {
 		return fmt.Errorf("writing SDP: %w", err)
 	}
 	p.answer = string(b)
 	return nil
+}
+
+// moveCandidates moves the candidates of rejected m-lines, where clients don't look for them, to the first in use: pion
+// puts all of them into the first of all.
+func moveCandidates(d *sdp.SessionDescription) {
+	var candidates []sdp.Attribute
+	var used *sdp.MediaDescription
+	for _, m := range d.MediaDescriptions {
+		if m.MediaName.Port.Value != 0 {
+			used = cmp.Or(used, m)
+			continue
+		}
+		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+			is := a.Key == "candidate" || a.Key == "end-of-candidates"
+			if is {
+				candidates = append(candidates, a)
+			}
+			return is
+		})
+	}
+	if used != nil {
+		used.Attributes = append(used.Attributes, candidates...)
+	}
 }
 
 // addCodecs adds the codecs of an m-line of the answer to those agreed on.
@@ -124,6 +152,7 @@ func (p *Peer) addCodecs(m *sdp.MediaDescription) {
 // cleanOffer removes the candidates, header extensions and streams from an offer that must not be used.
 func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
 	for _, m := range d.MediaDescriptions {
+		keepFirstStream(m)
 		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 			switch a.Key {
 			case "candidate":
@@ -139,6 +168,35 @@ func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
 			return false
 		})
 	}
+}
+
+// keepFirstStream removes all sources of an m-line but the first and its retransmissions (RFC 4588 section 8.8, RFC
+// 5576 section 4). Firefox declares those of every stream of simulcast, which is not answered: it then sends the first.
+func keepFirstStream(m *sdp.MediaDescription) {
+	var first string
+	retransmits := map[string]string{} // by what is retransmitted
+	original := map[string]string{}    // by what retransmits it
+	for _, a := range m.Attributes {
+		f := strings.Fields(a.Value)
+		switch {
+		case a.Key == "ssrc" && len(f) > 0 && first == "":
+			first = f[0]
+		case a.Key == "ssrc-group" && len(f) == 3 && f[0] == "FID":
+			retransmits[f[1]], original[f[2]] = f[2], f[1]
+		}
+	}
+	first = cmp.Or(original[first], first)
+	kept := func(ssrc string) bool { return ssrc == first || ssrc == retransmits[first] }
+	m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+		f := strings.Fields(a.Value)
+		switch {
+		case a.Key == "ssrc" && len(f) > 0:
+			return !kept(f[0])
+		case a.Key == "ssrc-group" && len(f) > 1:
+			return !kept(f[1]) || slices.ContainsFunc(f[1:], func(ssrc string) bool { return !kept(ssrc) })
+		}
+		return false
+	})
 }
 
 // Restart restarts ICE with the client's new credentials and candidates, and returns the server's, and the new ETag.

@@ -95,7 +95,10 @@ func (n *Network) Close() error {
 }
 
 // connection makes a pion connection. Its settings are its own, for its log and its filter.
-func (n *Network) connection(log *slog.Logger, keep func(net.IP) bool) (*pion.PeerConnection, error) {
+// h264 are the formats of H.264 to take.
+func (n *Network) connection(
+	log *slog.Logger, keep func(net.IP) bool, h264 []string,
+) (*pion.PeerConnection, error) {
 	var s pion.SettingEngine
 	s.LoggerFactory = logFactory{log}
 	s.SetICETimeouts(times.disconnected, times.failed, times.keepAlive)
@@ -128,7 +131,7 @@ func (n *Network) connection(log *slog.Logger, keep func(net.IP) bool) (*pion.Pe
 			return nil, err
 		}
 	}
-	media, err := mediaEngine()
+	media, err := mediaEngine(h264)
 	if err != nil {
 		return nil, err
 	}
@@ -146,8 +149,9 @@ func (n *Network) connection(log *slog.Logger, keep func(net.IP) bool) (*pion.Pe
 	return api.NewPeerConnection(c)
 }
 
-// mediaEngine has the codecs that tandem decodes, and what keeps them flowing.
-func mediaEngine() (*pion.MediaEngine, error) {
+// mediaEngine has the codecs that tandem decodes, and what keeps them flowing. h264 are the formats of an Offer: pion
+// takes only those that it was given.
+func mediaEngine(h264 []string) (*pion.MediaEngine, error) {
 	m := &pion.MediaEngine{}
 	feedback := []pion.RTCPFeedback{
 		{Type: pion.TypeRTCPFBGoogREMB},
@@ -174,9 +178,8 @@ func mediaEngine() (*pion.MediaEngine, error) {
 	if err := video(pion.MimeTypeVP8, ""); err != nil {
 		return nil, err
 	}
-	for _, profile := range signal.H264Profiles {
-		fmtp := "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=" + profile + "1f"
-		if err := video(pion.MimeTypeH264, fmtp); err != nil {
+	for _, format := range h264 {
+		if err := video(pion.MimeTypeH264, "level-asymmetry-allowed=1;"+format); err != nil {
 			return nil, err
 		}
 	}

@@ -83,7 +83,8 @@ type Peer struct {
 	pc     *pion.PeerConnection
 	answer string   // SDP, with the server's candidates
 	codecs []string // agreed on
-	data   bool     // data channels were agreed on
+	wanted *signal.Offer
+	data   bool // data channels were agreed on
 
 	begun, closing chan struct{} // closed by Begin and Close
 	h              Handler       // not before begun is closed
@@ -112,7 +113,7 @@ type Peer struct {
 // the offer can't be answered. Call Begin next.
 func (n *Network) Answer(ctx context.Context, offer *signal.Offer, log *slog.Logger) (*Peer, error) {
 	p := &Peer{
-		n: n, log: cmp.Or(log, n.log), offer: offer.Description(), ufrag: offer.Ufrag, etag: rand.Text(),
+		n: n, log: cmp.Or(log, n.log), wanted: offer, offer: offer.Description(), ufrag: offer.Ufrag, etag: rand.Text(),
 		ssrcs: map[string]uint32{}, begun: make(chan struct{}), closing: make(chan struct{}),
 		patches: rate.NewLimiter(patchesPerSecond, patchBurst), restarts: rate.NewLimiter(0.5, restartBurst),
 	}

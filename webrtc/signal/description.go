@@ -22,7 +22,7 @@ func Clone(d *sdp.SessionDescription) *sdp.SessionDescription {
 }
 
 // LocalFragment returns the ICE part of an SDP description of our own (RFC 8840 section 9): its credentials and
-// candidates, which the first m-line in use has for all, since they are bundled. The candidates are taken for complete.
+// candidates, of the first m-line in use for all, since they are bundled. The candidates are taken for complete.
 func LocalFragment(description string) (Fragment, error) {
 	d := &sdp.SessionDescription{}
 	if err := d.UnmarshalString(description); err != nil {
@@ -37,9 +37,11 @@ func LocalFragment(description string) (Fragment, error) {
 		f.Pwd, _ = m.Attribute("ice-pwd")
 		media := FragmentMedia{Kind: m.MediaName.Media, End: true}
 		media.Mid, _ = m.Attribute("mid")
-		for _, a := range m.Attributes {
-			if a.Key == "candidate" {
-				media.Candidates = append(media.Candidates, a.Value)
+		for _, m := range d.MediaDescriptions { // pion has them in the first m-line, be it in use or not
+			for _, a := range m.Attributes {
+				if a.Key == "candidate" {
+					media.Candidates = append(media.Candidates, a.Value)
+				}
 			}
 		}
 		f.Media = []FragmentMedia{media}

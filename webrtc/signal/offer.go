@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"encoding/hex"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,20 +19,29 @@ const (
 	H264 = "h264"
 )
 
-// H264Profiles are the first two bytes of a profile-level-id (RFC 6184 section 8.1) that are taken, in hex: constrained
-// baseline, as browsers and as x264 write it, and baseline, as which some offer the same.
-var H264Profiles = []string{"42e0", "42c0", "4200"}
+// takenAudio and takenVideo name the codecs of each kind for clients whose offer has none of them.
+const (
+	takenAudio = "Opus (48 kHz, two channels)"
+	takenVideo = "VP8, or H.264 in baseline, main or high profile"
+)
+
+// h264Profiles are the first bytes of a profile-level-id (RFC 6184 section 8.1), in hex, of what the decoder decodes:
+// baseline, main and high, with any of their constraints.
+var h264Profiles = []string{"42", "4d", "64"}
 
 // Bounds of an offer. Those of browsers with all their codecs have four m-lines and about 300 attributes.
 const (
 	maxOfferMedia      = 8
 	maxOfferAttributes = 2000
+	maxOfferH264       = 12 // formats of H.264; browsers have eight at most
+	maxNamed           = 8  // codecs that an error names
 )
 
 // Offer is a client's SDP offer that can be answered. Make one with ParseOffer.
 type Offer struct {
 	Audio []string // codecs of the sound it would send, in its order of preference; nil for none
 	Video []string // those of the pictures
+	H264  []string // the formats of its H.264 that are taken, as the parameters of a=fmtp (RFC 6184 section 8.1)
 	Data  bool     // a data channel may be opened
 	Ufrag string   // the client's username fragment, of all its media, since they are bundled
 
@@ -92,7 +102,8 @@ type offerParser struct {
 	sections   int // in use
 	audio      int // tracks that it would send
 	video      int
-	silent     int // tracks that it would not send
+	silent     int      // tracks that it would not send
+	foreign    []string // what it offers for the tracks that have no codec of ours
 }
 
 // section reads the n-th m-line, counted from 1.
@@ -158,10 +169,15 @@ func (p *offerParser) track(n int, m *sdp.MediaDescription) error {
 	// RFC 9725 section 4.4.2: one track of a kind, or refuse.
 	if kind == "audio" {
 		p.audio++
-		p.offer.Audio = codecs(m)
+		p.offer.Audio, _ = codecs(m)
 	} else {
 		p.video++
-		p.offer.Video = codecs(m)
+		p.offer.Video, p.offer.H264 = codecs(m)
+	}
+	if kind == "audio" && p.offer.Audio == nil {
+		p.foreign = append(p.foreign, "sound as "+offeredCodecs(m)+" (this server takes "+takenAudio+")")
+	} else if kind == "video" && p.offer.Video == nil {
+		p.foreign = append(p.foreign, "pictures as "+offeredCodecs(m)+" (this server takes "+takenVideo+")")
 	}
 	return nil
 }
@@ -175,9 +191,12 @@ func (p *offerParser) check() error {
 		return unfitOffer("would only receive: this server sends no media; offer sendonly tracks")
 	case p.audio+p.video == 0:
 		return unfitOffer("has neither audio nor video: add a track")
-	case len(p.offer.Audio)+len(p.offer.Video) == 0:
-		return unfitOffer("has no codec that this server knows: " +
-			"offer Opus, VP8 or H.264 constrained baseline with packetization-mode=1")
+	case len(p.foreign) > 0:
+		// RFC 9725 section 4.4.3: all of the offer or nothing of it.
+		return unfitOffer(
+			"has no codec that this server knows for a track: %s; offer one of these, or leave the track out",
+			strings.Join(p.foreign, "; and "),
+		)
 	case p.sections > 1:
 		bundle := bundled(p.d)
 		for _, m := range p.d.MediaDescriptions {
@@ -240,8 +259,8 @@ func direction(d *sdp.SessionDescription, m *sdp.MediaDescription) string {
 	return "sendrecv" // RFC 8866 section 6.7
 }
 
-// codecs returns the codecs of an m-line that are taken, each once, in its order.
-func codecs(m *sdp.MediaDescription) []string {
+// codecs returns the codecs of an m-line that are taken, each once, in its order, and the formats of its H.264.
+func codecs(m *sdp.MediaDescription) (names, h264 []string) {
 	maps, params := map[string]string{}, map[string]string{}
 	for _, a := range m.Attributes {
 		pt, rest, _ := strings.Cut(a.Value, " ")
@@ -252,26 +271,34 @@ func codecs(m *sdp.MediaDescription) []string {
 			params[pt] = rest
 		}
 	}
-	var out []string
 	for _, pt := range m.MediaName.Formats {
+		if n, err := strconv.Atoi(pt); err != nil || n < 0 || n > 127 {
+			continue
+		}
 		name := ""
 		switch mapping := maps[pt]; {
 		case m.MediaName.Media == "audio" && mapping == "opus/48000/2":
 			name = Opus
 		case m.MediaName.Media == "video" && mapping == "vp8/90000":
 			name = VP8
-		case m.MediaName.Media == "video" && mapping == "h264/90000" && baseline(params[pt]):
-			name = H264
+		case m.MediaName.Media == "video" && mapping == "h264/90000":
+			format, ok := h264Format(params[pt])
+			if !ok || len(h264) == maxOfferH264 {
+				continue
+			}
+			if name = H264; !slices.Contains(h264, format) {
+				h264 = append(h264, format)
+			}
 		}
-		if n, err := strconv.Atoi(pt); name != "" && err == nil && n >= 0 && n <= 127 && !slices.Contains(out, name) {
-			out = append(out, name)
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
-	return out
+	return names, h264
 }
 
-// baseline reports whether the parameters (RFC 6184 section 8.1) are of an H.264 that is taken.
-func baseline(fmtp string) bool {
+// h264Format returns what tells one format of H.264 from another (RFC 6184 section 8.2.2), and whether it is taken.
+func h264Format(fmtp string) (format string, ok bool) {
 	mode, profile := "", ""
 	for p := range strings.SplitSeq(fmtp, ";") {
 		key, v, _ := strings.Cut(strings.TrimSpace(p), "=")
@@ -282,5 +309,31 @@ func baseline(fmtp string) bool {
 			profile = strings.ToLower(v)
 		}
 	}
-	return mode == "1" && len(profile) == 6 && slices.Contains(H264Profiles, profile[:4])
+	if _, err := hex.DecodeString(profile); err != nil || len(profile) != 6 {
+		return "", false
+	}
+	// Mode 2 interleaves.
+	ok = (mode == "0" || mode == "1") && slices.Contains(h264Profiles, profile[:2])
+	return "packetization-mode=" + mode + ";profile-level-id=" + profile[:4] + "1f", ok
+}
+
+// offeredCodecs returns the names of an m-line's codecs, for an error: each once, without those that only protect
+// others.
+func offeredCodecs(m *sdp.MediaDescription) string {
+	var names []string
+	for _, a := range m.Attributes {
+		_, mapping, _ := strings.Cut(a.Value, " ")
+		name, _, _ := strings.Cut(strings.TrimSpace(mapping), "/")
+		helper := slices.Contains(
+			[]string{"rtx", "red", "ulpfec", "flexfec-03", "cn", "telephone-event"},
+			strings.ToLower(name),
+		)
+		if a.Key == "rtpmap" && !helper && isToken(name) && !slices.Contains(names, name) && len(names) < maxNamed {
+			names = append(names, name)
+		}
+	}
+	if names == nil {
+		return "no codec by name"
+	}
+	return strings.Join(names, ", ")
 }

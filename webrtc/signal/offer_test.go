@@ -144,10 +144,6 @@ func TestRefusedOffers(t *testing.T) {
 		{"no mux", without("a=rtcp-mux"), 422, "rtcp-mux"},
 		{"no DTLS", change("UDP/TLS/RTP/SAVPF", "RTP/AVP"), 422, "DTLS"},
 		{"other kind", change("m=video", "m=text"), 422, "neither audio nor video"},
-		{
-			"high profile", strings.ReplaceAll(signaltest.Bundle(changedVideo(0, "VP8", "VP9")), "42e01f", "64001f"),
-			422, "codec",
-		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := signal.ParseOffer(c.offer)
@@ -158,6 +154,60 @@ func TestRefusedOffers(t *testing.T) {
 				t.Errorf("status %d (%s), want %d and %q", e.Status, e.Detail, c.status, c.says)
 			}
 		})
+	}
+}
+
+// An offer of which one track has no codec that is taken is refused as a whole, with what it has and could have.
+// What is taken alone is taken beside another track, and the other way round.
+func TestCodecsOfTracks(t *testing.T) {
+	h264 := func(mode, profile string) string {
+		return strings.NewReplacer("VP8", "VP9", "packetization-mode=1;profile-level-id=42e01f",
+			"packetization-mode="+mode+";profile-level-id="+profile, "packetization-mode=0;profile-level-id=42e01f",
+			"packetization-mode=2;profile-level-id=42e01f").Replace(signaltest.Video(0))
+	}
+	foreign := func(codec string) string {
+		return strings.NewReplacer("VP8", codec, "H264", codec).Replace(signaltest.Video(0))
+	}
+	multiopus := strings.Replace(signaltest.Opus(1), "opus/48000/2", "multiopus/48000/6", 1)
+	for _, c := range []struct {
+		name, video, audio string
+		says               []string // of the error; nil: it is taken
+	}{
+		{"VP9", foreign("VP9"), signaltest.Opus(1), []string{"pictures as VP9 ", "VP8, or H.264"}},
+		{"AV1", foreign("AV1"), signaltest.Opus(1), []string{"pictures as AV1 "}},
+		{"H.265", foreign("H265"), signaltest.Opus(1), []string{"pictures as H265 "}},
+		{"multiopus", signaltest.Video(0), multiopus, []string{"sound as multiopus, PCMU ", "takes Opus"}},
+		{"neither", foreign("VP9"), multiopus, []string{"sound as multiopus", "pictures as VP9"}},
+		{"interleaved", h264("2", "42e01f"), signaltest.Opus(1), []string{"H264"}},
+		{"4:4:4", h264("1", "f4001f"), signaltest.Opus(1), []string{"H264"}},
+		{"no profile", h264("1", ""), signaltest.Opus(1), []string{"H264"}},
+		{"high", h264("1", "64001f"), signaltest.Opus(1), nil},
+		{"constrained high", h264("1", "640c1f"), signaltest.Opus(1), nil},
+		{"main", h264("1", "4D0028"), signaltest.Opus(1), nil},
+		{"mode 0", h264("0", "42e01f"), signaltest.Opus(1), nil},
+		{"main in mode 0", h264("0", "4d401f"), signaltest.Opus(1), nil},
+	} {
+		offers := []string{signaltest.Bundle(c.video, c.audio)}
+		if c.audio == signaltest.Opus(1) {
+			offers = append(offers, signaltest.Bundle(c.video))
+		}
+		for _, offer := range offers {
+			got, err := signal.ParseOffer(offer)
+			var e *problem.Error
+			switch {
+			case c.says == nil && (err != nil || !slices.Equal(got.Video, []string{signal.H264}) || len(got.H264) != 1):
+				t.Errorf("%s: %+v, %v", c.name, got, err)
+			case c.says == nil:
+			case !errors.As(err, &e) || e.Status != 422:
+				t.Errorf("%s: error %v, want 422", c.name, err)
+			default:
+				for _, says := range c.says {
+					if !strings.Contains(e.Detail, says) {
+						t.Errorf("%s: %q is not in %q", c.name, says, e.Detail)
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@
 package signaltest
 
 import (
+	"embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,3 +58,15 @@ func Bundle(sections ...string) string {
 
 // Offer returns one of sound, pictures and data channels.
 func Offer() string { return Bundle(Opus(0), Video(1), Data(2)) }
+
+//go:embed offers
+var offers embed.FS
+
+// Specimen returns the offer of a client as it wrote it, by the name of its file in the folder offers without ".sdp".
+func Specimen(name string) string {
+	b, err := offers.ReadFile("offers/" + name + ".sdp")
+	if err != nil {
+		panic(err) // a name that the test has wrong
+	}
+	return string(b)
+}

@@ -1,0 +1,120 @@
+package peer_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pion/sdp/v3"
+
+	"tandem/webrtc/peer"
+	"tandem/webrtc/signal"
+	"tandem/webrtc/signal/signaltest"
+)
+
+// Offers as clients write them are answered with all their tracks, and without simulcast.
+func TestAnswerToSpecimens(t *testing.T) {
+	s := newServer(t, peer.Options{})
+	for _, c := range []struct {
+		name   string
+		codecs []string
+	}{
+		{"chromium", []string{"opus", "vp8", "h264"}},
+		{"chromium-simulcast", []string{"opus", "vp8", "h264"}},
+		{"firefox", []string{"opus", "vp8"}},
+		{"firefox-simulcast", []string{"opus", "vp8"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := answer(t.Context(), s.network, signaltest.Specimen(c.name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			if got := p.Codecs(); !slices.Equal(got, c.codecs) || !p.HasData() {
+				t.Errorf("codecs %v, want %v; data %v", got, c.codecs, p.HasData())
+			}
+			if regexp.MustCompile(`m=\w+ 0 `).MatchString(p.Answer()) || strings.Contains(p.Answer(), "simulcast") {
+				t.Errorf("the answer is %s", p.Answer())
+			}
+		})
+	}
+}
+
+// H.264 of every profile that is decoded is in the answer, in both ways of putting it into packets.
+func TestAnswerToH264(t *testing.T) {
+	s := newServer(t, peer.Options{})
+	for _, format := range []string{
+		"packetization-mode=1;profile-level-id=64001f", "packetization-mode=1;profile-level-id=640c1f",
+		"packetization-mode=0;profile-level-id=4d001f", "packetization-mode=0;profile-level-id=42e01f",
+		"packetization-mode=1;profile-level-id=4D4028",
+	} {
+		video := strings.NewReplacer("VP8", "VP9", "packetization-mode=1;profile-level-id=42e01f", format,
+			"packetization-mode=0;profile-level-id=42e01f", "packetization-mode=2").Replace(signaltest.Video(1))
+		p, err := answer(t.Context(), s.network, signaltest.Bundle(signaltest.Opus(0), video))
+		if err != nil {
+			t.Errorf("%s: %v", format, err)
+			continue
+		}
+		if !slices.Equal(p.Codecs(), []string{"opus", "h264"}) ||
+			!strings.Contains(p.Answer(), "a=rtpmap:102 H264/90000") {
+			t.Errorf("%s: codecs %v in %s", format, p.Codecs(), p.Answer())
+		}
+		p.Close()
+	}
+}
+
+// The server's candidates are in an m-line that is in use, whichever is rejected, and after a restart too.
+func TestCandidatesInUsedSection(t *testing.T) {
+	s := newServer(t, peer.Options{})
+	silent := strings.NewReplacer("VP8", "VP9", "H264", "AV1", "sendonly", "inactive").Replace(signaltest.Video(0))
+	p, err := answer(t.Context(), s.network, signaltest.Bundle(silent, signaltest.Opus(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	video, audio, _ := strings.Cut(p.Answer(), "m=audio")
+	if strings.Contains(video, "candidate") || !strings.Contains(audio, "a=candidate:") {
+		t.Errorf("the answer is %s", p.Answer())
+	}
+	f, _, err := p.Restart(t.Context(), signal.Fragment{Ufrag: "abcd", Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"})
+	if err != nil || len(f.Candidates()) == 0 || f.Ufrag == "" || f.Media[0].Mid != "1" {
+		t.Errorf("after a restart: %+v, %v", f, err)
+	}
+}
+
+// Of several streams the first stays, with its retransmissions, whichever of them the offer names first.
+func TestKeepFirstStream(t *testing.T) {
+	for _, c := range []struct{ name, lines, want string }{
+		{
+			"Firefox", "ssrc:1 cname:a|ssrc:2 cname:a|ssrc:3 cname:a|ssrc:4 cname:a|" +
+				"ssrc-group:FID 1 2|ssrc-group:FID 3 4",
+			"ssrc:1 cname:a|ssrc:2 cname:a|ssrc-group:FID 1 2",
+		},
+		{
+			"SIM group", "ssrc-group:SIM 1 3|ssrc-group:FID 1 2|ssrc-group:FID 3 4|" +
+				"ssrc:1 cname:a|ssrc:2 cname:a|ssrc:3 cname:a",
+			"ssrc-group:FID 1 2|ssrc:1 cname:a|ssrc:2 cname:a",
+		},
+		{
+			"retransmissions first", "ssrc:2 cname:a|ssrc:1 cname:a|ssrc-group:FID 1 2",
+			"ssrc:2 cname:a|ssrc:1 cname:a|ssrc-group:FID 1 2",
+		},
+		{"one", "ssrc:1 cname:a|ssrc:1 msid:b c|sendonly:", "ssrc:1 cname:a|ssrc:1 msid:b c|sendonly:"},
+		{"none", "rid:h send", "rid:h send"},
+	} {
+		m := &sdp.MediaDescription{}
+		for l := range strings.SplitSeq(c.lines, "|") {
+			key, value, _ := strings.Cut(l, ":")
+			m.WithValueAttribute(key, value)
+		}
+		peer.KeepFirstStream(m)
+		var got []string
+		for _, a := range m.Attributes {
+			got = append(got, a.Key+":"+a.Value)
+		}
+		if strings.Join(got, "|") != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
