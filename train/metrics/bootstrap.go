@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Bootstrap says how 95 % intervals are made: over whole speakers, not clips. Clips of one speaker fail together, so that
-// taking them one by one would give intervals that are too narrow (Field and Welsh 2007). A clip without a known speaker
-// stands for itself. From 20 units on a bootstrap draws them (Resampled); 3 to 19 give Student's interval (Student), and
-// fewer give none.
+// Bootstrap says how 95 % intervals are made: over whole speakers, not clips. Clips of one speaker fail together, so
+// that taking them one by one would give intervals that are too narrow (Field and Welsh 2007). A clip without a known
+// speaker stands for itself. From 20 units on a bootstrap draws them (Resampled); 3 to 19 give Student's interval
+// (Student), and fewer give none.
 type Bootstrap struct {
 	Resamples int // none gives no intervals
 	Seed      uint64
