@@ -45,8 +45,8 @@ func writeScores(c *console, r *eval.Report) error {
 	return err
 }
 
-// notes writes what the figures above are made of: over what the intervals are, for how many comparisons p is corrected,
-// and the joint NLL by set.
+// notes writes what the figures above are made of: over what the intervals are, for how many comparisons p is
+// corrected, and the joint NLL by set.
 func notes(out *bytes.Buffer, r *eval.Report) {
 	first := true
 	note := func(format string, args ...any) {
