@@ -110,7 +110,8 @@ func TestReportIsTheContract(t *testing.T) {
 		"0.667", "[0.123, 0.988]", "0.250", "#43;0.078", "[-0.100, 0.200]", "picture black", "18–29", "&lt;60&gt;",
 		"4 speakers, Student&#39;s t", "2 speakers, no interval", "as few as 4 speakers",
 		"fewer than 3 speakers",
-		"all 1 comparisons", "p 0.25", "Joint NLL", "1.234", "ECE is above 0.05", `href="#ravdess-gender"`, `id="ravdess-gender"`,
+		"all 1 comparisons", "p 0.25", "Joint NLL", "1.234", "ECE is above 0.05",
+		`href="#ravdess-gender"`, `id="ravdess-gender"`,
 		"Before temperature scaling", "ravdess: gender", "all: emotion", "&lt;b&gt;", "x.mp4: not a film", "<svg",
 		"abc",
 	} {
