@@ -26,6 +26,7 @@ the joint NLL (the sum of both tasks', without weights) to the best static weigh
 its 95 % interval and p, corrected by Holm for all of them. The folder gets compare.json,
 compare.csv and compare.html, and each run in runs/. The same command goes on where it was
 interrupted. See docs/compare.md.
+
   tandem compare --data manifest=clips.csv --weightings softmax,softmax-prior --seeds 3 --out compare`,
 	options: func() options { return &compareOptions{} },
 }
