@@ -23,8 +23,9 @@ var compareCommand = &command{
 	long: `Trains each weighting in each mode with each seed, all by one recipe, and judges the exported files on
 the validation split. Printed are means ± standard deviations over the seeds, and the difference of
 the joint NLL (the sum of both tasks', without weights) to the best static weighting, seed by seed, with
-its 95 % interval. The folder gets compare.json, compare.csv and compare.html, and each run in
-runs/. The same command goes on where it was interrupted. See docs/compare.md.
+its 95 % interval and p, corrected by Holm for all of them. The folder gets compare.json,
+compare.csv and compare.html, and each run in runs/. The same command goes on where it was
+interrupted. See docs/compare.md.
 
   tandem compare --data manifest=clips.csv --weightings softmax,softmax-prior --seeds 3 --out compare`,
 	options: func() options { return &compareOptions{} },
@@ -168,7 +169,7 @@ func writeComparison(c *console, r *compare.Comparison) error {
 	var out bytes.Buffer
 	for _, modal := range r.Modes() {
 		w := newScoreTable(
-			modal, "n", "joint NLL", "less best static", "emotion NLL", "UAR", "gender NLL", "UAR", "weights")
+			modal, "n", "joint NLL", "less best static", "p", "emotion NLL", "UAR", "gender NLL", "UAR", "weights")
 		for _, row := range r.Rows {
 			if row.Modal != modal {
 				continue
@@ -183,10 +184,15 @@ func writeComparison(c *console, r *compare.Comparison) error {
 			if row.Joint.N > 0 {
 				weights = fmt.Sprintf("%.2f, %.2f", row.WeightEmotion.Mean, row.WeightGender.Mean)
 			}
-			w.row(row.Weighting, n, row.Joint.String(), difference, row.EmotionNLL.String(), row.EmotionUAR.String(),
+			w.row(row.Weighting, n, row.Joint.String(), difference, row.Difference.Corrected(),
+				row.EmotionNLL.String(), row.EmotionUAR.String(),
 				row.GenderNLL.String(), row.GenderUAR.String(), weights)
 		}
 		w.appendTo(&out)
+	}
+	if r.Comparisons > 0 {
+		fmt.Fprintf(&out, "\np: of Student's paired t over seeds, corrected by Holm for all %d comparisons; "+
+			"intervals are of one each\n", r.Comparisons)
 	}
 	if _, err := c.out.Write(out.Bytes()); err != nil {
 		return err

@@ -21,7 +21,8 @@ var evalCommand = &command{
 	long: `Each clip of the split is one item: the mean of its windows' probabilities. Printed are, for each
 data set and task, the number of items, accuracy, unweighted average recall (UAR), macro F1, negative
 log-likelihood and expected calibration error (and that before temperature scaling); a task without
-labels is left out. In brackets are 95 % intervals of a bootstrap over speakers. Below, the same clips
+labels is left out. In brackets are 95 % intervals over speakers: Student's t over 3 to 19, a
+bootstrap from 20 on, none below 3. Below, the same clips
 with one sense taken away or spoilt, and what both senses gain over the better one.
 
   tandem eval --data manifest=clips.csv --split test --report report`,
@@ -52,7 +53,7 @@ func (o *evalOptions) bind(f *pflag.FlagSet) {
 		"`SENSES` to judge by: "+strings.Join(modalities, ", "))
 	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
 	f.IntVar(&o.resamples, "resamples", 1000,
-		"resamples `N` of the bootstrap that gives the 95 % intervals; 0 for none")
+		"resamples `N` of the bootstrap that gives the 95 % intervals from 20 speakers on; 0 for no intervals")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of the bootstrap")
 	ownEnv(f, "seed")
 	f.IntVar(&o.threads, "threads", 0,

@@ -32,7 +32,7 @@ func writeScores(c *console, r *eval.Report) error {
 		}
 	}
 	w.appendTo(&out)
-	w = newScoreTable("both less", "the better", "task", "n", "UAR", "NLL")
+	w = newScoreTable("both less", "better", "task", "n", "UAR", "p", "NLL", "p")
 	for _, set := range slices.Sorted(maps.Keys(r.Details)) {
 		if f := r.Details[set].Fusion; f != nil {
 			w.fusion(set, "emotion", f.Emotion)
@@ -40,8 +40,47 @@ func writeScores(c *console, r *eval.Report) error {
 		}
 	}
 	w.appendTo(&out)
+	notes(&out, r)
 	_, err := c.out.Write(out.Bytes())
 	return err
+}
+
+// notes writes what the figures above are made of: over what the intervals are, for how many comparisons p is
+// corrected, and the joint NLL by set.
+func notes(out *bytes.Buffer, r *eval.Report) {
+	first := true
+	note := func(format string, args ...any) {
+		if first {
+			out.WriteByte('\n')
+		}
+		first = false
+		fmt.Fprintf(out, format+"\n", args...)
+	}
+	for _, row := range r.Rows() {
+		if row.Drawn != nil {
+			note("95 %% intervals, %s: over %s", row.Name(), row.Drawn)
+		}
+	}
+	if r.Comparisons > 0 {
+		note("p: corrected by Holm for all %d comparisons of the report; intervals are of one comparison each",
+			r.Comparisons)
+	}
+	for _, set := range slices.Sorted(maps.Keys(r.Sets)) {
+		if joint := r.Sets[set].Joint; joint != nil {
+			note("joint NLL, %s: %.3f", set, *joint)
+		}
+	}
+	if r.All.Joint != nil && len(r.Sets) > 1 {
+		note("joint NLL, all clips together: %.3f", *r.All.Joint)
+	}
+}
+
+// corrected returns the corrected p of a difference, "–" where there is none.
+func corrected(d metrics.Difference) string {
+	if d.PHolm == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.3f", *d.PHolm)
 }
 
 // scoreTable is a table of scores under construction.
@@ -107,7 +146,8 @@ func (w *scoreTable) part(set, condition, task string, s *metrics.Scores) {
 
 func (w *scoreTable) fusion(set, task string, f *eval.Fusion) {
 	if f != nil {
-		w.row(set, string(f.Better), task, fmt.Sprint(f.N), gain(f.UAR), gain(f.NLL))
+		w.row(set, string(f.Better), task, fmt.Sprint(f.N), gain(f.UAR), corrected(f.UAR), gain(f.NLL),
+			corrected(f.NLL))
 	}
 }
 

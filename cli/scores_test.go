@@ -12,17 +12,19 @@ import (
 
 func TestScoresFitInto100Columns(t *testing.T) {
 	before, r := 0.0421, metrics.Range{0.5456, 0.5801}
-	drawn := metrics.Drawn{By: "speaker", Units: 4, Resamples: 10}
+	drawn := metrics.Drawn{By: "speaker", Units: 4, Method: metrics.Student}
 	s := &metrics.Scores{
 		N: 3400, Accuracy: 0.5628, UAR: 0.4632, F1: 0.4571, NLL: 1.1459, ECE: 0.0291, ECEBefore: &before,
 		Intervals: &metrics.Intervals{Accuracy: r, UAR: r, Drawn: drawn},
 	}
+	s.Drawn = &drawn
 	plain := &metrics.Scores{N: 7, Accuracy: 1}
-	set := eval.SetReport{Emotion: s, Gender: s}
-	d := metrics.Difference{Difference: 0.0683, Interval: &metrics.Range{-0.0417, 0.0923}}
+	joint, p := 1.2345, 0.105
+	set := eval.SetReport{Emotion: s, Gender: s, Joint: &joint}
+	d := metrics.Difference{Difference: 0.0683, Interval: &metrics.Range{-0.0417, 0.0923}, P: &p, PHolm: &p}
 	report := &eval.Report{
 		Sets: map[string]eval.SetReport{"ravdess-warp": set, "grid": {Gender: plain}},
-		All:  set,
+		All:  set, Comparisons: 3,
 		Details: map[string]eval.Detail{
 			"ravdess-warp": {
 				Modalities: map[eval.Condition]eval.SetReport{"both": set, eval.AudioNoise: set},
@@ -45,6 +47,8 @@ func TestScoresFitInto100Columns(t *testing.T) {
 	}
 	for _, want := range []string{
 		"0.563 [0.546, 0.580]", "0.029   0.042", "audio_noise", "+0.068 [-0.042, +0.092]", "–\n",
+		"ravdess-warp: emotion: over 4 speakers, Student's t\n", "by Holm for all 3 comparisons", "0.105  ",
+		"joint NLL, ravdess-warp: 1.234\n", "joint NLL, all clips together: 1.234\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table does not say %q:\n%s", want, text)

@@ -185,6 +185,14 @@ func (s Spread) String() string {
 	return fmt.Sprintf("%.3f ± %.3f", s.Mean, *s.SD)
 }
 
+// Corrected is p, corrected for the number of comparisons, to three digits; "–" where there is none.
+func (a *Against) Corrected() string {
+	if a == nil || a.PHolm == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.3f", *a.PHolm)
+}
+
 // String is the difference with its interval and, where there are fewer than two seeds, none.
 func (a *Against) String() string {
 	switch {

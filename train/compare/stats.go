@@ -25,6 +25,8 @@ type Comparison struct {
 	Setup   Setup        `json:"setup"`
 	Rows    []Row        `json:"rows"`
 	Cells   []CellResult `json:"cells"`
+	// Comparisons is the number of differences with a p value, for all of which together p_holm is corrected.
+	Comparisons int `json:"comparisons,omitempty"`
 }
 
 // CellResult is the result of one run of a comparison: cell.json. Scores are those of the validation split; JSON calls
@@ -103,6 +105,8 @@ type Against struct {
 	N          int            `json:"n"`
 	Difference float64        `json:"difference"`
 	Interval   *metrics.Range `json:"interval,omitempty"`
+	P          *float64       `json:"p,omitempty"`      // two-sided, of the paired t test
+	PHolm      *float64       `json:"p_holm,omitempty"` // corrected for all differences of the comparison
 }
 
 // paired is the interval of Student's paired t test: mean ± t(0.975; n-1) s/√n of the differences (Student 1908, "The
@@ -115,7 +119,10 @@ func paired(differences []float64) *Against {
 	a := &Against{N: s.N, Difference: s.Mean}
 	if s.SD != nil {
 		n := float64(s.N)
-		half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile(0.975) * *s.SD / math.Sqrt(n)
+		se := *s.SD / math.Sqrt(n)
+		p := metrics.PValue(s.Mean, se, s.N)
+		a.P = &p
+		half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile(0.975) * se
 		a.Interval = &metrics.Range{s.Mean - half, s.Mean + half}
 	}
 	return a
@@ -155,7 +162,23 @@ func newComparison(s *Setup, cells []CellResult) *Comparison {
 			r.Difference = difference(of[r.key()], of[c.Rows[b].key()])
 		}
 	}
+	c.correct()
 	return c
+}
+
+// correct corrects the p values of all rows for their number (metrics.Holm).
+func (c *Comparison) correct() {
+	var with []*Against
+	var p []float64
+	for _, r := range c.Rows {
+		if r.Difference != nil && r.Difference.P != nil {
+			with, p = append(with, r.Difference), append(p, *r.Difference.P)
+		}
+	}
+	for i, corrected := range metrics.Holm(p) {
+		with[i].PHolm = &corrected
+	}
+	c.Comparisons = len(with)
 }
 
 // rowKey names a row.

@@ -48,6 +48,11 @@ func TestComparisonAgainstValuesByHand(t *testing.T) {
 	// t(0.975; 2) is 4.302653 (any table); 4.302653 · 0.1/√3 = 0.248414.
 	traintest.Near(t, "lower end", soft.Difference.Interval[0], 0.2-0.248414, 1e-6)
 	traintest.Near(t, "upper end", soft.Difference.Interval[1], 0.2+0.248414, 1e-6)
+	// t is 0.2/(0.1/√3) = 3.464102, of which p is 1 - t/√(2+t²) with two degrees of freedom; two have less.
+	traintest.Near(t, "p", *soft.Difference.P, 0.074180, 1e-6)
+	if c.Comparisons != 4 || soft.Difference.Corrected() != "0.148" {
+		t.Errorf("of %d comparisons p is %v", c.Comparisons, *soft.Difference.PHolm)
+	}
 	uw := row["uw"]
 	if uw.Failed != 1 || uw.Joint.N != 2 || uw.Difference.N != 2 {
 		t.Errorf("uw, of which one diverged: %+v", uw)

@@ -160,6 +160,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 		)
 	}
 	r.All = j.clips(main, slices.Concat(groups...)).report(j, true)
+	r.correct()
 	o.progress("intervals", len(groups)+1, len(groups)+1)
 	r.Speed = speed
 	r.Speed.Judging = time.Since(began).Seconds() - speed.Seconds

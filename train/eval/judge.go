@@ -96,10 +96,15 @@ func (j scorer) gather(
 // report scores the items by task and leaves one without labels out. Without plots, what only those need is left out
 // too.
 func (it items) report(j scorer, plots bool) SetReport {
-	return SetReport{
+	r := SetReport{
 		Emotion: j.scores(&it.now.emotion, &it.before.emotion, len(j.labels.Emotions), plots),
 		Gender:  j.scores(&it.now.gender, &it.before.gender, len(j.labels.Genders), plots),
 	}
+	if r.Emotion != nil && r.Gender != nil {
+		joint := r.Emotion.NLL + r.Gender.NLL
+		r.Joint = &joint
+	}
+	return r
 }
 
 func (j scorer) scores(now, before *answers, classes int, plots bool) *metrics.Scores {

@@ -23,6 +23,7 @@ func (r *Report) HTML() ([]byte, error) {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"three":       func(v float64) string { return fmt.Sprintf("%.3f", v) },
 		"interval":    func(v metrics.Range) string { return fmt.Sprintf("[%.3f, %.3f]", v[0], v[1]) },
+		"p":           func(v float64) string { return fmt.Sprintf("%.3g", v) },
 		"signed":      func(v float64) string { return fmt.Sprintf("%+.3f", v) },
 		"confusion":   d.confusion,
 		"reliability": d.reliability,
@@ -50,7 +51,9 @@ type reportView struct {
 	Groups  []reportTable
 	Window  []Row // per window
 	Fusion  []fusionRow
+	Joints  []jointRow
 	Few     int  // the fewest units from which an interval was drawn, 0 if none was
+	None    bool // some row has too few units for an interval
 	Off     bool // some ECE is above calibrated
 }
 
@@ -75,17 +78,38 @@ type reportTable struct {
 	Rows            []Row
 }
 
+// jointRow is the joint NLL of one set, or of all.
+type jointRow struct {
+	Set string
+	NLL float64
+}
+
+// joints lists the joint NLL of each set that has one, and of all together; nil where no set has one.
+func (r *Report) joints() []jointRow {
+	var rows []jointRow
+	for _, set := range slices.Sorted(maps.Keys(r.Sets)) {
+		if joint := r.Sets[set].Joint; joint != nil {
+			rows = append(rows, jointRow{set, *joint})
+		}
+	}
+	if r.All.Joint != nil && len(r.Sets) > 1 {
+		rows = append(rows, jointRow{"all", *r.All.Joint})
+	}
+	return rows
+}
+
 type fusionRow struct {
 	Set, Task string
 	*Fusion
 }
 
 func (r *Report) page() *reportView {
-	v := &reportView{Report: r, Rows: r.Rows()}
+	v := &reportView{Report: r, Rows: r.Rows(), Joints: r.joints()}
 	for _, row := range v.Rows {
 		if row.Intervals != nil && (v.Few == 0 || row.Intervals.Units < v.Few) {
 			v.Few = row.Intervals.Units
 		}
+		v.None = v.None || row.Drawn != nil && row.Drawn.Method == ""
 		v.Off = v.Off || row.ECE > calibrated
 	}
 	for _, set := range slices.Sorted(maps.Keys(r.Details)) {

@@ -3,8 +3,10 @@ package eval
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"tandem/internal/atomicfile"
@@ -39,7 +41,9 @@ type Report struct {
 	All        SetReport            `json:"all"` // the clips of all sets together
 	// Details tells more of each set.
 	Details map[string]Detail `json:"details,omitempty"`
-	Speed   Speed             `json:"speed"`
+	// Comparisons is the number of differences with a p value, for all of which together p_holm is corrected.
+	Comparisons int   `json:"comparisons,omitempty"`
+	Speed       Speed `json:"speed"`
 }
 
 // Detail judges a set by what is more than its clips as a whole.
@@ -72,6 +76,23 @@ type ReportLabels struct {
 type SetReport struct {
 	Emotion *metrics.Scores `json:"emotion,omitempty"`
 	Gender  *metrics.Scores `json:"gender,omitempty"`
+	// Joint is the sum of both tasks' NLL, nil where one has no labels.
+	Joint *float64 `json:"joint_nll,omitempty"`
+}
+
+// correct corrects the p values of all comparisons for their number.
+func (r *Report) correct() {
+	var all []*metrics.Difference
+	for _, set := range slices.Sorted(maps.Keys(r.Details)) {
+		if f := r.Details[set].Fusion; f != nil {
+			for _, task := range []*Fusion{f.Emotion, f.Gender} {
+				if task != nil {
+					all = append(all, &task.Accuracy, &task.UAR, &task.NLL)
+				}
+			}
+		}
+	}
+	r.Comparisons = metrics.HolmDifferences(all)
 }
 
 // Write writes report.json and report.html into dir, which it makes.

@@ -25,8 +25,9 @@ func wholeReport() (*Report, metrics.Scores) {
 	r.Sets["fer2013"] = SetReport{Emotion: &emotion}
 	r.All = SetReport{Emotion: &emotion}
 	before := 0.25
-	drawn := metrics.Drawn{By: metrics.BySpeaker, Units: 2, Resamples: 10}
+	drawn := metrics.Drawn{By: metrics.BySpeaker, Units: 4, Method: metrics.Student}
 	judged := emotion
+	judged.Drawn = &drawn
 	judged.ECEBefore, judged.NLLBefore, judged.BinsBefore = &before, &before, emotion.Bins
 	judged.Intervals = &metrics.Intervals{
 		Accuracy:  metrics.Range{0.1234, 0.9876},
@@ -34,7 +35,7 @@ func wholeReport() (*Report, metrics.Scores) {
 		Drawn:     drawn,
 	}
 	r.Sets["ravdess"] = SetReport{Emotion: &judged, Gender: &emotion}
-	gain := metrics.Difference{Difference: 0.0777, Interval: &metrics.Range{-0.1, 0.2}}
+	gain := metrics.Difference{Difference: 0.0777, Interval: &metrics.Range{-0.1, 0.2}, P: &before}
 	r.Details = map[string]Detail{"ravdess": {
 		Windows:    &SetReport{Emotion: &judged},
 		Modalities: map[Condition]SetReport{"both": {Emotion: &judged}, VideoBlack: {Emotion: &judged}},
@@ -43,6 +44,11 @@ func wholeReport() (*Report, metrics.Scores) {
 		},
 		Groups: map[string]map[string]SetReport{"age": {"18–29": {Gender: &judged}, "<60>": {Gender: &judged}}},
 	}}
+	lone := emotion
+	lone.Drawn = &metrics.Drawn{By: metrics.BySpeaker, Units: 2}
+	joint := 1.2345
+	r.Sets["emodb"] = SetReport{Emotion: &lone, Joint: &joint}
+	r.correct()
 	return r, emotion
 }
 
@@ -60,13 +66,13 @@ func TestReportIsTheContract(t *testing.T) {
 		V     int
 		Model string
 		Split string
-		Sets  map[string]map[string]map[string]any
+		Sets  map[string]map[string]json.RawMessage
 		All   map[string]map[string]any
 	}
 	if err := json.Unmarshal(data, &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.V != 1 || got.Model != "abc" || got.Split != "val" || len(got.Sets) != 2 || len(got.All) != 1 {
+	if got.V != 1 || got.Model != "abc" || got.Split != "val" || len(got.Sets) != 3 || len(got.All) != 1 {
 		t.Errorf("%+v", got)
 	}
 	if _, ok := got.Sets["fer2013"]["gender"]; ok {
@@ -80,7 +86,10 @@ func TestReportIsTheContract(t *testing.T) {
 			t.Errorf("report.json does not have %s", want)
 		}
 	}
-	scores := got.Sets["ravdess"]["emotion"]
+	var scores map[string]any
+	if err := json.Unmarshal(got.Sets["ravdess"]["emotion"], &scores); err != nil {
+		t.Fatal(err)
+	}
 	for key, want := range map[string]float64{
 		"n": 3, "accuracy": 2. / 3, "uar": .75, "f1": 2. / 3, "nll": emotion.NLL, "ece": emotion.ECE,
 	} {
@@ -99,7 +108,10 @@ func TestReportIsTheContract(t *testing.T) {
 	text := string(page)
 	for _, want := range []string{
 		"0.667", "[0.123, 0.988]", "0.250", "#43;0.078", "[-0.100, 0.200]", "picture black", "18–29", "&lt;60&gt;",
-		"speaker (2)", "as few as 2 speakers", "ECE is above 0.05", `href="#ravdess-gender"`, `id="ravdess-gender"`,
+		"4 speakers, Student&#39;s t", "2 speakers, no interval", "as few as 4 speakers",
+		"fewer than 3 speakers",
+		"all 1 comparisons", "p 0.25", "Joint NLL", "1.234", "ECE is above 0.05",
+		`href="#ravdess-gender"`, `id="ravdess-gender"`,
 		"Before temperature scaling", "ravdess: gender", "all: emotion", "&lt;b&gt;", "x.mp4: not a film", "<svg",
 		"abc",
 	} {

@@ -1,14 +1,16 @@
 package metrics
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 )
 
-// Bootstrap says how intervals are made: the 95 % percentile interval of a bootstrap (Efron and Tibshirani 1993) that
-// draws whole speakers, not clips. Clips of one speaker fail together, so that drawing them one by one would give
-// intervals that are too narrow (Field and Welsh 2007). A clip without a known speaker stands for itself.
+// Bootstrap says how 95 % intervals are made: over whole speakers, not clips. Clips of one speaker fail together, so
+// that taking them one by one would give intervals that are too narrow (Field and Welsh 2007). A clip without a known
+// speaker stands for itself. From 20 units on a bootstrap draws them (Resampled); 3 to 19 give Student's interval
+// (Student), and fewer give none.
 type Bootstrap struct {
 	Resamples int // none gives no intervals
 	Seed      uint64
@@ -29,11 +31,30 @@ type Intervals struct {
 	Drawn
 }
 
-// Drawn says what the resamples of a bootstrap were made of.
+// Drawn says what intervals were made of, and how.
 type Drawn struct {
-	By        string `json:"by"`    // bySpeaker, byClip or byBoth
-	Units     int    `json:"units"` // how many of these there are
-	Resamples int    `json:"resamples"`
+	By        string `json:"by"`               // bySpeaker, byClip or byBoth
+	Units     int    `json:"units"`            // how many of these there are
+	Method    string `json:"method,omitempty"` // Student or Resampled, "" for no intervals
+	Resamples int    `json:"resamples"`        // of Resampled, else 0
+}
+
+// String names the units, their number and the method.
+func (d Drawn) String() string {
+	s := fmt.Sprintf("%d %ss", d.Units, d.By)
+	if d.By == byBoth {
+		s = fmt.Sprintf("%d speakers or clips", d.Units)
+	}
+	if d.Units == 1 {
+		s = "1 " + d.By
+	}
+	switch d.Method {
+	case Student:
+		return s + ", Student's t"
+	case Resampled:
+		return s + ", bootstrap"
+	}
+	return s + ", no interval"
 }
 
 // The values of Drawn.By; byBoth has speakers, and clips where none is known.
@@ -104,11 +125,14 @@ func (b Bootstrap) each(c Clusters, visit func(times []int)) {
 	}
 }
 
-// draws reports whether there is an interval: one unit alone says nothing of others.
-func (b Bootstrap) draws(c Clusters) bool { return b.Resamples > 0 && c.n > 1 }
-
-// Drawn returns what the resamples of these items are made of.
-func (b Bootstrap) Drawn(c Clusters) Drawn { return Drawn{c.by, c.n, b.Resamples} }
+// Drawn returns what the intervals of these items are made of.
+func (b Bootstrap) Drawn(c Clusters) Drawn {
+	d := Drawn{By: c.by, Units: c.n, Method: b.method(c.n)}
+	if d.Method == Resampled {
+		d.Resamples = b.Resamples
+	}
+	return d
+}
 
 // Score returns the scores of items, with intervals, and beside them those of the same items before temperature scaling
 // (before, nil where they are not known).
@@ -122,78 +146,73 @@ func (b Bootstrap) Score(out, before []Verdict, c Clusters, classes int) Scores 
 		*s.NLLBefore, *s.ECEBefore = was.NLL, was.ECE
 		s.BinsBefore = slices.Clone(was.Bins)
 	}
-	if !b.draws(c) {
+	if s.Drawn = nil; b.Resamples > 0 && c.n > 0 {
+		drawn := b.Drawn(c)
+		s.Drawn = &drawn
+	}
+	if b.method(c.n) == "" {
 		return s
 	}
-	var v [7][]float64
+	whole := []float64{s.Accuracy, s.UAR, s.F1, s.NLL, s.ECE}
+	if before != nil {
+		whole = append(whole, was.NLL, was.ECE)
+	}
 	again := newScores(classes)
-	b.each(c, func(times []int) {
+	e := b.estimates(c, whole, func(times []int) []float64 {
 		again.recount(out, times, s.Confusion)
-		values := [7]float64{again.Accuracy, again.UAR, again.F1, again.NLL, again.ECE}
+		values := []float64{again.Accuracy, again.UAR, again.F1, again.NLL, again.ECE}
 		if before != nil {
 			was.recount(before, times, nil)
-			values[5], values[6] = was.NLL, was.ECE
+			values = append(values, was.NLL, was.ECE)
 		}
-		for k := range v {
-			v[k] = append(v[k], values[k])
-		}
+		return values
 	})
 	s.Intervals = &Intervals{
-		middle(v[0]),
-		middle(v[1]),
-		middle(v[2]),
-		middle(v[3]),
-		middle(v[4]),
-		nil,
-		nil,
-		b.Drawn(c),
+		Accuracy: e[0].within(0, 1),
+		UAR:      e[1].within(0, 1),
+		F1:       e[2].within(0, 1),
+		NLL:      e[3].within(0, math.Inf(1)),
+		ECE:      e[4].within(0, 1),
+		Drawn:    b.Drawn(c),
 	}
 	if before != nil {
-		nll, ece := middle(v[5]), middle(v[6])
+		nll, ece := e[5].within(0, math.Inf(1)), e[6].within(0, 1)
 		s.Intervals.NLLBefore, s.Intervals.ECEBefore = &nll, &ece
 	}
 	return s
 }
 
 // Difference is a score of one set of answers less that of another, of the same items, with its 95 % interval: both are
-// judged by the same resamples.
+// judged by the same units, taken together. Interval and P are of this comparison alone.
 type Difference struct {
-	Difference float64 `json:"difference"`
-	Interval   *Range  `json:"interval,omitempty"`
+	Difference float64  `json:"difference"`
+	Interval   *Range   `json:"interval,omitempty"`
+	P          *float64 `json:"p,omitempty"`      // two-sided, by Student's t over the units
+	PHolm      *float64 `json:"p_holm,omitempty"` // corrected for all comparisons of the report (HolmDifferences)
 }
 
 // Paired returns by how much the scores of out are above those of other, of the same items in the same order.
 func (b Bootstrap) Paired(out, other []Verdict, c Clusters, classes int) (accuracy, uar, nll Difference) {
 	x, y := newScores(classes), newScores(classes)
-	differences := func(times []int) [3]float64 {
+	differences := func(times []int) []float64 {
 		x.recount(out, times, nil)
 		y.recount(other, times, nil)
-		return [3]float64{x.Accuracy - y.Accuracy, x.UAR - y.UAR, x.NLL - y.NLL}
+		return []float64{x.Accuracy - y.Accuracy, x.UAR - y.UAR, x.NLL - y.NLL}
 	}
 	into := [3]*Difference{&accuracy, &uar, &nll}
-	for i, d := range differences(nil) {
+	whole := differences(nil)
+	for i, d := range whole {
 		into[i].Difference = d
 	}
-	if !b.draws(c) {
+	if b.method(c.n) == "" {
 		return accuracy, uar, nll
 	}
-	var v [3][]float64
-	b.each(c, func(times []int) {
-		for i, d := range differences(times) {
-			v[i] = append(v[i], d)
-		}
-	})
-	for i, d := range into {
-		r := middle(v[i])
-		d.Interval = &r
+	most := [3]float64{1, 1, math.Inf(1)}
+	for i, e := range b.estimates(c, whole, differences) {
+		r, p := e.within(-most[i], most[i]), PValue(whole[i], e.se, c.n)
+		into[i].Interval, into[i].P = &r, &p
 	}
 	return accuracy, uar, nll
-}
-
-// middle returns where the middle 95 % of values lie; it sorts them.
-func middle(values []float64) Range {
-	slices.Sort(values)
-	return Range{quantile(values, 0.025), quantile(values, 0.975)}
 }
 
 // quantile returns the q quantile of sorted values, linear between them (Hyndman and Fan 1996, type 7).

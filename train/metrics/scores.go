@@ -1,4 +1,4 @@
-// Package metrics has the scores by which classifiers are judged (accuracy, UAR, F1, NLL, ECE), bootstrap intervals of
+// Package metrics has the scores by which classifiers are judged (accuracy, UAR, F1, NLL, ECE), intervals of
 // them by speaker, and temperature scaling. It imports nothing of tandem.
 package metrics
 
@@ -30,7 +30,9 @@ type Scores struct {
 	// VoteNLL is the mean cross-entropy of the probabilities against the shares of the votes, in nats, over the items
 	// that several people labelled; nil where there is none. Truth is then the label with most votes.
 	VoteNLL *float64 `json:"vote_nll,omitempty"`
-	// Intervals of the above, nil where none were asked for.
+	// Drawn says what the intervals are made of, or that there are too few units; nil where none were asked for.
+	Drawn *Drawn `json:"drawn,omitempty"`
+	// Intervals of the above, nil where none were asked for or there are fewer than three units.
 	Intervals *Intervals       `json:"intervals,omitempty"`
 	Confusion [][]int          `json:"confusion,omitempty"` // [true class][predicted class]
 	Bins      []CalibrationBin `json:"calibration,omitempty"`
