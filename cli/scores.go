@@ -2,9 +2,11 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"tandem/train/eval"
@@ -40,22 +42,18 @@ func writeScores(c *console, r *eval.Report) error {
 		}
 	}
 	w.appendTo(&out)
-	notes(&out, r)
+	if lines := notes(r); lines != nil {
+		out.WriteString("\n" + strings.Join(lines, ""))
+	}
 	_, err := c.out.Write(out.Bytes())
 	return err
 }
 
-// notes writes what the figures above are made of: over what the intervals are, for how many comparisons p is
-// corrected, and the joint NLL by set.
-func notes(out *bytes.Buffer, r *eval.Report) {
-	first := true
-	note := func(format string, args ...any) {
-		if first {
-			out.WriteByte('\n')
-		}
-		first = false
-		fmt.Fprintf(out, format+"\n", args...)
-	}
+// notes returns what the figures above are made of, a line each: over what the intervals are, for how many comparisons
+// p is corrected, and the joint NLL by set.
+func notes(r *eval.Report) []string {
+	var lines []string
+	note := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format+"\n", args...)) }
 	for _, row := range r.Rows() {
 		if row.Drawn != nil {
 			note("95 %% intervals, %s: over %s", row.Name(), row.Drawn)
@@ -65,22 +63,10 @@ func notes(out *bytes.Buffer, r *eval.Report) {
 		note("p: corrected by Holm for all %d comparisons of the report; intervals are of one comparison each",
 			r.Comparisons)
 	}
-	for _, set := range slices.Sorted(maps.Keys(r.Sets)) {
-		if joint := r.Sets[set].Joint; joint != nil {
-			note("joint NLL, %s: %.3f", set, *joint)
-		}
+	for _, joint := range r.Joints() {
+		note("joint NLL, %s: %.3f", cmp.Or(joint.Set, "all clips together"), joint.NLL)
 	}
-	if r.All.Joint != nil && len(r.Sets) > 1 {
-		note("joint NLL, all clips together: %.3f", *r.All.Joint)
-	}
-}
-
-// corrected returns the corrected p of a difference, "–" where there is none.
-func corrected(d metrics.Difference) string {
-	if d.PHolm == nil {
-		return "–"
-	}
-	return fmt.Sprintf("%.3f", *d.PHolm)
+	return lines
 }
 
 // scoreTable is a table of scores under construction.
@@ -146,8 +132,8 @@ func (w *scoreTable) part(set, condition, task string, s *metrics.Scores) {
 
 func (w *scoreTable) fusion(set, task string, f *eval.Fusion) {
 	if f != nil {
-		w.row(set, string(f.Better), task, fmt.Sprint(f.N), gain(f.UAR), corrected(f.UAR), gain(f.NLL),
-			corrected(f.NLL))
+		w.row(set, string(f.Better), task, fmt.Sprint(f.N), gain(f.UAR), f.UAR.Corrected(), gain(f.NLL),
+			f.NLL.Corrected())
 	}
 }
 

@@ -21,7 +21,8 @@ func TestScoresFitInto100Columns(t *testing.T) {
 	plain := &metrics.Scores{N: 7, Accuracy: 1}
 	joint, p := 1.2345, 0.105
 	set := eval.SetReport{Emotion: s, Gender: s, Joint: &joint}
-	d := metrics.Difference{Difference: 0.0683, Interval: &metrics.Range{-0.0417, 0.0923}, P: &p, PHolm: &p}
+	d := metrics.Difference{Difference: 0.0683, Interval: &metrics.Range{-0.0417, 0.0923}}
+	d.P, d.PHolm = &p, &p
 	report := &eval.Report{
 		Sets: map[string]eval.SetReport{"ravdess-warp": set, "grid": {Gender: plain}},
 		All:  set, Comparisons: 3,

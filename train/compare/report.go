@@ -14,6 +14,7 @@ import (
 	"tandem/internal/atomicfile"
 	"tandem/train"
 	"tandem/train/eval"
+	"tandem/train/metrics"
 	"tandem/train/plot"
 )
 
@@ -187,10 +188,11 @@ func (s Spread) String() string {
 
 // Corrected is p, corrected for the number of comparisons, to three digits; "–" where there is none.
 func (a *Against) Corrected() string {
-	if a == nil || a.PHolm == nil {
-		return "–"
+	var s metrics.Significance
+	if a != nil {
+		s = a.Significance
 	}
-	return fmt.Sprintf("%.3f", *a.PHolm)
+	return s.Corrected()
 }
 
 // String is the difference with its interval and, where there are fewer than two seeds, none.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 
 	"tandem/train/dataset"
 	"tandem/train/eval"
@@ -105,12 +104,11 @@ type Against struct {
 	N          int            `json:"n"`
 	Difference float64        `json:"difference"`
 	Interval   *metrics.Range `json:"interval,omitempty"`
-	P          *float64       `json:"p,omitempty"`      // two-sided, of the paired t test
-	PHolm      *float64       `json:"p_holm,omitempty"` // corrected for all differences of the comparison
+	metrics.Significance
 }
 
-// paired is the interval of Student's paired t test: mean ± t(0.975; n-1) s/√n of the differences (Student 1908, "The
-// probable error of a mean"). It takes them for draws from a normal distribution, which so few seeds can't tell.
+// paired is the interval of Student's paired t test (metrics.StudentRange) of the differences, with standard errors of
+// s/√n. It takes them for draws from a normal distribution, which so few seeds can't tell.
 func paired(differences []float64) *Against {
 	s := spread(differences)
 	if s.N == 0 {
@@ -118,12 +116,9 @@ func paired(differences []float64) *Against {
 	}
 	a := &Against{N: s.N, Difference: s.Mean}
 	if s.SD != nil {
-		n := float64(s.N)
-		se := *s.SD / math.Sqrt(n)
-		p := metrics.PValue(s.Mean, se, s.N)
-		a.P = &p
-		half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile(0.975) * se
-		a.Interval = &metrics.Range{s.Mean - half, s.Mean + half}
+		se := *s.SD / math.Sqrt(float64(s.N))
+		interval, p := metrics.StudentRange(s.Mean, se, s.N), metrics.PValue(s.Mean, se, s.N)
+		a.Interval, a.P = &interval, &p
 	}
 	return a
 }
@@ -166,19 +161,15 @@ func newComparison(s *Setup, cells []CellResult) *Comparison {
 	return c
 }
 
-// correct corrects the p values of all rows for their number (metrics.Holm).
+// correct corrects the p values of all rows for their number (metrics.Correct).
 func (c *Comparison) correct() {
-	var with []*Against
-	var p []float64
+	var all []*metrics.Significance
 	for _, r := range c.Rows {
-		if r.Difference != nil && r.Difference.P != nil {
-			with, p = append(with, r.Difference), append(p, *r.Difference.P)
+		if r.Difference != nil {
+			all = append(all, &r.Difference.Significance)
 		}
 	}
-	for i, corrected := range metrics.Holm(p) {
-		with[i].PHolm = &corrected
-	}
-	c.Comparisons = len(with)
+	c.Comparisons = metrics.Correct(all)
 }
 
 // rowKey names a row.

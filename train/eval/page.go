@@ -51,7 +51,7 @@ type reportView struct {
 	Groups  []reportTable
 	Window  []Row // per window
 	Fusion  []fusionRow
-	Joints  []jointRow
+	Joints  []JointRow
 	Few     int  // the fewest units from which an interval was drawn, 0 if none was
 	None    bool // some row has too few units for an interval
 	Off     bool // some ECE is above calibrated
@@ -78,22 +78,22 @@ type reportTable struct {
 	Rows            []Row
 }
 
-// jointRow is the joint NLL of one set, or of all.
-type jointRow struct {
-	Set string
+// JointRow is the joint NLL of one set.
+type JointRow struct {
+	Set string // "": all sets together
 	NLL float64
 }
 
-// joints lists the joint NLL of each set that has one, and of all together; nil where no set has one.
-func (r *Report) joints() []jointRow {
-	var rows []jointRow
+// Joints lists the joint NLL of each set that has one, and of all together; nil where no set has one.
+func (r *Report) Joints() []JointRow {
+	var rows []JointRow
 	for _, set := range slices.Sorted(maps.Keys(r.Sets)) {
 		if joint := r.Sets[set].Joint; joint != nil {
-			rows = append(rows, jointRow{set, *joint})
+			rows = append(rows, JointRow{set, *joint})
 		}
 	}
 	if r.All.Joint != nil && len(r.Sets) > 1 {
-		rows = append(rows, jointRow{"all", *r.All.Joint})
+		rows = append(rows, JointRow{"", *r.All.Joint})
 	}
 	return rows
 }
@@ -104,7 +104,7 @@ type fusionRow struct {
 }
 
 func (r *Report) page() *reportView {
-	v := &reportView{Report: r, Rows: r.Rows(), Joints: r.joints()}
+	v := &reportView{Report: r, Rows: r.Rows(), Joints: r.Joints()}
 	for _, row := range v.Rows {
 		if row.Intervals != nil && (v.Few == 0 || row.Intervals.Units < v.Few) {
 			v.Few = row.Intervals.Units

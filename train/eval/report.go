@@ -82,17 +82,17 @@ type SetReport struct {
 
 // correct corrects the p values of all comparisons for their number.
 func (r *Report) correct() {
-	var all []*metrics.Difference
+	var all []*metrics.Significance
 	for _, set := range slices.Sorted(maps.Keys(r.Details)) {
 		if f := r.Details[set].Fusion; f != nil {
 			for _, task := range []*Fusion{f.Emotion, f.Gender} {
 				if task != nil {
-					all = append(all, &task.Accuracy, &task.UAR, &task.NLL)
+					all = append(all, &task.Accuracy.Significance, &task.UAR.Significance, &task.NLL.Significance)
 				}
 			}
 		}
 	}
-	r.Comparisons = metrics.HolmDifferences(all)
+	r.Comparisons = metrics.Correct(all)
 }
 
 // Write writes report.json and report.html into dir, which it makes.

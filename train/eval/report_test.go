@@ -35,7 +35,8 @@ func wholeReport() (*Report, metrics.Scores) {
 		Drawn:     drawn,
 	}
 	r.Sets["ravdess"] = SetReport{Emotion: &judged, Gender: &emotion}
-	gain := metrics.Difference{Difference: 0.0777, Interval: &metrics.Range{-0.1, 0.2}, P: &before}
+	gain := metrics.Difference{Difference: 0.0777, Interval: &metrics.Range{-0.1, 0.2}}
+	gain.P = &before
 	r.Details = map[string]Detail{"ravdess": {
 		Windows:    &SetReport{Emotion: &judged},
 		Modalities: map[Condition]SetReport{"both": {Emotion: &judged}, VideoBlack: {Emotion: &judged}},

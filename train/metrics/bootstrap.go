@@ -146,11 +146,11 @@ func (b Bootstrap) Score(out, before []Verdict, c Clusters, classes int) Scores 
 		*s.NLLBefore, *s.ECEBefore = was.NLL, was.ECE
 		s.BinsBefore = slices.Clone(was.Bins)
 	}
-	if s.Drawn = nil; b.Resamples > 0 && c.n > 0 {
-		drawn := b.Drawn(c)
+	drawn := b.Drawn(c)
+	if b.Resamples > 0 && c.n > 0 {
 		s.Drawn = &drawn
 	}
-	if b.method(c.n) == "" {
+	if drawn.Method == "" {
 		return s
 	}
 	whole := []float64{s.Accuracy, s.UAR, s.F1, s.NLL, s.ECE}
@@ -173,7 +173,7 @@ func (b Bootstrap) Score(out, before []Verdict, c Clusters, classes int) Scores 
 		F1:       e[2].within(0, 1),
 		NLL:      e[3].within(0, math.Inf(1)),
 		ECE:      e[4].within(0, 1),
-		Drawn:    b.Drawn(c),
+		Drawn:    drawn,
 	}
 	if before != nil {
 		nll, ece := e[5].within(0, math.Inf(1)), e[6].within(0, 1)
@@ -185,10 +185,9 @@ func (b Bootstrap) Score(out, before []Verdict, c Clusters, classes int) Scores 
 // Difference is a score of one set of answers less that of another, of the same items, with its 95 % interval: both are
 // judged by the same units, taken together. Interval and P are of this comparison alone.
 type Difference struct {
-	Difference float64  `json:"difference"`
-	Interval   *Range   `json:"interval,omitempty"`
-	P          *float64 `json:"p,omitempty"`      // two-sided, by Student's t over the units
-	PHolm      *float64 `json:"p_holm,omitempty"` // corrected for all comparisons of the report (HolmDifferences)
+	Difference float64 `json:"difference"`
+	Interval   *Range  `json:"interval,omitempty"`
+	Significance
 }
 
 // Paired returns by how much the scores of out are above those of other, of the same items in the same order.

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -72,7 +74,7 @@ func (b Bootstrap) estimates(c Clusters, whole []float64, of func(times []int) [
 		sd := stat.PopStdDev(v[k], nil)
 		if student {
 			se := sd * math.Sqrt(n-1)
-			out[k] = estimate{Range{whole[k] - t*se, whole[k] + t*se}, se}
+			out[k] = estimate{StudentRange(whole[k], se, c.n), se}
 			continue
 		}
 		slices.Sort(v[k])
@@ -98,6 +100,13 @@ func (c Clusters) leaveOneOut(visit func(times []int)) {
 // studentOf returns Student's distribution of n values.
 func studentOf(n int) distuv.StudentsT { return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)} }
 
+// StudentRange returns Student's 95 % interval of a statistic over n units (Student 1908, "The probable error of a
+// mean"): t(0.975; n-1) standard errors on either side. It takes the units for draws from a normal distribution.
+func StudentRange(value, se float64, n int) Range {
+	half := studentOf(n).Quantile(0.975) * se
+	return Range{value - half, value + half}
+}
+
 // PValue returns the two-sided p of a difference over n units, of Student's t test, with its standard error. Without a
 // spread it is 1 for no difference, else 0.
 func PValue(difference, se float64, n int) float64 {
@@ -117,15 +126,7 @@ func Holm(p []float64) []float64 {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case p[a] < p[b]:
-			return -1
-		case p[a] > p[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
 	out := make([]float64, len(p))
 	least := 0.0
 	for rank, i := range order {
@@ -135,17 +136,29 @@ func Holm(p []float64) []float64 {
 	return out
 }
 
-// HolmDifferences sets the corrected p of all differences that have a p, and returns how many have.
-func HolmDifferences(all []*Difference) int {
-	var with []*Difference
-	var p []float64
-	for _, d := range all {
-		if d.P != nil {
-			with, p = append(with, d), append(p, *d.P)
-		}
+// Significance is p of a difference, alone and among others; both are nil where there is none.
+type Significance struct {
+	P     *float64 `json:"p,omitempty"`      // two-sided, by Student's t
+	PHolm *float64 `json:"p_holm,omitempty"` // corrected for all differences of the report (Correct)
+}
+
+// Corrected returns the corrected p to three digits, "–" where there is none.
+func (s Significance) Corrected() string {
+	if s.PHolm == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.3f", *s.PHolm)
+}
+
+// Correct sets the corrected p of all differences that have a p, and returns how many have (Holm).
+func Correct(all []*Significance) int {
+	all = slices.DeleteFunc(all, func(s *Significance) bool { return s.P == nil })
+	p := make([]float64, len(all))
+	for i, s := range all {
+		p[i] = *s.P
 	}
 	for i, corrected := range Holm(p) {
-		with[i].PHolm = &corrected
+		all[i].PHolm = &corrected
 	}
-	return len(with)
+	return len(all)
 }

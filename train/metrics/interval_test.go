@@ -87,8 +87,8 @@ func TestHolmByHand(t *testing.T) {
 		traintest.Near(t, fmt.Sprint("p ", i), got[i], want, 1e-12)
 	}
 	p := func(v float64) *float64 { return &v }
-	with, without := &Difference{P: p(0.03)}, &Difference{}
-	if n := HolmDifferences([]*Difference{with, without, {P: p(0.5)}}); n != 2 || without.PHolm != nil {
+	with, without := &Significance{P: p(0.03)}, &Significance{}
+	if n := Correct([]*Significance{with, without, {P: p(0.5)}}); n != 2 || without.PHolm != nil {
 		t.Errorf("%d comparisons, %+v", n, without)
 	}
 	traintest.Near(t, "p of two", *with.PHolm, 0.06, 1e-12)

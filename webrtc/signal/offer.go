@@ -169,15 +169,14 @@ func (p *offerParser) track(n int, m *sdp.MediaDescription) error {
 	// RFC 9725 section 4.4.2: one track of a kind, or refuse.
 	if kind == "audio" {
 		p.audio++
-		p.offer.Audio, _ = codecs(m)
+		if p.offer.Audio, _ = codecs(m); p.offer.Audio == nil {
+			p.foreign = append(p.foreign, "sound as "+offeredCodecs(m)+" (this server takes "+takenAudio+")")
+		}
 	} else {
 		p.video++
-		p.offer.Video, p.offer.H264 = codecs(m)
-	}
-	if kind == "audio" && p.offer.Audio == nil {
-		p.foreign = append(p.foreign, "sound as "+offeredCodecs(m)+" (this server takes "+takenAudio+")")
-	} else if kind == "video" && p.offer.Video == nil {
-		p.foreign = append(p.foreign, "pictures as "+offeredCodecs(m)+" (this server takes "+takenVideo+")")
+		if p.offer.Video, p.offer.H264 = codecs(m); p.offer.Video == nil {
+			p.foreign = append(p.foreign, "pictures as "+offeredCodecs(m)+" (this server takes "+takenVideo+")")
+		}
 	}
 	return nil
 }
