@@ -248,27 +248,13 @@ func (r *run) epoch(ctx context.Context) error {
 func (r *run) trainSteps(ctx context.Context) error {
 	end := (r.st.Epoch + 1) * r.Recipe.StepsPerEpoch
 	ctx, cancel := context.WithCancel(ctx)
-	ready := make(chan *batch, 2)
-	finished := make(chan struct{})
-	go func(step int) { // makes batches while the last is trained on; ends with ctx
-		defer close(finished)
-		for i := step * r.Recipe.Accumulate; i < end*r.Recipe.Accumulate; i++ {
-			select {
-			case ready <- r.batches.batch(i):
-			case <-ctx.Done():
-				return
-			}
-		}
-	}(r.st.Step)
-	defer func() { cancel(); <-finished }()
+	made := newBatchMakers(ctx, r.batches, r.st.Step*r.Recipe.Accumulate, end*r.Recipe.Accumulate)
+	defer func() { cancel(); made.wait() }()
 	for r.st.Step < end {
 		asked := time.Now()
 		batches := make([]*batch, r.Recipe.Accumulate)
 		for i := range batches {
-			select {
-			case batches[i] = <-ready:
-			case <-ctx.Done():
-			}
+			batches[i] = made.next(ctx)
 		}
 		if ctx.Err() != nil { // between steps, never within one
 			return context.Cause(ctx)

@@ -64,6 +64,7 @@ func gradientArch() Arch {
 	a.Spec.CropSize, a.Spec.VideoFrames = 16, 3
 	a.Spec.Window = 32 * soundHop * 1e9 / 16000
 	a.FaceWidths, a.SoundWidths = []int{3, 4, 5, 4}, []int{3, 4, 4}
+	a.FaceStem, a.FaceBlocks, a.SoundBlocks, a.Gated = 6, []int{1, 0, 1, 1}, []int{0, 1, 1}, true
 	a.FaceDim, a.FaceNets, a.SoundDim, a.FuseDim, a.MelBands = 3, 2, 5, 6, 8
 	return a
 }

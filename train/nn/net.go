@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"tandem/capture"
@@ -16,12 +17,16 @@ type Arch struct {
 	Kind        string        `json:"kind"`         // KindTandem or KindPaper
 	Width       float64       `json:"width"`        // KindPaper: share of the published network's channels
 	Modal       string        `json:"-"`            // KindPaper: multi, audio or video, as the recipe's
+	FaceStem    int           `json:"face_stem"`    // channels at the crop's full resolution; 0: it is folded first
 	FaceWidths  []int         `json:"face_widths"`  // channels of the face encoder's stages
+	FaceBlocks  []int         `json:"face_blocks"`  // residual layers of each
 	FaceDim     int           `json:"face_dim"`     // features of a crop that one face encoder returns
 	FaceNets    int           `json:"face_nets"`    // face encoders side by side; Ensemble makes more than 1
 	SoundWidths []int         `json:"sound_widths"` // channels of the audio encoder's stages
+	SoundBlocks []int         `json:"sound_blocks"` // residual layers of each
 	SoundDim    int           `json:"sound_dim"`    // features of a window of audio
 	FuseDim     int           `json:"fuse_dim"`     // width of the fusion layer
+	Gated       bool          `json:"gated"`        // the fusion layer weighs what each modality says, see tandemFuse
 	MelBands    int           `json:"mel_bands"`    // filters of the learnable mel filter bank
 	Emotions    int           `json:"-"`            // classes of each task
 	Genders     int           `json:"-"`
@@ -38,6 +43,9 @@ const (
 	soundHop         = 256 // samples between two spectra: 16 ms
 	soundFrame       = 512 // samples a spectrum: 32 ms
 	maxFaceNets      = 8   // more would be no network for two cores
+	faceStages       = 4   // each halves the image
+	soundStages      = 3
+	maxBlocks        = 26 // their names are letters
 	// reluGain keeps the variance of standard normal values through a ReLU: 1/sqrt((1-1/pi)/2), Brock et al.
 	// 2021, section 3.
 	reluGain = 1.7139588594436646
@@ -59,9 +67,22 @@ func (a Arch) Check() error {
 	if a.FaceNets < 1 || a.FaceNets > maxFaceNets {
 		return fmt.Errorf("face_nets %d: want 1 to %d", a.FaceNets, maxFaceNets)
 	}
-	if len(a.FaceWidths) != 4 || len(a.SoundWidths) != 3 || a.MelBands%8 != 0 {
+	if len(a.FaceWidths) != faceStages || len(a.SoundWidths) != soundStages || a.MelBands%8 != 0 {
 		return fmt.Errorf("architecture: want 4 face widths, 3 sound widths and mel bands in multiples of 8, "+
 			"got %d, %d, %d", len(a.FaceWidths), len(a.SoundWidths), a.MelBands)
+	}
+	if len(a.FaceBlocks) != faceStages || len(a.SoundBlocks) != soundStages {
+		return fmt.Errorf("architecture: want face_blocks for 4 stages and sound_blocks for 3, got %v and %v",
+			a.FaceBlocks, a.SoundBlocks)
+	}
+	for _, n := range slices.Concat(a.FaceBlocks, a.SoundBlocks) {
+		if n < 0 || n > maxBlocks {
+			return fmt.Errorf("architecture: face_blocks %v, sound_blocks %v: want 0 to %d each", a.FaceBlocks,
+				a.SoundBlocks, maxBlocks)
+		}
+	}
+	if a.FaceStem < 0 {
+		return fmt.Errorf("face_stem %d: want channels, or 0", a.FaceStem)
 	}
 	return nil
 }
@@ -125,6 +146,14 @@ func residual[V any](o ops[V], x V, name string) V {
 	return o.mulScalar(o.add(x, y), math.Sqrt(0.5))
 }
 
+// stage is a number of residual layers after another layer, by the names that it gets with a, b, c and so on behind.
+func stage[V any](o ops[V], x V, name string, layers int) V {
+	for i := range layers {
+		x = residual(o, x, name+string(rune('a'+i)))
+	}
+	return x
+}
+
 // dense is a fully connected layer of x [N, K], [N, out].
 func dense[V any](o ops[V], x V, name string, out int) V {
 	in := o.dims(x)[1]
@@ -142,7 +171,10 @@ func head[V any](o ops[V], x V, name string, out int) V {
 // tandemFaces reads crops [N, S, S, C] of bytes and returns [N, FaceNets*FaceDim]: the features of each encoder in
 // turn.
 func tandemFaces[V any](o ops[V], a Arch, crops V) V {
-	x := o.fold(o.image(crops, pixelLo, pixelHi))
+	x := o.image(crops, pixelLo, pixelHi)
+	if a.FaceStem == 0 {
+		x = o.fold(x)
+	}
 	all := make([]V, a.FaceNets)
 	for k := range all {
 		all[k] = faceEncoder(o, a, x, faceNet(k))
@@ -153,16 +185,20 @@ func tandemFaces[V any](o ops[V], a Arch, crops V) V {
 	return o.concat(1, all...)
 }
 
-// faceEncoder reads crops folded to [N, S/2, S/2, 4C] and returns [N, FaceDim].
+// faceEncoder reads crops [N, S, S, C], or without a stem crops folded to [N, S/2, S/2, 4C], and returns [N, FaceDim].
 func faceEncoder[V any](o ops[V], a Arch, x V, name string) V {
 	w := a.FaceWidths
-	x = o.relu(o.conv(x, name+"/0", w[0], 1))
-	x = o.relu(o.merge(x, name+"/1", w[1], reluGain))
-	x = residual(o, x, name+"/1a")
-	x = o.relu(o.merge(x, name+"/2", w[2], reluGain))
-	x = residual(o, x, name+"/2a")
-	x = residual(o, x, name+"/2b")
-	x = o.relu(o.merge(x, name+"/3", w[3], reluGain))
+	if a.FaceStem > 0 {
+		x = o.relu(o.conv(x, name+"/stem", a.FaceStem, 1))
+		x = o.relu(o.merge(x, name+"/0", w[0], reluGain))
+	} else {
+		x = o.relu(o.conv(x, name+"/0", w[0], 1))
+	}
+	x = stage(o, x, name+"/0", a.FaceBlocks[0])
+	for i := 1; i < faceStages; i++ {
+		at := fmt.Sprintf("%s/%d", name, i)
+		x = stage(o, o.relu(o.merge(x, at, w[i], reluGain)), at, a.FaceBlocks[i])
+	}
 	x = o.dropout(o.flat(x, false), name)
 	return o.relu(dense(o, x, name+"/out", a.FaceDim))
 }
@@ -190,12 +226,11 @@ func tandemAudio[V any](o ops[V], a Arch, audio V) V {
 	x = o.mulScalar(o.addScalar(o.log(o.addScalar(x, 1e-5)), 4), 0.25)
 
 	x = o.fold(o.toImage(x, frames, a.MelBands, 1))
-	w := a.SoundWidths
-	x = o.relu(o.conv(x, "sound/0", w[0], 1))
-	x = o.relu(o.merge(x, "sound/1", w[1], reluGain))
-	x = o.relu(o.merge(x, "sound/2", w[2], reluGain))
-	x = residual(o, x, "sound/2a")
-	x = residual(o, x, "sound/2b")
+	x = stage(o, o.relu(o.conv(x, "sound/0", a.SoundWidths[0], 1)), "sound/0", a.SoundBlocks[0])
+	for i := 1; i < soundStages; i++ {
+		at := fmt.Sprintf("sound/%d", i)
+		x = stage(o, o.relu(o.merge(x, at, a.SoundWidths[i], reluGain)), at, a.SoundBlocks[i])
+	}
 
 	// [B*steps, bands*channels] -> features a step -> attention over the steps.
 	steps := frames / 8
@@ -226,7 +261,8 @@ func attend[V any](o ops[V], x, score V) V {
 
 // tandemFuse reads face features [B, T, FaceNets*FaceDim] with their mask [B, T] and audio features [B, SoundDim] with
 // theirs [B, 1], and returns the logits of both tasks. What a mask leaves out has no influence: each modality has
-// logits of its own, and a joint layer reads both.
+// logits of its own, and a joint layer reads both. Gated, that layer also says for each modality and task by how much
+// its logits count, 0 to 2 (Arevalo et al. 2017, arXiv 1702.01992, section 3.1, with a gate for each task).
 func tandemFuse[V any](o ops[V], a Arch, faces, videoMask, audio, audioMask V) (emotion, gender V) {
 	t := o.dims(faces)[1]
 	d := a.FaceFeatures()
@@ -253,12 +289,26 @@ func tandemFuse[V any](o ops[V], a Arch, faces, videoMask, audio, audioMask V) (
 
 	joint := o.concat(1, video, audio, hasFace, audioMask)
 	joint = o.dropout(o.relu(dense(o, joint, "fuse", a.FuseDim)), "fuse")
-	logits := func(task string, out int) V {
+	var gates V // [B, 4]: of video and audio for emotion, then for gender
+	if a.Gated {
+		gates = sigmoid(o, head(o, joint, "fuse/gate", 4))
+		gates = o.mulScalar(gates, 2)
+	}
+	logits := func(k int, task string, out int) V {
 		v := o.mul(head(o, video, "video/"+task, out), hasFace)
 		s := o.mul(head(o, audio, "sound/"+task, out), audioMask)
+		if a.Gated {
+			v, s = o.mul(v, o.slice(gates, 1, 2*k, 2*k+1)), o.mul(s, o.slice(gates, 1, 2*k+1, 2*k+2))
+		}
 		return o.add(o.add(v, s), head(o, joint, "fuse/"+task, out))
 	}
-	return logits("emotion", a.Emotions), logits("gender", a.Genders)
+	return logits(0, "emotion", a.Emotions), logits(1, "gender", a.Genders)
+}
+
+// sigmoid is 1/(1+exp(-x)).
+func sigmoid[V any](o ops[V], x V) V {
+	e := o.addScalar(o.exp(o.mulScalar(x, -1)), 1)
+	return o.div(o.addScalar(o.mulScalar(e, 0), 1), e)
 }
 
 // fourierBasis is the Hann-windowed real Fourier basis, [n, 2*(n/2+1)]: cosines, then sines, scaled so that white

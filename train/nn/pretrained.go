@@ -143,12 +143,25 @@ func archOf(params, folded Weights) (a Arch, err error) {
 		}
 		return w.Dims[axis]
 	}
-	for i := range 4 {
-		a.FaceWidths = append(a.FaceWidths, last(folded, fmt.Sprintf("face/%d", i), 0))
+	// residuals counts the residual layers of a stage, by their letters.
+	residuals := func(stage string) (n int) {
+		for folded[stage+string(rune('a'+n))].Dims != nil {
+			n++
+		}
+		return n
 	}
-	for i := range 3 {
-		a.SoundWidths = append(a.SoundWidths, last(folded, fmt.Sprintf("sound/%d", i), 0))
+	if stem := folded["face/stem"]; len(stem.Dims) > 0 {
+		a.FaceStem = stem.Dims[0]
 	}
+	for i := range faceStages {
+		at := fmt.Sprintf("face/%d", i)
+		a.FaceWidths, a.FaceBlocks = append(a.FaceWidths, last(folded, at, 0)), append(a.FaceBlocks, residuals(at))
+	}
+	for i := range soundStages {
+		at := fmt.Sprintf("sound/%d", i)
+		a.SoundWidths, a.SoundBlocks = append(a.SoundWidths, last(folded, at, 0)), append(a.SoundBlocks, residuals(at))
+	}
+	_, a.Gated = params["fuse/gate/w"]
 	for a.FaceNets = 1; folded[faceNet(a.FaceNets)+"/0"].Dims != nil; a.FaceNets++ {
 	}
 	a.FaceDim, a.SoundDim = last(params, "face/out/w", 1), last(params, "sound/out/w", 1)
