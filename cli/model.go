@@ -105,12 +105,16 @@ func inputs(c infer.Contract) []tensorWire {
 	if c.FloatVideo {
 		pixels = "float32"
 	}
-	return []tensorWire{
+	in := []tensorWire{
 		{"audio", "float32", shape(c.Spec().AudioSamples())},
 		{"video", pixels, shape(c.VideoFrames, c.CropSize, c.CropSize, c.Channels)},
 		{"audio_mask", "float32", shape(1)},
 		{"video_mask", "float32", shape(c.VideoFrames)},
 	}
+	if c.Covered {
+		in = append(in, tensorWire{"audio_covered", "float32", shape(1)})
+	}
+	return in
 }
 
 func outputs(c infer.Contract) []tensorWire {

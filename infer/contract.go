@@ -33,6 +33,12 @@ const keyPrefix = "tandem."
 //	emotion     float32        [B, len(Emotions)]       logits before temperature
 //	gender      float32        [B, len(Genders)]        logits before temperature
 //
+// and, for windows that begin empty, as those of a stream's first seconds and of short clips do, there may be
+//
+//	audio_covered  float32     [B, 1]                   share of the window, at its end, that sound can be in: (0, 1]
+//
+// without which the runner gives the model full windows only. The samples before that share are zeros.
+//
 // B is dynamic. A network that reads each crop by itself first may have an inner tensor
 //
 //	face_features  float32     [B*T, D]                 what it makes of each crop, of video alone
@@ -69,9 +75,10 @@ type Contract struct {
 	// Int8Ranges (`int8_ranges`, JSON, optional) are needed for a run in 8 bits; nil if the model cannot be run so.
 	Int8Ranges Int8Ranges
 
-	// These two are read off the video input by LoadModel; they are not in the metadata.
+	// These are read off the inputs by LoadModel; they are not in the metadata.
 	Channels   int  // C: 1 grey, 3 RGB
 	FloatVideo bool // video is float32, not uint8
+	Covered    bool // there is an input audio_covered
 }
 
 // ModalityTemperatures are those of windows with one modality alone; 0: as with both.
@@ -118,7 +125,7 @@ type DataSet struct {
 func (c Contract) Spec() pipeline.Spec {
 	return pipeline.Spec{
 		Window: c.Window, Hop: c.Hop, VideoFrames: c.VideoFrames,
-		CropSize: c.CropSize, Channels: c.Channels, CropMargin: c.CropMargin,
+		CropSize: c.CropSize, Channels: c.Channels, CropMargin: c.CropMargin, Partial: c.Covered,
 	}
 }
 

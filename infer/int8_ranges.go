@@ -50,7 +50,7 @@ func FindInt8Ranges(ctx context.Context, model []byte, windows []*pipeline.Windo
 	}
 	r := &Recognizer{contract: c, maxBatch: defaultMaxBatch}
 	r.fillScale()
-	if r.session, err = newSession(b, inputNames, q.tensors, 0); err != nil {
+	if r.session, err = newSession(b, c.inputs(), q.tensors, 0); err != nil {
 		return nil, err
 	}
 	defer r.session.close()
@@ -79,18 +79,16 @@ func (r *Recognizer) updateRanges(ctx context.Context, ws []*pipeline.Window, na
 	}
 	var ts tensors
 	defer ts.free()
-	n, T := int64(len(ws)), int64(c.VideoFrames)
-	var errs [4]error
-	var in [4]ort.Value
-	in[0], errs[0] = tensor(&ts, b.audio, n, int64(c.Spec().AudioSamples()))
-	in[1], errs[1] = b.pixels(&ts, r, len(ws), c.VideoFrames)
-	in[2], errs[2] = tensor(&ts, b.audioMask, n, 1)
-	in[3], errs[3] = tensor(&ts, b.videoMask, n, T)
-	if err := errors.Join(errs[:]...); err != nil {
+	video, err := b.pixels(&ts, r, len(ws), c.VideoFrames)
+	if err != nil {
+		return err
+	}
+	in, err := b.inputs(&ts, c, len(ws), video)
+	if err != nil {
 		return err
 	}
 	out := make([]ort.Value, len(names))
-	if err := r.session.run(ctx, in[:], out); err != nil {
+	if err := r.session.run(ctx, in, out); err != nil {
 		return err
 	}
 	ts = append(ts, out...)

@@ -18,6 +18,17 @@ var (
 	outputNames = []string{"emotion", "gender"}
 )
 
+// audioCovered is the optional input of models that read windows which begin empty; it is passed last.
+const audioCovered = "audio_covered"
+
+// inputs returns the names of the model's inputs, in the order in which they are passed.
+func (c *Contract) inputs() []string {
+	if c.Covered {
+		return append(slices.Clone(inputNames), audioCovered)
+	}
+	return slices.Clone(inputNames)
+}
+
 // dynamic stands for a dimension that must not be fixed.
 const dynamic = -1
 
@@ -126,7 +137,8 @@ func (c *Contract) checkGraph(g *protos.GraphProto) error {
 	for _, t := range g.GetInitializer() {
 		weights[t.GetName()] = true
 	}
-	inputs, err := valuesByName("input", g.GetInput(), inputNames, weights)
+	c.Covered = slices.ContainsFunc(g.GetInput(), named(audioCovered))
+	inputs, err := valuesByName("input", g.GetInput(), c.inputs(), weights)
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func (r *Recognizer) fillScale() {
 
 func (r *Recognizer) load(p *parts, threads int) (err error) {
 	var b []byte // for one half after the other: ONNX Runtime copies what it needs
-	inputs := slices.Clone(inputNames)
+	inputs := r.contract.inputs()
 	if p.faces != nil {
 		if b, err = proto.Marshal(p.faces); err != nil {
 			return err
@@ -224,6 +224,10 @@ func (r *Recognizer) check(w *pipeline.Window) error {
 		return fmt.Errorf("%d bytes of pictures and %d masks, the model takes %d and %d", len(w.Video),
 			len(w.VideoMask), n, r.contract.VideoFrames)
 	}
+	if short := w.Covered != 0 && w.Covered < r.contract.Window; w.Covered < 0 || w.Covered > r.contract.Window ||
+		short && !r.contract.Covered {
+		return fmt.Errorf("media for %v, the model takes windows of %v", w.Covered, r.contract.Window)
+	}
 	if n := len(w.FeatureCaches); n != 0 && n != r.contract.VideoFrames {
 		return fmt.Errorf("%d feature caches for %d pictures", n, r.contract.VideoFrames)
 	}
@@ -232,10 +236,11 @@ func (r *Recognizer) check(w *pipeline.Window) error {
 
 // batch is the memory of one run, kept for the next.
 type batch struct {
-	audio, audioMask, videoMask, emotion, gender []float32
-	video                                        []byte    // what is to be read of crops,
-	videoFloat                                   []float32 // in either form
-	features, fresh                              []float32 // face_features of all crops, and of those just read
+	audio, audioMask, videoMask, covered, emotion, gender []float32
+
+	video           []byte    // what is to be read of crops,
+	videoFloat      []float32 // in either form
+	features, fresh []float32 // face_features of all crops, and of those just read
 }
 
 // recognize runs one batch of at most maxBatch windows.
@@ -247,30 +252,31 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 	var ts tensors
 	defer ts.free()
 	n, T := int64(len(ws)), int64(c.VideoFrames)
-	var errs [6]error
-	var in [4]ort.Value
+	var video ort.Value
+	var errs [3]error
 	var res [2]ort.Value
-	in[0], errs[0] = tensor(&ts, b.audio, n, int64(c.Spec().AudioSamples()))
 	if r.faces != nil {
 		if err := r.encodeFaces(ctx, b, ws); err != nil {
 			return err
 		}
-		in[1], errs[1] = tensor(&ts, b.features, n*T, int64(r.features))
+		video, errs[0] = tensor(&ts, b.features, n*T, int64(r.features))
 	} else {
 		b.video, b.videoFloat = b.video[:0], b.videoFloat[:0]
 		for _, w := range ws {
 			b.addPixels(r, w.Video)
 		}
-		in[1], errs[1] = b.pixels(&ts, r, len(ws), c.VideoFrames)
+		video, errs[0] = b.pixels(&ts, r, len(ws), c.VideoFrames)
 	}
-	in[2], errs[2] = tensor(&ts, b.audioMask, n, 1)
-	in[3], errs[3] = tensor(&ts, b.videoMask, n, T)
-	res[0], errs[4] = tensor(&ts, b.emotion, n, int64(len(c.Emotions)))
-	res[1], errs[5] = tensor(&ts, b.gender, n, int64(len(c.Genders)))
+	res[0], errs[1] = tensor(&ts, b.emotion, n, int64(len(c.Emotions)))
+	res[1], errs[2] = tensor(&ts, b.gender, n, int64(len(c.Genders)))
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	if err := r.session.run(ctx, in[:], res[:]); err != nil {
+	in, err := b.inputs(&ts, c, len(ws), video)
+	if err != nil {
+		return err
+	}
+	if err := r.session.run(ctx, in, res[:]); err != nil {
 		return err
 	}
 	E, G := len(c.Emotions), len(c.Genders)
@@ -381,11 +387,27 @@ func (b *batch) pixels(ts *tensors, r *Recognizer, n, t int) (ort.Value, error) 
 	return tensor(ts, b.video, shape...)
 }
 
+// inputs returns the tensors of what fill has laid out of n windows, and video, in the order of Contract.inputs.
+func (b *batch) inputs(ts *tensors, c *Contract, n int, video ort.Value) ([]ort.Value, error) {
+	var errs [4]error
+	in := []ort.Value{nil, video, nil, nil}
+	in[0], errs[0] = tensor(ts, b.audio, int64(n), int64(c.Spec().AudioSamples()))
+	in[2], errs[1] = tensor(ts, b.audioMask, int64(n), 1)
+	in[3], errs[2] = tensor(ts, b.videoMask, int64(n), int64(c.VideoFrames))
+	if c.Covered {
+		var covered ort.Value
+		covered, errs[3] = tensor(ts, b.covered, int64(n), 1)
+		in = append(in, covered)
+	}
+	return in, errors.Join(errs[:]...)
+}
+
 // fill lays the windows' sound and masks side by side.
 func (b *batch) fill(c *Contract, ws []*pipeline.Window) {
 	n, N, T := len(ws), c.Spec().AudioSamples(), c.VideoFrames
 	b.audio = resize(b.audio, n*N)
 	b.audioMask = resize(b.audioMask, n)
+	b.covered = resize(b.covered, n)
 	b.videoMask = resize(b.videoMask, n*T)
 	b.emotion = resize(b.emotion, n*len(c.Emotions))
 	b.gender = resize(b.gender, n*len(c.Genders))
@@ -396,10 +418,19 @@ func (b *batch) fill(c *Contract, ws []*pipeline.Window) {
 		} else {
 			clear(audio)
 		}
+		b.covered[i] = coveredShare(w, c)
 		for t, p := range w.VideoMask {
 			b.videoMask[i*T+t] = maskValue(p)
 		}
 	}
+}
+
+// coveredShare returns how much of a window there was media for, (0, 1].
+func coveredShare(w *pipeline.Window, c *Contract) float32 {
+	if w.Covered == 0 {
+		return 1
+	}
+	return float32(w.Covered.Seconds() / c.Window.Seconds())
 }
 
 func maskValue(p bool) float32 {

@@ -47,13 +47,18 @@ const maxTime = time.Duration(1) << 61
 // falls is left out (after a gap), except that a source with any media at all gives at least one window,
 // [0, Window) if it is shorter than that.
 //
+// For a model that reads windows which begin empty (Spec.Partial) media are not waited for so long: a timeline's first
+// windows are those of its growth (see growth), and a source that ends before it fills one gives one more at its end.
+//
 // Steps are handed out in order: all ticks of a window come before it. The aligner belongs to one goroutine.
 // It holds one frame, and the sound of one window plus that which is ahead of the pictures, at most wait.
 type aligner struct {
-	spec Spec
-	hold time.Duration
-	wait time.Duration
-	out  func(step) error
+	spec  Spec
+	hold  time.Duration
+	wait  time.Duration
+	info  capture.Info
+	grows growth
+	out   func(step) error
 
 	video, audio modality
 	held         *capture.Frame
@@ -114,10 +119,15 @@ type tick struct {
 }
 
 type cut struct {
-	start, end  time.Duration
-	audio       []float32
-	first, last int64 // ticks; first may be negative
+	start, end  time.Duration // start is later than end less the window's length where the window begins empty
+	audio       []float32     // of all the window
+	first, last int64         // ticks; first may be negative
 	arrived     time.Time
+}
+
+// covered is the cut's sound from its start on.
+func (c *cut) covered() []float32 {
+	return c.audio[max(0, int64(len(c.audio))-sampleAt(c.end-c.start)):]
 }
 
 func newAligner(spec Spec, info capture.Info, o Options, out func(step) error) *aligner {
@@ -125,6 +135,8 @@ func newAligner(spec Spec, info capture.Info, o Options, out func(step) error) *
 		spec:      spec,
 		hold:      max(spec.FaceTick(), HoldAtLeast),
 		wait:      o.MaxAhead,
+		info:      info,
+		grows:     newGrowth(spec, info, o.FirstAfter),
 		out:       out,
 		video:     modality{expected: info.HasVideo},
 		audio:     modality{expected: info.HasAudio},
@@ -132,6 +144,7 @@ func newAligner(spec Spec, info capture.Info, o Options, out func(step) error) *
 		onSamples: o.OnSamples,
 		onDrop:    o.drop,
 	}
+	a.nextCut = -a.grows.windows
 	if info.Live {
 		a.wait = o.MaxWait
 	}
@@ -160,7 +173,11 @@ func timeOf(sample int64) time.Duration {
 	return time.Duration(sample) * (time.Second / capture.SampleRate)
 }
 
+// windowEnd is when a window ends; those that grow come before window 0.
 func (a *aligner) windowEnd(n int64) time.Duration {
+	if n < 0 {
+		return a.grows.from + time.Duration(n+a.grows.windows)*a.spec.Hop
+	}
 	return a.spec.Window + time.Duration(n)*a.spec.Hop
 }
 
@@ -381,8 +398,11 @@ func (a *aligner) finish() error {
 			return err
 		}
 	}
+	if a.spec.Partial && !a.info.Still {
+		return a.cutLast()
+	}
 	if a.cuts == 0 {
-		return a.cut(a.windowEnd(a.nextCut), true)
+		return a.cut(a.windowEnd(max(a.nextCut, 0)), true)
 	}
 	return nil
 }
@@ -404,6 +424,11 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 	a.nextCut++
 	a.lastCut = to
 	if !some {
+		a.grows.lost = a.grows.from > 0
+		return nil
+	}
+	c.start = max(c.start, a.begun())
+	if !always && end-c.start < a.grows.from {
 		return nil
 	}
 	c.audio = make([]float32, a.spec.AudioSamples())

@@ -15,6 +15,7 @@ const (
 	DefaultMaxWait     = time.Second
 	DefaultLostAfter   = 2 * time.Second
 	DefaultMaxAhead    = 30 * time.Second
+	DefaultFirstAfter  = 750 * time.Millisecond
 )
 
 // batchSets is how many hops are recognised in one batch offline.
@@ -30,6 +31,10 @@ type Options struct {
 	Smoothing time.Duration
 	// Raw adds the probabilities before smoothing to the events.
 	Raw bool
+	// FirstAfter is how much media a timeline's first window takes, if the model reads windows that begin empty
+	// (Spec.Partial): more follow each hop, growing until one is full. 0: all windows are full, but for the one of a
+	// recording that is shorter.
+	FirstAfter time.Duration
 	// NoGender leaves gender out of the events.
 	NoGender bool
 	// SilenceDBFS is the level in dB below full scale (an RMS of 1) under which a window's sound counts as
@@ -78,7 +83,7 @@ func (o *Options) drop(why DropReason, d Dropped) {
 
 // DefaultOptions are the defaults of the command line.
 func DefaultOptions() Options {
-	return Options{Smoothing: DefaultSmoothing}.filled(Spec{})
+	return Options{Smoothing: DefaultSmoothing, FirstAfter: DefaultFirstAfter}.filled(Spec{})
 }
 
 // filled replaces zeros by what they mean.
@@ -118,6 +123,9 @@ func (o Options) validate() error {
 		if d.d < 0 {
 			return fmt.Errorf("pipeline: the %s is negative: %v", d.name, d.d)
 		}
+	}
+	if o.FirstAfter != 0 && o.FirstAfter < LeastCovered {
+		return fmt.Errorf("pipeline: a first window after %v: it must be %v or more", o.FirstAfter, LeastCovered)
 	}
 	return nil
 }

@@ -22,7 +22,12 @@ type Spec struct {
 	// CropMargin is the side of a crop in face units, a face unit being the larger of the distance between
 	// the eyes and that from between the eyes to the mouth (so that a turned head keeps its size).
 	CropMargin float64
+	// Partial says that the model reads windows which begin empty, see Window.Covered.
+	Partial bool
 }
+
+// LeastCovered is the shortest part of a window that is recognised: less sound than a word has, and one or two crops.
+const LeastCovered = 400 * time.Millisecond
 
 // AudioSamples is the number of sound samples a window holds.
 func (s Spec) AudioSamples() int {
@@ -46,7 +51,10 @@ type Face struct {
 // Window is the input of a recognition: Spec.Window of sound and T face crops of one subject.
 type Window struct {
 	Start, End time.Duration // media time, half-open
-	Subject    int
+	// Covered is how much of Spec.Window there was media for: the window's end, from Start on. What lies before is
+	// zeros and masked crops. 0 stands for all of it, which a model without Spec.Partial always gets.
+	Covered time.Duration
+	Subject int
 	// Audio is Spec.AudioSamples() samples, zero where there was no sound.
 	Audio []float32
 	// AudioPresent is false where there was no sound at all or it was silence by level.

@@ -101,7 +101,7 @@ func (s *faceStage) windows(c *cut) []*Window {
 	case 1:
 		s.lastSolo = ws[0].Subject
 	}
-	if len(ws) == 1 && !silent(c.audio, s.o.SilenceDBFS) {
+	if len(ws) == 1 && !silent(c.covered(), s.o.SilenceDBFS) {
 		ws[0].Audio, ws[0].AudioPresent = c.audio, true
 		return ws
 	}
@@ -113,12 +113,16 @@ func (s *faceStage) windows(c *cut) []*Window {
 }
 
 func (s *faceStage) blank(c *cut, subject int) *Window {
-	return &Window{
+	w := &Window{
 		Start: c.start, End: c.end, Subject: subject, Arrived: c.arrived,
 		Video:         make([]byte, s.spec.VideoFrames*s.spec.cropBytes()),
 		VideoMask:     make([]bool, s.spec.VideoFrames),
 		FeatureCaches: make([]*FeatureCache, s.spec.VideoFrames),
 	}
+	if covered := c.end - c.start; covered < s.spec.Window {
+		w.Covered = covered
+	}
+	return w
 }
 
 // windowSet is the windows of one cut.

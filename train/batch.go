@@ -18,6 +18,8 @@ import (
 type batch struct {
 	crops []uint8   // [F, S, S, C]
 	audio []float32 // [A, samples]
+	// covered [A, 1] is the share of each window of audio, at its end, that holds sound; zeros come before.
+	covered []float32
 	// cropIndex[r][t] is the crop of row r at frame t, or -1; audioIndex[r] is its window of audio, or -1.
 	cropIndex     [][]int
 	audioIndex    []int
@@ -144,8 +146,29 @@ func (m *batchMaker) addAudio(s *sample.Sample) int {
 	}
 	at, n := len(m.out.audio), m.arch.Spec.AudioSamples()
 	m.out.audio = append(m.out.audio, make([]float32, n)...)
-	m.recipe.Augment.Audio.Apply(m.out.audio[at:], s.Audio, m.rng)
+	m.recipe.Augment.Audio.Apply(m.out.audio[at+n-len(s.Audio):], s.Audio, m.rng)
+	m.out.covered = append(m.out.covered, float32(len(s.Audio))/float32(n))
 	return at / n
+}
+
+// cutShort draws whether the window of a voice or a talking face is cut short, as those of a stream's first seconds
+// are. If so it empties the beginning of its audio, unless that is -1, and leaves out the crops of before.
+func (m *batchMaker) cutShort(audio int, crops []int) {
+	r, spec := m.recipe, m.arch.Spec
+	if r.PartialShare == 0 || m.rng.Float64() >= r.PartialShare {
+		return
+	}
+	last := r.PartialLeast + m.rng.Float64()*(spec.Window.Seconds()-r.PartialLeast) // seconds that stay
+	if audio >= 0 {
+		n := spec.AudioSamples()
+		stay := int(last / spec.Window.Seconds() * float64(n))
+		clear(m.out.audio[audio*n : (audio+1)*n-stay])
+		m.out.covered[audio] = min(m.out.covered[audio], float32(stay)/float32(n))
+	}
+	// The face clock ticks at the beginning of a timeline, and then every FaceTick.
+	for t := range len(crops) - 1 - int(last/spec.FaceTick().Seconds()) {
+		crops[t] = -1
+	}
 }
 
 func (m *batchMaker) addStills() {
@@ -165,6 +188,7 @@ func (m *batchMaker) addVoices() {
 		k := m.window(m.voices, m.voiceBy, m.rng)
 		s := &m.data.Samples[k]
 		audio := m.addAudio(s)
+		m.cutShort(audio, nil)
 		m.voiceSamples, m.voiceAudio = append(m.voiceSamples, k), append(m.voiceAudio, audio)
 		m.addRow(row{
 			clip: s.Clip, crops: m.noCrops(), audio: audio, weight: m.recipe.VoiceWeight,
@@ -199,6 +223,7 @@ func (m *batchMaker) addTalking() {
 			m.out.crops[first*size+i] = level
 		}
 	}
+	m.cutShort(audio, crops)
 	some := audio >= 0 || anyCrop(crops)
 	m.addRow(row{clip: s.Clip, crops: crops, audio: audio, weight: r.TalkingWeight, emotion: some, gender: some})
 }
@@ -216,7 +241,10 @@ func (m *batchMaker) mix() {
 	for i := range stills {
 		crops.Rows, crops.At = append(crops.Rows, i), append(crops.At, i*crops.Size)
 	}
-	m.mixed = augment.Blend(m.rng, how, crops, emotion, gender)
+	m.mixed = map[int]bool{}
+	for r := range augment.Blend(m.rng, how, crops, emotion, gender) {
+		m.mixed[r] = true
+	}
 
 	audio := augment.MixupItems[float32]{
 		Values: out.audio, Size: m.arch.Spec.AudioSamples(), Blend: augment.BlendSamples,
@@ -226,8 +254,11 @@ func (m *batchMaker) mix() {
 			audio.Rows, audio.At = append(audio.Rows, stills+i), append(audio.At, k*audio.Size)
 		}
 	}
-	for r := range augment.Blend(m.rng, how, audio, emotion, gender) {
+	covered := slices.Clone(m.out.covered)
+	for r, with := range augment.Blend(m.rng, how, audio, emotion, gender) {
 		m.mixed[r] = true
+		k, other := out.audioIndex[r], out.audioIndex[with]
+		out.covered[k] = max(covered[k], covered[other]) // what one of the two covers holds sound
 	}
 }
 
@@ -264,6 +295,9 @@ func (m *batchMaker) pad() {
 	}
 	if want := max(1, r.Voices+r.Talking) * spec.AudioSamples(); len(out.audio) < want {
 		out.audio = append(out.audio, make([]float32, want-len(out.audio))...)
+	}
+	for len(out.covered)*spec.AudioSamples() < len(out.audio) {
+		out.covered = append(out.covered, 1)
 	}
 }
 

@@ -14,8 +14,12 @@ import (
 func (n *network) logits(ws []*pipeline.Window) ([][]float32, error) {
 	s := n.arch.Spec
 	var crops []uint8
-	var audio, cropIndex, audioIndex []float32
+	var audio, covered, cropIndex, audioIndex []float32
 	for i, w := range ws {
+		covered = append(covered, 1)
+		if w.Covered > 0 {
+			covered[i] = float32(w.Covered.Seconds() / s.Window.Seconds())
+		}
 		crops, audio = append(crops, w.Video...), append(audio, w.Audio...)
 		for t, seen := range w.VideoMask {
 			if seen {
@@ -32,7 +36,7 @@ func (n *network) logits(ws []*pipeline.Window) ([][]float32, error) {
 	}
 	exec, err := model.NewExec(n.backend, n.store, func(root *model.Scope, in []*graph.Node) []*graph.Node {
 		o := &nn.GraphOps{Scope: root.At(netScope), Graph: in[0].Graph(), Seed: n.recipe.Seed}
-		return []*graph.Node{graph.Concatenate(n.forward(o, in[0], in[1], in[2], in[3]), 1)}
+		return []*graph.Node{graph.Concatenate(n.forward(o, in), 1)}
 	})
 	if err != nil {
 		return nil, err
@@ -41,6 +45,7 @@ func (n *network) logits(ws []*pipeline.Window) ([][]float32, error) {
 	out, err := exec.Call(
 		tensors.FromFlatDataAndDimensions(crops, len(ws)*s.VideoFrames, s.CropSize, s.CropSize, s.Channels),
 		tensors.FromFlatDataAndDimensions(audio, len(ws), s.AudioSamples()),
+		tensors.FromFlatDataAndDimensions(covered, len(ws), 1),
 		tensors.FromFlatDataAndDimensions(cropIndex, len(ws), s.VideoFrames),
 		tensors.FromFlatDataAndDimensions(audioIndex, len(ws), 1))
 	if err != nil {

@@ -73,9 +73,13 @@ type Recipe struct {
 	TalkingWeight float64 `json:"talking_weight"`
 	PairWeight    float64 `json:"pair_weight"`
 
-	SenseDropout   float64 `json:"sense_dropout"` // chance that a talking row loses one of its modalities
-	FrameDropout   float64 `json:"frame_dropout"` // chance that a crop of a talking face is left out
-	FaceBlank      float64 `json:"face_blank"`    // chance that a talking face with audio shows one grey level only
+	SenseDropout float64 `json:"sense_dropout"` // chance that a talking row loses one of its modalities
+	FrameDropout float64 `json:"frame_dropout"` // chance that a crop of a talking face is left out
+	FaceBlank    float64 `json:"face_blank"`    // chance that a talking face with audio shows one grey level only
+	// PartialShare is the chance that the window of a voice or a talking face is cut to its end, as long as a number of
+	// seconds from PartialLeast to the window's length: so begin a stream, and a clip shorter than a window.
+	PartialShare   float64 `json:"partial_share"`
+	PartialLeast   float64 `json:"partial_least"`
 	Dropout        float64 `json:"dropout"`
 	LabelSmoothing float64 `json:"label_smoothing"` // of the emotions; a half of it of the genders
 	// Mixup (Zhang et al. 2018) blends a still with another still, or a voice with another voice, and their labels
@@ -198,6 +202,13 @@ func (r Recipe) checkNumbers() error {
 		return fmt.Errorf("frame_dropout %g: want a chance from 0 to 1", r.FrameDropout)
 	case !(r.FaceBlank >= 0 && r.FaceBlank <= 1):
 		return fmt.Errorf("face_blank %g: want a chance from 0 to 1", r.FaceBlank)
+	case !(r.PartialShare >= 0 && r.PartialShare <= 1):
+		return fmt.Errorf("partial_share %g: want a chance from 0 to 1", r.PartialShare)
+	case !(r.PartialLeast >= 0.1 && r.PartialLeast <= r.Arch.WindowSpec().Window.Seconds()):
+		return fmt.Errorf("partial_least %g: want seconds from 0.1 to the window's %g", r.PartialLeast,
+			r.Arch.WindowSpec().Window.Seconds())
+	case r.PartialShare > 0 && !r.Arch.WindowSpec().Partial:
+		return fmt.Errorf("partial_share %g: arch.kind %q reads full windows only", r.PartialShare, r.Arch.Kind)
 	case r.Epochs < 1 || r.StepsPerEpoch < 1:
 		return fmt.Errorf("epochs %d, steps_per_epoch %d: want at least 1", r.Epochs, r.StepsPerEpoch)
 	case r.Stills < 0 || r.Voices < 0 || r.Talking < 0 || r.Pairs < 0 || r.Stills+r.Voices+r.Talking < 2:

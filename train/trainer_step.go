@@ -75,18 +75,18 @@ type stepResult struct {
 func (n *network) stepGraph(root *model.Scope, in []*graph.Node, last bool) []*graph.Node {
 	g := in[0].Graph()
 	n.store.SetTraining(g, true)
-	crops, audio, cropIndex, audioIndex := in[0], in[1], in[2], in[3]
-	emotion, gender, emotionWeight, genderWeight := in[4], in[5], in[6], in[7]
-	rate, draw, emotionSpace, genderSpace := in[8], in[9], in[10], in[11]
+	media, rest := in[:mediaInputs], in[mediaInputs:]
+	emotion, gender, emotionWeight, genderWeight := rest[0], rest[1], rest[2], rest[3]
+	rate, draw, emotionSpace, genderSpace := rest[4], rest[5], rest[6], rest[7]
 	keepMasks := map[string]*graph.Node{}
 	for i, d := range nn.DropoutLayers(n.arch) {
-		keepMasks[d.Name] = in[12+i]
+		keepMasks[d.Name] = rest[8+i]
 	}
 	net := root.At(netScope)
 	o := &nn.GraphOps{Scope: net, Graph: g, Seed: n.recipe.Seed, KeepMasks: keepMasks}
 	var rows []*graph.Node // the losses of each row, by task
 	run := func() []*graph.Node {
-		logits := n.forward(o, crops, audio, cropIndex, audioIndex)
+		logits := n.forward(o, media)
 		rows = []*graph.Node{
 			weighting.RowLosses(logits[0], emotion, emotionSpace), weighting.RowLosses(logits[1], gender, genderSpace),
 		}
@@ -158,10 +158,15 @@ func sharedOf(net *model.Scope, g *graph.Graph) (is []bool) {
 	return is
 }
 
+// mediaInputs is how many of a step's inputs forward reads.
+const mediaInputs = 5
+
 // forward encodes crops and audio, reads the rows from them, and returns the logits of both tasks, [R, E] and [R, G].
-// cropIndex is [R, T] and audioIndex [R, 1], indices as floats (-1: not there); they become one-hot products, whose
+// media are the crops [F, S, S, C], the audio [A, samples], the share of each of its windows that is covered [A, 1],
+// and cropIndex [R, T] and audioIndex [R, 1], indices as floats (-1: not there); they become one-hot products, whose
 // gradient is again a product.
-func (n *network) forward(o *nn.GraphOps, crops, audio, cropIndex, audioIndex *graph.Node) []*graph.Node {
+func (n *network) forward(o *nn.GraphOps, media []*graph.Node) []*graph.Node {
+	crops, audio, covered, cropIndex, audioIndex := media[0], media[1], media[2], media[3], media[4]
 	rows, t := cropIndex.Shape().Dimensions[0], cropIndex.Shape().Dimensions[1]
 	pickCrops, videoMask := oneHot(cropIndex, crops.Shape().Dimensions[0])
 	pickAudio, audioMask := oneHot(audioIndex, audio.Shape().Dimensions[0])
@@ -174,7 +179,7 @@ func (n *network) forward(o *nn.GraphOps, crops, audio, cropIndex, audioIndex *g
 		faces = graph.Reshape(faces, rows, t, n.arch.FaceFeatures())
 	}
 	if n.arch.UsesAudio() {
-		sounds = graph.Dot(pickAudio, o.EncodeAudio(n.arch, audio)).Product()
+		sounds = graph.Dot(pickAudio, o.EncodeAudio(n.arch, audio, covered)).Product()
 	}
 	emotion, gender := o.Fuse(n.arch, faces, videoMask, sounds, audioMask)
 	return []*graph.Node{emotion, gender}
@@ -220,6 +225,7 @@ func (n *network) inputs(b *batch) []*tensors.Tensor {
 	in := []*tensors.Tensor{
 		tensors.FromFlatDataAndDimensions(b.crops, count.Crops, s.CropSize, s.CropSize, s.Channels),
 		tensors.FromFlatDataAndDimensions(b.audio, count.Windows, s.AudioSamples()),
+		tensors.FromFlatDataAndDimensions(b.covered, count.Windows, 1),
 		tensors.FromFlatDataAndDimensions(cropIndex, count.Rows, s.VideoFrames),
 		tensors.FromFlatDataAndDimensions(audioIndex, count.Rows, 1),
 		tensors.FromFlatDataAndDimensions(emotion, count.Rows, a.Emotions),

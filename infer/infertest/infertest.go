@@ -39,7 +39,8 @@ func Contract() infer.Contract {
 }
 
 // Model returns an ONNX file that keeps the contract. Its network is linear with fixed weights: each output
-// depends on each input, a masked modality has no influence, and there is nothing to be learnt from its answers.
+// depends on each input, a masked modality has no influence, and there is nothing to be learnt from its answers. It
+// reads windows that begin empty if c.Covered.
 func Model(c infer.Contract) []byte {
 	b, err := proto.Marshal(Proto(c))
 	if err != nil {
@@ -58,6 +59,10 @@ func Proto(c infer.Contract) *protos.ModelProto {
 		pixels = protos.TensorProto_FLOAT
 	}
 	f32 := protos.TensorProto_FLOAT
+	heardBy := "audio_mask"
+	if c.Covered {
+		heardBy = "audio_share"
+	}
 	g := &protos.GraphProto{
 		Name: "infertest",
 		Input: []*protos.ValueInfoProto{
@@ -72,7 +77,7 @@ func Proto(c infer.Contract) *protos.ModelProto {
 			weights("w_audio_gender", samples, G), weights("w_video_gender", T, G),
 		},
 		Node: []*protos.NodeProto{
-			node("Mul", "heard", "audio", "audio_mask"),
+			node("Mul", "heard", "audio", heardBy),
 			cast("pixels", "video"),
 			reduceMean("brightness", "pixels", 2, 3, 4),
 			node("Mul", "seen", "brightness", "video_mask"),
@@ -83,6 +88,10 @@ func Proto(c infer.Contract) *protos.ModelProto {
 			node("MatMul", "seen_gender", "seen", "w_video_gender"),
 			node("Add", "gender", "heard_gender", "seen_gender"),
 		},
+	}
+	if c.Covered {
+		g.Input = append(g.Input, Value("audio_covered", f32, 1))
+		g.Node = append([]*protos.NodeProto{node("Mul", heardBy, "audio_mask", "audio_covered")}, g.Node...)
 	}
 	m := &protos.ModelProto{
 		IrVersion:    8,

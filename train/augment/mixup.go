@@ -32,9 +32,9 @@ type MixupItems[T any] struct {
 }
 
 // Blend blends a share of the items with others of them, in place, and the targets of their rows. It returns the rows
-// that are blended. The larger share stays with the row's own sample.
-func Blend[T any](rng *rand.Rand, m Mixup, items MixupItems[T], tasks ...Targets) map[int]bool {
-	mixed := map[int]bool{}
+// that are blended, each with the row that it is blended with. The larger share stays with the row's own sample.
+func Blend[T any](rng *rand.Rand, m Mixup, items MixupItems[T], tasks ...Targets) map[int]int {
+	mixed := map[int]int{}
 	if m.Share == 0 || len(items.Rows) < 2 {
 		return mixed
 	}
@@ -59,7 +59,7 @@ func Blend[T any](rng *rand.Rand, m Mixup, items MixupItems[T], tasks ...Targets
 			tasks[k].P[row], tasks[k].Weight[row] = blendLabels(t.P[row], t.P[other], t.Weight[row], t.Weight[other], s)
 			tasks[k].Space[row] = blendSpaces(t, row, other)
 		}
-		mixed[row] = true
+		mixed[row] = other
 	}
 	return mixed
 }

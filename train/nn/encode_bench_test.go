@@ -44,7 +44,7 @@ func BenchmarkEncode(b *testing.B) {
 			audio[i] = float32(i%160)/800 - 0.1
 		}
 		e := encoder{ops: newOnnxOps(net.Params), in: onnx.TensorProto_FLOAT, dims: []int{s.AudioSamples()}}
-		e.out = tandemAudio(e.ops, a, e.input())
+		e.out = tandemAudio(e.ops, a, e.input(), e.ops.tensor("covered", []float32{1}, 1, 1))
 		runEncoder(b, e, a.SoundDim, audio)
 	})
 }

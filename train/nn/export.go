@@ -26,6 +26,7 @@ func Export(a Arch, w Weights, c infer.Contract) ([]byte, error) {
 	audio := onnxValue{name: "audio", dims: []int{-1, s.AudioSamples()}}
 	videoMask := onnxValue{name: "video_mask", dims: []int{-1, s.VideoFrames}}
 	audioMask := onnxValue{name: "audio_mask", dims: []int{-1, 1}}
+	covered := onnxValue{name: "audio_covered", dims: []int{-1, 1}}
 
 	var faces, sounds onnxValue // features
 	if a.UsesVideo() {
@@ -34,19 +35,22 @@ func Export(a Arch, w Weights, c infer.Contract) ([]byte, error) {
 		faces = o.reshape(faces, -1, s.VideoFrames, a.FaceFeatures())
 	}
 	if a.UsesAudio() {
-		sounds = encodeAudio(o, a, audio)
+		sounds = encodeAudio(o, a, audio, covered)
 	}
 	emotion, gender := fuse(o, a, faces, videoMask, sounds, audioMask)
 	o.rename(emotion, "emotion")
 	o.rename(gender, "gender")
 	const f = onnx.TensorProto_FLOAT
-	return o.model(
-		[]*onnx.ValueInfoProto{
-			valueInfo("audio", f, s.AudioSamples()),
-			valueInfo("video", onnx.TensorProto_UINT8, s.VideoFrames, s.CropSize, s.CropSize, s.Channels),
-			valueInfo("audio_mask", f, 1),
-			valueInfo("video_mask", f, s.VideoFrames),
-		},
+	inputs := []*onnx.ValueInfoProto{
+		valueInfo("audio", f, s.AudioSamples()),
+		valueInfo("video", onnx.TensorProto_UINT8, s.VideoFrames, s.CropSize, s.CropSize, s.Channels),
+		valueInfo("audio_mask", f, 1),
+		valueInfo("video_mask", f, s.VideoFrames),
+	}
+	if a.Kind == KindTandem {
+		inputs = append(inputs, valueInfo(covered.name, f, 1))
+	}
+	return o.model(inputs,
 		[]*onnx.ValueInfoProto{valueInfo("emotion", f, a.Emotions), valueInfo("gender", f, a.Genders)},
 		c.Metadata())
 }

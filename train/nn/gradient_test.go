@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -55,7 +56,8 @@ func TestGradientsOfLayers(t *testing.T) {
 	}))
 	t.Run("attend", image(func(o *GraphOps, x *graph.Node) *graph.Node {
 		x = o.reshape(x, 4, 12, 3)
-		return attend(ops[*graph.Node](o), x, o.slice(x, 2, 0, 1))
+		there := o.Constant([]float32{1, 0, 1, .5, 1, 0, 0, 1, 1, 1, 0, 0}, 1, 12, 1)
+		return attend(ops[*graph.Node](o), x, o.slice(x, 2, 0, 1), there)
 	}))
 }
 
@@ -79,7 +81,19 @@ func TestGradientsOfEncodersAndFusion(t *testing.T) {
 	})
 	t.Run("sound", func(t *testing.T) {
 		checkGradients(t, func(o *GraphOps, in []*graph.Node) *graph.Node {
-			return score(tandemAudio(ops[*graph.Node](o), a, in[0]))
+			return score(tandemAudio(ops[*graph.Node](o), a, in[0], o.Constant([]float32{1, 1}, 2, 1)))
+		}, traintest.Wave(2, n))
+	})
+	t.Run("sound of windows that begin empty", func(t *testing.T) {
+		checkGradients(t, func(o *GraphOps, in []*graph.Node) *graph.Node {
+			// Where there is nothing a convolution gives its bias, and at 0, where these start, ReLU has no gradient.
+			for i, width := range a.SoundWidths {
+				o.Param(fmt.Sprintf("sound/%d/b", i), NormalInit(0.1), 1, width)
+			}
+			for _, name := range []string{"sound/2a/b", "sound/2b/b"} {
+				o.Param(name, NormalInit(0.1), 1, a.SoundWidths[2])
+			}
+			return score(tandemAudio(ops[*graph.Node](o), a, in[0], o.Constant([]float32{0.9, 0.6}, 2, 1)))
 		}, traintest.Wave(2, n))
 	})
 	t.Run("fuse", func(t *testing.T) {

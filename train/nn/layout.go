@@ -31,7 +31,7 @@ func layoutOf(a Arch) *layout {
 	in := func(dims ...int) onnxValue { return onnxValue{dims: append([]int{-1}, dims...)} }
 	crops, audio := in(s.CropSize, s.CropSize, s.Channels), in(s.AudioSamples())
 	faces := l.reshape(tandemFaces[onnxValue](l, a, crops), -1, s.VideoFrames, a.FaceFeatures())
-	tandemFuse[onnxValue](l, a, faces, in(s.VideoFrames), tandemAudio[onnxValue](l, a, audio), in(1))
+	tandemFuse[onnxValue](l, a, faces, in(s.VideoFrames), tandemAudio[onnxValue](l, a, audio, in(1)), in(1))
 	return l
 }
 

@@ -35,7 +35,7 @@ type Arch struct {
 // DefaultSpec is how windows are cut for the default model: 2.56 s every 0.25 s, eight grey crops of 48x48.
 var DefaultSpec = pipeline.Spec{
 	Window: 2560 * time.Millisecond, Hop: 250 * time.Millisecond,
-	VideoFrames: 8, CropSize: 48, Channels: 1, CropMargin: 2.6,
+	VideoFrames: 8, CropSize: 48, Channels: 1, CropMargin: 2.6, Partial: true,
 }
 
 const (
@@ -103,13 +103,13 @@ func encodeFaces[V any](o ops[V], a Arch, crops V) V {
 	return tandemFaces(o, a, crops)
 }
 
-// encodeAudio reads windows of audio [B, samples] from -1 to 1 and returns the features of each, [B, F]; F depends on
-// the kind of network.
-func encodeAudio[V any](o ops[V], a Arch, audio V) V {
+// encodeAudio reads windows of audio [B, samples] from -1 to 1, zeros but for the share covered [B, 1] at their end,
+// and returns the features of each, [B, F]; F depends on the kind of network. That of the paper does not read covered.
+func encodeAudio[V any](o ops[V], a Arch, audio, covered V) V {
 	if a.Kind == KindPaper {
 		return paperAudio(o, a, audio)
 	}
-	return tandemAudio(o, a, audio)
+	return tandemAudio(o, a, audio, covered)
 }
 
 // fuse reads the features of each frame's face [B, T, a.FaceFeatures()] and those of the audio [B, F], each with a mask
@@ -203,9 +203,11 @@ func faceEncoder[V any](o ops[V], a Arch, x V, name string) V {
 	return o.relu(dense(o, x, name+"/out", a.FaceDim))
 }
 
-// tandemAudio reads windows of audio [B, samples] and returns [B, SoundDim]. Everything from the samples on is in
-// the graph: level normalization, spectra, a learnable mel filter bank, convolutions, attention over time.
-func tandemAudio[V any](o ops[V], a Arch, audio V) V {
+// tandemAudio reads windows of audio [B, samples], of which the share covered [B, 1] at their end holds sound, and
+// returns [B, SoundDim]. Everything from the samples on is in the graph: level normalization, spectra, a learnable mel
+// filter bank, convolutions, attention over time. What comes before the share counts neither for the level, which is
+// that of the samples that are not zero, nor for the means over time; to the convolutions it is as their padding.
+func tandemAudio[V any](o ops[V], a Arch, audio, covered V) V {
 	n := a.Spec.AudioSamples()
 	frames := n / soundHop
 
@@ -224,6 +226,7 @@ func tandemAudio[V any](o ops[V], a Arch, audio V) V {
 	mel := o.Param("sound/mel", dataInit(melFilters(soundFrame, a.MelBands)), bins, a.MelBands)
 	x = o.matmul(x, o.mul(mel, mel))
 	x = o.mulScalar(o.addScalar(o.log(o.addScalar(x, 1e-5)), 4), 0.25)
+	x = o.mul(x, o.reshape(coveredParts(o, covered, frames), -1, 1))
 
 	x = o.fold(o.toImage(x, frames, a.MelBands, 1))
 	x = stage(o, o.relu(o.conv(x, "sound/0", a.SoundWidths[0], 1)), "sound/0", a.SoundBlocks[0])
@@ -238,8 +241,9 @@ func tandemAudio[V any](o ops[V], a Arch, audio V) V {
 	x = o.relu(dense(o, x, "sound/step", a.SoundDim))
 	score := o.reshape(head(o, x, "sound/attention", 1), -1, steps, 1)
 	x = o.reshape(x, -1, steps, a.SoundDim)
-	pooled := attend(o, x, score)
-	mean := o.mulScalar(o.sum(x, 1), 1/float64(steps))
+	there := o.reshape(coveredParts(o, covered, steps), -1, steps, 1)
+	pooled := attend(o, x, score, there)
+	mean := o.div(o.sum(o.mul(x, there), 1), o.addScalar(o.sum(there, 1), tiny))
 	both := o.reshape(o.concat(2, pooled, mean), -1, 2*a.SoundDim)
 	return o.relu(dense(o, both, "sound/out", a.SoundDim))
 }
@@ -253,10 +257,27 @@ func leveled[V any](o ops[V], audio V) V {
 	return o.div(audio, level)
 }
 
-// attend is the weighted mean of x [B, T, D] over T by the softmax of score [B, T, 1], [B, 1, D].
-func attend[V any](o ops[V], x, score V) V {
-	e := o.exp(o.sub(score, o.max(score, 1)))
-	return o.div(o.sum(o.mul(x, e), 1), o.sum(e, 1))
+// coveredParts returns how much of each of n equal parts of a window lies in the share covered [B, 1] at its end, from
+// 0 to 1, [B, n]. A part that lies in it by half counts by half, so that no rounding decides over one.
+func coveredParts[V any](o ops[V], covered V, n int) V {
+	before := make([]float32, n) // the parts between a part's end and the window's
+	for i := range before {
+		before[i] = float32(n - 1 - i)
+	}
+	x := o.sub(o.mulScalar(covered, float64(n)), o.Constant(before, 1, n))
+	return o.sub(o.relu(x), o.relu(o.addScalar(x, -1)))
+}
+
+// tiny keeps a mean over nothing finite. It is lost in the rounding of any other.
+const tiny = 1e-12
+
+// attend is the mean of x [B, T, D] over T, weighted by the softmax of score [B, T, 1] times there [B, T, 1], which is
+// from 0 to 1, [B, 1, D].
+func attend[V any](o ops[V], x, score, there V) V {
+	// What is not there must not be the maximum, or the others' exponentials might all round to zero.
+	most := o.max(o.add(score, o.mulScalar(o.addScalar(there, -1), 30)), 1)
+	e := o.mul(o.exp(o.sub(score, most)), there)
+	return o.div(o.sum(o.mul(x, e), 1), o.addScalar(o.sum(e, 1), tiny))
 }
 
 // tandemFuse reads face features [B, T, FaceNets*FaceDim] with their mask [B, T] and audio features [B, SoundDim] with
@@ -281,9 +302,7 @@ func tandemFuse[V any](o ops[V], a Arch, faces, videoMask, audio, audioMask V) (
 	step := o.reshape(o.concat(2, faces, motion), -1, 2*d)
 	step = o.relu(dense(o, step, "video/step", d))
 	score := o.reshape(head(o, step, "video/attention", 1), -1, t, 1)
-	score = o.add(score, o.mulScalar(o.addScalar(mask, -1), 30)) // a masked crop gets e^-30 of the attention
-	video := o.mul(attend(o, o.reshape(step, -1, t, d), score), o.max(mask, 1))
-	video = o.reshape(video, -1, d)
+	video := o.reshape(attend(o, o.reshape(step, -1, t, d), score, mask), -1, d)
 	hasFace := o.reshape(o.max(mask, 1), -1, 1)
 	audio = o.mul(audio, audioMask)
 

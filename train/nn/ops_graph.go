@@ -38,9 +38,10 @@ func (o *GraphOps) EncodeFaces(a Arch, crops *graph.Node) *graph.Node {
 	return encodeFaces(o, a, crops)
 }
 
-// EncodeAudio reads windows of audio [B, samples] from -1 to 1 and returns the features of each, [B, F].
-func (o *GraphOps) EncodeAudio(a Arch, audio *graph.Node) *graph.Node {
-	return encodeAudio(o, a, audio)
+// EncodeAudio reads windows of audio [B, samples] from -1 to 1, zeros but for the share covered [B, 1] at their end,
+// and returns the features of each, [B, F].
+func (o *GraphOps) EncodeAudio(a Arch, audio, covered *graph.Node) *graph.Node {
+	return encodeAudio(o, a, audio, covered)
 }
 
 // Fuse reads the features of each row's crops [R, T, a.FaceFeatures()] and audio [R, F], each with a mask of what is

@@ -24,15 +24,15 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	}{
 		{
 			dataset.Clip{Video: a, Audio: b, Dataset: "mine"},
-			"d77d2a4be8252002bb1ace62fd57411f1c386a93441da0212790b79235a9070c",
+			"1ff82e4aa642032503195545c605ddc7f51e9b78a40d1726741daaf180bc801a",
 		},
 		{
 			dataset.Clip{Video: a, Dataset: "fer2013"},
-			"12297cfebfd9ad3c236fa68612ceb2e65b1b59ed88463c3e56ca99269012ad73",
+			"31e0410d6b5e9486bc8a162d52bd76f928d982341c2e6c42cde215811fcce83d",
 		},
 		{
 			dataset.Clip{Audio: b, Start: time.Second, End: 2500 * time.Millisecond, Crop: image.Rect(1, 2, 3, 4)},
-			"b09537a941e9639d7937c57e05ffcc54c0930cf14bb1c6202d897bb823a9ed1d",
+			"66c471ab259c5752bf1a01e446b6cdc0abaf1e149f762a1e861d323e3eaea5ac",
 		},
 	} {
 		key, err := keyOf(t.Context(), &tc.clip, traintest.Spec, OpenFileHashes(""))
@@ -56,7 +56,7 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	if err := c.close(); err != nil {
 		t.Fatal(err)
 	}
-	pack := filepath.Join(dir, "cuts-8904141441f4-ad61b5a424f4b74a.pack") // of the keys, the places and the sums in it
+	pack := filepath.Join(dir, "cuts-ba802e73142c-ad61b5a424f4b74a.pack") // of the keys, the places and the sums in it
 	if got := packs(t, dir); len(got) != 1 || got[0] != pack {
 		t.Errorf("packs %v, want %s", got, pack)
 	}

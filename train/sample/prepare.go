@@ -89,7 +89,8 @@ func (j *prepareJob) collect(p *Prepared, i int) error {
 	for _, w := range stored.windows {
 		s := Sample{Clip: i, Video: w.video, VideoMask: w.mask, Still: w.still}
 		if w.audioAt >= 0 {
-			s.Audio = stored.audio[w.audioAt : w.audioAt+n : w.audioAt+n]
+			end := min(w.audioAt+n, len(stored.audio)) // that of a short clip is shorter
+			s.Audio = stored.audio[w.audioAt:end:end]
 		}
 		p.Samples = append(p.Samples, s)
 	}
@@ -228,9 +229,9 @@ func cutClip(
 		}
 		seen[w.End] = true
 		if len(windows.windows) == 0 {
-			first = w.Start
+			first = w.End
 		}
-		windows.add(w, w.Start-first, spec, still)
+		windows.add(w, w.End-first, spec, still)
 		return nil
 	})
 	return windows, err

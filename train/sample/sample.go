@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"tandem/capture"
 	"tandem/pipeline"
@@ -25,8 +26,9 @@ import (
 // Sample is one window of a clip, as it is given to the network.
 type Sample struct {
 	Clip int // index into Prepared.Clips
-	// Audio is Spec.AudioSamples() samples of 16 bits at capture.SampleRate, nil where the window is silent or has no
-	// sound. Windows of one clip share memory: never write to it.
+	// Audio is Spec.AudioSamples() samples of 16 bits at capture.SampleRate, or, where the clip is shorter than a
+	// window and the network reads those (Spec.Partial), all that the clip has, which is the window's end. It is nil
+	// where the window is silent or has no sound. Windows of one clip share memory: never write to it.
 	Audio []int16
 	// Video is T crops of CropBytes(Spec) bytes, oldest first, zero where VideoMask is false; for a still it is one
 	// crop, which stands for all T. nil where no face was found.
@@ -131,7 +133,8 @@ func (p *Prepared) checkReadable() error {
 	for _, group := range dataset.GroupByDataset(p.Clips) {
 		bad, first := 0, error(nil)
 		for _, s := range p.Skipped {
-			if p.Clips[s.Clip].Dataset == p.Clips[group[0]].Dataset && !errors.Is(s.Err, ErrNoModality) {
+			if p.Clips[s.Clip].Dataset == p.Clips[group[0]].Dataset && !errors.Is(s.Err, ErrNoModality) &&
+				!errors.Is(s.Err, pipeline.ErrTooShort) {
 				bad++
 				first = cmp.Or(first, s.Err)
 			}
@@ -177,8 +180,13 @@ func (p *Prepared) Window(i int) *pipeline.Window {
 		End: p.Spec.Window, Audio: make([]float32, p.Spec.AudioSamples()), AudioPresent: s.Audio != nil,
 		VideoMask: make([]bool, p.Spec.VideoFrames),
 	}
+	before := len(w.Audio) - len(s.Audio)
+	if s.Audio != nil && before > 0 {
+		w.Covered = time.Duration(len(s.Audio)) * time.Second / capture.SampleRate
+		w.Start = w.End - w.Covered
+	}
 	for j, v := range s.Audio {
-		w.Audio[j] = float32(v) / 32768
+		w.Audio[before+j] = float32(v) / 32768
 	}
 	copy(w.VideoMask, s.VideoMask)
 	if s.Still {

@@ -90,7 +90,11 @@ func parseWindows(data []byte, spec pipeline.Spec) (clipWindows, error) {
 		if video := d.bytes(int(d.u32())); len(video) > 0 {
 			w.video = video
 		}
-		if d.bad || w.audioAt < -1 || w.audioAt >= 0 && w.audioAt+spec.AudioSamples() > len(c.audio) ||
+		need := spec.AudioSamples()
+		if windows == 1 && spec.Partial {
+			need = min(need, max(1, len(c.audio))) // of a clip shorter than a window
+		}
+		if d.bad || w.audioAt < -1 || w.audioAt >= 0 && w.audioAt+need > len(c.audio) ||
 			len(w.mask) != 0 && len(w.mask) != spec.VideoFrames || (len(w.mask) == 0) != (w.video == nil) ||
 			w.video != nil && len(w.video) != crops*CropBytes(spec) {
 			return c, errCache
@@ -146,10 +150,14 @@ func (c *clipWindows) add(w *pipeline.Window, at time.Duration, spec pipeline.Sp
 	stored := storedWindow{audioAt: -1, still: still}
 	if w.AudioPresent {
 		stored.audioAt = samplesIn(at)
-		if need := stored.audioAt + len(w.Audio); need > len(c.audio) {
+		audio := w.Audio
+		if w.Covered > 0 {
+			audio = audio[len(audio)-samplesIn(w.Covered):]
+		}
+		if need := stored.audioAt + len(audio); need > len(c.audio) {
 			c.audio = append(c.audio, make([]int16, need-len(c.audio))...)
 		}
-		for i, v := range w.Audio {
+		for i, v := range audio {
 			c.audio[stored.audioAt+i] = toInt16(v)
 		}
 	}
