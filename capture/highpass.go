@@ -9,8 +9,8 @@ const (
 	// highPassStop is the upper edge of the stop band in Hz. With it one of the filter's zeros lies at 60 Hz, one at
 	// 48.1 Hz, beside the 50 Hz of the other mains, and one at 0.
 	highPassStop = 61.54
-	// highPassDown is by how much, in dB, all up to highPassStop is lowered at least. With more of it the slope would end
-	// higher, within the lowest voices: it is -1.1 dB at 85 Hz.
+	// highPassDown is by how much, in dB, all up to highPassStop is lowered at least. With more of it the slope would
+	// end higher, within the lowest voices: it is -1.1 dB at 85 Hz.
 	highPassDown = 40
 )
 
@@ -46,7 +46,7 @@ var highPassSections = func() (s [(highPassOrder + 1) / 2]section) {
 	edge := math.Tan(math.Pi * highPassStop / SampleRate) // in units of twice the sample rate, as all that follows
 	mu := math.Asinh(math.Sqrt(math.Pow(10, highPassDown/10.0)-1)) / highPassOrder
 	for i := range s {
-		// Poles of the low-pass are those of a Chebyshev filter, inverted; to make a high-pass of it inverts them again.
+		// Poles of the low-pass are a Chebyshev filter's, inverted. To make a high-pass of it inverts them again.
 		theta := math.Pi/2 - float64(i)*math.Pi/highPassOrder
 		re, im := -edge*math.Sinh(mu)*math.Sin(theta), edge*math.Cosh(mu)*math.Cos(theta)
 		if i == 0 {

@@ -306,7 +306,6 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 		return nil
 	}
 	zeroNonFinite(s.Data)
-	offset := a.audio.offset
 	t := a.toTimeline(&a.audio, &a.video, s.Time, s.Arrived)
 	chunk := audioChunk{sampleAt(t), s.Data}
 	watermark := sampleAt(a.audio.mark)
@@ -326,8 +325,8 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 	if a.onSamples != nil {
 		a.onSamples(&capture.Samples{Time: timeOf(chunk.start), Data: chunk.data, Arrived: s.Arrived})
 	}
-	if chunk.start != watermark || a.audio.offset != offset {
-		a.highPass.Reset() // a hole, or a jump of the source's clock: the sound before is not what led up to this
+	if chunk.start != watermark {
+		a.highPass.Reset() // what came before the hole does not lead up to this
 	}
 	filtered := make([]float32, len(chunk.data)) // what OnSamples was given is shared
 	a.highPass.Filter(filtered, chunk.data)

@@ -24,15 +24,15 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	}{
 		{
 			dataset.Clip{Video: a, Audio: b, Dataset: "mine"},
-			"d77d2a4be8252002bb1ace62fd57411f1c386a93441da0212790b79235a9070c",
+			"fb8f8fdfb271ba74005d1f986986fc8ff7d2ab0132ca8e3e97923179c1ac28ce",
 		},
 		{
 			dataset.Clip{Video: a, Dataset: "fer2013"},
-			"12297cfebfd9ad3c236fa68612ceb2e65b1b59ed88463c3e56ca99269012ad73",
+			"d49093b4319e43e6974d7f9a94120a44add2fe00ec38b1adccca6d31b0d3b412",
 		},
 		{
 			dataset.Clip{Audio: b, Start: time.Second, End: 2500 * time.Millisecond, Crop: image.Rect(1, 2, 3, 4)},
-			"b09537a941e9639d7937c57e05ffcc54c0930cf14bb1c6202d897bb823a9ed1d",
+			"50ef62157272053a41c0b8c341748beb6437dbe065408a5d4e022a8d2de7eb16",
 		},
 	} {
 		key, err := keyOf(t.Context(), &tc.clip, traintest.Spec, OpenFileHashes(""))
@@ -56,7 +56,7 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	if err := c.close(); err != nil {
 		t.Fatal(err)
 	}
-	pack := filepath.Join(dir, "cuts-8904141441f4-ad61b5a424f4b74a.pack") // of the keys, the places and the sums in it
+	pack := filepath.Join(dir, "cuts-f189946db540-ad61b5a424f4b74a.pack") // of the keys, the places and the sums in it
 	if got := packs(t, dir); len(got) != 1 || got[0] != pack {
 		t.Errorf("packs %v, want %s", got, pack)
 	}
