@@ -14,8 +14,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"tandem/infer"
 	"tandem/capture"
+	"tandem/infer"
 	"tandem/pipeline"
 	"tandem/train/dataset"
 	"tandem/train/dataset/datasettest"
