@@ -36,7 +36,7 @@ const (
 const maxTime = time.Duration(1) << 61
 
 // aligner puts sound and pictures on one timeline and hands out what falls due on it: ticks of the face clock with
-// their frames, and windows with their sound.
+// their frames, and windows with their sound, which has gone through a capture.HighPass.
 //
 // The face clock ticks at g_k = k*Spec.FaceTick, k = 0, 1, …; the frame for a tick is the latest one with Time
 // <= g_k + TickSlack (sample and hold, see HoldAtLeast). Window n ends at E_n = Window + n*Hop. It takes the samples in
@@ -64,7 +64,8 @@ type aligner struct {
 	held         *capture.Frame
 	nextTick     int64
 	ticked       []int64 // ticks that had a frame and may belong to a coming window
-	chunks       []audioChunk
+	highPass     capture.HighPass
+	chunks       []audioChunk // filtered
 	nextCut      int64
 	lastCut      int64 // the sample at which the last window ended
 	cuts         int
@@ -341,6 +342,12 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 	if a.onSamples != nil {
 		a.onSamples(&capture.Samples{Time: timeOf(chunk.start), Data: chunk.data, Arrived: s.Arrived})
 	}
+	if chunk.start != watermark {
+		a.highPass.Reset() // what came before the hole does not lead up to this
+	}
+	filtered := make([]float32, len(chunk.data)) // what OnSamples was given is shared
+	a.highPass.Filter(filtered, chunk.data)
+	chunk.data = filtered
 	a.chunks = append(a.chunks, chunk)
 	if !s.Arrived.IsZero() {
 		a.audioArrivals = append(a.audioArrivals, arrival{chunk.end(), s.Arrived})

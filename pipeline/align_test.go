@@ -9,17 +9,23 @@ import (
 	"tandem/capture"
 )
 
-// checkAudio holds a window's sound, sample by sample, to what sound makes in [from, to) and zeros elsewhere.
-func checkAudio(t *testing.T, w *Window, from, to time.Duration) {
+// checkAudio holds a window's sound, sample by sample, to what sound makes up to a time, filtered, and zeros after.
+func checkAudio(t *testing.T, w *Window, to time.Duration) {
 	t.Helper()
-	for i, v := range w.Audio {
-		at := sampleAt(w.Start) + int64(i)
+	first := sampleAt(w.Start)
+	checkSamples(t, w.Audio, first, highPassed(sound(0, int(sampleAt(to))))[min(first, sampleAt(to)):])
+}
+
+// checkSamples holds some sound, from a sample of the timeline on, to what it begins with and zeros after that.
+func checkSamples(t *testing.T, got []float32, first int64, wants []float32) {
+	t.Helper()
+	for i, v := range got {
 		var want float32
-		if at >= sampleAt(from) && at < sampleAt(to) {
-			want = sampleValue(at)
+		if i < len(wants) {
+			want = wants[i]
 		}
 		if v != want {
-			t.Fatalf("window %v: sample %d is %v, want %v", w.End, at, v, want)
+			t.Fatalf("sample %d is %v, want %v", first+int64(i), v, want)
 		}
 	}
 }
@@ -38,7 +44,7 @@ func TestWindowBoundaries(t *testing.T) {
 			t.Errorf("window %d: audio %v, video %v, face %v, subject %d", n, w.AudioPresent, w.VideoMask, w.Face,
 				w.Subject)
 		}
-		checkAudio(t, w, 0, 5*time.Second)
+		checkAudio(t, w, 5*time.Second)
 		// The last tick at or before the end is in the last slot, and the picture for a tick is the latest one
 		// at or before it.
 		last := end / (320 * time.Millisecond)
@@ -145,7 +151,7 @@ func TestShortInputs(t *testing.T) {
 					c.video)
 			}
 			if c.audio {
-				checkAudio(t, w, 0, time.Duration(len(c.src.items))*20*time.Millisecond)
+				checkAudio(t, w, time.Duration(len(c.src.items))*20*time.Millisecond)
 			}
 		})
 	}
@@ -192,15 +198,8 @@ func TestSoundGapsAndOverlaps(t *testing.T) {
 	info := capture.Info{HasAudio: true}
 	t.Run("gap", func(t *testing.T) {
 		a, cuts := align(t, info, Options{}, []capture.Media{sound(0, 16000), sound(ms(1500), 32000)})
-		for i, v := range cuts[0].audio {
-			want := sampleValue(int64(i))
-			if i >= 16000 && i < 24000 {
-				want = 0
-			}
-			if v != want {
-				t.Fatalf("sample %d is %v, want %v", i, v, want)
-			}
-		}
+		checkSamples(t, cuts[0].audio[:24000], 0, highPassed(sound(0, 16000)))
+		checkSamples(t, cuts[0].audio[24000:], 24000, highPassed(sound(ms(1500), 32000)))
 		if a.late != (capture.Drops{}) || a.breaks != 0 {
 			t.Errorf("late %v, breaks %d", a.late, a.breaks)
 		}
@@ -208,11 +207,7 @@ func TestSoundGapsAndOverlaps(t *testing.T) {
 	t.Run("overlap", func(t *testing.T) {
 		a, cuts := align(t, info, Options{},
 			[]capture.Media{sound(0, 16000), sound(ms(500), 16000), sound(ms(600), 8000), sound(ms(1400), 24000)})
-		for i, v := range cuts[0].audio {
-			if want := sampleValue(int64(i)); v != want {
-				t.Fatalf("sample %d is %v, want %v", i, v, want)
-			}
-		}
+		checkSamples(t, cuts[0].audio, 0, highPassed(sound(0, 48000)))
 		if want := 8000 + 8000 + 1600; a.late.Samples != want {
 			t.Errorf("%d samples late, want %d", a.late.Samples, want)
 		}
@@ -228,11 +223,7 @@ func TestSoundGapsAndOverlaps(t *testing.T) {
 			pos += 341
 		}
 		a, cuts := align(t, info, Options{}, items)
-		for i, v := range cuts[0].audio {
-			if want := sampleValue(int64(i)); v != want {
-				t.Fatalf("sample %d is %v, want %v", i, v, want)
-			}
-		}
+		checkSamples(t, cuts[0].audio, 0, highPassed(sound(0, 48000)))
 		if a.late.Samples != 0 {
 			t.Errorf("%d samples late", a.late.Samples)
 		}
@@ -254,9 +245,29 @@ func TestSoundGapsAndOverlaps(t *testing.T) {
 		m := sound(0, 40960)
 		zero := float32(0)
 		m.Samples.Data[5], m.Samples.Data[6] = zero/zero, 1/zero
+		clean := sound(0, 40960)
+		clean.Samples.Data[5], clean.Samples.Data[6] = 0, 0
 		_, cuts := align(t, info, Options{}, []capture.Media{m})
-		if cuts[0].audio[5] != 0 || cuts[0].audio[6] != 0 || cuts[0].audio[7] == 0 {
-			t.Errorf("got %v", cuts[0].audio[4:8])
+		checkSamples(t, cuts[0].audio, 0, highPassed(clean))
+	})
+	t.Run("bias", func(t *testing.T) {
+		// It is neither heard where there is nothing else nor makes a click where sound begins, ends, or has a hole.
+		biased := func(at time.Duration, n int) capture.Media {
+			m := sound(at, n)
+			for i := range m.Samples.Data {
+				m.Samples.Data[i] = 0.05
+			}
+			return m
+		}
+		_, cuts := align(t, info, Options{}, []capture.Media{biased(0, 16000), biased(ms(1500), 32000)})
+		checkSamples(t, cuts[0].audio, 0, nil)
+	})
+	t.Run("what OnSamples is given", func(t *testing.T) {
+		var given []float32
+		o := Options{OnSamples: func(s *capture.Samples) { given = s.Data }}
+		align(t, info, o, []capture.Media{sound(0, 40960)})
+		if !slices.Equal(given, sound(0, 40960).Samples.Data) {
+			t.Error("it is not the source's sound")
 		}
 	})
 }
@@ -324,7 +335,7 @@ func TestFileModalityEndsEarly(t *testing.T) {
 		t.Errorf("%d windows, want %d", len(ws), want)
 	}
 	for _, w := range ws {
-		checkAudio(t, w, 0, 4*time.Second)
+		checkAudio(t, w, 4*time.Second)
 		if w.AudioPresent != (w.Start < 4*time.Second) || !w.VideoPresent() {
 			t.Errorf("window %v: audio %v video %v", w.End, w.AudioPresent, w.VideoPresent())
 		}

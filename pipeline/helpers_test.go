@@ -109,8 +109,15 @@ func picture(t time.Duration, v byte) capture.Media {
 	return capture.Media{Frame: &capture.Frame{Time: t, Width: 16, Height: 16, Pix: pix}}
 }
 
-// sampleValue is the sound that sound makes: each sample tells where it is from.
-func sampleValue(i int64) float32 { return float32(i%8191+1) / 8192 }
+// sampleValue is the sound that sound makes, white noise: each sample tells where it is from.
+func sampleValue(i int64) float32 { return float32((uint64(i)+1)*0x9e3779b97f4a7c15>>40)/(1<<23) - 1 }
+
+// highPassed returns sound that nothing leads up to as the aligner filters it.
+func highPassed(m capture.Media) []float32 {
+	y := make([]float32, len(m.Samples.Data))
+	new(capture.HighPass).Filter(y, m.Samples.Data)
+	return y
+}
 
 // sound is n samples from a time on.
 func sound(t time.Duration, n int) capture.Media {

@@ -24,15 +24,15 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	}{
 		{
 			dataset.Clip{Video: a, Audio: b, Dataset: "mine"},
-			"1ff82e4aa642032503195545c605ddc7f51e9b78a40d1726741daaf180bc801a",
+			"273d2b82543878e749168a01daa95ae53ab5697085e93a16c757a83c7b65e193",
 		},
 		{
 			dataset.Clip{Video: a, Dataset: "fer2013"},
-			"31e0410d6b5e9486bc8a162d52bd76f928d982341c2e6c42cde215811fcce83d",
+			"3f2199edaf67d5d935db8d94a9a30a7933ac3e22bc3bda48621bd19345d5d364",
 		},
 		{
 			dataset.Clip{Audio: b, Start: time.Second, End: 2500 * time.Millisecond, Crop: image.Rect(1, 2, 3, 4)},
-			"66c471ab259c5752bf1a01e446b6cdc0abaf1e149f762a1e861d323e3eaea5ac",
+			"4ef113f9c03e28fcf65108238a68509623fdc14881d012aa249fa3d18c8623e8",
 		},
 	} {
 		key, err := keyOf(t.Context(), &tc.clip, traintest.Spec, OpenFileHashes(""))
@@ -56,7 +56,7 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	if err := c.close(); err != nil {
 		t.Fatal(err)
 	}
-	pack := filepath.Join(dir, "cuts-ba802e73142c-ad61b5a424f4b74a.pack") // of the keys, the places and the sums in it
+	pack := filepath.Join(dir, "cuts-d2f9bb393467-ad61b5a424f4b74a.pack") // of the keys, the places and the sums in it
 	if got := packs(t, dir); len(got) != 1 || got[0] != pack {
 		t.Errorf("packs %v, want %s", got, pack)
 	}
