@@ -47,12 +47,12 @@ type WindowEvent struct {
 	// Covered is how much media there was of a window that begins empty, see Window.Covered; 0: it is full.
 	Covered time.Duration
 	Subject int
-	Emotion    *Scores // nil if neither modality was there
-	Gender     *Scores // likewise, or with Options.NoGender
-	Audio      bool    // which modalities were used
-	Video      bool
-	Face       *FaceBox   // the last one in the window, nil if none
-	Frame      *FrameSize // of the picture that Face is a part of, nil if there is no Face
+	Emotion *Scores // nil if neither modality was there
+	Gender  *Scores // likewise, or with Options.NoGender
+	Audio   bool    // which modalities were used
+	Video   bool
+	Face    *FaceBox   // the last one in the window, nil if none
+	Frame   *FrameSize // of the picture that Face is a part of, nil if there is no Face
 	// Latency is the wall time from the arrival of the window's last media to the event; nil for a source that
 	// is not live.
 	Latency *time.Duration
