@@ -91,7 +91,7 @@ func TestAnalyzeShortClips(t *testing.T) {
 	}
 }
 
-// TestModelNamesItsInputs holds that tandem model tells whether a model reads windows that begin empty.
+// TestModelNamesItsInputs holds that tandem model names audio_covered of a model that has it, and of no other.
 func TestModelNamesItsInputs(t *testing.T) {
 	for model, want := range map[string]bool{partialModel(t): true, testModel(t): false} {
 		_, out, _ := runTandem(t, "model", model)

@@ -371,7 +371,8 @@ func ParseEvent(line []byte) (Event, error) {
 			return bad(fmt.Errorf("partial is %v, and covered %v", w.Partial, w.Covered.float()))
 		}
 		out := &WindowEvent{
-			Covered: time.Duration(w.Covered), T: time.Duration(w.T), Start: time.Duration(w.Start), End: time.Duration(w.End), Subject: w.Subject,
+			T: time.Duration(w.T), Start: time.Duration(w.Start), End: time.Duration(w.End), Subject: w.Subject,
+			Covered: time.Duration(w.Covered),
 			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Modalities.Audio, Video: w.Modalities.Video,
 			Face: w.Face, Frame: w.Frame,
 		}
