@@ -256,7 +256,10 @@ func (t *table) summary(e *pipeline.EndEvent) string {
 	if t.live {
 		b.WriteString(t.title() + "\n")
 	}
-	if len(e.Summary) == 0 {
+	switch {
+	case e.Windows == 0:
+		b.WriteString("  no answer\n")
+	case len(e.Summary) == 0:
 		b.WriteString("  neither a face nor a voice was found\n")
 	}
 	for _, k := range slices.Sorted(maps.Keys(e.Summary)) {
