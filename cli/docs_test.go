@@ -172,7 +172,9 @@ func eventFields(t *testing.T) map[string]bool {
 	name := regexp.MustCompile(`"([a-z_]+)":`)
 	for _, e := range []pipeline.Event{
 		{Start: &pipeline.StartEvent{}},
-		{Window: &pipeline.WindowEvent{Emotion: scores, Gender: scores, Face: &pipeline.FaceBox{}, Latency: &latency}},
+		{Window: &pipeline.WindowEvent{
+			Covered: latency, Emotion: scores, Gender: scores, Face: &pipeline.FaceBox{}, Latency: &latency,
+		}},
 		{End: &pipeline.EndEvent{Summary: map[int]pipeline.Summary{0: {Emotion: scores}}}},
 	} {
 		b, err := e.MarshalJSON()

@@ -113,6 +113,7 @@ func (p *pipelineFlags) check() error {
 func (p *pipelineFlags) pipelineOptions() pipeline.Options {
 	return pipeline.Options{
 		Faces: p.faces, Smoothing: seconds(p.smooth), Raw: p.raw, NoGender: p.noGender, SilenceDBFS: p.silence,
+		FirstAfter: pipeline.DefaultFirstAfter,
 	}
 }
 

@@ -181,7 +181,7 @@ func (t *table) position(at time.Duration) string {
 
 // subject is the block of one subject.
 func (t *table) subject(w *pipeline.WindowEvent, width int) []string {
-	head := fmt.Sprintf("subject %d  %s", w.Subject, modalitiesOf(w))
+	head := fmt.Sprintf("subject %d  %s%s", w.Subject, modalitiesOf(w), firstLook(w))
 	if w.Latency != nil {
 		head += fmt.Sprintf("  %d ms", w.Latency.Milliseconds())
 	}
@@ -230,6 +230,14 @@ func modalitiesOf(w *pipeline.WindowEvent) string {
 	return "neither voice nor face"
 }
 
+// firstLook says of how little an answer is that comes before a window is full.
+func firstLook(w *pipeline.WindowEvent) string {
+	if w.Covered == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", first look (%.2f s)", w.Covered.Seconds())
+}
+
 func labelOf(s *pipeline.Scores) string {
 	if s == nil {
 		return "-"
@@ -238,8 +246,8 @@ func labelOf(s *pipeline.Scores) string {
 }
 
 func windowRow(w *pipeline.WindowEvent) string {
-	return fmt.Sprintf("%8.2f  %7d  %-17s  %-15s  %s\n",
-		w.T.Seconds(), w.Subject, labelOf(w.Emotion), labelOf(w.Gender), modalitiesOf(w))
+	return fmt.Sprintf("%8.2f  %7d  %-17s  %-15s  %s%s\n",
+		w.T.Seconds(), w.Subject, labelOf(w.Emotion), labelOf(w.Gender), modalitiesOf(w), firstLook(w))
 }
 
 // summary sums a run up.
@@ -248,7 +256,10 @@ func (t *table) summary(e *pipeline.EndEvent) string {
 	if t.live {
 		b.WriteString(t.title() + "\n")
 	}
-	if len(e.Summary) == 0 {
+	switch {
+	case e.Windows == 0:
+		b.WriteString("  no answer\n")
+	case len(e.Summary) == 0:
 		b.WriteString("  neither a face nor a voice was found\n")
 	}
 	for _, k := range slices.Sorted(maps.Keys(e.Summary)) {

@@ -22,6 +22,7 @@ func TestContractRoundTrip(t *testing.T) {
 	for _, norm := range []infer.AudioNorm{0, 0.1, 1. / 3} {
 		for _, floatVideo := range []bool{false, true} {
 			for _, channels := range []int{1, 3} {
+				want.Covered = channels == 1
 				want.AudioNorm, want.FloatVideo, want.Channels = norm, floatVideo, channels
 				got, err := infer.LoadModel(infertest.Model(want))
 				if err != nil {
@@ -212,6 +213,9 @@ var brokenModels = []brokenModel{
 	}},
 	{"video mask", `input "video_mask" has shape [B 9]`, func(m *protos.ModelProto) {
 		m.Graph.Input[3] = infertest.Value("video_mask", protos.TensorProto_FLOAT, 9)
+	}},
+	{"covered", `input "audio_covered" has shape [B 2], must be [B 1]`, func(m *protos.ModelProto) {
+		m.Graph.Input = append(m.Graph.Input, infertest.Value("audio_covered", protos.TensorProto_FLOAT, 2))
 	}},
 	{
 		"emotions", `output "emotion" has shape [B 6], must be [B 7] (B dynamic) by tandem.emotions`,

@@ -157,6 +157,10 @@ func (c *Contract) checkGraph(g *protos.GraphProto) error {
 	if d := video.GetType().GetTensorType().GetShape().GetDim(); len(d) == 5 && d[4].GetDimValue() == 1 {
 		c.Channels = 1
 	}
+	var covered error
+	if c.Covered {
+		covered = checkTensor("input", inputs[audioCovered], f32, "the contract", dynamic, 1)
+	}
 	return errors.Join(
 		checkTensor("input", inputs["audio"], f32, "tandem.window_seconds and tandem.sample_rate", dynamic,
 			int(math.Round(samples))),
@@ -164,6 +168,7 @@ func (c *Contract) checkGraph(g *protos.GraphProto) error {
 			dynamic, T, S, S, c.Channels),
 		checkTensor("input", inputs["audio_mask"], f32, "the contract", dynamic, 1),
 		checkTensor("input", inputs["video_mask"], f32, "tandem.video_frames", dynamic, T),
+		covered,
 		checkTensor("output", outputs["emotion"], f32, "tandem.emotions", dynamic, len(c.Emotions)),
 		checkTensor("output", outputs["gender"], f32, "tandem.genders", dynamic, len(c.Genders)),
 	)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -211,12 +212,66 @@ func widen(v []float32) []float64 {
 	return w
 }
 
+// TestRecognizeWindowsThatBeginEmpty holds that each window of a batch is recognised by what of it is covered, whole or
+// in two parts.
+func TestRecognizeWindowsThatBeginEmpty(t *testing.T) {
+	c := infertest.Contract()
+	c.Covered = true
+	inTwo, err := proto.Marshal(infertest.Split(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, model := range map[string][]byte{"whole": infertest.Model(c), "in two parts": inTwo} {
+		r := newRecognizer(t, model, infer.Options{})
+		ws := randomWindows(r.Spec(), 12)
+		scaled := make([]*pipeline.Window, len(ws)) // full ones that say the same: the network multiplies by the share
+		full := c
+		full.AudioNorm = 0
+		for i, w := range ws {
+			s := *w
+			s.Audio = slices.Clone(w.Audio)
+			c.AudioNorm.Apply(s.Audio, w.Audio)
+			if i%4 > 0 {
+				w.Covered = time.Duration(i%4) * 640 * time.Millisecond
+				for k := range s.Audio {
+					s.Audio[k] *= float32(i%4) / 4
+				}
+			}
+			scaled[i] = &s
+		}
+		got, err := r.Recognize(t.Context(), ws)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := newRecognizer(t, infertest.Model(full), infer.Options{}).Recognize(t.Context(), scaled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range ws {
+			for k, p := range want[i].Emotion {
+				if math.Abs(float64(got[i].Emotion[k]-p)) > 1e-4 {
+					t.Errorf("%s: window %d, of which %v is covered: %v, want %v", name, i, ws[i].Covered,
+						got[i].Emotion, want[i].Emotion)
+					break
+				}
+			}
+		}
+		for _, covered := range []time.Duration{-1, c.Window + 1} {
+			ws[3].Covered = covered
+			if _, err := r.Recognize(t.Context(), ws); err == nil {
+				t.Errorf("%s: a window of which %v is covered was taken", name, covered)
+			}
+		}
+	}
+}
+
 func TestRecognizeRefusesWindows(t *testing.T) {
 	r := newRecognizer(t, infertest.Model(infertest.Contract()), infer.Options{})
 	for name, bend := range map[string]func(*pipeline.Window){
-		"sound": func(w *pipeline.Window) { w.Audio = w.Audio[1:] },
-		"video": func(w *pipeline.Window) { w.Video = w.Video[1:] },
-		"masks": func(w *pipeline.Window) { w.VideoMask = w.VideoMask[1:] },
+		"sound":           func(w *pipeline.Window) { w.Audio = w.Audio[1:] },
+		"video":           func(w *pipeline.Window) { w.Video = w.Video[1:] },
+		"masks":           func(w *pipeline.Window) { w.VideoMask = w.VideoMask[1:] },
+		"what is covered": func(w *pipeline.Window) { w.Covered = time.Second }, // it takes full windows only
 	} {
 		ws := randomWindows(r.Spec(), 2)
 		bend(ws[1])

@@ -44,13 +44,15 @@ type StartEvent struct {
 type WindowEvent struct {
 	T          time.Duration // media time the result is for: End
 	Start, End time.Duration // media time, half-open
-	Subject    int
-	Emotion    *Scores // nil if neither modality was there
-	Gender     *Scores // likewise, or with Options.NoGender
-	Audio      bool    // which modalities were used
-	Video      bool
-	Face       *FaceBox   // the last one in the window, nil if none
-	Frame      *FrameSize // of the picture that Face is a part of, nil if there is no Face
+	// Covered is how much media there was of a window that begins empty, see Window.Covered; 0: it is full.
+	Covered time.Duration
+	Subject int
+	Emotion *Scores // nil if neither modality was there
+	Gender  *Scores // likewise, or with Options.NoGender
+	Audio   bool    // which modalities were used
+	Video   bool
+	Face    *FaceBox   // the last one in the window, nil if none
+	Frame   *FrameSize // of the picture that Face is a part of, nil if there is no Face
 	// Latency is the wall time from the arrival of the window's last media to the event; nil for a source that
 	// is not live.
 	Latency *time.Duration
@@ -245,6 +247,8 @@ type (
 		T          seconds    `json:"t"`
 		Start      seconds    `json:"start"`
 		End        seconds    `json:"end"`
+		Partial    bool       `json:"partial,omitempty"`
+		Covered    seconds    `json:"covered,omitempty"`
 		Subject    int        `json:"subject"`
 		Emotion    *Scores    `json:"emotion,omitempty"`
 		Gender     *Scores    `json:"gender,omitempty"`
@@ -300,6 +304,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 			Subject: w.Subject, Emotion: w.Emotion, Gender: w.Gender, Modalities: modalities{w.Audio, w.Video},
 			Face: w.Face, Frame: w.Frame,
 		}
+		out.Partial, out.Covered = w.Covered > 0, seconds(w.Covered)
 		if w.Latency != nil {
 			ms := w.Latency.Round(time.Millisecond).Milliseconds()
 			out.Latency = &ms
@@ -362,8 +367,12 @@ func ParseEvent(line []byte) (Event, error) {
 		if w.Subject < 0 {
 			return bad(fmt.Errorf("the subject is %d", w.Subject))
 		}
+		if w.Covered < 0 || w.Partial != (w.Covered > 0) {
+			return bad(fmt.Errorf("partial is %v, and covered %v", w.Partial, w.Covered.float()))
+		}
 		out := &WindowEvent{
 			T: time.Duration(w.T), Start: time.Duration(w.Start), End: time.Duration(w.End), Subject: w.Subject,
+			Covered: time.Duration(w.Covered),
 			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Modalities.Audio, Video: w.Modalities.Video,
 			Face: w.Face, Frame: w.Frame,
 		}

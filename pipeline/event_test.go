@@ -105,7 +105,7 @@ func TestCSV(t *testing.T) {
 	}
 	h := strings.Join(CSVHeader(&StartEvent{Emotions: []string{"a"}}, false), ",")
 	const want = "source,t,start,end,subject,emotion,emotion_a,audio,video," +
-		"face_x,face_y,face_w,face_h,face_score,latency_ms"
+		"face_x,face_y,face_w,face_h,face_score,latency_ms,covered"
 	if h != want {
 		t.Errorf("without gender: %s", h)
 	}

@@ -86,6 +86,14 @@ func (w *Window) VideoPresent() bool {
 	return false
 }
 
+// Sound returns the samples of Audio that are covered; they share its memory.
+func (w *Window) Sound() []float32 {
+	if w.Covered == 0 {
+		return w.Audio
+	}
+	return w.Audio[len(w.Audio)-int(sampleAt(w.Covered)):]
+}
+
 // Prediction is a recogniser's answer for one window: calibrated probabilities in the order of Labels, each
 // summing to 1.
 type Prediction struct {

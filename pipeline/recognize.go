@@ -30,7 +30,7 @@ type emitter struct {
 
 // sum is of the probabilities of one subject.
 type sum struct {
-	n               int
+	weight          float64 // windows, each by how much of it was covered
 	emotion, gender []float64
 }
 
@@ -108,7 +108,7 @@ func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
 // event makes a window's event; p is nil where there was nothing to recognise.
 func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
 	ev := &WindowEvent{
-		T: w.End, Start: w.Start, End: w.End, Subject: w.Subject,
+		T: w.End, Start: w.Start, End: w.End, Covered: w.Covered, Subject: w.Subject,
 		Audio: w.AudioPresent, Video: w.VideoPresent(),
 	}
 	if f := w.Face; f != nil {
@@ -126,8 +126,15 @@ func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
 				return nil, err
 			}
 		}
-		m.count(w.Subject, emotion, gender)
+		share := 1.0 // of a window, that was recognised
+		if w.Covered > 0 {
+			share = w.Covered.Seconds() / m.rec.Spec().Window.Seconds()
+		}
+		m.count(w.Subject, share, emotion, gender)
 		e, g := m.smooth.add(w.Subject, w.End, emotion, gender)
+		if w.Covered > 0 { // the next one holds all of it, so this adds nothing to that
+			m.smooth.forget(w.Subject)
+		}
 		if !m.raw {
 			emotion, gender = nil, nil
 		}
@@ -182,8 +189,8 @@ func (m *emitter) send(e Event) error {
 	return nil
 }
 
-// count adds a prediction to its subject's sum.
-func (m *emitter) count(subject int, emotion, gender []float64) {
+// count adds a prediction to its subject's sum, by a weight above 0.
+func (m *emitter) count(subject int, weight float64, emotion, gender []float64) {
 	s := m.sums[subject]
 	if s == nil {
 		if len(m.sums) >= maxSummaries {
@@ -192,12 +199,12 @@ func (m *emitter) count(subject int, emotion, gender []float64) {
 		s = &sum{emotion: make([]float64, len(emotion)), gender: make([]float64, len(gender))}
 		m.sums[subject] = s
 	}
-	s.n++
+	s.weight += weight
 	for i, v := range emotion {
-		s.emotion[i] += v
+		s.emotion[i] += weight * v
 	}
 	for i, v := range gender {
-		s.gender[i] += v
+		s.gender[i] += weight * v
 	}
 }
 
@@ -209,7 +216,7 @@ func (m *emitter) discardOld() {
 	}
 	slices.Sort(subjects)
 	old := subjects[:len(subjects)/2]
-	most := slices.MaxFunc(old, func(a, b int) int { return cmp.Compare(m.sums[a].n, m.sums[b].n) })
+	most := slices.MaxFunc(old, func(a, b int) int { return cmp.Compare(m.sums[a].weight, m.sums[b].weight) })
 	for _, k := range old {
 		if k != most {
 			delete(m.sums, k)
@@ -223,7 +230,7 @@ func (m *emitter) summary() map[int]Summary {
 		mean := func(x []float64) []float64 {
 			y := clone(x)
 			for i := range y {
-				y[i] /= float64(s.n)
+				y[i] /= s.weight
 			}
 			return y
 		}

@@ -439,10 +439,10 @@ func TestSummariesAreBounded(t *testing.T) {
 	m := &emitter{labels: newRec().Labels(), sums: map[int]*sum{}}
 	for i := range 5 {
 		_ = i
-		m.count(0, []float64{1, 0, 0}, nil) // the one who stayed
+		m.count(0, 1, []float64{1, 0, 0}, nil) // the one who stayed
 	}
 	for k := 1; k < 10*maxSummaries; k++ {
-		m.count(k, []float64{0, 1, 0}, nil)
+		m.count(k, 1, []float64{0, 1, 0}, nil)
 	}
 	if len(m.sums) > maxSummaries || m.sums[0] == nil || m.sums[10*maxSummaries-1] == nil {
 		t.Errorf("%d summaries", len(m.sums))

@@ -66,7 +66,7 @@ func CSVHeader(s *StartEvent, raw bool) []string {
 			}
 		}
 	}
-	return append(h, "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms")
+	return append(h, "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms", "covered")
 }
 
 func (c *csvWriter) Write(e Event) error {
@@ -136,10 +136,14 @@ func (c *csvWriter) window(w *WindowEvent) []string {
 	} else {
 		r = append(r, "", "", "", "", "")
 	}
+	var latency, covered string
 	if w.Latency != nil {
-		return append(r, strconv.FormatInt(w.Latency.Round(time.Millisecond).Milliseconds(), 10))
+		latency = strconv.FormatInt(w.Latency.Round(time.Millisecond).Milliseconds(), 10)
 	}
-	return append(r, "")
+	if w.Covered > 0 {
+		covered = number(seconds(w.Covered).float())
+	}
+	return append(r, latency, covered)
 }
 
 // maxLine is the longest line that ReadAll takes.

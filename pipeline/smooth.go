@@ -49,6 +49,9 @@ func (s *smoother) add(subject int, at time.Duration, emotion, gender []float64)
 	return clone(p.emotion), clone(p.gender)
 }
 
+// forget lets a subject's next prediction be its first.
+func (s *smoother) forget(subject int) { delete(s.past, subject) }
+
 func clone(x []float64) []float64 { return append([]float64(nil), x...) }
 
 func follow(s, p []float64, a float64) {

@@ -225,7 +225,7 @@ func applyCondition(
 		w.Audio, w.AudioPresent = make([]float32, len(w.Audio)), false
 	case AudioNoise:
 		w.Audio = slices.Clone(w.Audio)
-		augment.AddNoise(w.Audio, 0, false, corruption(clip, k))
+		augment.AddNoise(w.Sound(), 0, false, corruption(clip, k))
 	case VideoBlack:
 		w.Video, w.FeatureCaches = make([]byte, len(w.Video)), slices.Clone(w.FeatureCaches)
 		for t, there := range w.VideoMask {

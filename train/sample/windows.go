@@ -150,10 +150,7 @@ func (c *clipWindows) add(w *pipeline.Window, at time.Duration, spec pipeline.Sp
 	stored := storedWindow{audioAt: -1, still: still}
 	if w.AudioPresent {
 		stored.audioAt = samplesIn(at)
-		audio := w.Audio
-		if w.Covered > 0 {
-			audio = audio[len(audio)-samplesIn(w.Covered):]
-		}
+		audio := w.Sound()
 		if need := stored.audioAt + len(audio); need > len(c.audio) {
 			c.audio = append(c.audio, make([]int16, need-len(c.audio))...)
 		}

@@ -262,7 +262,9 @@ function onEvent(e) {
     !e.senses.video && (stream?.getVideoTracks().some((t) => t.enabled) ? "no face is seen" : "the camera is off"),
     !e.senses.audio && (stream?.getAudioTracks().some((t) => t.enabled) ? "it is quiet, or several people are seen" : "the microphone is off"),
   ].filter(Boolean);
-  $("senses").textContent = (used.join(" and ") || "none") + (missing.length ? ` (${missing.join("; ")})` : "");
+  $("senses").textContent = (used.join(" and ") || "none") + (missing.length ? ` (${missing.join("; ")})` : "") +
+    (e.partial ? `. A first look, at ${e.covered.toFixed(2)} seconds` : "");
+  document.body.dataset.partial = e.partial ? e.covered : "";
   if (e.latency_ms !== undefined) {
     const now = performance.now();
     latencies.push([now, e.latency_ms]);
@@ -368,11 +370,11 @@ function toCSV() {
   const first = events.find((e) => e.type === "start") ?? { source: "whip", emotions: config.emotions, genders: config.genders };
   const tasks = [["emotion", first.emotions], ["gender", first.genders]].filter(([, l]) => l.length);
   const head = ["source", "t", "start", "end", "subject", ...tasks.flatMap(([task, ls]) => [task, ...ls.map((l) => `${task}_${l}`)]),
-    "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms"];
+    "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms", "covered"];
   const cell = (v) => { const s = String(v ?? ""); return /[",\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s; };
   const rows = events.filter((e) => e.type === "window").map((e) => [
     first.source, e.t, e.start, e.end, e.subject, ...tasks.flatMap(([task, ls]) => [e[task]?.label, ...ls.map((l) => e[task]?.p[l])]),
-    e.senses.audio, e.senses.video, e.face?.x, e.face?.y, e.face?.w, e.face?.h, e.face?.score, e.latency_ms,
+    e.senses.audio, e.senses.video, e.face?.x, e.face?.y, e.face?.w, e.face?.h, e.face?.score, e.latency_ms, e.covered,
   ]);
   return [head, ...rows].map((r) => r.map(cell).join(",") + "\n").join("");
 }
