@@ -101,7 +101,9 @@ func checkSilero(model []byte) error {
 func (s *Silero) Close() error { return s.session.close() }
 
 // NewVoiceStream returns what listens to one timeline's sound.
-func (s *Silero) NewVoiceStream() pipeline.VoiceStream { return &sileroStream{s.session, new(sileroMemory)} }
+func (s *Silero) NewVoiceStream() pipeline.VoiceStream {
+	return &sileroStream{s.session, new(sileroMemory)}
+}
 
 // sileroStream is one stream.
 type sileroStream struct {
