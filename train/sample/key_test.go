@@ -24,15 +24,15 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	}{
 		{
 			dataset.Clip{Video: a, Audio: b, Dataset: "mine"},
-			"fb8f8fdfb271ba74005d1f986986fc8ff7d2ab0132ca8e3e97923179c1ac28ce",
+			"ed793f9f3bb2e61dccd428ab81cb4cc4b281207b8349d83bbd970235e7872ba8",
 		},
 		{
 			dataset.Clip{Video: a, Dataset: "fer2013"},
-			"d49093b4319e43e6974d7f9a94120a44add2fe00ec38b1adccca6d31b0d3b412",
+			"f75fb3a6b9ce808e5d9e70167739be2ba5acccd4310bc514b377cc1da711a37b",
 		},
 		{
 			dataset.Clip{Audio: b, Start: time.Second, End: 2500 * time.Millisecond, Crop: image.Rect(1, 2, 3, 4)},
-			"50ef62157272053a41c0b8c341748beb6437dbe065408a5d4e022a8d2de7eb16",
+			"8e35779619ece277b972861838f1c8b560513572180e975c146f94bbbe377983",
 		},
 	} {
 		key, err := keyOf(t.Context(), &tc.clip, traintest.Spec, OpenFileHashes(""))
@@ -56,7 +56,7 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	if err := c.close(); err != nil {
 		t.Fatal(err)
 	}
-	pack := filepath.Join(dir, "cuts-f189946db540-ad61b5a424f4b74a.pack") // of the keys, the places and the sums in it
+	pack := filepath.Join(dir, "cuts-573cf7a54350-ad61b5a424f4b74a.pack") // of the keys, the places and the sums in it
 	if got := packs(t, dir); len(got) != 1 || got[0] != pack {
 		t.Errorf("packs %v, want %s", got, pack)
 	}
