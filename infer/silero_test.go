@@ -22,7 +22,8 @@ import (
 
 // heardSpec is the shape of the embedded model's windows, but for small crops.
 var heardSpec = pipeline.Spec{
-	Window: 2560 * time.Millisecond, Hop: 250 * time.Millisecond, VideoFrames: 8, CropSize: 1, Channels: 1, CropMargin: 2,
+	Window: 2560 * time.Millisecond, Hop: 250 * time.Millisecond, VideoFrames: 8, CropSize: 1,
+	Channels: 1, CropMargin: 2,
 }
 
 // leastLevel is the silence of training, in dBFS: some voices of data sets are that soft.
@@ -183,8 +184,8 @@ func TestVoicesAreHeard(t *testing.T) {
 		for under, n := range among {
 			missed[under], windows[under] = missed[under]+of[under], windows[under]+n
 		}
-		t.Logf("%-8s missed %d clean, %d in white, %d in pink noise at 10 dB, of %d", set, of[""], of["white"], of["pink"],
-			among[""])
+		t.Logf("%-8s missed %d clean, %d in white, %d in pink noise at 10 dB, of %d", set, of[""], of["white"],
+			of["pink"], among[""])
 	}
 	for under, n := range windows {
 		most := 0.02

@@ -85,7 +85,9 @@ func TestVoiceCountsInItsWindows(t *testing.T) {
 // Each sample is listened to once, filtered, in order; a hole in time begins anew, without the piece that it broke off.
 func TestVoiceHearsEachSampleOnce(t *testing.T) {
 	voice := voiced()
-	items := []capture.Media{sound(0, 1300), sound(timeOf(1300), 10), sound(timeOf(1310), 20000), sound(3*time.Second, 60000)}
+	items := []capture.Media{
+		sound(0, 1300), sound(timeOf(1300), 10), sound(timeOf(1310), 20000), sound(3*time.Second, 60000),
+	}
 	cuts := 0
 	for _, w := range cutAll(t, &fakeSource{info: fileInfo(false, true), items: items}, nil, testSpec,
 		Options{Voice: voice}) {

@@ -17,8 +17,8 @@ type Noise struct {
 	Make func(r *rand.Rand, n int) []float32
 }
 
-// Noises are what microphones hear beside voices: noise of rooms and streets, hum, signals and a simple music, all
-// made, none recorded.
+// Noises has what microphones hear beside voices: noise of rooms and streets, hum, signals and simple music, all made,
+// none recorded.
 var Noises = []Noise{
 	{"white", white},
 	{"pink", pink},
