@@ -37,8 +37,9 @@ cli_raced='^Test(Live|Interrupt|SecondInterrupt|Serve|BrokenPipe|URLThatHangs)'
 train_raced='InterruptedRun|StepLog|RunFolder|NewData|Report'
 # Under the detector these would measure it: pictures of 8K, and how many sessions there is time for.
 web_plain='^Test(Sizes|Overload|AsAFile)'
-# The search for faces in hundreds of drawn pictures, one after the other: no goroutines, and five times as long so.
-faces_plain='^Test(RestingFace|NoFalseFaces|TwoHundredFaces|FourFaces|FaceInTheDark|FaceLeaves|PatternFaces)'
+# The search for faces in hundreds of drawn pictures and for voices in hundreds of sounds, one after the other: no
+# goroutines, and five times as long so.
+detectors_plain='^Test(NoisesAreNoVoices|VoicesAreHeard|RestingFace|NoFalseFaces|TwoHundredFaces|FourFaces|FaceInTheDark|FaceLeaves|PatternFaces)'
 long='^TestLong'
 
 # First what needs the processor, both cores of it: the trainer has little to share among them.
@@ -51,7 +52,7 @@ go_test -skip "$long" $(but "$all" "$clock|$concurrent|/(train|cli)$")
 go_test -skip "$long|$cli_raced" ./cli
 go_test "${race[@]}" -skip "$long" -run "$train_raced" ./train
 go_test "${race[@]}" -skip "$long" -p 1 $(only "$(but "$all" "$clock")" "$concurrent")
-go_test -run "$faces_plain" ./capture ./infer
+go_test -run "$detectors_plain" ./capture ./infer
 wait $! || failed=1
 cat "$others"
 # Then what looks at the clock, and mostly waits, so that two such packages can run side by side.
@@ -60,7 +61,7 @@ cat "$others"
 	go_test "${race[@]}" -skip "$long|$web_plain" ./webrtc
 	exit "$failed"
 } >"$others" 2>&1 &
-go_test "${race[@]}" -skip "$long|$faces_plain" -p 1 -parallel 8 $(but "$(only "$all" "$clock")" '/webrtc$')
+go_test "${race[@]}" -skip "$long|$detectors_plain" -p 1 -parallel 8 $(but "$(only "$all" "$clock")" '/webrtc$')
 wait $! || failed=1
 cat "$others"
 {

@@ -37,9 +37,13 @@ wanted() {
 	done <"$here/pinned.tsv"
 }
 
+# archive PACKAGE VERSION: where a package lies that was fetched. The name of one may be @OWNER/NAME.
+archive() { echo "$tmp/${1//\//-}-$2.tgz"; }
+
 # pack PACKAGE VERSION SHA256: fetches a package into $tmp and says why if it cannot.
 pack() {
-	local archive=$tmp/$1-$2.tgz
+	local archive
+	archive=$(archive "$1" "$2")
 	[[ -f $archive ]] && return
 	echo "assets: fetching $1 $2 (npm pack)" >&2
 	mkdir "$tmp/npm"
@@ -85,7 +89,7 @@ trap 'exit 130' INT TERM
 
 while IFS=$'\t' read -r package version archive_sum file file_sum name; do
 	pack "$package" "$version" "$archive_sum"
-	tar -xzOf "$tmp/$package-$version.tgz" "package/$file" >"$tmp/file" ||
+	tar -xzOf "$(archive "$package" "$version")" "package/$file" >"$tmp/file" ||
 		die "cannot take $file out of $package@$version (is the disk full?)"
 	got=$(sum "$tmp/file")
 	[[ $got == "$file_sum" ]] || die "$file of $package@$version has SHA-256 $got, pinned is $file_sum (is the disk full?)"

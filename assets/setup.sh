@@ -42,7 +42,7 @@ need libswscale-dev "converts pictures" library libswscale
 need libswresample-dev "converts sound" library libswresample
 need portaudio19-dev "microphones" library portaudio-2.0
 [[ -z $camera ]] || need libopencv-dev "cameras and windows (not with TAGS=nocamera)" library opencv4
-! "$here/fetch.sh" --missing || need npm "fetches ONNX Runtime and the face detector, once" command -v npm
+! "$here/fetch.sh" --missing || need npm "fetches ONNX Runtime and the detectors of faces and voices, once" command -v npm
 if [[ -n $test ]]; then
 	need ffmpeg "makes media for the tests" command -v ffmpeg
 	need pulseaudio "a microphone made of software, for the tests" command -v pulseaudio

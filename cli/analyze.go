@@ -178,7 +178,7 @@ func (a *analysis) annotatedLive(ctx context.Context, input string, src capture.
 
 func (a *analysis) pipelineOptions() pipeline.Options {
 	po := a.o.pipelineOptions()
-	po.Model = a.rec.model.sha256
+	po.Model, po.Voice = a.rec.model.sha256, a.rec.voice
 	return po
 }
 

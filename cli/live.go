@@ -138,7 +138,7 @@ func (l *liveRun) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	po := l.o.pipelineOptions()
-	po.Model = l.rec.model.sha256
+	po.Model, po.Voice = l.rec.model.sha256, l.rec.voice
 	if l.screen != nil {
 		po.OnFaces = l.screen.Faces
 	}

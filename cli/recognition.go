@@ -54,14 +54,20 @@ func newFaceFinder() (pipeline.FaceFinder, error) {
 	return infer.NewBlazeFace()
 }
 
+// newVoiceDetector returns a voice detector for one of several goroutines.
+func newVoiceDetector() (pipeline.VoiceDetector, error) {
+	return infer.NewSilero()
+}
+
 // recognition has the networks that all inputs of a command share.
 type recognition struct {
 	*infer.Recognizer
 	finder *infer.BlazeFace
+	voice  *infer.Silero
 	model  *modelFile
 }
 
-// openRecognition loads a model, the embedded one if its path is "", and the face detector.
+// openRecognition loads a model, the embedded one if its path is "", and the detectors of faces and voices.
 func openRecognition(path string, o infer.Options) (*recognition, error) {
 	m, err := readModel(path)
 	if err != nil {
@@ -78,7 +84,13 @@ func openRecognition(path string, o infer.Options) (*recognition, error) {
 		rec.Close()
 		return nil, err
 	}
-	return &recognition{Recognizer: rec, finder: finder, model: m}, nil
+	voice, err := infer.NewSilero()
+	if err != nil {
+		return nil, errors.Join(err, rec.Close(), finder.Close())
+	}
+	return &recognition{Recognizer: rec, finder: finder, voice: voice, model: m}, nil
 }
 
-func (r *recognition) Close() error { return errors.Join(r.Recognizer.Close(), r.finder.Close()) }
+func (r *recognition) Close() error {
+	return errors.Join(r.Recognizer.Close(), r.finder.Close(), r.voice.Close())
+}

@@ -13,6 +13,8 @@ var (
 	ErrNoRuntime = errors.New("ONNX Runtime not found")
 	// ErrNoDetector is returned where a face detector's file was not found; the text says how to get it.
 	ErrNoDetector = errors.New("face detector not found")
+	// ErrNoVoiceDetector is the same for the voice detector's file.
+	ErrNoVoiceDetector = errors.New("voice detector not found")
 	// ErrContract is wrapped by every refusal of a model for its contents.
 	ErrContract = errors.New("model breaks tandem's contract")
 	// ErrClosed is returned by use after Close.

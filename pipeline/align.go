@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"time"
@@ -65,7 +66,9 @@ type aligner struct {
 	nextTick     int64
 	ticked       []int64 // ticks that had a frame and may belong to a coming window
 	highPass     capture.HighPass
-	chunks       []audioChunk // filtered
+	voice        voiceTrack
+	listen       func(start int64, data []float32) error // has voice hear some sound
+	chunks       []audioChunk                            // filtered
 	nextCut      int64
 	lastCut      int64 // the sample at which the last window ended
 	cuts         int
@@ -122,6 +125,7 @@ type tick struct {
 type cut struct {
 	start, end  time.Duration // start is later than end less the window's length where the window begins empty
 	audio       []float32     // of all the window
+	voice       bool          // enough of the sound is of a voice
 	first, last int64         // ticks; first may be negative
 	arrived     time.Time
 }
@@ -131,7 +135,7 @@ func (c *cut) covered() []float32 {
 	return c.audio[max(0, int64(len(c.audio))-sampleAt(c.end-c.start)):]
 }
 
-func newAligner(spec Spec, info capture.Info, o Options, out func(step) error) *aligner {
+func newAligner(ctx context.Context, spec Spec, info capture.Info, o Options, out func(step) error) *aligner {
 	a := &aligner{
 		spec:      spec,
 		hold:      max(spec.FaceTick(), HoldAtLeast),
@@ -146,6 +150,10 @@ func newAligner(spec Spec, info capture.Info, o Options, out func(step) error) *
 		onDrop:    o.drop,
 	}
 	a.nextCut = -a.grows.windows
+	a.listen = func(start int64, data []float32) error { return a.voice.add(ctx, start, data) }
+	if o.Voice != nil {
+		a.voice.stream = o.Voice.NewVoiceStream()
+	}
 	if info.Live {
 		a.wait = o.MaxWait
 	}
@@ -348,6 +356,9 @@ func (a *aligner) addSamples(s *capture.Samples) error {
 	filtered := make([]float32, len(chunk.data)) // what OnSamples was given is shared
 	a.highPass.Filter(filtered, chunk.data)
 	chunk.data = filtered
+	if err := a.listen(chunk.start, chunk.data); err != nil {
+		return err
+	}
 	a.chunks = append(a.chunks, chunk)
 	if !s.Arrived.IsZero() {
 		a.audioArrivals = append(a.audioArrivals, arrival{chunk.end(), s.Arrived})
@@ -449,6 +460,7 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 			copy(c.audio, r.data[from-r.start:])
 		}
 	}
+	c.voice = a.voice.heard(from, to)
 	c.arrived = a.arrivedBy(to)
 	a.cuts++
 	return a.out(step{cut: c, due: time.Now()})
@@ -478,6 +490,7 @@ func (a *aligner) discardBefore(sample, tick int64) {
 	for i < len(a.chunks) && a.chunks[i].end() <= sample {
 		i++
 	}
+	a.voice.discardBefore(sample)
 	n := copy(a.chunks, a.chunks[i:])
 	clear(a.chunks[n:])
 	a.chunks = a.chunks[:n]

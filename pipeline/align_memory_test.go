@@ -68,7 +68,8 @@ func TestMemoryIsFlat(t *testing.T) {
 }
 
 func BenchmarkAlignSecond(b *testing.B) {
-	a := newAligner(testSpec, fileInfo(true, true), Options{}.filled(testSpec), func(step) error { return nil })
+	a := newAligner(b.Context(), testSpec, fileInfo(true, true), Options{}.filled(testSpec),
+		func(step) error { return nil })
 	pix := make([]byte, 3*640*480)
 	x := make([]float32, 320)
 	t := time.Duration(0)

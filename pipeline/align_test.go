@@ -176,7 +176,7 @@ func TestStillFillsAllSlots(t *testing.T) {
 func align(t *testing.T, info capture.Info, o Options, items []capture.Media) (*aligner, []*cut) {
 	t.Helper()
 	var cuts []*cut
-	a := newAligner(testSpec, info, o.filled(testSpec), func(s step) error {
+	a := newAligner(t.Context(), testSpec, info, o.filled(testSpec), func(s step) error {
 		if s.cut != nil {
 			cuts = append(cuts, s.cut)
 		}
@@ -290,7 +290,7 @@ func TestLiveModalityAway(t *testing.T) {
 	info := fileInfo(true, true)
 	info.Live = true
 	var cuts []*cut
-	a := newAligner(testSpec, info, Options{}.filled(testSpec), func(s step) error {
+	a := newAligner(t.Context(), testSpec, info, Options{}.filled(testSpec), func(s step) error {
 		if s.cut != nil {
 			cuts = append(cuts, s.cut)
 		}

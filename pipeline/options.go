@@ -40,6 +40,8 @@ type Options struct {
 	// SilenceDBFS is the level in dB below full scale (an RMS of 1) under which a window's sound counts as
 	// silence; 0 means DefaultSilenceDBFS, math.Inf(-1) lets only digital silence count.
 	SilenceDBFS float64
+	// Voice decides, of sound that is no silence, whether it is a voice; with nil any is.
+	Voice VoiceDetector
 	// Model is put into the start event: the SHA-256 of the model file in hex.
 	Model string
 

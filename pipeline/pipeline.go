@@ -55,9 +55,10 @@ type Window struct {
 	// zeros and masked crops. 0 stands for all of it, which a model without Spec.Partial always gets.
 	Covered time.Duration
 	Subject int
-	// Audio is Spec.AudioSamples() samples, zero where there was no sound.
+	// Audio is Spec.AudioSamples() samples, filtered (capture.HighPass), zero where there was no sound.
 	Audio []float32
-	// AudioPresent is false where there was no sound at all or it was silence by level.
+	// AudioPresent is false where there was no sound at all, where it was silence by level, and where it was no voice
+	// (Options.Voice).
 	AudioPresent bool
 	// Video is T crops of S*S*C bytes, oldest first, concatenated; zero where VideoMask is false.
 	Video     []byte

@@ -186,7 +186,7 @@ func (e *engine) run(ctx context.Context, consume func(context.Context) error) e
 			done()
 		})
 	}
-	e.align = newAligner(e.spec, e.src.Info(), e.o, func(s step) error { return e.steps.push(ctx, s) })
+	e.align = newAligner(ctx, e.spec, e.src.Info(), e.o, func(s step) error { return e.steps.push(ctx, s) })
 	stage(e.read, e.steps.close)
 	stage(e.detectFaces, e.sets.close)
 	if err := consume(ctx); err != nil {

@@ -13,8 +13,8 @@ import (
 //
 // Each subject seen in a window gets a window of its own. There is one sound and no telling whose voice it is
 // where several are seen, so it goes to a subject only if that is the only one in the window; with more, the
-// sound is masked for all. With no face in the window, the window belongs to the last subject that was alone
-// in one, or else to subject 0.
+// sound is masked for all, as it is where it is silence or no voice. With no face in the window, the window belongs to
+// the last subject that was alone in one, or else to subject 0.
 type faceStage struct {
 	spec         Spec
 	o            Options
@@ -101,7 +101,7 @@ func (s *faceStage) windows(c *cut) []*Window {
 	case 1:
 		s.lastSolo = ws[0].Subject
 	}
-	if len(ws) == 1 && !silent(c.covered(), s.o.SilenceDBFS) {
+	if len(ws) == 1 && c.voice && !silent(c.covered(), s.o.SilenceDBFS) {
 		ws[0].Audio, ws[0].AudioPresent = c.audio, true
 		return ws
 	}

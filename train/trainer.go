@@ -138,13 +138,14 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 	}
 	clips := sets.Clips
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace() }
+	voice := func() (pipeline.VoiceDetector, error) { return infer.NewSilero() }
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	p, err := sample.Prepare(ctx, clips,
 		sample.Options{
-			Spec: o.Recipe.Arch.WindowSpec(), Finder: finder, CacheDir: o.Cache, Workers: workers,
+			Spec: o.Recipe.Arch.WindowSpec(), Finder: finder, Voice: voice, CacheDir: o.Cache, Workers: workers,
 			Progress: func(done, total int) {
 				o.Progress(Progress{Stage: "prepare", Done: done, Total: total})
 			},

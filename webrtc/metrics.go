@@ -28,6 +28,7 @@ type metrics struct {
 	bytes     *prometheus.CounterVec // by kind
 	decode    *prometheus.CounterVec // CPU seconds, by kind
 	faces     prometheus.Counter     // CPU seconds
+	voice     prometheus.Counter     // CPU seconds
 	recognize prometheus.Counter     // CPU seconds
 	batch     prometheus.Histogram
 	keyFrames prometheus.Counter
@@ -70,6 +71,7 @@ func newMetrics() *metrics {
 	m.bytes = counters("rtp_bytes_total", "Bytes of RTP packets received.", "kind")
 	m.decode = counters("decode_cpu_seconds_total", "CPU time of decoding.", "kind")
 	m.faces = counter("faces_cpu_seconds_total", "CPU time of looking for faces.")
+	m.voice = counter("voice_cpu_seconds_total", "CPU time of telling voices from other sound.")
 	m.recognize = counter("recognize_cpu_seconds_total", "CPU time of the recognition network.")
 	m.batch = histogram("batch_windows", "Windows that went through the network together.",
 		1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -142,4 +144,24 @@ func timedFinder(f pipeline.FaceFinder, m *metrics) pipeline.FaceFinder {
 		m.faces.Add(cputime.Of(func() { err = call() }).Seconds())
 		return err
 	})
+}
+
+// timedVoice counts the cost of telling voices from other sound.
+type timedVoice struct {
+	pipeline.VoiceDetector
+	m *metrics
+}
+
+func (v timedVoice) NewVoiceStream() pipeline.VoiceStream {
+	return timedVoiceStream{v.VoiceDetector.NewVoiceStream(), v.m}
+}
+
+type timedVoiceStream struct {
+	pipeline.VoiceStream
+	m *metrics
+}
+
+func (v timedVoiceStream) Voice(ctx context.Context, piece []float32) (p float64, err error) {
+	v.m.voice.Add(cputime.Of(func() { p, err = v.VoiceStream.Voice(ctx, piece) }).Seconds())
+	return p, err
 }

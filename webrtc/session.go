@@ -245,6 +245,9 @@ func (x *session) analyse() (pipeline.Stats, error) {
 		x.dropped.Samples += d.Samples
 		x.dropped.Windows += d.Windows
 	}
+	if o.Voice != nil {
+		o.Voice = timedVoice{o.Voice, x.s.metrics}
+	}
 	var faces pipeline.FaceFinder
 	if x.s.o.Faces != nil {
 		faces = timedFinder(x.s.o.Faces, x.s.metrics)

@@ -39,9 +39,11 @@ type Options struct {
 	// window with these senses; nil if that is not known.
 	Temperatures func(audio, video bool) (emotion, gender float64)
 	Bootstrap    metrics.Bootstrap
-	CacheDir     string // as Prepare's
-	Workers      int    // as Prepare's
-	Parallel     int    // recognitions at a time, at least one
+	// Voice is as Prepare's.
+	Voice    func() (pipeline.VoiceDetector, error)
+	CacheDir string // as Prepare's
+	Workers  int    // as Prepare's
+	Parallel int    // recognitions at a time, at least one
 	// Progress, unless nil, is called from one goroutine at a time with how much of a stage is done.
 	Progress func(stage string, done, total int)
 }
@@ -80,6 +82,7 @@ func Evaluate(
 		sample.Options{
 			Spec:     rec.Spec(),
 			Finder:   finder,
+			Voice:    o.Voice,
 			CacheDir: o.CacheDir,
 			Workers:  o.Workers,
 			Progress: func(done, total int) { o.progress("clips", done, total) },

@@ -17,6 +17,8 @@ type Options struct {
 	Spec pipeline.Spec // the length of windows, and the number and shape of their crops
 	// Finder makes a face finder for each worker that has something to cut; one that has a Close method is closed.
 	Finder func() (pipeline.FaceFinder, error)
+	// Voice makes a voice detector for each worker as Finder does a face finder; nil: any sound counts as a voice.
+	Voice func() (pipeline.VoiceDetector, error)
 	// CacheDir keeps windows by the content of the clips' files, Spec and the version of the cutting code, whatever the
 	// files are called. "" keeps nothing.
 	CacheDir string
@@ -31,7 +33,7 @@ type Options struct {
 // cannot be written is no error: see Prepared.CacheErr.
 func Prepare(ctx context.Context, clips []dataset.Clip, o Options) (*Prepared, error) {
 	job := &prepareJob{
-		clips: clips, spec: o.Spec, newFinder: o.Finder, progress: o.Progress,
+		clips: clips, spec: o.Spec, newFinder: o.Finder, newVoice: o.Voice, progress: o.Progress,
 		cache: openWindowCache(o.CacheDir, o.Spec), hashes: OpenFileHashes(o.CacheDir),
 		keys: make([]cacheKey, len(clips)), errs: make([]error, len(clips)),
 	}
@@ -102,6 +104,7 @@ type prepareJob struct {
 	clips     []dataset.Clip
 	spec      pipeline.Spec
 	newFinder func() (pipeline.FaceFinder, error)
+	newVoice  func() (pipeline.VoiceDetector, error)
 	progress  func(done, total int)
 	cache     *windowCache
 	hashes    *FileHashes
@@ -126,7 +129,7 @@ func (j *prepareJob) runAll(ctx context.Context, workers int) error {
 			defer w.close()
 			for i := range jobs {
 				cached, err := w.prepareClip(ctx, i)
-				if failed := (*finderError)(nil); errors.As(err, &failed) {
+				if failed := (*detectorError)(nil); errors.As(err, &failed) {
 					cancel(err)
 				}
 				if ctx.Err() != nil {
@@ -156,10 +159,11 @@ func (j *prepareJob) runAll(ctx context.Context, workers int) error {
 	return context.Cause(ctx)
 }
 
-// worker is a worker of a prepareJob; its finder is made when the first clip needs it.
+// worker is a worker of a prepareJob; its detectors are made when the first clip needs them.
 type worker struct {
 	*prepareJob
 	finder pipeline.FaceFinder
+	voice  pipeline.VoiceDetector
 }
 
 // prepareClip puts the windows of clip i into the cache unless they are there. A clip whose file was written to while
@@ -178,14 +182,10 @@ func (w *worker) prepareClip(ctx context.Context, i int) (cached bool, err error
 		if _, ok := w.cache.get(key); ok {
 			return true, nil
 		}
-		if w.finder == nil {
-			finder, err := w.newFinder()
-			if err != nil { // what came with it may be a nil that is none as an interface
-				return false, &finderError{err}
-			}
-			w.finder = finder
+		if err := w.open(); err != nil {
+			return false, err
 		}
-		windows, cutErr := cutClip(ctx, clip, w.spec, w.finder)
+		windows, cutErr := cutClip(ctx, clip, w.spec, w.finder, w.voice)
 		if again, err := keyOf(ctx, clip, w.spec, w.hashes); err != nil || again != key {
 			continue
 		}
@@ -198,16 +198,50 @@ func (w *worker) prepareClip(ctx context.Context, i int) (cached bool, err error
 	return false, fmt.Errorf("%s: %w", clip.Path(), ErrChanged)
 }
 
-// close closes the finder if it can be closed.
+// open makes the detectors unless they are there. What comes with an error may be a nil that is none as an interface.
+func (w *worker) open() error {
+	if w.finder == nil {
+		finder, err := w.newFinder()
+		if err != nil {
+			return &detectorError{"face finder", err}
+		}
+		w.finder = finder
+	}
+	if w.voice == nil && w.newVoice != nil {
+		voice, err := w.newVoice()
+		if err != nil {
+			return &detectorError{"voice detector", err}
+		}
+		w.voice = voice
+	}
+	return nil
+}
+
+// close closes the detectors that can be closed.
 func (w *worker) close() {
-	if c, ok := w.finder.(io.Closer); ok {
-		c.Close()
+	for _, d := range []any{w.finder, w.voice} {
+		if c, ok := d.(io.Closer); ok {
+			c.Close()
+		}
 	}
 }
 
-// cutClip cuts one clip into windows. An error is the clip's own fault, a *finderError, or ctx's cause.
+// cutClip cuts one clip into windows. Sound without a voice is masked, as in use; but a clip of which nothing would be
+// left is cut as if all its sound were one: its label says that there is a voice, though the detector does not hear it.
+// An error is the clip's own fault, a *detectorError, or ctx's cause.
 func cutClip(
-	ctx context.Context, c *dataset.Clip, spec pipeline.Spec, finder pipeline.FaceFinder,
+	ctx context.Context, c *dataset.Clip, spec pipeline.Spec, finder pipeline.FaceFinder, voice pipeline.VoiceDetector,
+) (clipWindows, error) {
+	windows, err := cutWindows(ctx, c, spec, finder, voice)
+	if err != nil || len(windows.windows) > 0 || voice == nil {
+		return windows, err
+	}
+	return cutWindows(ctx, c, spec, finder, nil)
+}
+
+// cutWindows cuts one clip into windows; a nil voice takes any sound for one.
+func cutWindows(
+	ctx context.Context, c *dataset.Clip, spec pipeline.Spec, finder pipeline.FaceFinder, voice pipeline.VoiceDetector,
 ) (clipWindows, error) {
 	src, err := OpenClip(ctx, c)
 	if err != nil {
@@ -223,6 +257,9 @@ func cutClip(
 	var first time.Duration
 	seen := map[time.Duration]bool{}
 	o := pipeline.Options{Faces: 1, SilenceDBFS: SilenceDBFS}
+	if voice != nil {
+		o.Voice = checkedVoice{voice}
+	}
 	err = pipeline.Cut(ctx, src, finder, spec, o, func(w *pipeline.Window) error {
 		if seen[w.End] || !w.AudioPresent && !w.VideoPresent() { // the clip has one speaker: its first subject
 			return nil
@@ -237,18 +274,38 @@ func cutClip(
 	return windows, err
 }
 
-// finderError is a failure of the face finder, which is no fault of the clip.
-type finderError struct{ err error }
+// detectorError is a failure of the face finder or of the voice detector, which is no fault of the clip.
+type detectorError struct {
+	what string
+	err  error
+}
 
-func (e *finderError) Error() string { return "face finder: " + e.err.Error() }
-func (e *finderError) Unwrap() error { return e.err }
+func (e *detectorError) Error() string { return e.what + ": " + e.err.Error() }
+func (e *detectorError) Unwrap() error { return e.err }
 
 // checkedFinder marks the errors of a face finder as its own.
 func checkedFinder(f pipeline.FaceFinder) pipeline.FaceFinder {
 	return pipeline.WrapFinder(f, func(call func() error) error {
 		if err := call(); err != nil {
-			return &finderError{err}
+			return &detectorError{"face finder", err}
 		}
 		return nil
 	})
+}
+
+// checkedVoice marks the errors of a voice detector as its own.
+type checkedVoice struct{ pipeline.VoiceDetector }
+
+func (v checkedVoice) NewVoiceStream() pipeline.VoiceStream {
+	return checkedStream{v.VoiceDetector.NewVoiceStream()}
+}
+
+type checkedStream struct{ pipeline.VoiceStream }
+
+func (v checkedStream) Voice(ctx context.Context, piece []float32) (float64, error) {
+	p, err := v.VoiceStream.Voice(ctx, piece)
+	if err != nil {
+		err = &detectorError{"voice detector", err}
+	}
+	return p, err
 }

@@ -48,8 +48,15 @@ func serve(ctx context.Context, mode string, in io.Reader, out io.Writer) error 
 		return err
 	}
 	defer faces.Close()
+	voice, err := infer.NewSilero()
+	if err != nil {
+		return err
+	}
+	defer voice.Close()
+	po := pipeline.DefaultOptions()
+	po.Voice = voice
 	s, err := webrtc.NewServer(webrtc.Options{
-		Recognizer: rec, Faces: faces, Model: "benchmark", Pipeline: pipeline.DefaultOptions(),
+		Recognizer: rec, Faces: faces, Model: "benchmark", Pipeline: po,
 		MaxSessions: 1 << 16, MaxPerAddress: -1, MaxTime: 24 * time.Hour,
 		Network: peer.Options{Loopback: true}, ReceiveOnly: mode == floor,
 	})
