@@ -316,13 +316,14 @@ func (s *Server) find(id string) (record, bool) {
 	return s.archive.find(id)
 }
 
-// Delete ends or erases a session, as whip.Backend wants it. It waits for the end event to be sent, so that a client
-// may close its side at once.
-func (s *Server) Delete(ctx context.Context, id string) error {
+// Delete ends or erases a session, or both, as whip.Backend wants it. It waits for the end event to be sent, so that a
+// client may close its side at once.
+func (s *Server) Delete(ctx context.Context, id string, erase bool) error {
 	s.mu.Lock()
 	x, running := s.sessions[id]
 	if running {
-		x.erase = x.ctx.Err() != nil // it was ending already: this is the second, which erases
+		// It was ending already: then this is the second, which erases.
+		x.erase = x.erase || erase || x.ctx.Err() != nil
 		x.end(errDeleted)
 	}
 	s.mu.Unlock()

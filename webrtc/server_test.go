@@ -223,6 +223,33 @@ func TestDeleteWhileEnding(t *testing.T) {
 	}
 }
 
+// One DELETE with erase ends a session and leaves nothing of it, whether it runs, is ending, or has ended by itself.
+func TestDeleteThatErases(t *testing.T) {
+	clip := load(t, write(t, "a.webm", pattern))
+	_, url, _ := server(t, webrtc.Options{})
+	for _, state := range []string{"running", "ended"} {
+		s := dial(t, client.Options{URL: url + "/whip"})
+		publish(t, s, clip, true)
+		windows(t, s, 1)
+		if state == "ended" {
+			s.Close(t.Context())
+			if code, body := get(t, s.URL()+"/events.csv"); code != 200 {
+				t.Fatalf("events.csv after the end: %d %s", code, body)
+			}
+		}
+		for _, want := range []int{200, 404} {
+			if got := request(t, "DELETE", s.URL()+"?erase=1", "", ""); got != want {
+				t.Errorf("erasing one that is %s: %d, want %d", state, got, want)
+			}
+		}
+		for _, path := range []string{"/events.csv", "/events", "/status"} {
+			if code, body := get(t, s.URL()+path); code != 404 {
+				t.Errorf("%s of one that was %s, erased: %d %s", path, state, code, body)
+			}
+		}
+	}
+}
+
 // One sense alone, and one that stops and comes back, are told by the masks, without delay.
 func TestSensesComeAndGo(t *testing.T) {
 	long := pattern

@@ -35,9 +35,9 @@ type Backend interface {
 	Open(ctx context.Context, r Request) (Session, error)
 	// Session finds a running session. The id is as it stood in the URL, of at most 128 of the characters of base64url.
 	Session(id string) (Session, bool)
-	// Delete ends a running session, or erases what is left of one that has ended. It returns ErrNoSession if there
-	// is neither.
-	Delete(ctx context.Context, id string) error
+	// Delete ends a running session, or erases what is left of one that has ended; with erase it does both. It returns
+	// ErrNoSession if there is neither.
+	Delete(ctx context.Context, id string, erase bool) error
 }
 
 // Session is one running session. Its methods are called from many goroutines.
@@ -100,7 +100,7 @@ func (h *Handler) ServeSession(w http.ResponseWriter, r *http.Request) {
 		// An entity tag doesn't matter here: RFC 9725 section 4.3.1.
 		if id := r.PathValue("id"); !validID(id) {
 			err = ErrNoSession
-		} else if err = h.Backend.Delete(r.Context(), id); err == nil {
+		} else if err = h.Backend.Delete(r.Context(), id, r.URL.Query().Get("erase") == "1"); err == nil {
 			w.WriteHeader(http.StatusOK)
 		}
 	case http.MethodOptions:

@@ -56,7 +56,7 @@ func (b *backend) Session(id string) (whip.Session, bool) {
 	return s, ok
 }
 
-func (b *backend) Delete(_ context.Context, id string) error {
+func (b *backend) Delete(_ context.Context, id string, _ bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.sessions[id]; !ok {
