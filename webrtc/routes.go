@@ -48,7 +48,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if s.o.BehindProxy {
 		h = middleware.Forwarded(h)
 	}
-	return s.countRefused(h), nil
+	return middleware.WriteDeadlines(writeTime, s.countRefused(h)), nil
 }
 
 func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {

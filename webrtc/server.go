@@ -40,10 +40,15 @@ const (
 	// hangTime bounds the wait for sessions that have not ended when the time for a drain is over: their recognitions
 	// are cancelled then, and a session that still runs is one that hangs. Without it Close would hang with it.
 	hangTime = 2 * time.Second
+	// readTime bounds the reading of a request with its body.
+	readTime = 30 * time.Second
 )
 
 // drainTime bounds the wait for sessions to end and requests to be answered.
 var drainTime = 5 * time.Second
+
+// writeTime is how long a reader may take nothing of an answer.
+var writeTime = 10 * time.Second
 
 // ErrHung is returned by Close for sessions that did not end. They use the recognizer and the network still.
 var ErrHung = errors.New("some sessions did not end in time")
@@ -153,12 +158,16 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
 		Handler:           s.handler,
+		Protocols:         &http.Protocols{},
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
+		ReadTimeout:       readTime,
+		WriteTimeout:      readTime + writeTime, // of what no handler writes: theirs is WriteDeadlines'
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ConnState:         newConnections(s.o, s.metrics).onState,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
+	h.Protocols.SetHTTP1(true)
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(l) }()
 	select {
