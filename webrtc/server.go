@@ -244,6 +244,10 @@ func (s *Server) Open(ctx context.Context, r whip.Request) (whip.Session, error)
 		if errors.Is(err, errShutdown) {
 			return nil, s.turnAway("draining", errDraining)
 		}
+		if errors.Is(err, peer.ErrExhausted) {
+			s.o.Log.Warn("a session was turned away: the machine gives no more sockets; raise the limit on open files")
+			return nil, s.turnAway("exhausted", refusal(err))
+		}
 		return nil, s.turnAway("offer", refusal(err))
 	}
 	if s.ctx.Err() != nil {

@@ -3,7 +3,6 @@ package webrtc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -76,7 +75,18 @@ func reasonLabel(err error) string {
 			return r.label
 		}
 	}
-	return "other"
+	return otherReason
+}
+
+const otherReason = "other" // of none of them
+
+// endBound is how long the delivery of the end event may take: only a client that is there can take it. One whose media
+// came is, though the connection's state is often told later than its first packets.
+func endBound(state peer.State, tracks int) time.Duration {
+	if state == peer.Connected || state == peer.Connecting && tracks > 0 {
+		return endTime
+	}
+	return 0
 }
 
 // session is one client's media, from offer to end. It is a whip.Session.
@@ -199,12 +209,10 @@ func (x *session) run() {
 	x.finished = time.Now()
 	x.mu.Unlock()
 	x.hub.Close()
-	// Only a client that is there can take the end event.
-	bound := endTime
-	if x.State() != peer.Connected {
-		bound = 0
-	}
-	timer := time.AfterFunc(bound, stopSending)
+	x.mu.Lock()
+	tracks := len(x.tracks)
+	x.mu.Unlock()
+	timer := time.AfterFunc(endBound(x.State(), tracks), stopSending)
 	x.wg.Wait()
 	timer.Stop()
 	stopSending()
@@ -363,7 +371,7 @@ func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 	})
 	if err != nil {
 		x.log.Error("the track can't be decoded", "codec", codec, "cause", err)
-		x.end(fmt.Errorf("%w: %w", errPipelines, err))
+		x.end(errPipelines)
 		return
 	}
 	ctx, stop := context.WithCancelCause(x.ctx)
@@ -392,6 +400,10 @@ func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 		}
 	})
 	if err := t.Run(ctx, remote); err != nil && !errors.Is(err, errReplaced) && x.ctx.Err() == nil {
+		if reasonLabel(err) == otherReason { // the client is told of no library's inside
+			x.log.Error("the track can't be decoded any more", "cause", err)
+			err = errPipelines
+		}
 		x.end(err)
 	}
 	// ReadRTCP returns when the receiver is stopped, which the connection's end does.

@@ -32,7 +32,15 @@ func (p *Peer) start(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return unanswerable(err)
+		p.log.Debug("an offer can't be answered", "cause", err)
+		if exhausted(err) {
+			return ErrExhausted
+		}
+		return &OfferError{errUnanswerable}
+	}
+	if !strings.Contains(local, "\na=candidate:") {
+		// Pion goes on without a socket that it did not get. Nobody could reach the server.
+		return ErrExhausted
 	}
 	return p.readAnswer(local)
 }
@@ -215,8 +223,11 @@ func (p *Peer) Restart(ctx context.Context, f signal.Fragment) (signal.Fragment,
 	}
 	local, err := p.restart(ctx, f)
 	if err != nil {
-		if p.isClosed() {
+		switch {
+		case p.isClosed():
 			return signal.Fragment{}, "", ErrClosed
+		case exhausted(err):
+			return signal.Fragment{}, "", ErrExhausted
 		}
 		return signal.Fragment{}, "", fmt.Errorf("restarting ICE: %w", err)
 	}

@@ -383,7 +383,7 @@ func (t *Track) decode(data []byte, ts uint32) (media []av.Media, err error) {
 	t.mu.Unlock()
 	switch {
 	case errors.Is(err, av.ErrTooLarge):
-		return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
+		return nil, ErrTooLarge
 	case err != nil && t.o.Codec != av.Opus:
 		t.markLost(time.Now())
 		return nil, nil
