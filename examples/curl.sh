@@ -35,7 +35,7 @@ call 200 "$server/healthz"
 call 200 "$server/readyz"
 call 200 "$server/config"
 expect '"emotions":\['
-call 204 -X OPTIONS "$server/whip"
+call 200 -X OPTIONS "$server/whip"
 expect '^accept-post: application/sdp' "$work/head"
 
 # What it refuses, and how it says so.

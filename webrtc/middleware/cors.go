@@ -67,7 +67,7 @@ func (c cors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if asked == http.MethodPost { // the endpoint alone takes one: RFC 9725 section 4.2 wants this here too
 			h.Set("Accept-Post", c.acceptPost)
 		}
-		w.WriteHeader(http.StatusNoContent)
+		w.WriteHeader(http.StatusOK) // not 204: RFC 9725 section 4.2
 	case safe:
 		c.next.ServeHTTP(w, r)
 	default:

@@ -89,16 +89,21 @@ func (p *Peer) readAnswer(local string) error {
 	if err := d.UnmarshalString(local); err != nil {
 		return fmt.Errorf("parsing SDP: %w", err)
 	}
+	moveCandidates(d)
 	taken := map[string]bool{} // kinds
 	for _, m := range d.MediaDescriptions {
 		if m.MediaName.Port.Value == 0 {
 			continue
 		}
 		taken[m.MediaName.Media] = true
+		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+			return a.Key == "candidate" && signal.OfRTCP(a.Value) // pion has them in any case
+		})
 		if m.MediaName.Media == "application" {
 			p.data = true
 			continue
 		}
+		m.WithPropertyAttribute("rtcp-mux-only") // RFC 8858, as RFC 9725 section 4.4.1 wants it
 		p.addCodecs(m)
 		if bits := p.n.o.MaxBitrate; bits > 0 && m.MediaName.Media == "video" {
 			// Some know but the older of the two (RFC 8866 section 5.8), which counts in kbit/s.
@@ -111,7 +116,6 @@ func (p *Peer) readAnswer(local string) error {
 	if !taken["audio"] && p.wanted.Audio != nil || !taken["video"] && p.wanted.Video != nil {
 		return &OfferError{errNoCodec}
 	}
-	moveCandidates(d)
 	b, err := d.Marshal()
 	if err != nil {
 		return fmt.Errorf("writing SDP: %w", err)
