@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+
+	"tandem/webrtc/middleware"
 )
 
 // connectionsPerSession is more than a client has open for a session: 16 readers of its events, and the six that
@@ -22,7 +24,7 @@ type connections struct {
 
 	mu     sync.Mutex
 	open   int
-	byAddr map[netip.Addr]int // by clientKey
+	byAddr map[netip.Addr]int // by middleware.ClientKey
 }
 
 // newConnections returns the bounds for the server's options. Behind a proxy all come from its address.
@@ -41,7 +43,7 @@ func newConnections(o Options, m *metrics) *connections {
 func (c *connections) onState(conn net.Conn, state http.ConnState) {
 	var key netip.Addr
 	if ap, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
-		key = clientKey(ap.Addr().WithZone(""))
+		key = middleware.ClientKey(ap.Addr().WithZone(""))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -30,11 +30,12 @@ func (s *Server) routes() (http.Handler, error) {
 	})
 
 	open := http.NewServeMux()
-	open.Handle("/", middleware.RequireToken(s.o.Token, guarded))
+	token := middleware.NewToken(s.o.Token)
+	open.Handle("/", token.Require(guarded))
 	pages := page.Handler()
 	read(open, "/{$}", pages.ServeHTTP)
 	read(open, "/page/", pages.ServeHTTP)
-	read(open, "/config", s.serveConfig)
+	read(open, "/config", func(w http.ResponseWriter, r *http.Request) { s.serveConfig(w, r, token) })
 	read(open, "/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	read(open, "/readyz", s.serveReady)
 
@@ -48,7 +49,7 @@ func (s *Server) routes() (http.Handler, error) {
 	if s.o.BehindProxy {
 		h = middleware.Forwarded(h)
 	}
-	return middleware.WriteDeadlines(writeTime, s.countRefused(h)), nil
+	return middleware.WriteDeadlines(writeTime, middleware.SecureHeaders(s.o.BehindProxy, s.countRefused(h))), nil
 }
 
 func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
@@ -61,7 +62,12 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 // serveConfig answers with the server's settings that the page uses. The credentials of ICE servers are for those who
 // have the token.
-func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, token *middleware.Token) {
+	known, err := token.Given(r)
+	if err != nil {
+		problem.Write(w, err)
+		return
+	}
 	spec, labels := s.o.Recognizer.Spec(), s.o.Recognizer.Labels()
 	c := struct {
 		Emotions      []string           `json:"emotions"`
@@ -81,7 +87,7 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request) {
 	if !c.Gender {
 		c.Genders = []string{}
 	}
-	if middleware.HasToken(r, s.o.Token) {
+	if known {
 		c.ICEServers = append(c.ICEServers, s.o.Network.ICEServers...)
 	}
 	writeJSON(w, c)

@@ -20,6 +20,7 @@ import (
 
 	"tandem/infer"
 	"tandem/pipeline"
+	"tandem/webrtc/middleware"
 	"tandem/webrtc/peer"
 	"tandem/webrtc/whip"
 )
@@ -122,7 +123,7 @@ type Server struct {
 	mu       sync.Mutex
 	sessions map[string]*session // running
 	opening  int                 // sessions that are being answered
-	byAddr   map[netip.Addr]int  // sessions, running or opening, by clientKey
+	byAddr   map[netip.Addr]int  // sessions, running or opening, by middleware.ClientKey
 	wg       sync.WaitGroup      // of the same; added to with mu held while ctx has not ended
 }
 
@@ -279,19 +280,19 @@ func (s *Server) reserve(client netip.Addr) error {
 		return s.turnAway("draining", errDraining)
 	case len(s.sessions)+s.opening >= s.o.MaxSessions:
 		return s.turnAway("full", unavailable("all places are taken: try again in a while"))
-	case s.o.MaxPerAddress > 0 && s.byAddr[clientKey(client)] >= s.o.MaxPerAddress:
+	case s.o.MaxPerAddress > 0 && s.byAddr[middleware.ClientKey(client)] >= s.o.MaxPerAddress:
 		return s.turnAway("address",
 			unavailable("%d sessions run from this address already: end one first", s.o.MaxPerAddress))
 	}
 	s.opening++
 	s.wg.Add(1)
-	s.byAddr[clientKey(client)]++
+	s.byAddr[middleware.ClientKey(client)]++
 	return nil
 }
 
 // release gives a place back. The mutex is held.
 func (s *Server) release(client netip.Addr) {
-	key := clientKey(client)
+	key := middleware.ClientKey(client)
 	if s.byAddr[key]--; s.byAddr[key] <= 0 {
 		delete(s.byAddr, key)
 	}

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -114,7 +113,7 @@ type session struct {
 
 	states    chan peer.State // capacity 1: the latest
 	wg        sync.WaitGroup
-	lastMedia atomic.Int64 // Unix nanoseconds, 0 before the first
+	lastMedia instant
 
 	mu            sync.Mutex // guards what follows
 	tracks        []*track
@@ -233,14 +232,14 @@ func (x *session) analyse() (pipeline.Stats, error) {
 			if _, err := x.feed.Read(context.Background()); err != nil {
 				return pipeline.Stats{}, nil
 			}
-			x.lastMedia.Store(time.Now().UnixNano())
+			x.lastMedia.mark(time.Now())
 		}
 	}
 	o := x.s.o.Pipeline
 	o.NoGender = !x.gender
-	o.OnSamples = func(*capture.Samples) { x.lastMedia.Store(time.Now().UnixNano()) }
+	o.OnSamples = func(*capture.Samples) { x.lastMedia.mark(time.Now()) }
 	o.OnFrame = func(f *capture.Frame) {
-		x.lastMedia.Store(time.Now().UnixNano())
+		x.lastMedia.mark(time.Now())
 		x.mu.Lock()
 		x.width, x.height = f.Width, f.Height
 		x.mu.Unlock()
@@ -304,10 +303,8 @@ func (x *session) watch() error {
 			x.openChannels()
 		case now := <-tick.C:
 			x.reportMetrics()
-			var silent time.Duration
-			if last := x.lastMedia.Load(); last != 0 {
-				silent = now.Sub(time.Unix(0, last))
-			} else if now.Sub(x.opened) > connectTime {
+			silent, came := x.lastMedia.ago(now)
+			if !came && now.Sub(x.opened) > connectTime {
 				x.end(errSilent)
 			}
 			if err := overdue(state, now.Sub(since), silent, x.s.o.Idle); err != nil {

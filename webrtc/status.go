@@ -46,7 +46,7 @@ type latency struct {
 func (x *session) status() status {
 	skew := x.clock.Skew()
 	lost := x.feed.Drops()
-	running := x.lastMedia.Load() != 0
+	_, running := x.lastMedia.ago(time.Now())
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := status{

@@ -183,7 +183,7 @@ function refused(e) {
     $("token-field").hidden = false;
     fail($("token").value ? "The token is not this server's. Type the right one, then start again." : "This server wants a token. Type it in above, then start again.");
     $("token").focus();
-  } else if (e.status === 503) {
+  } else if (e.status === 503 || e.status === 429) {
     fail("");
     wait(e.message, e.retryAfter || 10);
   } else if (e.status === 0 && e.message.startsWith("The server")) {
