@@ -36,8 +36,8 @@ func (b *browser) runs(t *testing.T, url string) {
 
 const (
 	camerasOff = `tracks.length > 0 && !tracks.some((t) => t.readyState === "live")`
-	waits      = `document.body.dataset.state === "reconnecting" && ` + camerasOff + ` && document.getElementById("status").` +
-		`textContent.includes(%q)`
+	waits      = `document.body.dataset.state === "reconnecting" && ` + camerasOff +
+		` && document.getElementById("status").textContent.includes(%q)`
 )
 
 // process is a server with an address of its own, which can end as a program does.
@@ -114,13 +114,15 @@ func TestLongBrowserServerGone(t *testing.T) {
 			if c.how == "killed" {
 				b.until(t, "it says so", time.Second, fmt.Sprintf(waits, c.says))
 			} else { // the answer to why may not come any more
-				b.until(t, "it says so", 3*time.Second, fmt.Sprintf(waits, c.says)+" || "+fmt.Sprintf(waits, "gone away"))
+				b.until(t, "it says so", 3*time.Second,
+					fmt.Sprintf(waits, c.says)+" || "+fmt.Sprintf(waits, "gone away"))
 			}
 			b.shot(t, "gone-"+c.how)
 			time.Sleep(time.Second)
 			startProcess(t, p.at)
 			b.until(t, "it runs again", 20*time.Second, `document.body.dataset.state === "running" && `+
-				`Number(document.body.dataset.windows) >= 1 && tracks.filter((t) => t.readyState === "live").length === 2`)
+				`Number(document.body.dataset.windows) >= 1 && `+
+				`tracks.filter((t) => t.readyState === "live").length === 2`)
 			b.clean(t, "ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET", "503")
 		})
 	}

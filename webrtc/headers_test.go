@@ -9,14 +9,14 @@ import (
 	"tandem/webrtc"
 )
 
-// Every answer, be it a page, a refusal or nothing at all, has the headers that keep other pages away from it, and those
-// over TLS keep the browser to it.
+// Every answer, be it a page, a refusal or nothing at all, has the headers that keep other pages away from it, and
+// those over TLS keep the browser to it.
 func TestHeadersOfEveryAnswer(t *testing.T) {
 	for _, proxy := range []bool{false, true} {
 		s, _, _ := server(t, webrtc.Options{Token: "secret", BehindProxy: proxy, AllowHosts: []string{"example.com"}})
 		for _, path := range []string{
-			"/", "/page/app.js", "/page/nothing", "//page/app.js", "/config", "/healthz", "/readyz", "/metrics", "/whip",
-			"/sessions/AAAAAAAAAAAAAAAAAAAAAAAAAA", "/sessions/AAAAAAAAAAAAAAAAAAAAAAAAAA/events", "/nothing",
+			"/", "/page/app.js", "/page/nothing", "//page/app.js", "/config", "/healthz", "/readyz", "/metrics",
+			"/whip", "/sessions/AAAAAAAAAAAAAAAAAAAAAAAAAA", "/sessions/AAAAAAAAAAAAAAAAAAAAAAAAAA/events", "/nothing",
 		} {
 			for _, method := range []string{"GET", "POST", "OPTIONS"} {
 				for _, c := range []struct {

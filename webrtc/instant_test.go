@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// setClock returns a time as time.Now would give it after the machine's clock was set by some seconds: the reading of the
-// monotonic clock is the same. The lower 33 bits of what a Time holds above its 30 bits of nanoseconds are the seconds.
+// setClock returns a time as time.Now would give it after the machine's clock was set by some seconds: the reading of
+// the monotonic clock is the same. What a Time holds above its 30 bits of nanoseconds are the seconds.
 func setClock(now time.Time, seconds int64) time.Time {
 	*(*uint64)(unsafe.Pointer(&now)) += uint64(seconds << 30)
 	return now

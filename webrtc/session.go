@@ -355,8 +355,15 @@ func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 			codecs[uint8(c.PayloadType)] = c2
 		}
 	}
+	orientation := uint8(0)
+	for _, e := range r.GetParameters().HeaderExtensions {
+		if e.URI == signal.OrientationURI {
+			orientation = uint8(e.ID)
+		}
+	}
 	t, err := receive.New(receive.Options{
-		Codec: codec, Codecs: codecs, ClockRate: remote.Codec().ClockRate, Clock: x.clock, Feed: x.feed,
+		Codec: codec, Codecs: codecs, Orientation: orientation, ClockRate: remote.Codec().ClockRate,
+		Clock: x.clock, Feed: x.feed,
 		// Faces are looked for at the ticks of the face clock only.
 		MinFrameInterval: x.s.o.Recognizer.Spec().FaceTick() / 4,
 		MaxPixels:        x.s.o.MaxPixels, MaxBitrate: x.s.o.MaxBitrate,

@@ -18,7 +18,8 @@ const keepAlive = 15 * time.Second
 const retryAfter = 10 * time.Second
 
 // ServeSSE sends the hub's events as server-sent events (WHATWG HTML section 9.2): `event` is the event's type, `data`
-// its JSON. It returns after the end event, or when the reader has gone. How long a reader may take nothing is w's to say.
+// its JSON. It returns after the end event, or when the reader has gone. How long a reader may take nothing is w's to
+// say.
 // Over maxSSE readers at a time are turned away: each holds a connection and a queue.
 func (h *Hub) ServeSSE(w http.ResponseWriter, r *http.Request) {
 	if !h.join() {

@@ -19,7 +19,7 @@ var (
 // ErrExhausted is returned where the machine gives the server no more sockets, so that a client can't be answered now.
 var ErrExhausted = errors.New("no sockets are left")
 
-// errUnanswerable is wrapped by the OfferError of an offer that pion refuses; why, which names pion's inside, is logged.
+// errUnanswerable is wrapped by the OfferError of an offer that pion refuses; why, in pion's words, is logged.
 var errUnanswerable = errors.New("the offer can't be answered: it contradicts itself, or has what no browser offers; " +
 	"send what createOffer gave")
 

@@ -75,8 +75,9 @@ func TestRefusalHidesTheLibrary(t *testing.T) {
 		{"a=sctp-port:5000", "a=sctp-port:odd"},
 		{"a=ice-options:trickle", "a=ice-options:trickle\r\na=ssrc:odd"},
 		{"a=mid:1", "a=mid:1\r\na=extmap:odd odd"},
-		{"a=sendonly\r\na=rtcp-mux\r\na=rtpmap:96", "a=sendonly\r\na=rtcp-mux\r\na=ssrc-group:FID 1 2\r\na=ssrc:1 x\r\n" +
-			"a=ssrc:2 x\r\na=ssrc-group:SIM 3 4\r\na=ssrc:3 msid:a b\r\na=ssrc:4 msid:a b\r\na=rtpmap:96"},
+		{"a=sendonly\r\na=rtcp-mux\r\na=rtpmap:96", "a=sendonly\r\na=rtcp-mux\r\na=ssrc-group:FID 1 2\r\n" +
+			"a=ssrc:1 x\r\na=ssrc:2 x\r\n" +
+			"a=ssrc-group:SIM 3 4\r\na=ssrc:3 msid:a b\r\na=ssrc:4 msid:a b\r\na=rtpmap:96"},
 		{"m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "m=application 9 UDP/DTLS/SCTP odd"},
 	} {
 		text := strings.ReplaceAll(signaltest.Offer(), c.old, c.new)

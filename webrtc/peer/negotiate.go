@@ -171,7 +171,8 @@ func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
 				return !p.usable(a.Value)
 			case "extmap": // an odd one is not noticed by pion at first, and then fails a restart
 				var e sdp.ExtMap
-				return e.Unmarshal(a.String()) != nil || e.URI == nil || e.URI.String() != sdp.TransportCCURI
+				return e.Unmarshal(a.String()) != nil || e.URI == nil ||
+					!slices.Contains(extensions(m.MediaName.Media), e.URI.String())
 			case "rid", "simulcast":
 				// Not answered, so that the client sends one stream (RFC 8853 section 5.3.2), which pion then has to
 				// take for one without a rid.

@@ -22,8 +22,8 @@ func Clone(d *sdp.SessionDescription) *sdp.SessionDescription {
 	return &c
 }
 
-// OfRTCP reports whether a candidate is of RTCP's component (RFC 8839 section 5.1), which there is none of where RTP and
-// RTCP share a port.
+// OfRTCP reports whether a candidate is of RTCP's component (RFC 8839 section 5.1), which there is none of where RTP
+// and RTCP share a port.
 func OfRTCP(candidate string) bool {
 	f := strings.Fields(candidate)
 	return len(f) > 1 && f[1] == "2"

@@ -150,7 +150,7 @@ func TestRefusedOffers(t *testing.T) {
 		{"fingerprint without colons", change("D2:FA:", "D2FA:"), 400, "fingerprint"},
 		{"fingerprint of another hash", change("sha-256 ", "sha-512 "), 400, "fingerprint"},
 		{"fingerprint of no hash", change("sha-256 ", "sha-odd "), 400, "fingerprint"},
-		{"one fingerprint of two is broken", change("a=setup", "a=fingerprint:sha-1 00\r\na=setup"), 400, "fingerprint"},
+		{"broken second fingerprint", change("a=setup", "a=fingerprint:sha-1 00\r\na=setup"), 400, "fingerprint"},
 		{"holdconn", change("a=setup:actpass", "a=setup:holdconn"), 400, "a=setup"},
 		{"odd setup", change("a=setup:actpass", "a=setup:odd"), 400, "a=setup"},
 		{"no ufrag", without("a=ice-ufrag"), 400, "ice-ufrag"},

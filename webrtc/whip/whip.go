@@ -217,8 +217,8 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	// New credentials restart ICE. Section 4.3.3 wants "*" for it; the ETag of the session that they replace, which some
-	// clients send, says as much: those of the new one come after its ETag is known.
+	// New credentials restart ICE. Section 4.3.3 wants "*" for it; the ETag of the session that they replace, which
+	// some clients send, says as much: candidates of the new one come after its ETag is known.
 	answer, etag, err := s.Restart(r.Context(), f)
 	if err != nil {
 		return err
