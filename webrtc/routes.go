@@ -2,6 +2,7 @@ package webrtc
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -12,6 +13,9 @@ import (
 	"tandem/webrtc/signal"
 	"tandem/webrtc/whip"
 )
+
+// maxToken bounds a token that comes in a body, in bytes.
+const maxToken = 4 << 10
 
 // routes puts the server's handlers together; docs/whip.md describes them.
 func (s *Server) routes() (http.Handler, error) {
@@ -35,6 +39,7 @@ func (s *Server) routes() (http.Handler, error) {
 	pages := page.Handler()
 	read(open, "/{$}", pages.ServeHTTP)
 	read(open, "/page/", pages.ServeHTTP)
+	open.Handle("/sessions/{id}/leave", s.leave(token))
 	read(open, "/config", func(w http.ResponseWriter, r *http.Request) { s.serveConfig(w, r, token) })
 	read(open, "/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	read(open, "/readyz", s.serveReady)
@@ -50,6 +55,34 @@ func (s *Server) routes() (http.Handler, error) {
 		h = middleware.Forwarded(h)
 	}
 	return middleware.WriteDeadlines(writeTime, middleware.SecureHeaders(s.o.BehindProxy, s.countRefused(h))), nil
+}
+
+// leave answers the beacon of a page that goes away: it ends and erases the session, as DELETE with erase does. Beacons
+// have no headers (Beacon section 3.1), so that the body, if there is any, is the token.
+func (s *Server) leave(token *middleware.Token) http.Handler {
+	leaves := token.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Delete(r.Context(), r.PathValue("id"), true); err != nil {
+			problem.Write(w, err)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			middleware.NotAllowed(w, "POST", "leave a session with POST")
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxToken))
+		if err != nil {
+			problem.Write(w, problem.New(http.StatusRequestEntityTooLarge,
+				"the body is larger than %d KiB: send the token, or nothing", maxToken>>10))
+			return
+		}
+		if len(body) > 0 {
+			r.Header.Set("Authorization", "Bearer "+string(body))
+		}
+		leaves.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {

@@ -39,6 +39,7 @@ func TestMethods(t *testing.T) {
 			{"/metrics", read, false},
 			{"/whip", "GET, HEAD, OPTIONS, POST", false},
 			{session, "DELETE, GET, HEAD, OPTIONS, PATCH", false},
+			{session + "/leave", "POST", true},
 			{session + "/events", read, false},
 			{session + "/events.csv", read, false},
 			{session + "/status", read, false},

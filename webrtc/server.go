@@ -305,7 +305,8 @@ func (s *Server) retire(x *session) {
 	delete(s.sessions, x.id)
 	s.release(x.client)
 	s.metrics.sessions.Dec()
-	if x.erase {
+	why := context.Cause(x.ctx)
+	if x.erase || x.leaves && (errors.Is(why, errGone) || errors.Is(why, errLost)) {
 		return
 	}
 	final := x.status()

@@ -101,6 +101,7 @@ type session struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when all is over, and its place free
 	erase  bool          // nothing is to be kept of it; guarded by the server's mutex
+	leaves bool          // nothing is to be kept of it if the client goes away
 
 	feed     *capture.Feed
 	clock    *receive.Clock
@@ -145,7 +146,7 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 		done: make(chan struct{}), states: make(chan peer.State, 1),
 		stopTrack: map[pion.RTPCodecType]context.CancelCauseFunc{},
 		clock:     receive.NewClock(), hub: events.NewHub(s.o.Pipeline.Raw),
-		gender: !s.o.Pipeline.NoGender && r.Query.Get("gender") != "0",
+		gender: !s.o.Pipeline.NoGender && r.Query.Get("gender") != "0", leaves: r.Query.Get("erase") == "1",
 	}
 	x.log = s.o.Log.With("session", x.id)
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())

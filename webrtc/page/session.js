@@ -55,8 +55,8 @@ export class Session extends EventTarget {
     pc.onconnectionstatechange = () => this.#changed();
     addEventListener("online", this.#online);
     await pc.setLocalDescription();
-    const query = this.#o.gender ? "" : "?gender=0";
-    const r = await this.#fetch(`/whip${query}`, {
+    // Nothing stays of it if the connection ends by itself: a browser may lose what leave sends.
+    const r = await this.#fetch(`/whip?erase=1${this.#o.gender ? "" : "&gender=0"}`, {
       method: "POST", headers: { "Content-Type": "application/sdp" }, body: pc.localDescription.sdp,
     });
     this.#url = r.headers.get("Location");
@@ -82,9 +82,10 @@ export class Session extends EventTarget {
   }
 
   // leave ends the session and lets the server forget its results while the page goes away: by one request, that does
-  // both whether it comes before the connection's own end or after.
+  // both whether it comes before the connection's own end or after. A beacon, which has no headers, since Firefox loses
+  // more of the fetches with keepalive that a page begins as it is closed.
   leave() {
-    if (!this.#erased) this.#delete(true, { keepalive: true }).catch(() => {}); // nobody is left to be told
+    if (!this.#erased && this.#url) navigator.sendBeacon(`${this.#url}/leave`, this.#o.token);
     this.#finish();
   }
 
@@ -99,10 +100,10 @@ export class Session extends EventTarget {
     return bytes;
   }
 
-  async #delete(erase, init = {}) {
+  async #delete(erase) {
     if (!this.#url) return;
     try {
-      await this.#fetch(`${this.#url}${erase ? "?erase=1" : ""}`, { method: "DELETE", ...init });
+      await this.#fetch(`${this.#url}${erase ? "?erase=1" : ""}`, { method: "DELETE" });
     } catch (e) {
       if (e.status !== 404) throw e;
     }
@@ -110,7 +111,7 @@ export class Session extends EventTarget {
 
   async #fetch(url, init = {}) {
     init.headers = { ...init.headers };
-    if (!init.keepalive) init.signal ??= AbortSignal.timeout(answerWithin);
+    init.signal ??= AbortSignal.timeout(answerWithin);
     if (this.#o.token) init.headers.Authorization = `Bearer ${this.#o.token}`;
     let r;
     try {
