@@ -43,7 +43,8 @@ call 415 -H 'Content-Type: text/plain' -d 'hello' "$server/whip"
 expect '"status":415'
 expect '^content-type: application/problem\+json' "$work/head"
 call 400 -H 'Content-Type: application/sdp' -d 'hello' "$server/whip"
-call 405 "$server/whip"
+call 204 "$server/whip"
+call 405 -X PUT "$server/whip"
 call 404 -X DELETE "$server/sessions/nobody"
 if [[ -n ${TOKEN-} ]]; then
 	auth=()

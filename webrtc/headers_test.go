@@ -26,6 +26,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 					{"secret", "example.com", "", false, false},
 					{"", "example.com", "http", true, true},
 					{"secret", "evil.example", "https", false, proxy},
+					{"secret", "localhost:8443", "https", true, false},
 				} {
 					r := httptest.NewRequest(method, path, nil)
 					r.Host = c.host

@@ -96,7 +96,8 @@ export class Session extends EventTarget {
   // received says how many bytes have come by the connection, ICE's own left out.
   async received() {
     let bytes = 0;
-    for (const r of (await this.#pc.getStats()).values()) if (r.type === "candidate-pair") bytes += r.bytesReceived ?? 0;
+    const stats = await this.#pc.getStats().catch(() => new Map()); // closed
+    for (const r of stats.values()) if (r.type === "candidate-pair") bytes += r.bytesReceived ?? 0;
     return bytes;
   }
 
