@@ -52,6 +52,7 @@ if [[ -n $test ]]; then
 	need xvfb "a screen made of software, for the tests" command -v Xvfb
 	# Ubuntu has none as a package but a snap, which does not install everywhere: its tests are skipped there, loudly.
 	grep -qs '^ID=ubuntu' /etc/os-release || need chromium "a browser, for the tests" bash -c 'command -v chromium || command -v google-chrome'
+	grep -qs '^ID=ubuntu' /etc/os-release || need firefox-esr "another browser, for the tests" bash -c 'command -v firefox-esr || command -v firefox'
 	need curl "runs the API's examples in the tests" command -v curl
 	need imagemagick "takes pictures of that screen" command -v import
 fi

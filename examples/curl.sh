@@ -35,7 +35,7 @@ call 200 "$server/healthz"
 call 200 "$server/readyz"
 call 200 "$server/config"
 expect '"emotions":\['
-call 204 -X OPTIONS "$server/whip"
+call 200 -X OPTIONS "$server/whip"
 expect '^accept-post: application/sdp' "$work/head"
 
 # What it refuses, and how it says so.
@@ -43,7 +43,8 @@ call 415 -H 'Content-Type: text/plain' -d 'hello' "$server/whip"
 expect '"status":415'
 expect '^content-type: application/problem\+json' "$work/head"
 call 400 -H 'Content-Type: application/sdp' -d 'hello' "$server/whip"
-call 405 "$server/whip"
+call 204 "$server/whip"
+call 405 -X PUT "$server/whip"
 call 404 -X DELETE "$server/sessions/nobody"
 if [[ -n ${TOKEN-} ]]; then
 	auth=()

@@ -11,3 +11,10 @@ func SetDrainTime(t *testing.T, d time.Duration) {
 	drainTime = d
 	t.Cleanup(func() { drainTime = old })
 }
+
+// SetWriteTime sets how long a reader may take nothing of the answers of servers made after, for one test.
+func SetWriteTime(t *testing.T, d time.Duration) {
+	old := writeTime
+	writeTime = d
+	t.Cleanup(func() { writeTime = old })
+}

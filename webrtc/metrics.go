@@ -15,6 +15,9 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 
+	connections        prometheus.Gauge
+	connectionsRefused prometheus.Counter
+
 	sessions prometheus.Gauge
 	ended    *prometheus.CounterVec // by reason
 	refused  *prometheus.CounterVec // by why
@@ -52,7 +55,11 @@ func newMetrics() *metrics {
 		return h
 	}
 	m.sessions = prometheus.NewGauge(prometheus.GaugeOpts{Name: "tandem_sessions", Help: "Sessions that run."})
-	m.registry.MustRegister(m.sessions, collectors.NewGoCollector(),
+	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "tandem_http_connections", Help: "HTTP connections that are open.",
+	})
+	m.connectionsRefused = counter("http_connections_refused_total", "HTTP connections closed at once: too many.")
+	m.registry.MustRegister(m.sessions, m.connections, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.ended = counters("sessions_ended_total", "Sessions that have ended, by reason.", "reason")
 	m.refused = counters("sessions_refused_total", "Sessions that were turned away.", "why")

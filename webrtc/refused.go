@@ -30,6 +30,8 @@ func refusal(err error) error {
 		return problem.New(http.StatusUnprocessableEntity, "%v", offer)
 	case errors.As(err, &rate):
 		return &problem.Error{Status: http.StatusTooManyRequests, Detail: rate.Error(), RetryAfter: rate.Wait}
+	case errors.Is(err, peer.ErrExhausted):
+		return unavailable("the server's machine is at its limits: try again in a while")
 	case errors.Is(err, peer.ErrClosed):
 		return whip.ErrNoSession
 	case errors.Is(err, peer.ErrStale):

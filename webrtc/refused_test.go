@@ -24,6 +24,7 @@ func TestRefusal(t *testing.T) {
 			&peer.RateError{Wait: 2 * time.Second}, 429, "too many changes of one session: wait a little",
 			2 * time.Second,
 		},
+		{peer.ErrExhausted, 503, "the server's machine is at its limits: try again in a while", 10 * time.Second},
 		{peer.ErrClosed, 404, "there is no such session: it may have ended; open a new one", 0},
 		{peer.ErrStale, 412, "the ICE session has been restarted since: use the newest ETag", 0},
 		{other, 0, "", 0},

@@ -2,6 +2,7 @@ package webrtc
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -12,6 +13,9 @@ import (
 	"tandem/webrtc/signal"
 	"tandem/webrtc/whip"
 )
+
+// maxToken bounds a token that comes in a body, in bytes.
+const maxToken = 4 << 10
 
 // routes puts the server's handlers together; docs/whip.md describes them.
 func (s *Server) routes() (http.Handler, error) {
@@ -30,11 +34,13 @@ func (s *Server) routes() (http.Handler, error) {
 	})
 
 	open := http.NewServeMux()
-	open.Handle("/", middleware.RequireToken(s.o.Token, guarded))
+	token := middleware.NewToken(s.o.Token)
+	open.Handle("/", token.Require(guarded))
 	pages := page.Handler()
 	read(open, "/{$}", pages.ServeHTTP)
 	read(open, "/page/", pages.ServeHTTP)
-	read(open, "/config", s.serveConfig)
+	open.Handle("/sessions/{id}/leave", s.leave(token))
+	read(open, "/config", func(w http.ResponseWriter, r *http.Request) { s.serveConfig(w, r, token) })
 	read(open, "/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	read(open, "/readyz", s.serveReady)
 
@@ -48,7 +54,35 @@ func (s *Server) routes() (http.Handler, error) {
 	if s.o.BehindProxy {
 		h = middleware.Forwarded(h)
 	}
-	return s.countRefused(h), nil
+	return middleware.WriteDeadlines(writeTime, middleware.SecureHeaders(s.o.BehindProxy, s.countRefused(h))), nil
+}
+
+// leave answers the beacon of a page that goes away: it ends and erases the session, as DELETE with erase does. Beacons
+// have no headers (Beacon section 3.1), so that the body, if there is any, is the token.
+func (s *Server) leave(token *middleware.Token) http.Handler {
+	leaves := token.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Delete(r.Context(), r.PathValue("id"), true); err != nil {
+			problem.Write(w, err)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			middleware.NotAllowed(w, "POST", "leave a session with POST")
+			return
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxToken))
+		if err != nil {
+			problem.Write(w, problem.New(http.StatusRequestEntityTooLarge,
+				"the body is larger than %d KiB: send the token, or nothing", maxToken>>10))
+			return
+		}
+		if len(body) > 0 {
+			r.Header.Set("Authorization", "Bearer "+string(body))
+		}
+		leaves.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
@@ -61,7 +95,12 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 // serveConfig answers with the server's settings that the page uses. The credentials of ICE servers are for those who
 // have the token.
-func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, token *middleware.Token) {
+	known, err := token.Given(r)
+	if err != nil {
+		problem.Write(w, err)
+		return
+	}
 	spec, labels := s.o.Recognizer.Spec(), s.o.Recognizer.Labels()
 	c := struct {
 		Emotions      []string           `json:"emotions"`
@@ -81,7 +120,7 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request) {
 	if !c.Gender {
 		c.Genders = []string{}
 	}
-	if middleware.HasToken(r, s.o.Token) {
+	if known {
 		c.ICEServers = append(c.ICEServers, s.o.Network.ICEServers...)
 	}
 	writeJSON(w, c)

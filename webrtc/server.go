@@ -20,6 +20,7 @@ import (
 
 	"tandem/infer"
 	"tandem/pipeline"
+	"tandem/webrtc/middleware"
 	"tandem/webrtc/peer"
 	"tandem/webrtc/whip"
 )
@@ -40,10 +41,15 @@ const (
 	// hangTime bounds the wait for sessions that have not ended when the time for a drain is over: their recognitions
 	// are cancelled then, and a session that still runs is one that hangs. Without it Close would hang with it.
 	hangTime = 2 * time.Second
+	// readTime bounds the reading of a request with its body.
+	readTime = 30 * time.Second
 )
 
 // drainTime bounds the wait for sessions to end and requests to be answered.
 var drainTime = 5 * time.Second
+
+// writeTime is how long a reader may take nothing of an answer.
+var writeTime = 10 * time.Second
 
 // ErrHung is returned by Close for sessions that did not end. They use the recognizer and the network still.
 var ErrHung = errors.New("some sessions did not end in time")
@@ -117,7 +123,7 @@ type Server struct {
 	mu       sync.Mutex
 	sessions map[string]*session // running
 	opening  int                 // sessions that are being answered
-	byAddr   map[netip.Addr]int  // sessions, running or opening, by clientKey
+	byAddr   map[netip.Addr]int  // sessions, running or opening, by middleware.ClientKey
 	wg       sync.WaitGroup      // of the same; added to with mu held while ctx has not ended
 }
 
@@ -153,12 +159,16 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
 		Handler:           s.handler,
+		Protocols:         &http.Protocols{},
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
+		ReadTimeout:       readTime,
+		WriteTimeout:      readTime + writeTime, // of what no handler writes: theirs is WriteDeadlines'
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ConnState:         newConnections(s.o, s.metrics).onState,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 	}
+	h.Protocols.SetHTTP1(true)
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(l) }()
 	select {
@@ -235,6 +245,10 @@ func (s *Server) Open(ctx context.Context, r whip.Request) (whip.Session, error)
 		if errors.Is(err, errShutdown) {
 			return nil, s.turnAway("draining", errDraining)
 		}
+		if errors.Is(err, peer.ErrExhausted) {
+			s.o.Log.Warn("a session was turned away: the machine gives no more sockets; raise the limit on open files")
+			return nil, s.turnAway("exhausted", refusal(err))
+		}
 		return nil, s.turnAway("offer", refusal(err))
 	}
 	if s.ctx.Err() != nil {
@@ -266,19 +280,19 @@ func (s *Server) reserve(client netip.Addr) error {
 		return s.turnAway("draining", errDraining)
 	case len(s.sessions)+s.opening >= s.o.MaxSessions:
 		return s.turnAway("full", unavailable("all places are taken: try again in a while"))
-	case s.o.MaxPerAddress > 0 && s.byAddr[clientKey(client)] >= s.o.MaxPerAddress:
+	case s.o.MaxPerAddress > 0 && s.byAddr[middleware.ClientKey(client)] >= s.o.MaxPerAddress:
 		return s.turnAway("address",
 			unavailable("%d sessions run from this address already: end one first", s.o.MaxPerAddress))
 	}
 	s.opening++
 	s.wg.Add(1)
-	s.byAddr[clientKey(client)]++
+	s.byAddr[middleware.ClientKey(client)]++
 	return nil
 }
 
 // release gives a place back. The mutex is held.
 func (s *Server) release(client netip.Addr) {
-	key := clientKey(client)
+	key := middleware.ClientKey(client)
 	if s.byAddr[key]--; s.byAddr[key] <= 0 {
 		delete(s.byAddr, key)
 	}
@@ -291,7 +305,8 @@ func (s *Server) retire(x *session) {
 	delete(s.sessions, x.id)
 	s.release(x.client)
 	s.metrics.sessions.Dec()
-	if x.erase {
+	why := context.Cause(x.ctx)
+	if x.erase || x.leaves && (errors.Is(why, errGone) || errors.Is(why, errLost)) {
 		return
 	}
 	final := x.status()
@@ -316,13 +331,14 @@ func (s *Server) find(id string) (record, bool) {
 	return s.archive.find(id)
 }
 
-// Delete ends or erases a session, as whip.Backend wants it. It waits for the end event to be sent, so that a client
-// may close its side at once.
-func (s *Server) Delete(ctx context.Context, id string) error {
+// Delete ends or erases a session, or both, as whip.Backend wants it. It waits for the end event to be sent, so that a
+// client may close its side at once.
+func (s *Server) Delete(ctx context.Context, id string, erase bool) error {
 	s.mu.Lock()
 	x, running := s.sessions[id]
 	if running {
-		x.erase = x.ctx.Err() != nil // it was ending already: this is the second, which erases
+		// It was ending already: then this is the second, which erases.
+		x.erase = x.erase || erase || x.ctx.Err() != nil
 		x.end(errDeleted)
 	}
 	s.mu.Unlock()

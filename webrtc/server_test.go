@@ -3,13 +3,19 @@ package webrtc_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pion/rtp"
+	pion "github.com/pion/webrtc/v4"
 
 	"tandem/capture"
 	"tandem/capture/av"
@@ -221,6 +227,96 @@ func TestDeleteWhileEnding(t *testing.T) {
 			t.Errorf("%s after two DELETEs: %d %s", path, code, body)
 		}
 	}
+}
+
+// One DELETE with erase, and one beacon, end a session and leave nothing of it, whether it runs or has ended by itself.
+func TestErasedByOneRequest(t *testing.T) {
+	clip := load(t, write(t, "a.webm", pattern))
+	_, url, _ := server(t, webrtc.Options{})
+	for _, c := range []struct {
+		method, path string
+		ok           int
+		ended        bool
+	}{
+		{"DELETE", "?erase=1", 200, false},
+		{"DELETE", "?erase=1", 200, true},
+		{"POST", "/leave", 204, false},
+		{"POST", "/leave", 204, true},
+	} {
+		s := dial(t, client.Options{URL: url + "/whip"})
+		publish(t, s, clip, true)
+		windows(t, s, 1)
+		if c.ended {
+			s.Close(t.Context())
+			if code, body := get(t, s.URL()+"/events.csv"); code != 200 {
+				t.Fatalf("events.csv after the end: %d %s", code, body)
+			}
+		}
+		for _, want := range []int{c.ok, 404} {
+			if got := request(t, c.method, s.URL()+c.path, "", ""); got != want {
+				t.Errorf("%+v: %d, want %d", c, got, want)
+			}
+		}
+		for _, path := range []string{"/events.csv", "/events", "/status"} {
+			if code, body := get(t, s.URL()+path); code != 404 {
+				t.Errorf("%+v: then %s is %d %s", c, path, code, body)
+			}
+		}
+	}
+}
+
+// Of a session that was opened so nothing stays when its client goes away without a word; a DELETE leaves its results,
+// and of any other they stay.
+func TestErasedWhenTheClientGoes(t *testing.T) {
+	for _, c := range []struct {
+		query   string
+		deletes bool
+		want    int
+	}{{"erase=1", false, 404}, {"erase=1", true, 200}, {"", false, 200}} {
+		s, url, _ := server(t, webrtc.Options{})
+		opening := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				r.URL.RawQuery = c.query
+			}
+			s.Handler().ServeHTTP(w, r)
+		}))
+		session := ""
+		t.Run(fmt.Sprint(c), func(t *testing.T) { // the connection is closed with it
+			var track *pion.TrackLocalStaticRTP
+			track, session = videoSource(t, opening.URL, func(offer string) string { return offer })
+			eventually(t, "media comes", 10*time.Second, func() bool {
+				track.WriteRTP(&rtp.Packet{Header: rtp.Header{Version: 2, Marker: true}, Payload: []byte{0x10, 0, 0}})
+				return metric(t, url, `tandem_rtp_packets_total{fate="received",kind="video"}`) > 0
+			})
+			if c.deletes && request(t, "DELETE", session, "", "") != 200 {
+				t.Error("it can't be deleted")
+			}
+		})
+		eventually(t, "it ends", 10*time.Second, func() bool { return metric(t, url, "tandem_sessions") == 0 })
+		if code, body := get(t, strings.Replace(session, opening.URL, url, 1)+"/events.csv"); code != c.want {
+			t.Errorf("%+v: %d %s", c, code, body)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		opening.Close()
+	}
+}
+
+// A beacon has the token in its body, and is held to it as every other request.
+func TestBeaconsNeedTheToken(t *testing.T) {
+	_, url, _ := server(t, webrtc.Options{Token: "secret"})
+	s := dial(t, client.Options{URL: url + "/whip", Token: "secret"})
+	for _, c := range []struct {
+		body string
+		want int
+	}{
+		{"", 401}, {"wrong", 401}, {strings.Repeat("x", 1<<20), 413}, {"secret", 204}, {"secret", 404},
+	} {
+		if got := request(t, "POST", s.URL()+"/leave", "text/plain;charset=UTF-8", c.body); got != c.want {
+			t.Errorf("body %.10q: %d, want %d", c.body, got, c.want)
+		}
+	}
+	guess := func() int { return request(t, "POST", s.URL()+"/leave", "text/plain", "guess") }
+	eventually(t, "who guesses is held back", 5*time.Second, func() bool { return guess() == 429 })
 }
 
 // One sense alone, and one that stops and comes back, are told by the masks, without delay.

@@ -3,12 +3,10 @@ package webrtc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -76,7 +74,18 @@ func reasonLabel(err error) string {
 			return r.label
 		}
 	}
-	return "other"
+	return otherReason
+}
+
+const otherReason = "other" // of none of them
+
+// endBound is how long the delivery of the end event may take: only a client that is there can take it. One whose media
+// came is, though the connection's state is often told later than its first packets.
+func endBound(state peer.State, tracks int) time.Duration {
+	if state == peer.Connected || state == peer.Connecting && tracks > 0 {
+		return endTime
+	}
+	return 0
 }
 
 // session is one client's media, from offer to end. It is a whip.Session.
@@ -92,6 +101,7 @@ type session struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when all is over, and its place free
 	erase  bool          // nothing is to be kept of it; guarded by the server's mutex
+	leaves bool          // nothing is to be kept of it if the client goes away
 
 	feed     *capture.Feed
 	clock    *receive.Clock
@@ -104,7 +114,7 @@ type session struct {
 
 	states    chan peer.State // capacity 1: the latest
 	wg        sync.WaitGroup
-	lastMedia atomic.Int64 // Unix nanoseconds, 0 before the first
+	lastMedia instant
 
 	mu            sync.Mutex // guards what follows
 	tracks        []*track
@@ -136,7 +146,7 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 		done: make(chan struct{}), states: make(chan peer.State, 1),
 		stopTrack: map[pion.RTPCodecType]context.CancelCauseFunc{},
 		clock:     receive.NewClock(), hub: events.NewHub(s.o.Pipeline.Raw),
-		gender: !s.o.Pipeline.NoGender && r.Query.Get("gender") != "0",
+		gender: !s.o.Pipeline.NoGender && r.Query.Get("gender") != "0", leaves: r.Query.Get("erase") == "1",
 	}
 	x.log = s.o.Log.With("session", x.id)
 	x.ctx, x.cancel = context.WithCancelCause(context.Background())
@@ -199,12 +209,10 @@ func (x *session) run() {
 	x.finished = time.Now()
 	x.mu.Unlock()
 	x.hub.Close()
-	// Only a client that is there can take the end event.
-	bound := endTime
-	if x.State() != peer.Connected {
-		bound = 0
-	}
-	timer := time.AfterFunc(bound, stopSending)
+	x.mu.Lock()
+	tracks := len(x.tracks)
+	x.mu.Unlock()
+	timer := time.AfterFunc(endBound(x.State(), tracks), stopSending)
 	x.wg.Wait()
 	timer.Stop()
 	stopSending()
@@ -225,14 +233,14 @@ func (x *session) analyse() (pipeline.Stats, error) {
 			if _, err := x.feed.Read(context.Background()); err != nil {
 				return pipeline.Stats{}, nil
 			}
-			x.lastMedia.Store(time.Now().UnixNano())
+			x.lastMedia.mark(time.Now())
 		}
 	}
 	o := x.s.o.Pipeline
 	o.NoGender = !x.gender
-	o.OnSamples = func(*capture.Samples) { x.lastMedia.Store(time.Now().UnixNano()) }
+	o.OnSamples = func(*capture.Samples) { x.lastMedia.mark(time.Now()) }
 	o.OnFrame = func(f *capture.Frame) {
-		x.lastMedia.Store(time.Now().UnixNano())
+		x.lastMedia.mark(time.Now())
 		x.mu.Lock()
 		x.width, x.height = f.Width, f.Height
 		x.mu.Unlock()
@@ -299,10 +307,8 @@ func (x *session) watch() error {
 			x.openChannels()
 		case now := <-tick.C:
 			x.reportMetrics()
-			var silent time.Duration
-			if last := x.lastMedia.Load(); last != 0 {
-				silent = now.Sub(time.Unix(0, last))
-			} else if now.Sub(x.opened) > connectTime {
+			silent, came := x.lastMedia.ago(now)
+			if !came && now.Sub(x.opened) > connectTime {
 				x.end(errSilent)
 			}
 			if err := overdue(state, now.Sub(since), silent, x.s.o.Idle); err != nil {
@@ -353,8 +359,15 @@ func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 			codecs[uint8(c.PayloadType)] = c2
 		}
 	}
+	orientation := uint8(0)
+	for _, e := range r.GetParameters().HeaderExtensions {
+		if e.URI == signal.OrientationURI {
+			orientation = uint8(e.ID)
+		}
+	}
 	t, err := receive.New(receive.Options{
-		Codec: codec, Codecs: codecs, ClockRate: remote.Codec().ClockRate, Clock: x.clock, Feed: x.feed,
+		Codec: codec, Codecs: codecs, Orientation: orientation, ClockRate: remote.Codec().ClockRate,
+		Clock: x.clock, Feed: x.feed,
 		// Faces are looked for at the ticks of the face clock only.
 		MinFrameInterval: x.s.o.Recognizer.Spec().FaceTick() / 4,
 		MaxPixels:        x.s.o.MaxPixels, MaxBitrate: x.s.o.MaxBitrate,
@@ -366,7 +379,7 @@ func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 	})
 	if err != nil {
 		x.log.Error("the track can't be decoded", "codec", codec, "cause", err)
-		x.end(fmt.Errorf("%w: %w", errPipelines, err))
+		x.end(errPipelines)
 		return
 	}
 	ctx, stop := context.WithCancelCause(x.ctx)
@@ -395,6 +408,10 @@ func (x *session) onTrack(remote *pion.TrackRemote, r *pion.RTPReceiver) {
 		}
 	})
 	if err := t.Run(ctx, remote); err != nil && !errors.Is(err, errReplaced) && x.ctx.Err() == nil {
+		if reasonLabel(err) == otherReason { // the client is told of no library's inside
+			x.log.Error("the track can't be decoded any more", "cause", err)
+			err = errPipelines
+		}
 		x.end(err)
 	}
 	// ReadRTCP returns when the receiver is stopped, which the connection's end does.

@@ -50,6 +50,31 @@ func TestChangeOfCodec(t *testing.T) {
 	})
 }
 
+// A client that turns no picture itself, but says how it has to be turned, is not sideways.
+func TestOrientation(t *testing.T) {
+	_, url, _ := server(t, webrtc.Options{})
+	track, session := videoSource(t, url, func(offer string) string {
+		return strings.Replace(offer, "a=rtcp-mux\r\n", "a=rtcp-mux\r\na=extmap:13 urn:3gpp:video-orientation\r\n", 1)
+	})
+	picture, payloader, began, seq := keyFrame(t, 320, 240), &codecs.VP8Payloader{}, time.Now(), uint16(0)
+	eventually(t, "the picture is upright", 20*time.Second, func() bool {
+		payloads, now := payloader.Payload(1188, picture), uint32(time.Since(began)*90/time.Millisecond)
+		for k, b := range payloads {
+			p := &rtp.Packet{
+				Header:  rtp.Header{Version: 2, SequenceNumber: seq, Timestamp: now, Marker: k == len(payloads)-1},
+				Payload: b,
+			}
+			if p.Marker {
+				p.SetExtension(13, []byte{1})
+			}
+			track.WriteRTP(p)
+			seq++
+		}
+		_, status := get(t, session+"/status")
+		return strings.Contains(status, `"width":240,"height":320`)
+	})
+}
+
 // sourceOf gives each packet the SSRC that is due.
 type sourceOf struct {
 	interceptor.NoOp

@@ -12,9 +12,10 @@ import (
 
 // status is the body of GET /sessions/{id}/status.
 type status struct {
-	State      string           `json:"state"` // connecting, running or ended
-	Reason     string           `json:"reason,omitempty"`
-	Age        float64          `json:"age"` // seconds
+	State      string           `json:"state"`            // connecting, running or ended
+	Reason     string           `json:"reason,omitempty"` // for people
+	Cause      string           `json:"cause,omitempty"`  // the same for programs: a label of reasons
+	Age        float64          `json:"age"`              // seconds
 	Modalities modalities       `json:"senses"`
 	Codecs     codecs           `json:"codecs"`
 	Width      int              `json:"width"`
@@ -45,7 +46,7 @@ type latency struct {
 func (x *session) status() status {
 	skew := x.clock.Skew()
 	lost := x.feed.Drops()
-	running := x.lastMedia.Load() != 0
+	_, running := x.lastMedia.ago(time.Now())
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := status{
@@ -66,7 +67,8 @@ func (x *session) status() status {
 	}
 	switch {
 	case x.ctx.Err() != nil:
-		s.State, s.Reason = "ended", context.Cause(x.ctx).Error()
+		why := context.Cause(x.ctx)
+		s.State, s.Reason, s.Cause = "ended", why.Error(), reasonLabel(why)
 		if !x.finished.IsZero() {
 			s.Age = x.finished.Sub(x.opened).Seconds()
 		}

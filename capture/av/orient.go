@@ -24,6 +24,11 @@ func orientationOf(m []int32) orientation {
 	}
 }
 
+// turned is a turn clockwise by so many quarters.
+func turned(quarters int) orientation {
+	return [4]orientation{upright, {b: 1, c: -1}, {a: -1, d: -1}, {b: -1, c: 1}}[quarters&3]
+}
+
 // size is that of a w x h picture after turning.
 func (o orientation) size(w, h int) (int, int) {
 	if o.a == 0 {

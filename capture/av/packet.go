@@ -48,6 +48,7 @@ type PacketDecoder struct {
 	codec  *codec
 	pkt    *C.AVPacket
 	audio  bool
+	turn   orientation
 	frames frameConverter
 	mixer  mixer
 }
@@ -80,7 +81,7 @@ func NewPacketDecoder(c Codec, o PacketOptions) (*PacketDecoder, error) {
 		return nil, fmt.Errorf("%v: %w", c, err)
 	}
 	return &PacketDecoder{
-		codec: open, pkt: pkt, audio: c == Opus,
+		codec: open, pkt: pkt, audio: c == Opus, turn: upright,
 		frames: frameConverter{interval: o.MinFrameInterval},
 	}, nil
 }
@@ -103,6 +104,9 @@ func (d *PacketDecoder) Decode(payload []byte, pts time.Duration) ([]Media, erro
 	d.pkt.pts = C.int64_t(pts)
 	return d.decode(d.pkt)
 }
+
+// Turn has the pictures of the payloads that follow turned clockwise by so many quarters, 0 to 3, to stand upright.
+func (d *PacketDecoder) Turn(quarters int) { d.turn = turned(quarters) }
 
 // Flush returns what the decoder still holds and makes it ready for a new stream.
 func (d *PacketDecoder) Flush() ([]Media, error) {
@@ -131,7 +135,7 @@ func (d *PacketDecoder) decode(pkt *C.AVPacket) ([]Media, error) {
 		if !d.frames.due(t) {
 			return nil
 		}
-		frame, err := d.frames.convert(f, f.sample_aspect_ratio, upright, t)
+		frame, err := d.frames.convert(f, f.sample_aspect_ratio, d.turn, t)
 		if err != nil {
 			return err
 		}

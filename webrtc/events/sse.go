@@ -17,11 +17,9 @@ const keepAlive = 15 * time.Second
 // retryAfter is when a reader that was turned away may try again.
 const retryAfter = 10 * time.Second
 
-// writeTime bounds one write to a reader.
-const writeTime = 10 * time.Second
-
 // ServeSSE sends the hub's events as server-sent events (WHATWG HTML section 9.2): `event` is the event's type, `data`
-// its JSON. It returns after the end event, or when the reader has gone.
+// its JSON. It returns after the end event, or when the reader has gone. How long a reader may take nothing is w's to
+// say.
 // Over maxSSE readers at a time are turned away: each holds a connection and a queue.
 func (h *Hub) ServeSSE(w http.ResponseWriter, r *http.Request) {
 	if !h.join() {
@@ -40,10 +38,6 @@ func (h *Hub) ServeSSE(w http.ResponseWriter, r *http.Request) {
 	reader := h.Read()
 	defer reader.Close()
 	send := func(format string, args ...any) error {
-		// A reader that takes nothing is let go. Where deadlines can't be set, the server's own must do.
-		if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return err
-		}
 		if _, err := fmt.Fprintf(w, format, args...); err != nil {
 			return err
 		}

@@ -1,10 +1,9 @@
-// Package middleware wraps HTTP handlers: it checks tokens, origins, host names and methods, and reads the addresses
-// that proxies forward. Refusals are answered by package problem.
+// Package middleware wraps HTTP handlers: it checks tokens, origins, host names and methods, reads the addresses that
+// proxies forward, sets the headers of every answer, and lets go readers that take nothing. Refusals are answered by
+// package problem.
 package middleware
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
@@ -12,44 +11,6 @@ import (
 
 	"tandem/webrtc/problem"
 )
-
-// HasToken reports whether a request bears the token (RFC 6750 section 2.1). Every request bears the empty one.
-func HasToken(r *http.Request, token string) bool {
-	if token == "" {
-		return true
-	}
-	given, bearer := bearerToken(r)
-	// Hashes are of one length, so that the time of the comparison depends on nothing of the token.
-	got, want := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(token))
-	return bearer && subtle.ConstantTimeCompare(got[:], want[:]) == 1
-}
-
-// bearerToken returns the credentials of Authorization, and whether their scheme is Bearer.
-func bearerToken(r *http.Request) (token string, bearer bool) {
-	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.TrimSpace(given), strings.EqualFold(scheme, "Bearer")
-}
-
-// RequireToken passes on requests that bear the token (RFC 6750 section 2.1) and answers 401 to the rest. An empty
-// token passes all.
-func RequireToken(token string, next http.Handler) http.Handler {
-	if token == "" {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if HasToken(r, token) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		challenge, detail := `Bearer realm="tandem"`, "a token is needed: send it as Authorization: Bearer TOKEN"
-		if _, bearer := bearerToken(r); bearer {
-			challenge += `, error="invalid_token"`
-			detail = "the token is not the server's: ask for the right one"
-		}
-		w.Header().Set("WWW-Authenticate", challenge)
-		problem.Write(w, &problem.Error{Status: http.StatusUnauthorized, Detail: detail})
-	})
-}
 
 // GetOnly passes on GET and HEAD and answers 405 to the rest.
 func GetOnly(next http.Handler) http.Handler {

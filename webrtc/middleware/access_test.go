@@ -32,7 +32,7 @@ func TestRequireToken(t *testing.T) {
 		if c.header != "" {
 			headers = []string{"Authorization", c.header}
 		}
-		res := problemtest.Do(middleware.RequireToken(c.token, ok), "POST", "/whip", "", headers...)
+		res := problemtest.Do(middleware.NewToken(c.token).Require(ok), "POST", "/whip", "", headers...)
 		if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != c.status || got != c.challenge {
 			t.Errorf("token %q, %q: status %d, %q; want %d, %q", c.token, c.header, res.StatusCode, got, c.status,
 				c.challenge)

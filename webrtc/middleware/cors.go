@@ -14,7 +14,7 @@ import (
 // with 403: a page from anywhere must not open sessions at a server on the visitor's own machine. Pages of the server
 // itself and clients that are no browsers need nothing.
 //
-// It answers preflights by itself, and so belongs outside of RequireToken. Preflights for POST are answered with
+// It answers preflights by itself, and so belongs outside of Token.Require. Preflights for POST are answered with
 // acceptPost as Accept-Post.
 func CORS(origins []string, acceptPost string, next http.Handler) (http.Handler, error) {
 	c := cors{next: next, acceptPost: acceptPost, allowed: map[string]bool{}}
@@ -67,7 +67,7 @@ func (c cors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if asked == http.MethodPost { // the endpoint alone takes one: RFC 9725 section 4.2 wants this here too
 			h.Set("Accept-Post", c.acceptPost)
 		}
-		w.WriteHeader(http.StatusNoContent)
+		w.WriteHeader(http.StatusOK) // not 204: RFC 9725 section 4.2
 	case safe:
 		c.next.ServeHTTP(w, r)
 	default:

@@ -7,6 +7,11 @@ import { Failure, Session } from "./session.js";
 const $ = (id) => document.getElementById(id);
 const maxEvents = 50000; // kept for download: more than three hours
 const holdBox = 1000; // ms that a box stays without news
+const look = 1000; // ms between two looks at the status, and half as many after one that was not answered
+const quick = 500; // ms: a look that fails sooner was refused; one that is lost on the way fails later
+const refusals = 3; // in a row, by which the server is known to be gone
+const patience = 20000; // ms without an answer after which it is taken for gone however that is
+const comeback = 30000; // ms that a server has to come back
 
 let config = { emotions: [], genders: [], codecs: [], token_required: false, gender: true };
 let session = null; // what runs or is being opened
@@ -16,9 +21,9 @@ let turn = 0; // counts starts and ends: what waited goes on only if there was n
 let closing = Promise.resolve(); // until the sessions have given their places back
 let events = []; // as they came, of the last session
 let latencies = []; // [when, ms]
-let poll = 0;
 let boxes = new Map(); // by subject: {box, at}
 let reopened = 0;
+let returned = 0; // how often a session was opened anew since its server had gone
 const chart = new Chart($("chart"));
 
 function active() { return ["starting", "connecting", "running", "reconnecting"].includes(document.body.dataset.state); }
@@ -105,11 +110,11 @@ async function listDevices() {
 // drop ends session and devices; erase lets the server forget all results. It promises that the server knows.
 function drop(erase = false) {
   turn++;
-  clearInterval(poll);
   closeDevices();
   session = null;
   const closed = Promise.all(opened.map((s) => s.close(erase)));
   closing = Promise.allSettled([closing, closed]);
+  closed.catch(() => {}); // where the server can't be told, it finds out itself
   if (erase) opened = [];
   return closed;
 }
@@ -156,7 +161,10 @@ async function open() {
     stream, codec: $("codec").value, gender: config.gender && !$("no-gender").checked, token: $("token").value,
   });
   opened.push(s);
-  s.addEventListener("event", (e) => { if (s === opened.at(-1)) onEvent(e.detail); }); // also what comes after a stop
+  s.addEventListener("event", (e) => {
+    if (e.detail.type !== "end") { if (s === opened.at(-1)) onEvent(e.detail); } // also what comes after a stop
+    else if (s === session) over();
+  });
   s.addEventListener("state", (e) => { if (s === session) onState(e.detail); });
   try {
     await s.open();
@@ -164,7 +172,7 @@ async function open() {
     if (s === session) refused(e);
     return;
   }
-  if (s === session) poll = setInterval(() => refresh(s), 2000);
+  watch(s);
 }
 
 // refused says why there is no session.
@@ -175,7 +183,7 @@ function refused(e) {
     $("token-field").hidden = false;
     fail($("token").value ? "The token is not this server's. Type the right one, then start again." : "This server wants a token. Type it in above, then start again.");
     $("token").focus();
-  } else if (e.status === 503) {
+  } else if (e.status === 503 || e.status === 429) {
     fail("");
     wait(e.message, e.retryAfter || 10);
   } else if (e.status === 0 && e.message.startsWith("The server")) {
@@ -205,26 +213,57 @@ function onState(name) {
   } else if (name === "reconnecting") {
     state("reconnecting", "The connection was interrupted. Finding a new way…");
   } else if (name === "ended") {
-    over("The server ended the session.");
+    over();
   } else if (name === "lost") {
-    clearInterval(poll);
     session = null;
     if (reopened++ < 3) open();
     else fail("The connection was lost and could not be made again. Check your network, then start again.");
   }
 }
 
-// over ends what shows, after the session.
-async function over(text) {
+// over ends what shows, after the session, and says why. Where the server goes away a new session is opened.
+async function over() {
   const s = session;
   s.ended = true;
   drop();
   const mine = turn;
+  state("ended", "The server ended the session.");
+  let cause = "shutdown", why = "The server has gone away.";
   try {
-    const { reason } = await s.status();
-    if (reason) text = `The session has ended: ${reason}.`;
-  } catch { /* it may be gone */ }
-  if (mine === turn) state("ended", text);
+    const st = await s.status();
+    cause = st.cause;
+    why = `The session has ended: ${st.reason}.`;
+  } catch (e) {
+    if (e.status > 0 && e.status < 500) return; // it forgot the session
+  }
+  if (mine !== turn) return;
+  if (cause === "shutdown") comesBack(why);
+  else state("ended", why);
+}
+
+// gone ends what shows of a session whose server is gone.
+function gone(s) {
+  s.ended = true;
+  drop();
+  comesBack("The server has gone away.");
+}
+
+// comesBack waits for the server to take sessions, or for another one in its place, and then opens a new one. The devices
+// are closed meanwhile.
+async function comesBack(why) {
+  const mine = turn, until = performance.now() + comeback;
+  state("reconnecting", `${why} Camera and microphone are off until it is back…`);
+  while (returned < 3 && performance.now() < until) {
+    const ready = await fetch("/readyz", { signal: AbortSignal.timeout(2000) }).then((r) => r.ok, () => false);
+    if (mine !== turn) return;
+    if (ready) {
+      returned++;
+      return start();
+    }
+    await new Promise((go) => setTimeout(go, look));
+    if (mine !== turn) return;
+  }
+  fail(`${why} Start again when it is back.`);
 }
 
 async function stop(erase) {
@@ -243,7 +282,6 @@ async function stop(erase) {
 }
 
 function onEvent(e) {
-  if (e.type === "end") return;
   if (events.length < maxEvents) events.push(e);
   if (e.type === "start") {
     buildBars(e.emotions, e.genders);
@@ -340,15 +378,44 @@ function drawBoxes() {
   $("boxes").replaceChildren(...shown);
 }
 
+// watch looks at a session's status until it is over, and notices a server that does not answer. It is gone if it refuses
+// to, as a machine does whose program has ended, while nothing comes by the connection either; a network that is out for
+// a while loses what is asked, and the session goes on after it.
+async function watch(s) {
+  let since = 0, refused = 0; // since when nothing comes
+  while (s === session) {
+    drawBoxes();
+    const received = await s.received(), asked = performance.now();
+    const answered = await refresh(s);
+    if (s !== session) return;
+    if (answered) {
+      if (since && s.connected) onState("running");
+      since = refused = 0;
+    } else if (await s.received() > received) {
+      since = refused = 0; // what is out is no more than the way to its pages
+    } else {
+      const now = performance.now();
+      if (s !== session) return;
+      since ||= asked;
+      refused = now - asked < quick && navigator.onLine ? refused + 1 : 0;
+      if (refused >= refusals || now - since > patience) return gone(s);
+      if (now - since >= look) state("reconnecting", "The server does not answer. Trying to reach it…");
+    }
+    await new Promise((go) => setTimeout(go, answered ? look : look / 2));
+  }
+}
+
+// refresh shows the session's status, and says whether the server answered.
 async function refresh(s) {
-  drawBoxes();
   try {
     const st = await s.status();
-    if (s !== session) return;
+    if (s !== session) return true;
     $("drops").textContent = `${st.dropped.frames} pictures, ${(st.dropped.samples / 16000).toFixed(1)} s of sound, ${st.dropped.windows} windows`;
-    if (st.state === "ended" && document.body.dataset.state !== "ended") over("The server ended the session.");
+    if (st.state === "ended") over();
+    return true;
   } catch (e) {
-    if (s === session && e.status === 404) onState(s.ended ? "ended" : "lost"); // a server that shuts down forgets it
+    if (s === session && e.status === 404) onState(s.ended ? "ended" : "lost"); // a server that was started anew knows none
+    return e.status > 0 && e.status < 500; // a proxy answers 502 and more for a server that is gone
   }
 }
 
@@ -394,8 +461,10 @@ async function init() {
     if (!$("agree").checked && active()) stop(false);
     else state(document.body.dataset.state);
   });
-  $("start").addEventListener("click", start);
-  $("retry").addEventListener("click", start);
+  for (const id of ["start", "retry"]) $(id).addEventListener("click", () => {
+    returned = 0;
+    start();
+  });
   $("stop").addEventListener("click", () => stop(false));
   $("erase").addEventListener("click", () => stop(true));
   $("mute-camera").addEventListener("click", () => mute("mute-camera", stream.getVideoTracks()));
@@ -409,7 +478,9 @@ async function init() {
   });
   addEventListener("keydown", (e) => { if (e.key === "Escape" && !$("stop").disabled) stop(false); });
   addEventListener("resize", drawBoxes);
-  addEventListener("pagehide", () => session?.leave());
+  addEventListener("pagehide", () => {
+    for (const s of opened) s.leave();
+  });
   if (!window.isSecureContext) return fail("Browsers give camera and microphone to pages over HTTPS or on localhost only. Open this page that way.");
   if (!window.RTCPeerConnection) return fail("This browser has no WebRTC. Use a current Firefox, Chrome, Edge or Safari.");
   if (!navigator.mediaDevices?.getUserMedia) return fail("This browser gives pages no camera or microphone. Use a current Firefox, Chrome, Edge or Safari.");

@@ -46,7 +46,7 @@ func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := "index.html"
 		if r.URL.Path != "/" {
-			name = strings.TrimPrefix(path.Clean(r.URL.Path), "/page/")
+			name = strings.TrimPrefix(r.URL.Path, "/page/")
 		}
 		tag, ok := tags[name]
 		if !ok {
@@ -60,7 +60,6 @@ func Handler() http.Handler {
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Permissions-Policy", "camera=(self), microphone=(self), geolocation=()")
 		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Content-Type-Options", "nosniff")
 		http.ServeFileFS(w, r, files, name)
 	})
 }

@@ -45,7 +45,8 @@ func TestHandler(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/page/", "/page/page.go", "/page/../page.go", "/page/lib", "/page/nothing.js",
+		"/page/", "/page/app.js/", "/page//app.js", "/page/./app.js", "/page/lib/../app.js",
+		"/page/page.go", "/page/../page.go", "/page/lib", "/page/nothing.js",
 		"/page/lib/../../../../etc/passwd",
 	} {
 		if w := get(path, ""); w.Code != 404 {

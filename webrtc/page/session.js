@@ -3,6 +3,8 @@
 
 const restartAfter = 3000; // ms of "disconnected" before an ICE restart
 const reopenAfter = 4; // failed restarts
+const answerWithin = 10000; // ms that the server has for any answer
+const statusWithin = 1500; // and for that to a look at the status, by which it is noticed that it is gone
 
 // Failure is an answer of the server that is no success; status 0: there was none.
 export class Failure extends Error {
@@ -15,7 +17,8 @@ export class Failure extends Error {
 
 export class Session extends EventTarget {
   #pc; #url; #etag = ""; #o; #candidates = []; #sending = false; #timer = 0; #tries = 0; #over = false; #restarting = false;
-  #opening; #deleted; // promises
+  #erased = false;
+  #opening; // a promise
 
   // o: {stream, codec, gender, token}
   constructor(o) {
@@ -24,6 +27,7 @@ export class Session extends EventTarget {
   }
 
   get url() { return this.#url; }
+  get connected() { return this.#pc?.connectionState === "connected"; }
 
   open() { return this.#opening = this.#open(); }
 
@@ -51,8 +55,8 @@ export class Session extends EventTarget {
     pc.onconnectionstatechange = () => this.#changed();
     addEventListener("online", this.#online);
     await pc.setLocalDescription();
-    const query = this.#o.gender ? "" : "?gender=0";
-    const r = await this.#fetch(`/whip${query}`, {
+    // Nothing stays of it if the connection ends by itself: a browser may lose what leave sends.
+    const r = await this.#fetch(`/whip?erase=1${this.#o.gender ? "" : "&gender=0"}`, {
       method: "POST", headers: { "Content-Type": "application/sdp" }, body: pc.localDescription.sdp,
     });
     this.#url = r.headers.get("Location");
@@ -62,49 +66,53 @@ export class Session extends EventTarget {
     this.#trickle();
   }
 
-  // close ends the session at the server, even one that is still being opened; erase lets it forget the results too. For
-  // that it takes two: the first DELETE ends a session, and one for a session that has ended erases.
+  // close ends the session at the server, even one that is still being opened; erase lets it forget the results too.
   async close(erase) {
     if (this.#over && !erase) return;
     if (this.ended && !erase) return this.#finish(); // a DELETE would erase
     this.#over = true;
     try {
       await this.#opening?.catch(() => {});
-      this.#deleted ??= this.#delete(); // the server sends the end before it answers
-      const known = await this.#deleted.catch((e) => {
-        this.#deleted = undefined; // the next close tries again
-        throw e;
-      });
-      if (erase && known) await this.#delete();
+      if (this.#erased) return;
+      await this.#delete(erase); // the server sends the end before it answers
+      this.#erased = erase;
     } finally {
       this.#finish();
     }
   }
 
-  // leave ends the session while the page goes away.
+  // leave ends the session and lets the server forget its results while the page goes away: by one request, that does
+  // both whether it comes before the connection's own end or after. A beacon, which has no headers, since Firefox loses
+  // more of the fetches with keepalive that a page begins as it is closed.
   leave() {
-    if (!this.#over) this.#delete({ keepalive: true });
+    if (!this.#erased && this.#url) navigator.sendBeacon(`${this.#url}/leave`, this.#o.token);
     this.#finish();
   }
 
   async status() {
-    return (await this.#fetch(`${this.#url}/status`)).json();
+    return (await this.#fetch(`${this.#url}/status`, { signal: AbortSignal.timeout(statusWithin) })).json();
   }
 
-  // delete says whether the server still knew the session.
-  async #delete(init = {}) {
-    if (!this.#url) return false;
+  // received says how many bytes have come by the connection, ICE's own left out.
+  async received() {
+    let bytes = 0;
+    const stats = await this.#pc.getStats().catch(() => new Map()); // closed
+    for (const r of stats.values()) if (r.type === "candidate-pair") bytes += r.bytesReceived ?? 0;
+    return bytes;
+  }
+
+  async #delete(erase) {
+    if (!this.#url) return;
     try {
-      await this.#fetch(this.#url, { method: "DELETE", ...init });
-      return true;
+      await this.#fetch(`${this.#url}${erase ? "?erase=1" : ""}`, { method: "DELETE" });
     } catch (e) {
       if (e.status !== 404) throw e;
-      return false;
     }
   }
 
   async #fetch(url, init = {}) {
     init.headers = { ...init.headers };
+    init.signal ??= AbortSignal.timeout(answerWithin);
     if (this.#o.token) init.headers.Authorization = `Bearer ${this.#o.token}`;
     let r;
     try {

@@ -75,7 +75,7 @@ func TestAnswerToChrome(t *testing.T) {
 		"a=rtcp-fb:96 nack\r\n", "a=rtcp-fb:96 nack pli\r\n", "a=rtcp-fb:96 goog-remb\r\n",
 		"a=rtcp-fb:96 transport-cc\r\n", "a=rtcp-fb:96 ccm fir\r\n", "a=rtcp-fb:111 transport-cc\r\n",
 		"a=fmtp:97 apt=96\r\n", "transport-wide-cc-extensions-01\r\n", "a=setup:active\r\n", "a=end-of-candidates\r\n",
-		"a=ice-options:trickle", "a=sctp-port:5000\r\n",
+		"a=ice-options:trickle", "a=sctp-port:5000\r\n", "a=extmap:13 urn:3gpp:video-orientation\r\n",
 	} {
 		if !strings.Contains(p.Answer(), want) {
 			t.Errorf("%q is missing", want)

@@ -32,7 +32,15 @@ func (p *Peer) start(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return unanswerable(err)
+		p.log.Debug("an offer can't be answered", "cause", err)
+		if exhausted(err) {
+			return ErrExhausted
+		}
+		return &OfferError{errUnanswerable}
+	}
+	if !strings.Contains(local, "\na=candidate:") {
+		// Pion goes on without a socket that it did not get. Nobody could reach the server.
+		return ErrExhausted
 	}
 	return p.readAnswer(local)
 }
@@ -81,16 +89,21 @@ func (p *Peer) readAnswer(local string) error {
 	if err := d.UnmarshalString(local); err != nil {
 		return fmt.Errorf("parsing SDP: %w", err)
 	}
+	moveCandidates(d)
 	taken := map[string]bool{} // kinds
 	for _, m := range d.MediaDescriptions {
 		if m.MediaName.Port.Value == 0 {
 			continue
 		}
 		taken[m.MediaName.Media] = true
+		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
+			return a.Key == "candidate" && signal.OfRTCP(a.Value) // pion has them in any case
+		})
 		if m.MediaName.Media == "application" {
 			p.data = true
 			continue
 		}
+		m.WithPropertyAttribute("rtcp-mux-only") // RFC 8858, as RFC 9725 section 4.4.1 wants it
 		p.addCodecs(m)
 		if bits := p.n.o.MaxBitrate; bits > 0 && m.MediaName.Media == "video" {
 			// Some know but the older of the two (RFC 8866 section 5.8), which counts in kbit/s.
@@ -103,7 +116,6 @@ func (p *Peer) readAnswer(local string) error {
 	if !taken["audio"] && p.wanted.Audio != nil || !taken["video"] && p.wanted.Video != nil {
 		return &OfferError{errNoCodec}
 	}
-	moveCandidates(d)
 	b, err := d.Marshal()
 	if err != nil {
 		return fmt.Errorf("writing SDP: %w", err)
@@ -159,7 +171,8 @@ func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
 				return !p.usable(a.Value)
 			case "extmap": // an odd one is not noticed by pion at first, and then fails a restart
 				var e sdp.ExtMap
-				return e.Unmarshal(a.String()) != nil || e.URI == nil || e.URI.String() != sdp.TransportCCURI
+				return e.Unmarshal(a.String()) != nil || e.URI == nil ||
+					!slices.Contains(extensions(m.MediaName.Media), e.URI.String())
 			case "rid", "simulcast":
 				// Not answered, so that the client sends one stream (RFC 8853 section 5.3.2), which pion then has to
 				// take for one without a rid.
@@ -215,8 +228,11 @@ func (p *Peer) Restart(ctx context.Context, f signal.Fragment) (signal.Fragment,
 	}
 	local, err := p.restart(ctx, f)
 	if err != nil {
-		if p.isClosed() {
+		switch {
+		case p.isClosed():
 			return signal.Fragment{}, "", ErrClosed
+		case exhausted(err):
+			return signal.Fragment{}, "", ErrExhausted
 		}
 		return signal.Fragment{}, "", fmt.Errorf("restarting ICE: %w", err)
 	}

@@ -192,13 +192,23 @@ func mediaEngine(h264 []string) (*pion.MediaEngine, error) {
 	}, pion.RTPCodecTypeAudio); err != nil {
 		return nil, err
 	}
-	congestion := pion.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}
 	for _, kind := range []pion.RTPCodecType{pion.RTPCodecTypeVideo, pion.RTPCodecTypeAudio} {
-		if err := m.RegisterHeaderExtension(congestion, kind); err != nil {
-			return nil, err
+		for _, uri := range extensions(kind.String()) {
+			e := pion.RTPHeaderExtensionCapability{URI: uri}
+			if err := m.RegisterHeaderExtension(e, kind); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return m, nil
+}
+
+// extensions returns the RTP header extensions that are taken of a kind of media.
+func extensions(kind string) []string {
+	if kind == "video" {
+		return []string{sdp.TransportCCURI, signal.OrientationURI}
+	}
+	return []string{sdp.TransportCCURI}
 }
 
 // interceptors ask for lost packets, report on what came (RFC 3550), and on when it came, for the sender's bandwidth

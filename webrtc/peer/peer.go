@@ -110,7 +110,7 @@ type Peer struct {
 
 // Answer answers an offer. It gathers the server's candidates, for at most two seconds or until ctx ends, whose cause
 // it then returns. The debug messages of the connection go to log; nil for the Network's. It returns an *OfferError if
-// the offer can't be answered. Call Begin next.
+// the offer can't be answered, and ErrExhausted if it can't be now. Call Begin next.
 func (n *Network) Answer(ctx context.Context, offer *signal.Offer, log *slog.Logger) (*Peer, error) {
 	p := &Peer{
 		n: n, log: cmp.Or(log, n.log), wanted: offer, offer: offer.Description(), ufrag: offer.Ufrag, etag: rand.Text(),

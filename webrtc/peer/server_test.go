@@ -122,7 +122,7 @@ func (b *backend) Session(id string) (whip.Session, bool) {
 	return s, s != nil
 }
 
-func (b *backend) Delete(_ context.Context, id string) error {
+func (b *backend) Delete(_ context.Context, id string, _ bool) error {
 	s := b.find(id)
 	if s == nil {
 		return whip.ErrNoSession

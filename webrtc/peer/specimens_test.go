@@ -34,6 +34,10 @@ func TestAnswerToSpecimens(t *testing.T) {
 			if got := p.Codecs(); !slices.Equal(got, c.codecs) || !p.HasData() {
 				t.Errorf("codecs %v, want %v; data %v", got, c.codecs, p.HasData())
 			}
+			ofRTCP := regexp.MustCompile(`(?m)^a=candidate:\S+ 2 `)
+			if strings.Count(p.Answer(), "a=rtcp-mux-only\r\n") != 2 || ofRTCP.MatchString(p.Answer()) {
+				t.Errorf("RTP and RTCP are not on one port alone: %s", p.Answer())
+			}
 			if regexp.MustCompile(`m=\w+ 0 `).MatchString(p.Answer()) || strings.Contains(p.Answer(), "simulcast") {
 				t.Errorf("the answer is %s", p.Answer())
 			}

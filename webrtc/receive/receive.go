@@ -53,10 +53,14 @@ type Options struct {
 	Codec av.Codec
 	// Codecs are those that the sender may change to, by RTP payload type (RFC 8829 section 5.3.1: it may at any time);
 	// payload types that are not there go on as what came before.
-	Codecs    map[uint8]av.Codec
-	ClockRate uint32 // of the RTP times in Hz
-	Clock     *Clock
-	Feed      *capture.Feed
+	Codecs map[uint8]av.Codec
+	// Orientation is the id of the header extension by which the sender says how pictures have to be turned, CVO (3GPP
+	// TS 26.114 section 7.4.5), of one byte: its last two bits are quarters clockwise. Those for a back camera and for
+	// a mirrored picture change nothing here. 0 for none.
+	Orientation uint8
+	ClockRate   uint32 // of the RTP times in Hz
+	Clock       *Clock
+	Feed        *capture.Feed
 	// MinFrameInterval lets pictures nearer than this be decoded but not handed out.
 	MinFrameInterval time.Duration
 	Reorder          time.Duration // longest wait for a missing packet; 0 for the default of the kind
@@ -91,6 +95,7 @@ type Track struct {
 	order             reorder
 	assemble          assembler
 	decoder           *av.PacketDecoder
+	turn              int // quarters clockwise, by which pictures stand upright
 	keyFrameSeen      bool
 	awaitingKeyFrame  time.Time // since when pictures can't be decoded; zero: they can
 	keyFrameRequested time.Time // when last
@@ -247,6 +252,9 @@ func (t *Track) process(p packet, lost int) error {
 		t.assemble.reset()
 		t.markLost(p.arrived)
 	}
+	if o := p.GetExtension(t.o.Orientation); t.o.Orientation != 0 && len(o) == 1 {
+		t.turn = int(o[0] & 3) // the last packet of a picture has it: it holds for that one and those after it
+	}
 	frame, ok, broken := t.assemble.push(p.Packet)
 	if broken {
 		t.markLost(p.arrived)
@@ -348,6 +356,7 @@ func (t *Track) decodeFrame(f codedFrame, arrived time.Time) error {
 		t.awaitingKeyFrame = time.Time{}
 	}
 	t.keyFrameSeen = true
+	t.decoder.Turn(t.turn)
 	media, err := t.decode(f.data, f.ts)
 	if err != nil {
 		return err
@@ -383,7 +392,7 @@ func (t *Track) decode(data []byte, ts uint32) (media []av.Media, err error) {
 	t.mu.Unlock()
 	switch {
 	case errors.Is(err, av.ErrTooLarge):
-		return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
+		return nil, ErrTooLarge
 	case err != nil && t.o.Codec != av.Opus:
 		t.markLost(time.Now())
 		return nil, nil

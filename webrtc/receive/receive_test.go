@@ -2,6 +2,7 @@ package receive_test
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -188,6 +189,69 @@ func TestResolutionChanges(t *testing.T) {
 	if len(g.frames) != len(ps) {
 		t.Errorf("%d pictures of %d", len(g.frames), len(ps))
 	}
+}
+
+// A phone that is turned in mid-stream says so by a header extension, with the first picture that it holds for: the
+// pictures come out upright.
+func TestOrientation(t *testing.T) {
+	t.Parallel()
+	const id = 13
+	turns := []byte{0, 1, 0b1010, 3, 0} // the third by a back camera
+	var packets []timed
+	for i, turn := range turns {
+		o := capture.PatternOptions{Width: 160, Height: 96, FPS: 30, Duration: time.Second / 3}
+		ps := encode(t, "a.webm", o)[av.VP8]
+		for j := range ps {
+			ps[j].Time += time.Duration(i) * time.Second / 3
+		}
+		more := packetize(av.VP8, ps, uint16(len(packets)), 0)
+		first := slices.IndexFunc(more, func(p timed) bool { return p.Marker })
+		if err := more[first].SetExtension(id, []byte{turn}); err != nil {
+			t.Fatal(err)
+		}
+		packets = append(packets, more...)
+	}
+	for _, listens := range []bool{true, false} {
+		feed := capture.NewFeed(capture.Info{})
+		_, done := collect(t, feed)
+		o := options(av.VP8, feed, receive.NewClock())
+		if listens {
+			o.Orientation = id
+		}
+		if stats, err := play(t, o, packets); err != nil || stats.Corrupt > 0 {
+			t.Errorf("%+v: %v", stats, err)
+		}
+		frames := done().frames
+		if len(frames) != 10*len(turns) {
+			t.Fatalf("%d pictures", len(frames))
+		}
+		for i, f := range frames {
+			turn := 0
+			if listens {
+				turn = int(turns[i/10] & 3)
+			}
+			w, h := 160, 96
+			if turn%2 == 1 {
+				w, h = h, w
+			}
+			if f.Width != w || f.Height != h || darkEdge(f) != turn {
+				t.Errorf("picture %d is %dx%d, its strip at edge %d; it has to be turned by %d", i, f.Width, f.Height,
+					darkEdge(f), turn)
+			}
+		}
+	}
+}
+
+// darkEdge returns at which edge the pattern's dark strip, its upper one, is: quarters clockwise from the upper.
+func darkEdge(f *capture.Frame) (edge int) {
+	darkest := 256
+	x, y, right, bottom := f.Width/2, f.Height/2, f.Width-5, f.Height-5
+	for i, at := range [][2]int{{x, 4}, {right, y}, {x, bottom}, {4, y}} {
+		if v := int(f.Pix[3*(at[1]*f.Width+at[0])+1]); v < darkest {
+			edge, darkest = i, v
+		}
+	}
+	return edge
 }
 
 func TestBounds(t *testing.T) {

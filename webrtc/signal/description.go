@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pion/sdp/v3"
 )
@@ -19,6 +20,13 @@ func Clone(d *sdp.SessionDescription) *sdp.SessionDescription {
 		c.MediaDescriptions[i] = &media
 	}
 	return &c
+}
+
+// OfRTCP reports whether a candidate is of RTCP's component (RFC 8839 section 5.1), which there is none of where RTP
+// and RTCP share a port.
+func OfRTCP(candidate string) bool {
+	f := strings.Fields(candidate)
+	return len(f) > 1 && f[1] == "2"
 }
 
 // LocalFragment returns the ICE part of an SDP description of our own (RFC 8840 section 9): its credentials and
@@ -39,7 +47,7 @@ func LocalFragment(description string) (Fragment, error) {
 		media.Mid, _ = m.Attribute("mid")
 		for _, m := range d.MediaDescriptions { // pion has them in the first m-line, be it in use or not
 			for _, a := range m.Attributes {
-				if a.Key == "candidate" {
+				if a.Key == "candidate" && !OfRTCP(a.Value) {
 					media.Candidates = append(media.Candidates, a.Value)
 				}
 			}

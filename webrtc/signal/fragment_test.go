@@ -3,6 +3,7 @@ package signal_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +108,16 @@ func TestMalformedFragments(t *testing.T) {
 		if !errors.As(err, &e) || e.Status != 400 {
 			t.Errorf("%s: %+v, %v", name, f, err)
 		}
+	}
+}
+
+// A fragment of the server's has no candidates of RTCP, which pion puts into its descriptions whatever was agreed on.
+func TestLocalFragment(t *testing.T) {
+	const host = "1 udp 2122194687 192.0.2.10 61764 typ host"
+	offer := signaltest.Bundle(signaltest.Opus(0) + "a=candidate:1 " + host + "\r\na=candidate:1 2" + host[1:] + "\r\n")
+	f, err := signal.LocalFragment(offer)
+	if want := []string{"1 " + host}; err != nil || !slices.Equal(f.Candidates(), want) {
+		t.Errorf("candidates %q, want %q; %v", f.Candidates(), want, err)
 	}
 }
 

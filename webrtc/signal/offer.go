@@ -65,6 +65,9 @@ func ParseOffer(text string) (*Offer, error) {
 	if n := strings.Count(text, "\n"); n > maxOfferAttributes {
 		return nil, unfitOffer("has more than %d lines: offer fewer codecs", maxOfferAttributes)
 	}
+	if !strings.HasSuffix(text, "\n") { // some clients trim it
+		text += "\r\n"
+	}
 	d := &sdp.SessionDescription{}
 	if err := d.UnmarshalString(text); err != nil {
 		return nil, badOffer("is no SDP (RFC 8866): send what createOffer gave")
@@ -143,13 +146,50 @@ func (p *offerParser) transport(m *sdp.MediaDescription) error {
 			return err
 		}
 	}
-	if value(p.d, m, "fingerprint") == "" {
-		return badOffer("has no a=fingerprint: WebRTC is encrypted by DTLS")
+	if err := p.dtls(m); err != nil {
+		return err
 	}
 	if !isUfrag(value(p.d, m, "ice-ufrag")) || !isPwd(value(p.d, m, "ice-pwd")) {
 		return badOffer("has no a=ice-ufrag and a=ice-pwd as RFC 8839 section 5.4 wants them")
 	}
 	return nil
+}
+
+// dtls checks what a section, or the session for it, says of DTLS: the certificate's fingerprints and who begins.
+func (p *offerParser) dtls(m *sdp.MediaDescription) error {
+	if value(p.d, m, "fingerprint") == "" {
+		return badOffer("has no a=fingerprint: WebRTC is encrypted by DTLS")
+	}
+	for _, a := range slices.Concat(p.d.Attributes, m.Attributes) {
+		switch a.Key {
+		case "fingerprint":
+			if !isFingerprint(a.Value) {
+				return badOffer("has an a=fingerprint that is none: RFC 8122 section 5 has its form")
+			}
+		case "setup":
+			// An offer that holds the connection (RFC 4145 section 4) asks for none.
+			if !slices.Contains([]string{"actpass", "active", "passive"}, a.Value) {
+				return badOffer("has an a=setup that is neither actpass nor active: RFC 9725 section 4.4.4 wants these")
+			}
+		}
+	}
+	return nil
+}
+
+// fingerprintLengths are the hash functions of certificates (RFC 8122 section 5) that DTLS here can check, with the
+// bytes of their values. MD2 and MD5 must not be used.
+var fingerprintLengths = map[string]int{"sha-1": 20, "sha-224": 28, "sha-256": 32, "sha-384": 48, "sha-512": 64}
+
+// isFingerprint reports whether s may be an a=fingerprint. Digits in lower case, which the grammar doesn't have, are
+// sent by some.
+func isFingerprint(s string) bool {
+	f := strings.Fields(s)
+	if len(f) != 2 {
+		return false
+	}
+	b, err := hex.DecodeString(strings.ReplaceAll(f[1], ":", ""))
+	n := fingerprintLengths[strings.ToLower(f[0])]
+	return err == nil && n > 0 && len(b) == n && len(f[1]) == 3*n-1
 }
 
 // track reads an m-line of sound or pictures.

@@ -12,6 +12,10 @@ const (
 	TypeFragment = "application/trickle-ice-sdpfrag" // RFC 8840
 )
 
+// OrientationURI names the RTP header extension of coordinated video orientation (CVO, 3GPP TS 26.114 section 7.4.5).
+// Phones turn no picture themselves where it is agreed on, and some don't where it isn't.
+const OrientationURI = "urn:3gpp:video-orientation"
+
 // MaxBody is the size in bytes of the largest body that is read.
 const MaxBody = 64 << 10
 

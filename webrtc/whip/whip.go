@@ -35,9 +35,9 @@ type Backend interface {
 	Open(ctx context.Context, r Request) (Session, error)
 	// Session finds a running session. The id is as it stood in the URL, of at most 128 of the characters of base64url.
 	Session(id string) (Session, bool)
-	// Delete ends a running session, or erases what is left of one that has ended. It returns ErrNoSession if there
-	// is neither.
-	Delete(ctx context.Context, id string) error
+	// Delete ends a running session, or erases what is left of one that has ended; with erase it does both. It returns
+	// ErrNoSession if there is neither.
+	Delete(ctx context.Context, id string, erase bool) error
 }
 
 // Session is one running session. Its methods are called from many goroutines.
@@ -72,6 +72,12 @@ type Handler struct {
 	ICEServers []signal.ICEServer // for clients, in Link headers
 }
 
+// What the endpoint and a session answer, for Allow.
+const (
+	endpointMethods = "GET, HEAD, OPTIONS, POST"
+	sessionMethods  = "DELETE, GET, HEAD, OPTIONS, PATCH"
+)
+
 // ServeEndpoint is the handler of the endpoint, by custom /whip.
 func (h *Handler) ServeEndpoint(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
@@ -82,11 +88,13 @@ func (h *Handler) ServeEndpoint(w http.ResponseWriter, r *http.Request) {
 	case http.MethodOptions:
 		// RFC 9725 section 4.2; a preflight gets no ICE servers (section 4.6), but CORS answers those before us.
 		h.link(w.Header())
-		w.Header().Set("Allow", "OPTIONS, POST")
+		w.Header().Set("Allow", endpointMethods)
 		w.Header().Set("Accept-Post", signal.TypeSDP)
+		w.WriteHeader(http.StatusOK)
+	case http.MethodGet, http.MethodHead: // the same section: there, and nothing to read
 		w.WriteHeader(http.StatusNoContent)
 	default: // reserved by RFC 9725 section 4.2
-		middleware.NotAllowed(w, "OPTIONS, POST", "open a session with POST")
+		middleware.NotAllowed(w, endpointMethods, "open a session with POST")
 	}
 }
 
@@ -100,15 +108,19 @@ func (h *Handler) ServeSession(w http.ResponseWriter, r *http.Request) {
 		// An entity tag doesn't matter here: RFC 9725 section 4.3.1.
 		if id := r.PathValue("id"); !validID(id) {
 			err = ErrNoSession
-		} else if err = h.Backend.Delete(r.Context(), id); err == nil {
+		} else if err = h.Backend.Delete(r.Context(), id, r.URL.Query().Get("erase") == "1"); err == nil {
 			w.WriteHeader(http.StatusOK)
 		}
 	case http.MethodOptions:
-		w.Header().Set("Allow", "DELETE, OPTIONS, PATCH")
+		w.Header().Set("Allow", sessionMethods)
 		w.Header().Set("Accept-Patch", signal.TypeFragment)
-		w.WriteHeader(http.StatusNoContent)
+		w.WriteHeader(http.StatusOK)
+	case http.MethodGet, http.MethodHead: // there, and nothing to read: RFC 9725 section 4.2
+		if _, err = h.find(r); err == nil {
+			w.WriteHeader(http.StatusNoContent)
+		}
 	default: // reserved by RFC 9725 section 4.2
-		middleware.NotAllowed(w, "DELETE, OPTIONS, PATCH", "change a session with PATCH, end it with DELETE")
+		middleware.NotAllowed(w, sessionMethods, "change a session with PATCH, end it with DELETE")
 	}
 	if err != nil {
 		problem.Write(w, err)
@@ -161,15 +173,21 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// find returns the running session of a request.
+func (h *Handler) find(r *http.Request) (Session, error) {
+	if id := r.PathValue("id"); validID(id) {
+		if s, ok := h.Backend.Session(id); ok {
+			return s, nil
+		}
+	}
+	return nil, ErrNoSession
+}
+
 // patch answers PATCH on a session: candidates, or an ICE restart.
 func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
-	id := r.PathValue("id")
-	if !validID(id) {
-		return ErrNoSession
-	}
-	s, ok := h.Backend.Session(id)
-	if !ok {
-		return ErrNoSession
+	s, err := h.find(r)
+	if err != nil {
+		return err
 	}
 	if err := checkType(r, signal.TypeFragment); err != nil {
 		w.Header().Set("Accept-Patch", signal.TypeFragment) // RFC 5789 section 2.2
@@ -180,8 +198,7 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 		return problem.New(http.StatusPreconditionRequired,
 			`If-Match is missing: send the session's ETag, or "*" to restart ICE`)
 	}
-	found, star := match(strings.Join(tags, ","), s.ETag())
-	if !found {
+	if !match(strings.Join(tags, ","), s.ETag()) {
 		return problem.New(http.StatusPreconditionFailed,
 			"If-Match is not the ETag of the current ICE session: use the newest one")
 	}
@@ -200,12 +217,8 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	// Section 4.3.3 wants "*" for a restart. With an ETag these are candidates of an ICE session that the client has
-	// begun, but whose restart was not asked for here or comes later: taking them as a restart would do it twice.
-	if !star {
-		return problem.New(http.StatusUnprocessableEntity,
-			"the fragment is of another ICE session: restart ICE first, with If-Match: *")
-	}
+	// New credentials restart ICE. Section 4.3.3 wants "*" for it; the ETag of the session that they replace, which
+	// some clients send, says as much: candidates of the new one come after its ETag is known.
 	answer, etag, err := s.Restart(r.Context(), f)
 	if err != nil {
 		return err
@@ -232,16 +245,14 @@ func validID(id string) bool {
 
 // match evaluates If-Match by the strong comparison (RFC 9110 section 13.1.1). The star counts in quotes too: the
 // example of RFC 9725 has it so.
-func match(header, etag string) (found, star bool) {
+func match(header, etag string) bool {
 	for tag := range strings.SplitSeq(header, ",") {
 		switch strings.TrimSpace(tag) {
-		case "*", `"*"`:
-			return true, true
-		case strconv.Quote(etag):
-			found = true
+		case "*", `"*"`, strconv.Quote(etag):
+			return true
 		}
 	}
-	return found, false
+	return false
 }
 
 func checkType(r *http.Request, want string) error {

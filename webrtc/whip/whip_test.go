@@ -56,7 +56,7 @@ func (b *backend) Session(id string) (whip.Session, bool) {
 	return s, ok
 }
 
-func (b *backend) Delete(_ context.Context, id string) error {
+func (b *backend) Delete(_ context.Context, id string, _ bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.sessions[id]; !ok {
@@ -164,14 +164,14 @@ func TestEndpointStatus(t *testing.T) {
 		want               map[string]string // headers
 	}{
 		{
-			name: "options", method: "OPTIONS", status: 204,
-			want: map[string]string{"Accept-Post": "application/sdp", "Allow": "OPTIONS, POST"},
+			name: "options", method: "OPTIONS", status: 200,
+			want: map[string]string{"Accept-Post": "application/sdp", "Allow": "GET, HEAD, OPTIONS, POST"},
 		},
-		{name: "get", method: "GET", status: 405, want: map[string]string{"Allow": "OPTIONS, POST"}},
-		{name: "head", method: "HEAD", status: 405, want: map[string]string{"Allow": "OPTIONS, POST"}},
-		{name: "put", method: "PUT", status: 405, want: map[string]string{"Allow": "OPTIONS, POST"}},
-		{name: "patch", method: "PATCH", status: 405, want: map[string]string{"Allow": "OPTIONS, POST"}},
-		{name: "delete", method: "DELETE", status: 405, want: map[string]string{"Allow": "OPTIONS, POST"}},
+		{name: "get", method: "GET", status: 204},
+		{name: "head", method: "HEAD", status: 204},
+		{name: "put", method: "PUT", status: 405, want: map[string]string{"Allow": "GET, HEAD, OPTIONS, POST"}},
+		{name: "patch", method: "PATCH", status: 405, want: map[string]string{"Allow": "GET, HEAD, OPTIONS, POST"}},
+		{name: "delete", method: "DELETE", status: 405, want: map[string]string{"Allow": "GET, HEAD, OPTIONS, POST"}},
 		{
 			name: "no type", method: "POST", body: signaltest.Offer(), status: 415,
 			want: map[string]string{"Accept-Post": "application/sdp"},
@@ -304,7 +304,11 @@ func TestPatch(t *testing.T) {
 			name: "restart by quoted star", body: signaltest.Restart, headers: with(`"*"`), status: 200,
 			etag: `"tag-1"`, restarts: 1,
 		},
-		{name: "other session by tag", body: signaltest.Restart, headers: with(`"tag-0"`), status: 422},
+		{
+			name: "restart by tag", body: signaltest.Restart, headers: with(`"tag-0"`), status: 200, etag: `"tag-1"`,
+			restarts: 1,
+		},
+		{name: "restart by an old tag", body: signaltest.Restart, headers: with(`"tag-9"`), status: 412},
 		{
 			name: "restart fails", body: signaltest.Restart, headers: with("*"),
 			fail: &problem.Error{Status: 429, Detail: "wait", RetryAfter: time.Second}, status: 429, restarts: 0,
@@ -324,11 +328,12 @@ func TestSessionStatus(t *testing.T) {
 			name: "long id", path: "/sessions/" + strings.Repeat("a", 129), body: signaltest.Trickle,
 			headers: with, status: 404,
 		},
-		{name: "get", method: "GET", status: 405},
-		{name: "head", method: "HEAD", status: 405},
+		{name: "get", method: "GET", status: 204},
+		{name: "head", method: "HEAD", status: 204},
+		{name: "get unknown", method: "GET", path: "/sessions/nobody", status: 404},
 		{name: "put", method: "PUT", status: 405},
 		{name: "post", method: "POST", status: 405},
-		{name: "options", method: "OPTIONS", status: 204},
+		{name: "options", method: "OPTIONS", status: 200},
 		{name: "delete", method: "DELETE", status: 200},
 		{name: "delete by an old tag", method: "DELETE", headers: []string{"If-Match", `"tag-9"`}, status: 200},
 		{name: "delete unknown", method: "DELETE", path: "/sessions/nobody", status: 404},
@@ -375,7 +380,7 @@ func checkSessionAnswer(t *testing.T, c sessionCase, method string, res *http.Re
 	}
 	switch {
 	case c.status == 405:
-		if got := res.Header.Get("Allow"); got != "DELETE, OPTIONS, PATCH" {
+		if got := res.Header.Get("Allow"); got != "DELETE, GET, HEAD, OPTIONS, PATCH" {
 			t.Errorf("Allow: %q", got)
 		}
 		fallthrough

@@ -1,8 +1,10 @@
-package webrtc
+package middleware_test
 
 import (
 	"net/netip"
 	"testing"
+
+	"tandem/webrtc/middleware"
 )
 
 func TestClientKey(t *testing.T) {
@@ -15,11 +17,11 @@ func TestClientKey(t *testing.T) {
 		"fe80::1:2:3:4%eth0":     "fe80::",
 		"2001:db8::ffff:c000:21": "2001:db8::",
 	} {
-		if got := clientKey(netip.MustParseAddr(in)); got != netip.MustParseAddr(want) {
+		if got := middleware.ClientKey(netip.MustParseAddr(in)); got != netip.MustParseAddr(want) {
 			t.Errorf("%s counts as %v, want %s", in, got, want)
 		}
 	}
-	if got := clientKey(netip.Addr{}); got.IsValid() {
+	if got := middleware.ClientKey(netip.Addr{}); got.IsValid() {
 		t.Errorf("no address counts as %v", got)
 	}
 }

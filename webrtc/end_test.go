@@ -1,0 +1,29 @@
+package webrtc
+
+import (
+	"testing"
+
+	"tandem/webrtc/peer"
+)
+
+// The end event is waited for where a client is that may take it: one that is connected, and one whose media came
+// before the connection's state was told. A session ends so a few milliseconds after its first packet.
+func TestEndBound(t *testing.T) {
+	for _, c := range []struct {
+		state  peer.State
+		tracks int
+		waits  bool
+	}{
+		{peer.Connected, 0, true},
+		{peer.Connected, 2, true},
+		{peer.Connecting, 1, true},
+		{peer.Connecting, 0, false},
+		{peer.Disconnected, 1, false},
+		{peer.Failed, 1, false},
+		{peer.Closed, 1, false},
+	} {
+		if got := endBound(c.state, c.tracks); (got > 0) != c.waits {
+			t.Errorf("%v with %d tracks: %v", c.state, c.tracks, got)
+		}
+	}
+}
