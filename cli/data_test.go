@@ -135,11 +135,12 @@ func TestDataLabels(t *testing.T) {
 		t.Fatalf("exit %d, %v: %s%s", code, err, stdout, stderr)
 	}
 	train, val := check.Sets[0].Rows[0], check.Sets[0].Rows[1]
-	if train.Split != "train" || train.Emotions["happy"] != 2 || train.Emotions["sad"] != 1 || train.Genders["male"] != 1 ||
-		val.Split != "val" || val.Emotions["hapy"] != 1 || strings.Join(check.LookAlike, "") != "happy, hapy" {
+	if train.Split != "train" || train.Emotions["happy"] != 2 || train.Emotions["sad"] != 1 ||
+		train.Genders["male"] != 1 || val.Split != "val" || val.Emotions["hapy"] != 1 || strings.Join(check.LookAlike, "") != "happy, hapy" {
 		t.Errorf("%+v\n%+v\n%q", train, val, check.LookAlike)
 	}
-	code, stdout, _ = runTandem(t, "data", "--quick", "--cache", t.TempDir(), "--map", "2=sad", "--map", "hapy=happy", manifest)
+	code, stdout, _ = runTandem(t, "data", "--quick", "--cache", t.TempDir(),
+		"--map", "2=sad", "--map", "hapy=happy", manifest)
 	if code != 0 || strings.Contains(stdout, "alike") {
 		t.Errorf("all renamed: exit %d\n%s", code, stdout)
 	}

@@ -259,8 +259,8 @@ func (l *labelFlags) bind(f *pflag.FlagSet, otherwise string) {
 	f.StringVar(&l.genders, "genders", "", "the same for genders, `LABELS` or manifest")
 }
 
-// labels returns those that the flags name, in place of others, in lower case. data is NAME=PATH of each data set, whose
-// labels are renamed by names.
+// labels returns those that the flags name, in place of others, in lower case. data is NAME=PATH of each data set,
+// whose labels are renamed by names.
 func (l *labelFlags) labels(data []string, names dataset.LabelMap, others pipeline.Labels) (pipeline.Labels, error) {
 	var manifest pipeline.Labels
 	if l.emotions == "manifest" || l.genders == "manifest" {

@@ -144,7 +144,8 @@ func TestIEMOCAPErrors(t *testing.T) {
 		root := filepath.Join(t.TempDir(), "iemocap")
 		traintest.WriteFile(t, filepath.Join(root, "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"),
 			"%\n"[:0]+tc.text)
-		if _, _, err := Load("iemocap", root, DefaultLabels(), nil); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if _, _, err := Load("iemocap", root, DefaultLabels(), nil); err == nil ||
+			!strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -73,8 +73,8 @@ func numberError(task, label string) error {
 	if task == "gender" {
 		to = "female"
 	}
-	return fmt.Errorf("%w: %s %q is a number, which each data set gives a meaning of its own: say it by --map %s:%s=%s "+
-		"or the like, for each", ErrUnknownLabel, task, label, task, label, to)
+	return fmt.Errorf("%w: %s %q is a number, which each data set gives a meaning of its own: say it by "+
+		"--map %s:%s=%s or the like, for each", ErrUnknownLabel, task, label, task, label, to)
 }
 
 // LookAlike returns the pairs of labels of one task that may be two spellings of one: of which one is an alias of the

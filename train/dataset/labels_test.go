@@ -76,7 +76,8 @@ func TestLabelsOfAModel(t *testing.T) {
 // One class has one name, however the manifests spell it.
 func TestManifestLabelsAreOneSpelling(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.csv")
-	text := "emotion,gender\nhappy,f\nHappiness,Woman\nJOY,man\nfear=2;fearful=1,male\nsurprise,M\nelation,\n3,1\ncalm,\n"
+	text := "emotion,gender\nhappy,f\nHappiness,Woman\nJOY,man\n" +
+		"fear=2;fearful=1,male\nsurprise,M\nelation,\n3,1\ncalm,\n"
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,9 @@ func TestLabelMap(t *testing.T) {
 		labels: pipeline.Labels{Emotions: []string{"angry", "happiness", "sad"}, Genders: []string{"female", "low"}},
 		names:  names, report: LoadReport{Unlabelled: map[string]int{}},
 	}
-	for label, want := range map[string]int{"0": 0, "1": 1, "Joy": 1, "female": 2, "OTHER": 1, "anger": 0, "neutral": -1} {
+	for label, want := range map[string]int{
+		"0": 0, "1": 1, "Joy": 1, "female": 2, "OTHER": 1, "anger": 0, "neutral": -1,
+	} {
 		if got, err := l.emotion(label); err != nil || got != want {
 			t.Errorf("emotion %q: %d, %v; want %d", label, got, err, want)
 		}

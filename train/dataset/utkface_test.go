@@ -8,7 +8,8 @@ import (
 )
 
 func TestUTKFaceNamesAgeAndRace(t *testing.T) {
-	clips, _, err := Load("utkface", traintest.Touch(t, "utkface", "26_1_2_20170116184024662.jpg"), DefaultLabels(), nil)
+	clips, _, err := Load("utkface", traintest.Touch(t, "utkface", "26_1_2_20170116184024662.jpg"),
+		DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
