@@ -136,7 +136,8 @@ func TestDataLabels(t *testing.T) {
 	}
 	train, val := check.Sets[0].Rows[0], check.Sets[0].Rows[1]
 	if train.Split != "train" || train.Emotions["happy"] != 2 || train.Emotions["sad"] != 1 ||
-		train.Genders["male"] != 1 || val.Split != "val" || val.Emotions["hapy"] != 1 || strings.Join(check.LookAlike, "") != "happy, hapy" {
+		train.Genders["male"] != 1 ||
+		val.Split != "val" || val.Emotions["hapy"] != 1 || strings.Join(check.LookAlike, "") != "happy, hapy" {
 		t.Errorf("%+v\n%+v\n%q", train, val, check.LookAlike)
 	}
 	code, stdout, _ = runTandem(t, "data", "--quick", "--cache", t.TempDir(),
