@@ -96,7 +96,7 @@ func (o *compareOptions) sharedRecipe() (train.Recipe, error) {
 	if o.seedGiven {
 		recipe.Seed = o.seed
 	}
-	labels, err := o.labels(o.data, recipe.Labels())
+	labels, err := o.labels(o.data, o.names, recipe.Labels())
 	recipe.Emotions, recipe.Genders = labels.Emotions, labels.Genders
 	return recipe, err
 }
@@ -115,7 +115,7 @@ func (o *compareOptions) run(ctx context.Context, c *console) error {
 	co := compare.Options{
 		Options: train.Options{
 			Data: o.data, Recipe: recipe, Cache: cache, Workers: o.workers, Version: version(),
-			SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
+			SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap, Names: o.names,
 			Backend: o.backend, CheckpointEvery: 10 * time.Minute,
 			Progress: bar.training, Log: bar.log,
 		},

@@ -37,6 +37,7 @@ all data sets that tandem knows are listed.
 
 type dataOptions struct {
 	labelFlags
+	mapFlag
 	cacheFlags
 	logFlags
 	quick, json, clearCache bool
@@ -47,6 +48,7 @@ type dataOptions struct {
 
 func (o *dataOptions) bind(f *pflag.FlagSet) {
 	o.labelFlags.bind(f, "those of the default model")
+	o.mapFlag.bind(f)
 	f.BoolVar(&o.quick, "quick", false, "look at names and labels only; open no media file")
 	f.BoolVar(&o.json, "json", false, "print JSON, which names all that the text shortens")
 	f.BoolVar(&o.clearCache, "clear-cache", false, "remove all prepared samples from the cache")
@@ -56,7 +58,7 @@ func (o *dataOptions) bind(f *pflag.FlagSet) {
 
 func (o *dataOptions) check(f *pflag.FlagSet) error {
 	o.sets = f.Args()
-	if err := cmp.Or(o.logFlags.check(), o.cacheFlags.check()); err != nil {
+	if err := cmp.Or(o.logFlags.check(), o.cacheFlags.check(), o.mapFlag.check()); err != nil {
 		return err
 	}
 	if o.clearCache && len(o.sets) > 0 {
@@ -159,12 +161,12 @@ func (o *dataOptions) describe(c *console) error {
 func (o *dataOptions) audit(ctx context.Context, c *console, dir string) error {
 	bar := newProgress(c)
 	defer bar.close()
-	labels, err := o.labels(o.sets, dataset.DefaultLabels())
+	labels, err := o.labels(o.sets, o.names, dataset.DefaultLabels())
 	if err != nil {
 		return err
 	}
 	check, err := audit.Check(ctx, o.sets, audit.Options{
-		Labels: labels, Quick: o.quick, CacheDir: dir, Workers: orCores(o.workers),
+		Labels: labels, Names: o.names, Quick: o.quick, CacheDir: dir, Workers: orCores(o.workers),
 		Progress: func(done, total int) { bar.set("files", "", done, total) },
 	})
 	bar.close()
@@ -205,6 +207,7 @@ func writeCheck(out io.Writer, check *audit.Report, labels pipeline.Labels) erro
 		}
 		writeSet(b, s, labels)
 	}
+	named(b, "pairs of labels look alike; if they are one, make them so by --map:", check.LookAlike)
 	named(b, "speakers in several splits, whom training refuses:", check.SharedSpeakers)
 	var leaks []string
 	for _, l := range check.Leaks {

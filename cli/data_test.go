@@ -114,3 +114,44 @@ func TestDataDescribesWhatIsMissing(t *testing.T) {
 		t.Errorf("exit code %d, want RAVDESS described and not EmoDB: %s", code, stderr)
 	}
 }
+
+// A manifest's labels are read as people write them, renamed by --map, and those that look alike are named.
+func TestDataLabels(t *testing.T) {
+	dir := writeData(t, map[string]string{
+		"a.wav": "a", "b.wav": "b", "c.wav": "c", "d.wav": "d",
+		"m.csv": strings.Join(dataset.ManifestColumns, ",") +
+			"\n,a.wav,m,anna,Woman,Happiness,Training\n,b.wav,m,anna,f,joy,training\n" +
+			",c.wav,m,ben,MAN,2,train\n,d.wav,m,cleo,woman,hapy,dev\n",
+	})
+	manifest := "manifest=" + filepath.Join(dir, "m.csv")
+	code, _, stderr := runTandem(t, "data", "--quick", "--emotions", "manifest", "--cache", t.TempDir(), manifest)
+	if code != exitFailed || !strings.Contains(stderr, "line 4") || !strings.Contains(stderr, "--map emotion:2=") {
+		t.Errorf("a number: exit %d, %s", code, stderr)
+	}
+	code, stdout, stderr := runTandem(t, "data", "--quick", "--json", "--emotions", "manifest", "--cache", t.TempDir(),
+		"--map", "2=sad", manifest)
+	var check audit.Report
+	if err := json.Unmarshal([]byte(stdout), &check); err != nil {
+		t.Fatalf("exit %d, %v: %s%s", code, err, stdout, stderr)
+	}
+	train, val := check.Sets[0].Rows[0], check.Sets[0].Rows[1]
+	if train.Split != "train" || train.Emotions["happy"] != 2 || train.Emotions["sad"] != 1 ||
+		train.Genders["male"] != 1 ||
+		val.Split != "val" || val.Emotions["hapy"] != 1 || strings.Join(check.LookAlike, "") != "happy, hapy" {
+		t.Errorf("%+v\n%+v\n%q", train, val, check.LookAlike)
+	}
+	code, stdout, _ = runTandem(t, "data", "--quick", "--cache", t.TempDir(),
+		"--map", "2=sad", "--map", "hapy=happy", manifest)
+	if code != 0 || strings.Contains(stdout, "alike") {
+		t.Errorf("all renamed: exit %d\n%s", code, stdout)
+	}
+	for _, command := range []string{"data", "train", "eval", "compare", "quantize"} {
+		args := []string{command, "--map", "joy", manifest}
+		if command != "data" {
+			args = []string{command, "--map", "joy", "--data", manifest}
+		}
+		if code, _, stderr := runTandem(t, args...); code != exitUsage || !strings.Contains(stderr, "FROM=TO") {
+			t.Errorf("%s: exit %d, %s", command, code, stderr)
+		}
+	}
+}

@@ -121,7 +121,7 @@ func (o *evalOptions) evaluate(
 		return nil, err
 	}
 	sets, err := dataset.LoadAll(dataset.Options{
-		Data: o.data, Labels: rec.Labels(),
+		Data: o.data, Labels: rec.Labels(), Names: o.names,
 		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap || o.split == eval.SplitAll,
 		Log: func(line string) { c.log.Info(line) },
 	})

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -188,9 +189,28 @@ func orCores(n int) int {
 	return n
 }
 
+// mapFlag renames published labels.
+type mapFlag struct {
+	pairs []string
+	names dataset.LabelMap // after check
+}
+
+func (m *mapFlag) bind(f *pflag.FlagSet) {
+	f.StringArrayVar(&m.pairs, "map", nil, "take one label of the data for another, `FROM=TO`, repeatable: joy=happy, "+
+		"0=angry, gender:0=female (in TANDEM_MAP: separated by commas)")
+}
+
+func (m *mapFlag) check() (err error) {
+	if m.names, err = dataset.ParseLabelMap(m.pairs); err != nil {
+		return fmt.Errorf("--map %w", err)
+	}
+	return nil
+}
+
 // dataFlags are those of the commands that read labelled data.
 type dataFlags struct {
 	cacheFlags
+	mapFlag
 	data         []string // NAME=PATH
 	splitBy      string
 	allowOverlap bool
@@ -203,11 +223,12 @@ func (d *dataFlags) bind(f *pflag.FlagSet) {
 		"clip (at random), authors (as Chae et al. did), or K/k, the k-th of K folds by speaker")
 	f.BoolVar(&d.allowOverlap, "allow-speaker-overlap", false,
 		"take data whose splits share speakers; the model and its reports will tell")
+	d.mapFlag.bind(f)
 	d.cacheFlags.bind(f)
 }
 
 func (d *dataFlags) check() error {
-	if err := d.cacheFlags.check(); err != nil {
+	if err := cmp.Or(d.cacheFlags.check(), d.mapFlag.check()); err != nil {
 		return err
 	}
 	if len(d.data) == 0 {
@@ -238,12 +259,13 @@ func (l *labelFlags) bind(f *pflag.FlagSet, otherwise string) {
 	f.StringVar(&l.genders, "genders", "", "the same for genders, `LABELS` or manifest")
 }
 
-// labels returns those that the flags name, in place of others. data is NAME=PATH of each data set.
-func (l *labelFlags) labels(data []string, others pipeline.Labels) (pipeline.Labels, error) {
+// labels returns those that the flags name, in place of others, in lower case. data is NAME=PATH of each data set,
+// whose labels are renamed by names.
+func (l *labelFlags) labels(data []string, names dataset.LabelMap, others pipeline.Labels) (pipeline.Labels, error) {
 	var manifest pipeline.Labels
 	if l.emotions == "manifest" || l.genders == "manifest" {
 		var err error
-		if manifest, err = dataset.ManifestLabels(data); err != nil {
+		if manifest, err = dataset.ManifestLabels(data, names); err != nil {
 			return others, fmt.Errorf("labels: %w", err)
 		}
 	}
@@ -257,7 +279,10 @@ func (l *labelFlags) labels(data []string, others pipeline.Labels) (pipeline.Lab
 		case "manifest":
 			*task.to = task.manifest
 		default:
-			*task.to = strings.Split(task.value, ",")
+			*task.to = strings.Split(strings.ToLower(task.value), ",")
+			for i, label := range *task.to {
+				(*task.to)[i] = strings.TrimSpace(label)
+			}
 		}
 	}
 	return others, nil

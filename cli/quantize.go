@@ -57,7 +57,8 @@ func (o *quantizeOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	sets, err := dataset.LoadAll(dataset.Options{
-		Data: o.data, Labels: contract.Labels(), SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
+		Data: o.data, Labels: contract.Labels(), Names: o.names,
+		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
 		Log: func(line string) { c.log.Info(line) },
 	})
 	if err != nil {

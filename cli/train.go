@@ -148,7 +148,7 @@ func (o *trainOptions) run(ctx context.Context, c *console) error {
 	result, err := train.Run(ctx, train.Options{
 		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume,
 		Cache: cache, Workers: o.workers, Version: version(),
-		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap,
+		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap, Names: o.names,
 		Init: begin, Backend: o.backend,
 		CheckpointSteps: o.checkpointSteps, CheckpointEvery: seconds(60 * o.checkpointMinutes),
 		Progress: bar.training, Log: bar.log,
@@ -272,7 +272,7 @@ func (o *trainOptions) fineTune(recipe *train.Recipe) (begin *nn.Pretrained, err
 		recipe.Arch = begin.Sizes() // the recipe's sizes are of new networks
 		recipe.Emotions, recipe.Genders = begin.Labels.Emotions, begin.Labels.Genders
 	}
-	labels, err := o.labels(o.data, recipe.Labels())
+	labels, err := o.labels(o.data, o.names, recipe.Labels())
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,8 @@ type Options struct {
 	// SplitBy and AllowSpeakerOverlap are as in dataset.SetOptions.
 	SplitBy             string
 	AllowSpeakerOverlap bool
-	Backend             string // see CheckBackend; "": DefaultBackend
+	Names               dataset.LabelMap // of published labels
+	Backend             string           // see CheckBackend; "": DefaultBackend
 	// A checkpoint is written at the end of each epoch, and within one as often as either says; 0: not for its sake.
 	CheckpointSteps int
 	CheckpointEvery time.Duration
@@ -130,7 +131,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 // Prepare loads and cuts all data, as o says, and checks that it can teach the tasks.
 func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 	sets, err := dataset.LoadAll(dataset.Options{
-		Data: o.Data, Labels: o.Recipe.Labels(), SplitBy: o.SplitBy,
+		Data: o.Data, Labels: o.Recipe.Labels(), Names: o.Names, SplitBy: o.SplitBy,
 		AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log,
 	})
 	if err != nil {

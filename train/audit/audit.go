@@ -23,6 +23,8 @@ type Report struct {
 	// split has.
 	Leaks      []Leak `json:"leaks"`
 	Duplicates int    `json:"doubles"`
+	// LookAlike are the pairs of the model's labels that may be one, as dataset.LookAlike names them.
+	LookAlike []string `json:"labels_alike"`
 }
 
 // Set is the findings about one data set.
@@ -75,9 +77,10 @@ type Leak []string
 // Options of Check.
 type Options struct {
 	Labels   pipeline.Labels
-	Quick    bool   // by names and labels only, without reading media files
-	CacheDir string // of sample.OpenFileHashes, which spares reading unchanged files twice; "" keeps nothing
-	Workers  int    // files that are read at a time, at least one
+	Names    dataset.LabelMap // of published labels; nil for none
+	Quick    bool             // by names and labels only, without reading media files
+	CacheDir string           // of sample.OpenFileHashes, which spares reading unchanged files twice; "" keeps nothing
+	Workers  int              // files that are read at a time, at least one
 	// Progress, unless nil, is called from one goroutine at a time with the number of files that are done.
 	Progress func(done, total int)
 }
@@ -86,7 +89,8 @@ type Options struct {
 // to its end and its content is compared with the others'. Faults of files are findings; the error is dataset.Load's or
 // ctx's cause.
 func Check(ctx context.Context, data []string, o Options) (*Report, error) {
-	r := &Report{SharedSpeakers: []string{}, Leaks: []Leak{}}
+	r := &Report{SharedSpeakers: []string{}, Leaks: []Leak{}, LookAlike: slices.Concat([]string{},
+		dataset.LookAlike(o.Labels.Emotions), dataset.LookAlike(o.Labels.Genders))}
 	var clips []dataset.Clip
 	var from []*Set // the set of each clip
 	for _, arg := range data {
@@ -122,7 +126,7 @@ func load(arg string, o Options) (*Set, []dataset.Clip, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("%q: want NAME=PATH", arg)
 	}
-	clips, report, err := dataset.Load(name, path, o.Labels)
+	clips, report, err := dataset.Load(name, path, o.Labels, o.Names)
 	if err != nil {
 		return nil, nil, err
 	}

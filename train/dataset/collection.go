@@ -14,6 +14,7 @@ import (
 type Options struct {
 	Data   []string // NAME=PATH, see Load
 	Labels pipeline.Labels
+	Names  LabelMap // of published labels; nil for none
 	// SplitBy is how the data is divided, see Divide; "" is BySpeaker.
 	SplitBy string
 	// AllowSpeakerOverlap takes data whose splits share a speaker, which is refused otherwise. ByClip and ByAuthors
@@ -44,12 +45,15 @@ func LoadAll(o Options) (*Collection, error) {
 	if c.SplitBy == BySpeaker {
 		c.SplitBy = ""
 	}
+	for _, pair := range slices.Concat(LookAlike(o.Labels.Emotions), LookAlike(o.Labels.Genders)) {
+		log("the labels %s look alike: if they are one, make them so by --map", pair)
+	}
 	for _, d := range o.Data {
 		name, path, ok := strings.Cut(d, "=")
 		if !ok {
 			return nil, fmt.Errorf("--data %q: want NAME=PATH", d)
 		}
-		clips, report, err := Load(name, path, o.Labels)
+		clips, report, err := Load(name, path, o.Labels, o.Names)
 		if err != nil {
 			return nil, err
 		}

@@ -46,7 +46,7 @@ func TestCREMAD(t *testing.T) {
 		"cremad:vote-face":  {"-", "happy", "angry", "neutral"},
 	}
 	for _, set := range slices.Sorted(maps.Keys(labels)) {
-		clips, report, err := Load(set, root, DefaultLabels())
+		clips, report, err := Load(set, root, DefaultLabels(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,20 +85,20 @@ func TestCREMAD(t *testing.T) {
 
 func TestCREMADWithoutItsTables(t *testing.T) {
 	root := traintest.Touch(t, "CREMA-D", "AudioWAV/1001_DFA_ANG_XX.wav")
-	clips, report, err := Load("cremad", root, DefaultLabels())
+	clips, report, err := Load("cremad", root, DefaultLabels(), nil)
 	if err != nil || len(clips) != 1 || clips[0].Gender != -1 || clips[0].Emotion != 3 {
 		t.Fatalf("%v, %+v", err, clips)
 	}
 	if len(report.Notes) != 2 || !strings.Contains(report.Notes[0], "VideoDemographics.csv") {
 		t.Errorf("notes %q", report.Notes)
 	}
-	if _, _, err := Load("cremad:vote", root, DefaultLabels()); !errors.Is(err, fs.ErrNotExist) ||
+	if _, _, err := Load("cremad:vote", root, DefaultLabels(), nil); !errors.Is(err, fs.ErrNotExist) ||
 		!strings.Contains(err.Error(), "summaryTable.csv") {
 		t.Errorf("votes without a table: %v", err)
 	}
 	// A folder of the release finds the tables beside it.
 	traintest.WriteFile(t, filepath.Join(root, "VideoDemographics.csv"), cremadPeopleCSV)
-	clips, _, err = Load("cremad", filepath.Join(root, "AudioWAV"), DefaultLabels())
+	clips, _, err = Load("cremad", filepath.Join(root, "AudioWAV"), DefaultLabels(), nil)
 	if err != nil || clips[0].Gender != 1 {
 		t.Errorf("%v, %+v", err, clips)
 	}
@@ -107,7 +107,7 @@ func TestCREMADWithoutItsTables(t *testing.T) {
 		"sex": "ActorID,Age,Sex,Race,Ethnicity\n1001,3,x,,\n", "column": "ActorID,Age\n1001,3\n",
 	} {
 		traintest.WriteFile(t, filepath.Join(root, "VideoDemographics.csv"), bad)
-		if _, _, err := Load("cremad", root, DefaultLabels()); err == nil ||
+		if _, _, err := Load("cremad", root, DefaultLabels(), nil); err == nil ||
 			!strings.Contains(err.Error(), "VideoDemographics.csv") {
 			t.Errorf("bad %s: %v", name, err)
 		}
@@ -115,7 +115,7 @@ func TestCREMADWithoutItsTables(t *testing.T) {
 	traintest.WriteFile(t, filepath.Join(root, "VideoDemographics.csv"), cremadPeopleCSV)
 	traintest.WriteFile(t, filepath.Join(root, "processedResults/summaryTable.csv"),
 		"FileName,MultiModalVote\n1001_DFA_ANG_XX,Q\n")
-	if _, _, err := Load("cremad:vote", root, DefaultLabels()); err == nil ||
+	if _, _, err := Load("cremad:vote", root, DefaultLabels(), nil); err == nil ||
 		!strings.Contains(err.Error(), `line 2: MultiModalVote "Q"`) {
 		t.Errorf("bad vote: %v", err)
 	}

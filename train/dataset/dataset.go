@@ -177,7 +177,9 @@ func ParseName(name string) (base string, options []string, err error) {
 // Load lists the clips of the data set name (see ParseName) at path, in the order of their IDs. Media files are not
 // opened; those that a manifest lists must exist. docs/datasets.md has the layouts and the split rules. Errors are as
 // of ParseName, or a *Error.
-func Load(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error) {
+//
+// Published labels are renamed by names, which may be nil, before they are looked up.
+func Load(name, path string, labels pipeline.Labels, names LabelMap) ([]Clip, LoadReport, error) {
 	base, options, err := ParseName(name)
 	if err != nil {
 		return nil, LoadReport{}, err
@@ -186,7 +188,7 @@ func Load(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error)
 	if err != nil {
 		return nil, LoadReport{}, &Error{name, err}
 	}
-	l := &loader{labels: labels, options: options, report: LoadReport{Unlabelled: map[string]int{}}}
+	l := &loader{labels: labels, names: names, options: options, report: LoadReport{Unlabelled: map[string]int{}}}
 	if _, err := os.Stat(path); err != nil {
 		return nil, LoadReport{}, &Error{name, err}
 	}
@@ -201,6 +203,7 @@ func Load(name, path string, labels pipeline.Labels) ([]Clip, LoadReport, error)
 // loader collects the clips of one data set.
 type loader struct {
 	labels  pipeline.Labels
+	names   LabelMap
 	options []string
 	clips   []Clip
 	report  LoadReport

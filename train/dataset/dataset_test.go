@@ -97,7 +97,7 @@ func TestLoadLayouts(t *testing.T) {
 			if strings.HasPrefix(tc.files[0], "../") {
 				root = filepath.Join(root, "../ravdess-warp")
 			}
-			clips, report, err := Load(tc.set, root, DefaultLabels())
+			clips, report, err := Load(tc.set, root, DefaultLabels(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +135,7 @@ func checkLoadErrors(t *testing.T, cases []loadError) {
 	t.Helper()
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			clips, _, err := Load(tc.set, tc.path, DefaultLabels())
+			clips, _, err := Load(tc.set, tc.path, DefaultLabels(), nil)
 			if err == nil {
 				t.Fatalf("no error, %d clips", len(clips))
 			}
@@ -191,7 +191,7 @@ func TestLoadErrors(t *testing.T) {
 // TestLoadersAgreeWithManifest compares each loader with the manifest that came with the data.
 func TestLoadersAgreeWithManifest(t *testing.T) {
 	data := traintest.Data(t)
-	all, _, err := Load("manifest", filepath.Join(data, "manifest.csv"), DefaultLabels())
+	all, _, err := Load("manifest", filepath.Join(data, "manifest.csv"), DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestLoadersAgreeWithManifest(t *testing.T) {
 		"java-sed": "java-sed", "ased": "ased", "nemo": "nemo", "urdu": "urdu", "cremad": "cremad", "tess": "tess",
 		"fairface": "fairface",
 	} {
-		clips, _, err := Load(name, filepath.Join(data, folder), DefaultLabels())
+		clips, _, err := Load(name, filepath.Join(data, folder), DefaultLabels(), nil)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -277,7 +277,7 @@ func TestPortableID(t *testing.T) {
 
 // TestErrorNamesTheSet: whoever loads several sets learns which of them failed without reading the message.
 func TestErrorNamesTheSet(t *testing.T) {
-	_, _, err := Load("ravdess:audio", traintest.Touch(t, "empty"), DefaultLabels())
+	_, _, err := Load("ravdess:audio", traintest.Touch(t, "empty"), DefaultLabels(), nil)
 	if e, ok := errors.AsType[*Error](err); !ok || e.Name != "ravdess:audio" || !errors.Is(e.Err, ErrEmpty) {
 		t.Errorf("%#v", err)
 	}

@@ -41,7 +41,7 @@ func TestFairFaceLists(t *testing.T) {
 		},
 		filepath.Join(root, "val"): {"val/1.jpg fairface  - female val 0-2 middle_eastern"},
 	} {
-		clips, report, err := Load("fairface", path, DefaultLabels())
+		clips, report, err := Load("fairface", path, DefaultLabels(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestFairFaceListsBesideThePictures(t *testing.T) {
 	traintest.WriteFile(t, filepath.Join(root, "fairface_label_train.csv"), fairFaceTrain)
 	traintest.WriteFile(t, filepath.Join(root, "fairface_label_val.csv"), fairFaceVal)
 	for path, ignored := range map[string]int{pictures: 0, root: 1} { // 1: the same picture with more padding
-		clips, report, err := Load("fairface", path, DefaultLabels())
+		clips, report, err := Load("fairface", path, DefaultLabels(), nil)
 		if err != nil || len(clips) != 3 || clips[0].Split != SplitTrain || clips[0].Age != 55 ||
 			clips[2].Split != SplitVal || clips[2].Race != "black" {
 			t.Fatalf("%s: %v, %+v", path, err, clips)
@@ -86,7 +86,7 @@ func TestFairFaceNames(t *testing.T) {
 		"train/25617_10-19_female_Latino_Hispanic.jpg", "val/9606_70-up_male_White.jpg",
 		"test/9606_70-up_male_White.jpg", "train/9606_71-up_male_White.jpg", "train/9606_70-up_man_White.jpg",
 		"train/9606_70-up_male_Green.jpg", "train/x_70-up_male_White.jpg", "train/1.jpg")
-	clips, report, err := Load("fairface", root, DefaultLabels())
+	clips, report, err := Load("fairface", root, DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestFairFaceBadLists(t *testing.T) {
 func TestFairFaceLacksAList(t *testing.T) {
 	root := traintest.Touch(t, "fairface", "train/1.jpg", "train/2.jpg", "val/1.jpg")
 	traintest.WriteFile(t, filepath.Join(root, "fairface_label_train.csv"), fairFaceTrain)
-	clips, report, err := Load("fairface", root, DefaultLabels())
+	clips, report, err := Load("fairface", root, DefaultLabels(), nil)
 	if err != nil || len(clips) != 2 || report.Ignored != 1 ||
 		!slices.Equal(report.Missing, []string{"fairface_label_val.csv"}) {
 		t.Errorf("%v, %d clips, report %+v", err, len(clips), report)

@@ -46,11 +46,8 @@ func loadFER2013(l *loader, path string) error {
 			l.ignore(file)
 			return nil
 		}
-		split := parts[len(parts)-3]
-		if split == "validation" {
-			split = SplitVal
-		}
-		if !IsSplit(split) {
+		split, known := parseSplit(parts[len(parts)-3])
+		if !known {
 			l.ignore(file)
 			return nil
 		}

@@ -13,7 +13,7 @@ func TestFER2013CSV(t *testing.T) {
 	root := traintest.Touch(t, "fer")
 	traintest.WriteFile(t, filepath.Join(root, "fer2013.csv"),
 		"emotion,pixels,Usage\r\n3,"+pixels("255")+",Training\r\n6,"+pixels("9")+",PublicTest\n1,1 2,PrivateTest")
-	clips, _, err := Load("fer2013", root, DefaultLabels())
+	clips, _, err := Load("fer2013", root, DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

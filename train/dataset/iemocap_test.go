@@ -70,7 +70,7 @@ func TestIEMOCAP(t *testing.T) {
 		{"iemocap:paper", 35, 10, "map[]", "at most 8s"},
 		{"iemocap:paper+exc", 45, 20, "map[]", "at most 8s"},
 	} {
-		clips, report, err := Load(tc.set, root, DefaultLabels())
+		clips, report, err := Load(tc.set, root, DefaultLabels(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func TestIEMOCAP(t *testing.T) {
 }
 
 func TestIEMOCAPUtterances(t *testing.T) {
-	clips, _, err := Load("iemocap", iemocap(t), DefaultLabels())
+	clips, _, err := Load("iemocap", iemocap(t), DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,8 @@ func TestIEMOCAPErrors(t *testing.T) {
 		root := filepath.Join(t.TempDir(), "iemocap")
 		traintest.WriteFile(t, filepath.Join(root, "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"),
 			"%\n"[:0]+tc.text)
-		if _, _, err := Load("iemocap", root, DefaultLabels()); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if _, _, err := Load("iemocap", root, DefaultLabels(), nil); err == nil ||
+			!strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

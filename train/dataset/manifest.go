@@ -79,8 +79,10 @@ func (l *loader) readManifest(r io.Reader, path string, exists func(string) erro
 		if c.Space, err = l.declare(spaces, &c, col["emotions"], col["genders"]); err != nil {
 			return fail(line, err)
 		}
+		split, known := parseSplit(c.Split)
 		switch {
-		case IsSplit(c.Split):
+		case known:
+			c.Split = split
 		case c.Split != "":
 			return fail(line, fmt.Errorf("split %q; allowed are train, val, test", c.Split))
 		case c.Speaker != "":
@@ -236,8 +238,9 @@ func rowsBeside(root string) map[string]manifestRow {
 		}
 		rows := map[string]manifestRow{}
 		err = eachCSVRow(f, f.Name(), []string{"video", "split"}, func(_ int, col map[string]string) error {
-			if file := cmp.Or(col["video"], col["audio"]); file != "" && IsSplit(col["split"]) {
-				rows[resolve(dir, file)] = manifestRow{col["split"], col["gender"]}
+			split, known := parseSplit(col["split"])
+			if file := cmp.Or(col["video"], col["audio"]); file != "" && known {
+				rows[resolve(dir, file)] = manifestRow{split, col["gender"]}
 			}
 			return nil
 		})

@@ -17,10 +17,10 @@ func TestManifest(t *testing.T) {
 	}
 	path := filepath.Join(dir, "mine.csv")
 	traintest.WriteFile(t, path, "\ufeffsplit,note,emotion,gender,speaker,dataset,audio,video\n"+
-		"val,x, Calm ,F,anna,talk,,a.mp4\n"+
+		"Validation,x, Calm ,Woman,anna,talk,,a.mp4\n"+
 		",x,bored,male,ben,,b.wav,\n"+
 		",\"x,y\",,,,pics,"+filepath.Join(dir, "b.wav")+",c.jpg\n")
-	clips, report, err := Load("manifest", path, DefaultLabels())
+	clips, report, err := Load("manifest", path, DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestManifestWithMoreColumns(t *testing.T) {
 	path := filepath.Join(dir, "mine.csv")
 	traintest.WriteFile(t, path, "video,audio,dataset,speaker,gender,emotion,split,age,race,start,end\n"+
 		",talk.wav,,,,happy,,31,Asian,0.5,1.25\n,talk.wav,,,,sad,,,,2,\n,talk.wav,,,,,,,,,\n")
-	clips, _, err := Load("manifest", path, DefaultLabels())
+	clips, _, err := Load("manifest", path, DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,15 +130,16 @@ func TestCSVErrors(t *testing.T) {
 		},
 		{"folder as file", "manifest", head + "\n.,,x,,,,\n", nil, []string{"line 2", "folder"}},
 		{"unknown emotion", "manifest", head + "\na.jpg,,x,,,hapy,\n", ErrUnknownLabel, []string{
-			"line 2", `"hapy"`, "calm", "happy",
+			"line 2", `"hapy"`, "calm", "happy", "--map hapy=",
 		}},
 		{"unknown gender", "manifest", head + "\na.jpg,,x,,x,,\n", ErrUnknownLabel, []string{
-			"line 2", `"x"`, "female, male",
+			"line 2", `"x"`, "female, male", "woman", "--map gender:x=",
 		}},
 		{
-			"unknown split", "manifest", head + "\na.jpg,,x,,,,dev\n", nil,
-			[]string{"line 2", `"dev"`, "train, val, test"},
+			"unknown split", "manifest", head + "\na.jpg,,x,,,,held out\n", nil,
+			[]string{"line 2", `"held out"`, "train, val, test"},
 		},
+		{"number", "manifest", head + "\na.jpg,,x,,,3,\n", ErrUnknownLabel, []string{"line 2", "--map emotion:3="}},
 		{"no media", "manifest", head + "\n,,x,,,,\n", nil, []string{"line 2", "neither video nor audio"}},
 		{"row twice", "manifest", head + "\na.jpg,,x,,,,\na.jpg,,x,,,,\n", nil, []string{"line 3", "line 2"}},
 		{"bad age", "manifest", head + ",age\na.jpg,,x,,,,,old\n", nil, []string{"line 2", `age "old"`}},

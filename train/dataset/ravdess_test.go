@@ -41,7 +41,7 @@ func TestRAVDESSForms(t *testing.T) {
 		}, 5},
 		{"ravdess:both", []string{"01-01-03-01-01-01-02.mp4|01-01-03-01-01-01-02.mp4|"}, 7},
 	} {
-		clips, report, err := Load(tc.name, root, DefaultLabels())
+		clips, report, err := Load(tc.name, root, DefaultLabels(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -23,6 +24,19 @@ const (
 
 // IsSplit reports whether s is SplitTrain, SplitVal or SplitTest.
 func IsSplit(s string) bool { return slices.Contains([]string{SplitTrain, SplitVal, SplitTest}, s) }
+
+// splitAliases are other words for splits, in lower case.
+var splitAliases = map[string]string{
+	"training": SplitTrain, "validation": SplitVal, "valid": SplitVal, "dev": SplitVal, "development": SplitVal,
+	"testing": SplitTest,
+}
+
+// parseSplit returns the split that a word in any case means; ok is false for one that means none.
+func parseSplit(word string) (split string, ok bool) {
+	word = clean(word)
+	word = cmp.Or(splitAliases[word], word)
+	return word, IsSplit(word)
+}
 
 // The ways to divide data, by the names of --split-by; besides them K/k is the k-th of K folds by speaker.
 const (

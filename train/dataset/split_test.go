@@ -153,7 +153,7 @@ func TestHashSplitSizes(t *testing.T) {
 
 // TestSplitsAreDisjointBySpeaker holds for the data that the default model is trained on.
 func TestSplitsAreDisjointBySpeaker(t *testing.T) {
-	clips, _, err := Load("manifest", filepath.Join(traintest.Data(t), "manifest.csv"), DefaultLabels())
+	clips, _, err := Load("manifest", filepath.Join(traintest.Data(t), "manifest.csv"), DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 func TestUTKFaceNamesAgeAndRace(t *testing.T) {
-	clips, _, err := Load("utkface", traintest.Touch(t, "utkface", "26_1_2_20170116184024662.jpg"), DefaultLabels())
+	clips, _, err := Load("utkface", traintest.Touch(t, "utkface", "26_1_2_20170116184024662.jpg"),
+		DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +24,7 @@ func TestUTKFaceSplitBesideIsKept(t *testing.T) {
 	root := traintest.Touch(t, "utkface", name)
 	traintest.WriteFile(t, filepath.Join(filepath.Dir(root), "manifest.csv"),
 		"video,split\nutkface/"+name+","+other+"\n")
-	clips, _, err := Load("utkface", root, DefaultLabels())
+	clips, _, err := Load("utkface", root, DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -118,7 +118,7 @@ func TestSpeakerAges(t *testing.T) {
 			t.Errorf("%q is %d years old, want %d", speaker, got, want)
 		}
 	}
-	clips, _, err := Load("tess", traintest.Touch(t, "TESS", "OAF_back_ps.wav"), DefaultLabels())
+	clips, _, err := Load("tess", traintest.Touch(t, "TESS", "OAF_back_ps.wav"), DefaultLabels(), nil)
 	if err != nil || clips[0].Age != 64 {
 		t.Errorf("%v, %+v", err, clips)
 	}
@@ -128,7 +128,7 @@ func TestSpeakerAges(t *testing.T) {
 func TestASEDGenderOfMost(t *testing.T) {
 	root := traintest.Touch(t, "ASED",
 		"n1-01-01-02-05.wav", "n1-02-01-01-05.wav", "n1-03-01-01-05.wav", "n1-01-01-01-09.wav", "n1-02-01-02-09.wav")
-	clips, report, err := Load("ased", root, DefaultLabels())
+	clips, report, err := Load("ased", root, DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestCREMADBesideItsManifest(t *testing.T) {
 			"cremad/1084_DFA_ANG_XX.opus cremad cremad1084 angry - train",
 		},
 		"unknown split": {
-			"video,audio,split,gender\n,cremad/1084_DFA_ANG_XX.opus,dev,female\n",
+			"video,audio,split,gender\n,cremad/1084_DFA_ANG_XX.opus,held out,female\n",
 			"cremad/1084_DFA_ANG_XX.opus cremad cremad1084 angry - train",
 		},
 		"no gender": {
@@ -167,7 +167,7 @@ func TestCREMADBesideItsManifest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := traintest.Touch(t, "cremad", "1084_DFA_ANG_XX.opus")
 			traintest.WriteFile(t, filepath.Join(root, "../manifest.csv"), tt.manifest)
-			clips, _, err := Load("cremad", root, DefaultLabels())
+			clips, _, err := Load("cremad", root, DefaultLabels(), nil)
 			if err != nil || len(clips) != 1 || describe(clips[0]) != tt.want {
 				t.Errorf("%v, %+v, want %s", err, clips, tt.want)
 			}

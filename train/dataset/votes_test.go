@@ -23,7 +23,7 @@ func rows(t *testing.T, lines ...string) ([]Clip, LoadReport, error) {
 	}
 	path := filepath.Join(dir, "m.csv")
 	traintest.WriteFile(t, path, text)
-	return Load("manifest", path, DefaultLabels())
+	return Load("manifest", path, DefaultLabels(), nil)
 }
 
 func TestSoftLabels(t *testing.T) {
@@ -112,7 +112,7 @@ func TestFER2013Plus(t *testing.T) {
 		"fer2013.csv",
 		"emotion,pixels,Usage\n3,"+pixels+",Training\n3,"+pixels+",PublicTest\n3,"+pixels+",Training\n",
 	)
-	if _, _, err := Load("fer2013:plus", dir, DefaultLabels()); err == nil ||
+	if _, _, err := Load("fer2013:plus", dir, DefaultLabels(), nil); err == nil ||
 		!strings.Contains(err.Error(), "fer2013new.csv") {
 		t.Errorf("without the votes: %v", err)
 	}
@@ -122,7 +122,7 @@ func TestFER2013Plus(t *testing.T) {
 	write("fer2013new.csv", votes)
 	check := func(path string) {
 		t.Helper()
-		clips, report, err := Load("fer2013:plus", path, DefaultLabels())
+		clips, report, err := Load("fer2013:plus", path, DefaultLabels(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,12 +152,12 @@ func TestFER2013Plus(t *testing.T) {
 			"pictures/train/happy/0.jpg,x,4,0,0,6,0,0,0,0,0,0\npictures/val/happy/1.jpg,x,0,0,0,0,0,0,0,2,8,0\n")
 	check(pictures)
 	write("fer2013new.csv", votes+"Training,fer0000003.png,4,0,0,6,0,0,0,0,0,0\n")
-	if _, _, err := Load("fer2013:plus", dir, DefaultLabels()); err == nil ||
+	if _, _, err := Load("fer2013:plus", dir, DefaultLabels(), nil); err == nil ||
 		!strings.Contains(err.Error(), "one release") {
 		t.Errorf("other rows: %v", err)
 	}
 	write("fer2013new.csv", strings.Replace(votes, ",4,", ",-4,", 1))
-	if _, _, err := Load("fer2013:plus", dir, DefaultLabels()); !errors.Is(err, ErrVotes) {
+	if _, _, err := Load("fer2013:plus", dir, DefaultLabels(), nil); !errors.Is(err, ErrVotes) {
 		t.Errorf("a negative count: %v", err)
 	}
 }

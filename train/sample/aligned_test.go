@@ -94,7 +94,7 @@ func TestLongCanonicalFacesAreTheMedians(t *testing.T) {
 	}
 	defer finder.Close()
 	for name, usual := range canonicalFaces {
-		clips, _, err := dataset.Load(name, filepath.Join(data, name), dataset.DefaultLabels())
+		clips, _, err := dataset.Load(name, filepath.Join(data, name), dataset.DefaultLabels(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,8 @@ var fullSpec = pipeline.Spec{
 // and reports how much memory either leaves in use: the heap, which is held, and mapped files, which the system drops
 // when it needs memory.
 func BenchmarkPrepare(b *testing.B) {
-	clips, _, err := dataset.Load("manifest", filepath.Join(traintest.Data(b), "manifest.csv"), dataset.DefaultLabels())
+	clips, _, err := dataset.Load("manifest", filepath.Join(traintest.Data(b), "manifest.csv"),
+		dataset.DefaultLabels(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -120,7 +120,7 @@ func TestDialogsAreCut(t *testing.T) {
 		{"iemocap", dialogs, 7, image.Pt(224, 224), "Ses01F_impro01_M000"},
 		{"cremad", crema, 34, image.Pt(480, 360), ""},
 	} {
-		clips, _, err := dataset.Load(tc.set, tc.root, dataset.DefaultLabels())
+		clips, _, err := dataset.Load(tc.set, tc.root, dataset.DefaultLabels(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestPartsOfAFileAreCutOut(t *testing.T) {
 	path := filepath.Join(dir, "mine.csv")
 	traintest.WriteFile(t, path, "video,audio,dataset,speaker,gender,emotion,split,age,race,start,end\n"+
 		",talk.wav,,,,happy,,31,Asian,0.5,1.25\n,talk.wav,,,,sad,,,,2,\n,talk.wav,,,,,,,,,\n")
-	clips, _, err := dataset.Load("manifest", path, dataset.DefaultLabels())
+	clips, _, err := dataset.Load("manifest", path, dataset.DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

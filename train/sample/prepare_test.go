@@ -204,7 +204,7 @@ func TestPrepareRefusesADataSetThatCannotBeRead(t *testing.T) {
 
 // TestEveryVoiceOfRAVDESSIsHeard: some are recorded so softly that a live pipeline takes them for silence.
 func TestEveryVoiceOfRAVDESSIsHeard(t *testing.T) {
-	clips, _, err := dataset.Load("ravdess", filepath.Join(traintest.Data(t), "ravdess"), dataset.DefaultLabels())
+	clips, _, err := dataset.Load("ravdess", filepath.Join(traintest.Data(t), "ravdess"), dataset.DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func TestReasonsTravel(t *testing.T) {
 	traintest.WriteFile(t, file("text.wav"), "I am a text.\n")
 	traintest.WriteFile(t, file("empty.wav"), "")
 	traintest.WriteFile(t, file("fer2013.csv"), "emotion,pixels,Usage\n1,1 2,Training\n")
-	rows, _, err := dataset.Load("fer2013", file("fer2013.csv"), dataset.DefaultLabels())
+	rows, _, err := dataset.Load("fer2013", file("fer2013.csv"), dataset.DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ func TestFER2013RowsAreStills(t *testing.T) {
 	root := traintest.Touch(t, "fer")
 	traintest.WriteFile(t, filepath.Join(root, "fer2013.csv"),
 		"emotion,pixels,Usage\r\n3,"+pixels("255")+",Training\r\n6,"+pixels("9")+",PublicTest\n1,1 2,PrivateTest")
-	clips, _, err := dataset.Load("fer2013", root, dataset.DefaultLabels())
+	clips, _, err := dataset.Load("fer2013", root, dataset.DefaultLabels(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
