@@ -31,8 +31,12 @@ type Options struct {
 // InputError is the error of a file, a FIFO or a URL that Open cannot open or that cannot be read on.
 type InputError = av.InputError
 
+// LocalPath returns the path of an input that is no URL but a file's: of "file:///a%20b.mp4", /a b.mp4, of "-" that of
+// standard input.
+func LocalPath(input string) string { return av.LocalPath(input) }
+
 // Open opens what the user named: a file (mp4, webm, avi, flv, mkv, mpg, wav, flac, mp3, jpg, png, bmp, webp, ...),
-// a FIFO, a URL (http, https, rtsp, rtmp, udp, ...), or "pattern:", the test source, with how long it lasts after
+// a FIFO, "-" for standard input, a URL (file, http, https, rtsp, rtmp, udp, ...), or "pattern:", the test source, with how long it lasts after
 // the colon if it is not to be ten seconds ("pattern:30s").
 //
 // A network stream that is live by nature (rtsp, rtp, udp, srt) gives a live source. All errors name the input and

@@ -16,8 +16,8 @@ import (
 var analyzeCommand = &command{
 	name: "analyze", args: "INPUT...", minArgs: 1, maxArgs: -1,
 	about: "Tell emotion and gender in files and streams",
-	long: `INPUT is a file (mp4, webm, avi, flv, mkv, mpg, wav, flac, mp3, a picture, …), a FIFO, a URL
-(http, https, rtsp, rtmp, udp, …), or pattern:, a test source (pattern:30s for its length).
+	long: `INPUT is a file (mp4, webm, avi, flv, mkv, mpg, wav, flac, mp3, a picture, …), a FIFO, - for standard input,
+a URL (file, http, https, rtsp, rtmp, udp, …), or pattern:, a test source (pattern:30s for its length).
 Several are analysed one after the other; one that fails is named and the others go on.
 
 Results go to standard output: a live table on a terminal, in a pipe one JSON object a line, as
@@ -57,7 +57,7 @@ func (o *analyzeOptions) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--timeout %v: give seconds above 0", o.timeout)
 	case o.annotate != "" && len(o.inputs) > 1:
 		return fmt.Errorf("--annotate writes one video: give one INPUT, not %d", len(o.inputs))
-	case o.annotate != "" && sameFile(o.annotate, o.inputs[0]):
+	case o.annotate != "" && sameFile(o.annotate, capture.LocalPath(o.inputs[0])):
 		return fmt.Errorf("--annotate %s would overwrite the input", o.annotate)
 	}
 	return nil
@@ -141,7 +141,7 @@ func (a *analysis) annotated(ctx context.Context, input string) error {
 	if src.Info().Live {
 		return a.annotatedLive(ctx, input, src)
 	}
-	if st, err := os.Stat(input); err == nil && !st.Mode().IsRegular() {
+	if st, err := os.Stat(capture.LocalPath(input)); err == nil && !st.Mode().IsRegular() {
 		return badUsage("--annotate reads a file twice, which %s does not allow: add --realtime", input)
 	}
 	annotator := overlay.NewAnnotator(a.o.annotate, src.Info())

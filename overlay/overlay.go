@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"slices"
 	"time"
 
 	"tandem/pipeline"
@@ -28,19 +29,27 @@ func ColorOf(i int) RGB { return palette[i%len(palette)] }
 
 // Overlay draws scenes onto pictures of one size. It is for one goroutine.
 type Overlay struct {
-	w, h int
-	t    *typeface
-	em   int // the size of the letters, and the measure of all else
+	w, h  int
+	t     *typeface
+	em    int      // the size of the letters, and the measure of all else
+	small *Overlay // for panels where there is little room; nil if the letters are as small as can be read
 }
+
+// leastLetters is the size of the smallest letters, in pixels.
+const leastLetters = 9
 
 // New returns an overlay for pictures of w by h pixels.
 func New(w, h int) *Overlay {
-	size := math.Round(min(max(0.028*float64(min(w, h)), 9), 40))
-	return &Overlay{w: w, h: h, t: newTypeface(size), em: int(size)}
+	size := math.Round(min(max(0.028*float64(min(w, h)), leastLetters), 40))
+	o := &Overlay{w: w, h: h, t: newTypeface(size), em: int(size)}
+	if small := max(math.Round(0.6*size), leastLetters); small < size {
+		o.small = &Overlay{w: w, h: h, t: newTypeface(small), em: int(small)}
+	}
+	return o
 }
 
 // Draw draws a scene of the media time t: boxes with their subjects' numbers and labels, and for each subject a panel
-// of bars where there is room.
+// of bars where there is room beside all faces, in smaller letters where there is little.
 func (o *Overlay) Draw(p *Canvas, s Scene, t time.Duration) {
 	var taken []image.Rectangle
 	for _, v := range s.Subjects {
@@ -49,9 +58,15 @@ func (o *Overlay) Draw(p *Canvas, s Scene, t time.Duration) {
 		}
 	}
 	for _, v := range s.Subjects {
-		if at, ok := o.place(s, v, taken); ok {
-			o.panel(p, at, v, s)
-			taken = append(taken, image.Rectangle{at, at.Add(o.panelSize(s))})
+		for _, by := range []*Overlay{o, o.small} {
+			if by == nil {
+				continue
+			}
+			if at, ok := by.place(s, v, taken); ok {
+				by.panel(p, at, v, s)
+				taken = append(taken, image.Rectangle{at, at.Add(by.panelSize(s))})
+				break
+			}
 		}
 	}
 	if len(s.Subjects) == 0 {
@@ -71,7 +86,7 @@ func (o *Overlay) chip(p *Canvas, x, y int, s string, c RGB) {
 // box draws a subject's face and returns what the box and its tag cover.
 func (o *Overlay) box(p *Canvas, v SubjectView, s Scene) image.Rectangle {
 	b := v.Box
-	r := image.Rect(round(b.X), round(b.Y), round(b.X+b.W), round(b.Y+b.H))
+	r := rectOf(b)
 	c := white
 	tag := fmt.Sprint(v.Subject)
 	if v.Result != nil && v.Result.Emotion != nil {
@@ -98,6 +113,10 @@ func (o *Overlay) box(p *Canvas, v SubjectView, s Scene) image.Rectangle {
 	return r.Union(label)
 }
 
+func rectOf(b *pipeline.FaceBox) image.Rectangle {
+	return image.Rect(round(b.X), round(b.Y), round(b.X+b.W), round(b.Y+b.H))
+}
+
 func round(v float64) int { return int(math.Round(v)) }
 
 func (o *Overlay) labelColor(labels []string, label string) RGB {
@@ -121,11 +140,14 @@ func (o *Overlay) panelSize(s Scene) image.Point {
 
 func (o *Overlay) rowHeight() int { return o.t.capital + o.em*2/3 }
 
-// place finds where the panel of subject v covers least of what is taken: in a corner or beside its face, near it if
-// there are others. ok is false where it would hide too much, as in a crowd.
+// place finds where the panel of subject v covers no face, and least of what else is taken: in a corner or beside its
+// face, near it if there are others. ok is false where there is no such place, as in a crowd or close up.
 func (o *Overlay) place(s Scene, v SubjectView, taken []image.Rectangle) (at image.Point, ok bool) {
 	size, gap := o.panelSize(s), o.em/2
 	far := image.Pt(o.w-size.X-gap, o.h-size.Y-gap)
+	if far.X < 0 || far.Y < 0 {
+		return at, false
+	}
 	places := []image.Point{{gap, gap}, {far.X, gap}, {gap, far.Y}, far}
 	near := image.Pt(0, 0)
 	if v.Box != nil && len(s.Subjects) > 1 {
@@ -140,9 +162,14 @@ func (o *Overlay) place(s Scene, v SubjectView, taken []image.Rectangle) (at ima
 	area := size.X * size.Y
 	least, best := math.MaxInt, math.MaxInt
 	for _, p := range places {
-		covered := 0
+		panel, covered := image.Rectangle{p, p.Add(size)}, 0
+		if slices.ContainsFunc(s.Subjects, func(v SubjectView) bool {
+			return v.Box != nil && rectOf(v.Box).Overlaps(panel)
+		}) {
+			continue
+		}
 		for _, r := range taken {
-			c := r.Intersect(image.Rectangle{p, p.Add(size)})
+			c := r.Intersect(panel)
 			covered += c.Dx() * c.Dy()
 		}
 		score := covered
@@ -154,7 +181,7 @@ func (o *Overlay) place(s Scene, v SubjectView, taken []image.Rectangle) (at ima
 			at, best, least = p, score, covered
 		}
 	}
-	return at, least <= area/8 || len(s.Subjects) == 1
+	return at, least <= area/8
 }
 
 func abs(i int) int { return max(i, -i) }

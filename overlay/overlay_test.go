@@ -183,6 +183,44 @@ func TestOverlayDrawsBoxAndBars(t *testing.T) {
 	}
 }
 
+// A panel covers no face, however large and wherever it is; in a picture with room it is there, in small letters if
+// need be.
+func TestPanelCoversNoFace(t *testing.T) {
+	ground := RGB{100, 100, 100}
+	for _, size := range []image.Point{{320, 240}, {640, 480}, {1280, 720}, {480, 640}} {
+		for _, share := range []float64{0.3, 0.5, 0.7, 0.9} {
+			for _, at := range []float64{0, 0.5, 1} {
+				l := testTimeline(testResult(0, 0, 1))
+				side := share * float64(min(size.X, size.Y))
+				x, y := at*(float64(size.X)-side), (float64(size.Y)-side)/2
+				l.Faces(0, []pipeline.Tracked{{Subject: 0, Face: pipeline.Face{X: x, Y: y, W: side, H: side}}})
+				p := NewCanvas(size.X, size.Y, ground)
+				o := New(size.X, size.Y)
+				o.Draw(p, l.At(0), 0)
+				inner := image.Rect(int(x), int(y), int(x+side), int(y+side)).Inset(o.em)
+				inner.Max.X = min(inner.Max.X, size.X-5*o.em) // where the clock may be
+				for py := inner.Min.Y; py < inner.Max.Y; py++ {
+					for px := inner.Min.X; px < inner.Max.X; px++ {
+						if got := pixel(p, px, py); got != ground {
+							t.Fatalf("%v, a face of %.0f at %.0f: %d, %d is %v", size, side, x, px, py, got)
+						}
+					}
+				}
+			}
+		}
+	}
+	o := New(640, 480)
+	s := Scene{Emotions: testStart.Emotions, Genders: testStart.Genders}
+	beside := float64(o.panelSize(s).X - 5)
+	s.Subjects = []SubjectView{{Box: &pipeline.FaceBox{X: beside, Y: 40, W: 640 - 2*beside, H: 400}}}
+	if _, ok := o.place(s, s.Subjects[0], nil); ok {
+		t.Error("a panel in large letters beside a large face")
+	}
+	if _, ok := o.small.place(s, s.Subjects[0], nil); !ok {
+		t.Error("no panel in small letters beside a large face")
+	}
+}
+
 // Nothing that comes from outside may make the drawing fail: sizes, boxes, numbers.
 func TestOverlayOutsideThePicture(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"tandem/capture"
 )
@@ -32,7 +33,7 @@ type Event struct {
 
 // StartEvent describes a run.
 type StartEvent struct {
-	Source   string
+	Source   string // as it was named: any bytes
 	Model    string // SHA-256 of the model file, hex
 	Window   time.Duration
 	Hop      time.Duration
@@ -236,6 +237,7 @@ type (
 	startWire struct {
 		head
 		Source   string   `json:"source"`
+		Bytes    []byte   `json:"source_base64,omitempty"` // of a source that is no UTF-8
 		Model    string   `json:"model"`
 		Window   seconds  `json:"window"`
 		Hop      seconds  `json:"hop"`
@@ -292,11 +294,14 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	switch {
 	case e.Start != nil:
 		s := e.Start
-		return json.Marshal(startWire{
-			head{EventVersion, "start"},
-			s.Source, s.Model, seconds(s.Window), seconds(s.Hop),
-			list(s.Emotions), list(s.Genders),
-		})
+		out := startWire{
+			head: head{EventVersion, "start"}, Source: s.Source, Model: s.Model,
+			Window: seconds(s.Window), Hop: seconds(s.Hop), Emotions: list(s.Emotions), Genders: list(s.Genders),
+		}
+		if !utf8.ValidString(s.Source) {
+			out.Bytes = []byte(s.Source)
+		}
+		return json.Marshal(out)
 	case e.Window != nil:
 		w := e.Window
 		out := windowWire{
@@ -355,6 +360,9 @@ func ParseEvent(line []byte) (Event, error) {
 		var w startWire
 		if err := json.Unmarshal(line, &w); err != nil {
 			return bad(err)
+		}
+		if w.Bytes != nil {
+			w.Source = string(w.Bytes)
 		}
 		return Event{Start: &StartEvent{
 			w.Source, w.Model, time.Duration(w.Window), time.Duration(w.Hop), list(w.Emotions), list(w.Genders),

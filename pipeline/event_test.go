@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
@@ -50,6 +51,23 @@ var (
 	//go:embed testdata/events-raw.csv
 	goldenRawCSV string
 )
+
+// A file's name may be no UTF-8: what is written names it to the byte.
+func TestSourceIsNoUTF8(t *testing.T) {
+	for _, name := range []string{"caf\xe9.mp4", "\xff", "café.mp4", "a\ufffd.mp4"} {
+		b, err := json.Marshal(Event{Start: &StartEvent{Source: name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := ParseEvent(b)
+		if err != nil || e.Start.Source != name {
+			t.Errorf("%q comes back as %q, %v: %s", name, e.Start.Source, err, b)
+		}
+		if got, want := bytes.Contains(b, []byte("source_base64")), !utf8.ValidString(name); got != want {
+			t.Errorf("%q: %s", name, b)
+		}
+	}
+}
 
 func TestJSONL(t *testing.T) {
 	var b bytes.Buffer

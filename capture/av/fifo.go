@@ -24,6 +24,24 @@ func openFIFO(ctx context.Context, path string, timeout time.Duration) (int, err
 	return fd, nil
 }
 
+// openSocket is openFIFO for standard input that is a socket, as some programs give those they start: it has no path by
+// which it could be opened anew.
+func openSocket(ctx context.Context, _ string, timeout time.Duration) (int, error) {
+	fd, err := unix.FcntlInt(os.Stdin.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	err = unix.SetNonblock(fd, true)
+	if err == nil {
+		err = waitReadable(ctx, fd, timeout)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
 // OpenFIFO opens a FIFO for reading once someone has written to it; it gives up after timeout or when ctx ends.
 func OpenFIFO(ctx context.Context, path string, timeout time.Duration) (*os.File, error) {
 	fd, err := openFIFO(ctx, path, timeout)
@@ -56,7 +74,7 @@ func waitReadable(ctx context.Context, fd int, timeout time.Duration) error {
 	for {
 		left := time.Until(until)
 		if left <= 0 {
-			return fmt.Errorf("nobody writes to the FIFO: %w after %v", ErrTimeout, timeout)
+			return fmt.Errorf("nobody writes to the pipe: %w after %v", ErrTimeout, timeout)
 		}
 		_, err := unix.Poll(fds, int(left.Milliseconds())+1)
 		switch {
@@ -68,7 +86,7 @@ func waitReadable(ctx context.Context, fd int, timeout time.Duration) error {
 		case fds[0].Revents&unix.POLLIN != 0:
 			return nil
 		case fds[0].Revents != 0:
-			return fmt.Errorf("%w: the FIFO's writer left without writing", ErrNotMedia)
+			return fmt.Errorf("%w: the pipe's writer left without writing", ErrNotMedia)
 		}
 	}
 }

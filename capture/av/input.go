@@ -88,9 +88,12 @@ type Input struct {
 	mixer        mixer
 	annexB       *C.AVBSFContext // for ReadPacket
 	pending      []Media
-	delivered    bool // anything at all
-	readFailures int  // reads failed in a row
-	sought       bool // the first item may have any time
+	peeked       bool  // in.pkt holds the first packet already
+	held         C.int // what reading it returned
+	begun        bool  // a packet was read
+	delivered    bool  // anything at all
+	readFailures int   // reads failed in a row
+	sought       bool  // the first item may have any time
 	stats        Stats
 	decodeErr    error // what was wrong with the last packet that could not be decoded
 	endErr       error // what Read returns from now on, nil while there is more
@@ -99,11 +102,11 @@ type Input struct {
 // IsURL reports whether input names something on the network rather than a file.
 func IsURL(input string) bool {
 	scheme, _, ok := strings.Cut(input, "://")
-	return ok && scheme != "" && scheme != "file" && !strings.ContainsAny(scheme, "/.")
+	return ok && scheme != "" && !strings.EqualFold(scheme, "file") && !strings.ContainsAny(scheme, "/.")
 }
 
-// Open opens a file, a FIFO or a URL (http, https, rtsp, rtmp, udp, ... as libav was built). The name in every error
-// is input as given, without a URL's password.
+// Open opens a file, a FIFO, standard input ("-") or a URL (file, http, https, rtsp, rtmp, udp, ... as libav was built).
+// The name in every error is input as given, without a URL's password.
 func Open(ctx context.Context, input string, o Options) (*Input, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
@@ -171,12 +174,14 @@ func (in *Input) Read(ctx context.Context) (Media, error) {
 // step reads and decodes one packet into in.pending.
 func (in *Input) step(ctx context.Context) error {
 	in.arm()
-	r := C.av_read_frame(in.fmt, in.pkt)
+	r := in.readPacket()
 	switch {
-	case r == C.AVERROR_EOF:
-		return in.finish()
 	case r == errAgain:
 		return nil
+	case r < 0 && in.indexBehind() && ctx.Err() == nil && !in.guard.expired():
+		return errIndexBehind
+	case r == C.AVERROR_EOF:
+		return in.finish()
 	case r == C.AVERROR_INVALIDDATA && in.readFailures < 100:
 		in.readFailures++
 		in.stats.Corrupt++
@@ -188,7 +193,7 @@ func (in *Input) step(ctx context.Context) error {
 		return in.failed(ctx, r, false)
 	}
 	defer C.av_packet_unref(in.pkt)
-	in.readFailures = 0
+	in.begun, in.readFailures = true, 0
 	for kind, st := range in.streams {
 		if st == nil || in.pkt.stream_index != st.index {
 			continue
@@ -254,6 +259,18 @@ func (in *Input) addFrame(f *C.AVFrame, raw time.Duration, known bool) error {
 	}
 	in.pending = append(in.pending, Media{Frame: frame})
 	return nil
+}
+
+// errIndexBehind is the error of an MP4 that cannot be read in the order in which it comes.
+var errIndexBehind = errors.New("the file's index (moov) is at its end, behind what it is for: it cannot be read " +
+	"through a pipe, or from a server that does not answer ranges; save it and name the file, or rewrite it with " +
+	"ffmpeg -i IN -c copy -movflags +faststart OUT")
+
+// indexBehind reports whether this is an MP4 of which nothing could be read so far, through something that cannot be
+// sought in: its index came first or it would be read by now.
+func (in *Input) indexBehind() bool {
+	return !in.begun && strings.HasPrefix(in.info.Format, "mov,") && in.fmt.pb != nil &&
+		in.fmt.pb.seekable&C.AVIO_SEEKABLE_NORMAL == 0
 }
 
 // finish takes what the decoders still hold and ends the input.

@@ -11,15 +11,14 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
-	"unicode/utf8"
 	"unsafe"
+
+	"golang.org/x/term"
 )
 
 // open opens the container, its streams and their decoders, and goes to Options.From.
@@ -39,6 +38,9 @@ func (in *Input) open(ctx context.Context, input string) error {
 	opts.set("pattern_type", "none") // "%03d" in a picture's name is a part of its name
 	if !in.isURL {
 		opts.set("protocol_whitelist", "file,pipe") // a file does not reach out to the network
+		if in.pipe >= 0 {
+			opts.set("protocol_whitelist", "pipe") // nor does what comes through a pipe open files
+		}
 	}
 	if strings.HasPrefix(input, "rtsp") {
 		opts.set("rtsp_flags", "prefer_tcp")
@@ -63,6 +65,7 @@ func (in *Input) open(ctx context.Context, input string) error {
 	if err := in.choose(); err != nil {
 		return err
 	}
+	in.peek()
 	in.seek()
 	return nil
 }
@@ -104,59 +107,39 @@ func (in *Input) target(ctx context.Context, input string) (string, error) {
 		}
 		return input, nil
 	}
-	path := strings.TrimPrefix(input, "file://")
+	path := LocalPath(input)
 	st, err := os.Stat(path)
 	if err != nil {
 		return "", cause(err)
 	}
-	switch {
+	switch mode := st.Mode(); {
 	case st.IsDir():
 		return "", errors.New("is a directory, not a media file")
-	case st.Mode()&os.ModeNamedPipe != 0:
-		if in.pipe, err = openFIFO(ctx, path, in.o.Timeout); err != nil {
+	case mode&os.ModeNamedPipe != 0, mode&os.ModeSocket != 0 && path == stdinPath:
+		open := openFIFO
+		if mode&os.ModeSocket != 0 {
+			open = openSocket
+		}
+		if in.pipe, err = open(ctx, path, in.o.Timeout); err != nil {
 			return "", err
 		}
 		return fmt.Sprintf("pipe:%d", in.pipe), nil
-	case st.Mode().IsRegular() && st.Size() == 0:
+	case path == stdinPath && mode&os.ModeCharDevice != 0 && term.IsTerminal(int(os.Stdin.Fd())):
+		return "", errors.New("standard input is a terminal: redirect a file or a pipe into it")
+	case mode.IsRegular() && st.Size() == 0:
 		return "", fmt.Errorf("%w: the file is empty", ErrNotMedia)
 	}
 	return "file:" + path, sniff(path)
 }
 
-// sniff refuses text, of which libav would draw some as a picture and follow some, playlists, to other places.
-func sniff(path string) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return cause(err)
-	}
-	defer f.Close()
-	head := make([]byte, 512)
-	n, err := f.Read(head)
-	if err != nil {
-		return cause(err)
-	}
-	if head = head[:n]; utf8.Valid(head[:max(n-utf8.UTFMax, 1)]) &&
-		strings.HasPrefix(http.DetectContentType(head), "text/") {
-		return fmt.Errorf("%w: it is a text file", ErrNotMedia)
-	}
-	return nil
-}
-
-// cause leaves out the path that an os error repeats.
-func cause(err error) error {
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		return e.Err
-	}
-	return err
-}
-
 // arm bounds what libav does next. A file gets longer, as it may be a disk's fault.
-func (in *Input) arm() {
+func (in *Input) arm() { in.guard.arm(in.limit()) }
+
+func (in *Input) limit() time.Duration {
 	if in.isURL || in.pipe >= 0 {
-		in.guard.arm(in.o.Timeout)
-	} else {
-		in.guard.arm(max(in.o.Timeout, time.Minute))
+		return in.o.Timeout
 	}
+	return max(in.o.Timeout, time.Minute)
 }
 
 // failed explains a libav error by what led to it.
@@ -166,8 +149,11 @@ func (in *Input) failed(ctx context.Context, r C.int, opening bool) error {
 		return context.Cause(ctx)
 	case in.closing.Load():
 		return os.ErrClosed
-	case in.guard.expired():
+	case opening && in.guard.expired():
 		return fmt.Errorf("no answer: %w", ErrTimeout)
+	case in.guard.expired(), r == C.AVERROR_EXIT:
+		// Libav hands out what it still has and says so only when it is asked again, by when the guard is armed anew.
+		return fmt.Errorf("no data for %v: %w", in.limit(), ErrTimeout)
 	case opening && r == C.AVERROR_INVALIDDATA:
 		return fmt.Errorf("%w: %w", ErrNotMedia, logged(r))
 	}
