@@ -10,8 +10,8 @@ const hstsTime = "2592000"
 
 // SecureHeaders sets the headers on every answer that keep other pages away from it: no guessing of its type
 // (Fetch section 3.6), no window of another origin that reaches its own (HTML section 7.1.3), no use of it by pages of
-// another origin but by CORS (Fetch section 3.7), and over TLS no way back to HTTP (RFC 6797), but for localhost, where other
-// programs listen. Behind a proxy it is the proxy that says whether the client came over TLS.
+// another origin but by CORS (Fetch section 3.7), and over TLS no way back to HTTP (RFC 6797), but for localhost, where
+// other programs listen. Behind a proxy it is the proxy that says whether the client came over TLS.
 func SecureHeaders(behindProxy bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
