@@ -36,8 +36,8 @@ type InputError = av.InputError
 func LocalPath(input string) string { return av.LocalPath(input) }
 
 // Open opens what the user named: a file (mp4, webm, avi, flv, mkv, mpg, wav, flac, mp3, jpg, png, bmp, webp, ...),
-// a FIFO, "-" for standard input, a URL (file, http, https, rtsp, rtmp, udp, ...), or "pattern:", the test source, with how long it lasts after
-// the colon if it is not to be ten seconds ("pattern:30s").
+// a FIFO, "-" for standard input, a URL (file, http, https, rtsp, rtmp, udp, ...), or "pattern:", the test source, with
+// how long it lasts after the colon if it is not to be ten seconds ("pattern:30s").
 //
 // A network stream that is live by nature (rtsp, rtp, udp, srt) gives a live source. All errors name the input and
 // the cause.

@@ -105,8 +105,8 @@ func IsURL(input string) bool {
 	return ok && scheme != "" && !strings.EqualFold(scheme, "file") && !strings.ContainsAny(scheme, "/.")
 }
 
-// Open opens a file, a FIFO, standard input ("-") or a URL (file, http, https, rtsp, rtmp, udp, ... as libav was built).
-// The name in every error is input as given, without a URL's password.
+// Open opens a file, a FIFO, standard input ("-") or a URL (file, http, https, rtsp, rtmp, udp, ... as libav was
+// built). The name in every error is input as given, without a URL's password.
 func Open(ctx context.Context, input string, o Options) (*Input, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
