@@ -151,8 +151,15 @@ func (p *pattern) audioAt(t time.Duration) float32 {
 	if isMarked(t) {
 		return float32(0.8 * math.Sin(2*math.Pi*PatternBeep*t.Seconds()))
 	}
-	at := int(t * SampleRate / time.Second)
-	return float32(0.4 * mouthOpen(t) * buzz[((at%len(buzz))+len(buzz))%len(buzz)])
+	open := mouthOpen(t)
+	if open == 0 {
+		return 0
+	}
+	x, syllable := speech(t)
+	// The pitch falls from 150 to 110 Hz in a phrase, as in speech: a tone that stays is no voice to who listens for one.
+	cycles := (speechTo - speechFrom) * (150*x - 20*x*x)
+	vowel := vowels[syllable%uint64(len(vowels))]
+	return float32(0.4 * open * vowel[int((cycles-math.Floor(cycles))*float64(len(vowel)))])
 }
 
 // isMarked reports whether there is a flash and a beep at t.
@@ -160,23 +167,40 @@ func isMarked(t time.Duration) bool {
 	return t >= time.Second && t%time.Second < PatternMark
 }
 
+// Each second has a phrase of three syllables between these times, in seconds.
+const speechFrom, speechTo = 0.2, 0.9
+
+// speech returns where t is in the phrase of its second, from 0 to 1 if it is within, and which syllable of all it is.
+func speech(t time.Duration) (x float64, syllable uint64) {
+	x = ((t % time.Second).Seconds() - speechFrom) / (speechTo - speechFrom)
+	return x, uint64(t/time.Second)*3 + uint64(max(0, 3*x))
+}
+
 // mouthOpen is how far the mouth is open at t, 0..1: three syllables a second, no two seconds alike.
 func mouthOpen(t time.Duration) float64 {
 	if t < 0 {
 		return 0
 	}
-	const from, to = 0.2, 0.9
-	x := ((t % time.Second).Seconds() - from) / (to - from)
+	x, syllable := speech(t)
 	if x < 0 || x >= 1 {
 		return 0
 	}
-	syllable := uint64(t/time.Second)*3 + uint64(3*x)
 	loud := 0.6 + 0.4*float64(syllable*2654435761>>8&255)/255
 	return loud * math.Abs(math.Sin(3*math.Pi*x))
 }
 
-// buzz is one period of a voice at 125 Hz: its harmonics, strongest near the formants of an open vowel.
-var buzz = func() []float64 {
+// formant is a resonance of the vocal tract.
+type formant struct{ hz, width, gain float64 }
+
+// vowels are those of "father", "see" and "go", by their formants (Peterson and Barney 1952, table II, men).
+var vowels = [][]float64{
+	period([]formant{{730, 130, 1}, {1090, 150, 0.6}, {2440, 250, 0.25}}),
+	period([]formant{{270, 80, 1}, {2290, 200, 0.4}, {3010, 250, 0.3}}),
+	period([]formant{{570, 110, 1}, {840, 120, 0.6}, {2410, 250, 0.2}}),
+}
+
+// period is one period of a voice of about 125 Hz, its peak at 1: its harmonics, strongest near the formants.
+func period(formants []formant) []float64 {
 	const pitch = 125
 	out := make([]float64, SampleRate/pitch)
 	peak := 0.0
@@ -184,12 +208,8 @@ var buzz = func() []float64 {
 		for h := 1; h <= 28; h++ {
 			f := float64(h * pitch)
 			amp := 0.15 / float64(h)
-			for _, formant := range []struct{ hz, width, gain float64 }{
-				{700, 130, 1},
-				{1220, 150, 0.6},
-				{2600, 250, 0.25},
-			} {
-				amp += formant.gain * math.Exp(-math.Pow((f-formant.hz)/formant.width, 2)/2)
+			for _, r := range formants {
+				amp += r.gain * math.Exp(-math.Pow((f-r.hz)/r.width, 2)/2)
 			}
 			out[i] += amp * math.Sin(2*math.Pi*float64(h*i)/float64(len(out)))
 		}
@@ -199,4 +219,4 @@ var buzz = func() []float64 {
 		out[i] /= peak
 	}
 	return out
-}()
+}

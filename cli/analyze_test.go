@@ -260,7 +260,7 @@ func TestAnnotate(t *testing.T) {
 	model := testModel(t)
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.mp4"), filepath.Join(dir, "out.mp4")
-	capturetest.WritePattern(t, in, capture.PatternOptions{Width: 320, Height: 240, Duration: 3 * time.Second},
+	capturetest.WritePattern(t, in, capture.PatternOptions{Width: 640, Height: 480, Duration: 3 * time.Second},
 		av.WriterOptions{})
 	_, plain, _ := runTandem(t, "analyze", "--model", model, in)
 	code, annotated, stderr := runTandem(t, "analyze", "--model", model, "--annotate", out, in)
@@ -274,10 +274,10 @@ func TestAnnotate(t *testing.T) {
 	}
 	// The panel is in one of the corners: there the pictures differ, in the middle of the face they do not.
 	f, g := inFrames[60], outFrames[60]
-	if d := difference(f, g, image.Rect(10, 40, 60, 90)); d < 20 {
+	if d := difference(f, g, image.Rect(20, 80, 120, 180)); d < 20 {
 		t.Errorf("where the panel should be, the pictures differ by %.1f a byte", d)
 	}
-	if d := difference(f, g, image.Rect(140, 120, 170, 140)); d > 20 {
+	if d := difference(f, g, image.Rect(280, 240, 340, 280)); d > 20 {
 		t.Errorf("in the face, the pictures differ by %.1f a byte", d)
 	}
 

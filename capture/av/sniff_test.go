@@ -145,10 +145,12 @@ func indexBehind(t *testing.T) string {
 
 // A server without ranges is like a pipe: an MP4 with its index behind is not read, one with its index in front is.
 func TestIndexBehind(t *testing.T) {
-	clip := load(t, indexBehind(t))
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(clip) }))
-	defer s.Close()
-	in, err := av.Open(t.Context(), s.URL, av.Options{})
+	serve := func(clip []byte) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(clip) }))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	in, err := av.Open(t.Context(), serve(load(t, indexBehind(t))), av.Options{})
 	if err == nil {
 		err = readAll(t.Context(), in).err
 		in.Close()
@@ -157,9 +159,9 @@ func TestIndexBehind(t *testing.T) {
 		!strings.Contains(err.Error(), "faststart") {
 		t.Errorf("error %v", err)
 	}
-	clip = load(t, write(t, "front.mp4", capture.PatternOptions{Width: 64, Height: 48, Duration: time.Second},
+	clip := load(t, write(t, "front.mp4", capture.PatternOptions{Width: 64, Height: 48, Duration: time.Second},
 		av.WriterOptions{}))
-	if m := read(t, s.URL, av.Options{}); m.err != nil || len(m.frames) != 25 {
+	if m := read(t, serve(clip), av.Options{}); m.err != nil || len(m.frames) != 25 {
 		t.Errorf("with its index in front: %d pictures, %v", len(m.frames), m.err)
 	}
 }
