@@ -156,7 +156,7 @@ func (p *pattern) audioAt(t time.Duration) float32 {
 		return 0
 	}
 	x, syllable := speech(t)
-	// The pitch falls from 150 to 110 Hz in a phrase, as in speech: a tone that stays is no voice to who listens for one.
+	// The pitch falls from 150 to 110 Hz in a phrase, as in speech: a tone that stays is no voice to a detector.
 	cycles := (speechTo - speechFrom) * (150*x - 20*x*x)
 	vowel := vowels[syllable%uint64(len(vowels))]
 	return float32(0.4 * open * vowel[int((cycles-math.Floor(cycles))*float64(len(vowel)))])
