@@ -47,7 +47,8 @@ func TestFirstWindowsGrow(t *testing.T) {
 		{"pictures alone", file(1280*time.Millisecond, true, false), DefaultFirstAfter, growing[:3], growing[:3]},
 		{
 			"more than half a hop is left", file(1160*time.Millisecond, true, true), DefaultFirstAfter,
-			[]float64{0.75, 1, 1.16}, []float64{0.75, 1, 1.16},
+			[]float64{0.75, 1, 1.16},
+			[]float64{0.75, 1, 1.16},
 		},
 		{"0.4 s", file(400*time.Millisecond, false, true), DefaultFirstAfter, []float64{0.4}, []float64{0.4}},
 		{"0.4 s without growth", file(400*time.Millisecond, false, true), 0, []float64{0.4}, []float64{0.4}},
