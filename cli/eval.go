@@ -132,7 +132,7 @@ func (o *evalOptions) evaluate(
 	defer bar.close()
 	report, err := eval.Evaluate(ctx, rec, newFaceFinder, sets.Clips, eval.Options{
 		Split: o.split, Modalities: eval.Modalities(o.modality), Model: sha256, Precision: o.precision,
-		Voice: newVoiceDetector, CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
+		Voice: voiceDetectors(rec.Contract()), CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
 		Temperatures: rec.Contract().Temperatures,
 		Bootstrap:    metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},
 		Progress:     func(stage string, done, total int) { bar.set(stage, "", done, total) },

@@ -67,7 +67,7 @@ func (o *quantizeOptions) run(ctx context.Context, c *console) error {
 	bar := newProgress(c)
 	defer bar.close()
 	b, err := train.Quantize(ctx, m.bytes, sets.Clips, sample.Options{
-		Finder: newFaceFinder, Voice: newVoiceDetector, CacheDir: cache, Workers: orCores(o.workers),
+		Finder: newFaceFinder, Voice: voiceDetectors(contract), CacheDir: cache, Workers: orCores(o.workers),
 		Progress: func(done, total int) { bar.set("clips", "", done, total) },
 	})
 	if err != nil {

@@ -54,16 +54,21 @@ func newFaceFinder() (pipeline.FaceFinder, error) {
 	return infer.NewBlazeFace()
 }
 
-// newVoiceDetector returns a voice detector for one of several goroutines.
-func newVoiceDetector() (pipeline.VoiceDetector, error) {
-	return infer.NewSilero()
+// voiceDetectors returns what makes the voice detector of one of several goroutines; nil for a model that takes any
+// sound.
+func voiceDetectors(c infer.Contract) func() (pipeline.VoiceDetector, error) {
+	if c.AnySound {
+		return nil
+	}
+	return func() (pipeline.VoiceDetector, error) { return infer.NewSilero() }
 }
 
 // recognition has the networks that all inputs of a command share.
 type recognition struct {
 	*infer.Recognizer
 	finder *infer.BlazeFace
-	voice  *infer.Silero
+	silero *infer.Silero          // nil for a model that takes any sound
+	voice  pipeline.VoiceDetector // silero, or nil
 	model  *modelFile
 }
 
@@ -84,13 +89,21 @@ func openRecognition(path string, o infer.Options) (*recognition, error) {
 		rec.Close()
 		return nil, err
 	}
-	voice, err := infer.NewSilero()
-	if err != nil {
+	r := &recognition{Recognizer: rec, finder: finder, model: m}
+	if rec.Contract().AnySound {
+		return r, nil
+	}
+	if r.silero, err = infer.NewSilero(); err != nil {
 		return nil, errors.Join(err, rec.Close(), finder.Close())
 	}
-	return &recognition{Recognizer: rec, finder: finder, voice: voice, model: m}, nil
+	r.voice = r.silero
+	return r, nil
 }
 
 func (r *recognition) Close() error {
-	return errors.Join(r.Recognizer.Close(), r.finder.Close(), r.voice.Close())
+	err := errors.Join(r.Recognizer.Close(), r.finder.Close())
+	if r.silero != nil {
+		err = errors.Join(err, r.silero.Close())
+	}
+	return err
 }

@@ -20,6 +20,9 @@ const MaxModelBytes = 192 << 20
 // schema is the version of the contract that this package reads and writes.
 const schema = 1
 
+// What a model takes for its sound: what a voice detector calls a voice, or all that is no silence.
+const HearsVoice, HearsAny = "voice", "any"
+
 // keyPrefix stands before every key in an ONNX file's metadata_props.
 const keyPrefix = "tandem."
 
@@ -58,6 +61,9 @@ type Contract struct {
 	// input does it itself; for one with a float32 input the runner does.
 	PixelScale [2]float64
 	AudioNorm  AudioNorm // `audio_norm`: "none" or "rms:LEVEL"
+	// AnySound (`hears`, optional: "voice" or "any") is that of a model of other sounds than voices: it is given all
+	// that is no silence; false: sound that a voice detector calls a voice.
+	AnySound bool
 	// EmotionTemperature and GenderTemperature (`temperature.emotion`, `temperature.gender`) divide the logits
 	// before the softmax, for calibrated probabilities.
 	EmotionTemperature, GenderTemperature float64
@@ -202,6 +208,9 @@ func (c Contract) Metadata() map[string]string {
 			m[key] = formatFloat(*t)
 		}
 	}
+	if c.AnySound {
+		m["hears"] = HearsAny
+	}
 	if c.Int8Ranges != nil {
 		ranges, err := json.Marshal(c.Int8Ranges)
 		if err != nil {
@@ -239,6 +248,12 @@ func ParseContract(metadata map[string]string) (Contract, error) {
 	c.CropMargin = p.number("crop_margin", 0.5, 20)
 	c.PixelScale = p.pixelScale()
 	c.AudioNorm = p.audioNorm()
+	if s, ok := metadata[keyPrefix+"hears"]; ok {
+		if s != HearsVoice && s != HearsAny {
+			p.fail("hears", "is %s, want %s or %s", quote(s), HearsVoice, HearsAny)
+		}
+		c.AnySound = s == HearsAny
+	}
 	c.EmotionTemperature = p.number("temperature.emotion", 0.01, 100)
 	c.GenderTemperature = p.number("temperature.gender", 0.01, 100)
 	for key, t := range c.aloneTemperatures() {

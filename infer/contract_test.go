@@ -58,6 +58,21 @@ func TestContractTemperatures(t *testing.T) {
 	}
 }
 
+// A model says that it takes any sound, or nothing, which means voices.
+func TestContractHears(t *testing.T) {
+	c := infertest.Contract()
+	for _, anySound := range []bool{true, false} {
+		c.AnySound = anySound
+		m := c.Metadata()
+		if _, says := m["tandem.hears"]; says != anySound {
+			t.Errorf("any sound %v: hears %q", anySound, m["tandem.hears"])
+		}
+		if got, err := infer.ParseContract(m); err != nil || got.AnySound != anySound {
+			t.Errorf("any sound %v was read as %v, %v", anySound, got.AnySound, err)
+		}
+	}
+}
+
 func TestContractKeys(t *testing.T) {
 	// The keys of the contract as the design lists them.
 	want := strings.Fields(`schema emotions genders sample_rate window_seconds hop_seconds video_frames crop_size
@@ -111,6 +126,7 @@ func TestContractRefusesValues(t *testing.T) {
 		{"audio_norm", "peak", "tandem.audio_norm"},
 		{"audio_norm", "rms:0", "tandem.audio_norm"},
 		{"audio_norm", "rms:", "tandem.audio_norm"},
+		{"hears", "ears", `tandem.hears is "ears", want voice or any`},
 		{"temperature.emotion", "0", "tandem.temperature.emotion"},
 		{"temperature.gender", "-1", "tandem.temperature.gender"},
 		{"temperature.emotion.audio", "0", "tandem.temperature.emotion.audio"},

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"tandem/infer"
 	"tandem/pipeline"
 	"tandem/train/augment"
 	"tandem/train/dataset"
@@ -62,6 +63,9 @@ type Recipe struct {
 	// SetTemperature T makes clips of a data set with n of them (of a kind: stills, voices, talking faces) come in
 	// proportion to n^(1/T): 1, each clip as often as any other; the larger, the more alike the sets.
 	SetTemperature float64 `json:"set_temperature"`
+	// Hears is what the model takes for its sound, in training as in use: "voice", what a voice detector calls one, or
+	// "any", all that is no silence.
+	Hears string `json:"hears"`
 	// LabelSpace is "set", the loss is over the labels that a clip's data set has (see dataset.Spaces), or "all".
 	LabelSpace string `json:"label_space"`
 	// Votes is how a clip's several labels are used (Barsoum et al. 2016): "majority", that with most votes;
@@ -171,6 +175,7 @@ func (r Recipe) Check() error {
 		{"modal", r.Modal, []string{"multi", "audio", "video"}},
 		{"optimizer", r.Optimizer, optim.Names()},
 		{"schedule", r.Schedule, []string{"cosine", "step", "constant"}},
+		{"hears", r.Hears, []string{infer.HearsVoice, infer.HearsAny}},
 		{"label_space", r.LabelSpace, []string{"set", "all"}},
 		{"votes", r.Votes, []string{"majority", "distribution", "drawn"}},
 		{"still_balance", r.StillBalance, slices.Sorted(maps.Keys(balances))},

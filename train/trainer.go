@@ -140,6 +140,9 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 	clips := sets.Clips
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace() }
 	voice := func() (pipeline.VoiceDetector, error) { return infer.NewSilero() }
+	if o.Recipe.Hears == infer.HearsAny {
+		voice = nil
+	}
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -167,6 +170,10 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 	}
 	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached,
 		len(p.Samples), len(p.Skipped)))
+	if p.Unheard > 0 {
+		o.Log(fmt.Sprintf("%d clips are nothing but sound without a voice: the model learns them, but is used on voices "+
+			`only; if other sounds are meant, put "hears": "any" into the recipe`, p.Unheard))
+	}
 	warnings, err := CheckTasks(p, o.Recipe, o.Recipe.Labels())
 	for _, w := range warnings {
 		o.Log(w)
@@ -239,6 +246,7 @@ func (o *Options) contract(data *Data, labels pipeline.Labels, weighting weighti
 	c := infer.Contract{
 		Emotions: labels.Emotions, Genders: labels.Genders, SampleRate: 16000,
 		EmotionTemperature: 1, GenderTemperature: 1, TaskWeights: infer.TaskWeights{Emotion: 0.5, Gender: 0.5},
+		AnySound:  o.Recipe.Hears == infer.HearsAny,
 		Weighting: weighting.Name(), Metrics: json.RawMessage("{}"),
 		Created: time.Now().UTC().Truncate(time.Second), TandemVersion: o.Version,
 	}

@@ -13,18 +13,23 @@ import (
 // cutVersion is part of every cache key: raising it makes every cache stale. Raise it with any change to the cropping,
 // the detectors of faces and voices, the sound's filter, the windows, or the layout of the cache, so that the same clip
 // is cut again.
-const cutVersion = 7
+const cutVersion = 8
 
 // cacheKey is a hash of all that decides a clip's windows.
 type cacheKey [sha256.Size]byte
 
-// keyOf returns the key of a clip's windows: SHA-256 over the content of its files, its part and crop, spec, and
-// cutVersion.
-func keyOf(ctx context.Context, c *dataset.Clip, spec pipeline.Spec, hashes *FileHashes) (cacheKey, error) {
+// keyOf returns the key of a clip's windows: SHA-256 over the content of its files, its part and crop, spec, whether
+// any sound counts, and cutVersion.
+func keyOf(
+	ctx context.Context, c *dataset.Clip, spec pipeline.Spec, anySound bool, hashes *FileHashes,
+) (cacheKey, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %d %+v %v %v %v %v\n", cutVersion, capture.SampleRate, spec, SilenceDBFS, c.Start, c.End, c.Crop)
 	if usual := canonicalFace(c.Dataset); usual != nil {
 		fmt.Fprintf(h, "%+v\n", *usual)
+	}
+	if anySound {
+		fmt.Fprintln(h, "any sound")
 	}
 	if c.Row != nil {
 		fmt.Fprintf(h, "row %d %d\n", c.Row.Offset, c.Row.Length)

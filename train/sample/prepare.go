@@ -17,7 +17,8 @@ type Options struct {
 	Spec pipeline.Spec // the length of windows, and the number and shape of their crops
 	// Finder makes a face finder for each worker that has something to cut; one that has a Close method is closed.
 	Finder func() (pipeline.FaceFinder, error)
-	// Voice makes a voice detector for each worker as Finder does a face finder; nil: any sound counts as a voice.
+	// Voice makes a voice detector for each worker as Finder does a face finder; nil: any sound counts as a voice,
+	// as it does in a clip that is nothing but sound in which it hears none.
 	Voice func() (pipeline.VoiceDetector, error)
 	// CacheDir keeps windows by the content of the clips' files, Spec and the version of the cutting code, whatever the
 	// files are called. "" keeps nothing.
@@ -86,6 +87,9 @@ func (j *prepareJob) collect(p *Prepared, i int) error {
 			Clip: i, Path: clip.Path(), Err: err, name: clip.PortableID(), id: clip.ID, files: clip.Files(),
 		})
 		return nil
+	}
+	if stored.unheard {
+		p.Unheard++
 	}
 	n := p.Spec.AudioSamples()
 	for _, w := range stored.windows {
@@ -171,7 +175,7 @@ type worker struct {
 func (w *worker) prepareClip(ctx context.Context, i int) (cached bool, err error) {
 	clip := &w.clips[i]
 	for try := range 2 {
-		key, err := keyOf(ctx, clip, w.spec, w.hashes)
+		key, err := keyOf(ctx, clip, w.spec, w.newVoice == nil, w.hashes)
 		if errors.Is(err, ErrChanged) && try == 0 {
 			continue
 		}
@@ -186,7 +190,7 @@ func (w *worker) prepareClip(ctx context.Context, i int) (cached bool, err error
 			return false, err
 		}
 		windows, cutErr := cutClip(ctx, clip, w.spec, w.finder, w.voice)
-		if again, err := keyOf(ctx, clip, w.spec, w.hashes); err != nil || again != key {
+		if again, err := keyOf(ctx, clip, w.spec, w.newVoice == nil, w.hashes); err != nil || again != key {
 			continue
 		}
 		if cutErr != nil {
@@ -236,7 +240,9 @@ func cutClip(
 	if err != nil || len(windows.windows) > 0 || voice == nil {
 		return windows, err
 	}
-	return cutWindows(ctx, c, spec, finder, nil)
+	windows, err = cutWindows(ctx, c, spec, finder, nil)
+	windows.unheard = true
+	return windows, err
 }
 
 // cutWindows cuts one clip into windows; a nil voice takes any sound for one.

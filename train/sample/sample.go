@@ -102,6 +102,7 @@ type Prepared struct {
 	Samples []Sample // in the order of Clips, and of time within a clip
 	Skipped []Skipped
 
+	Unheard  int   // clips that are nothing but sound in which the voice detector hears no voice; cut as if it did
 	Cached   int   // clips that were in the cache
 	CacheErr error // why not all windows are kept for the next run; nil if they are
 

@@ -43,6 +43,7 @@ func TestPrepareMasksWhatIsNoVoice(t *testing.T) {
 	clips := []dataset.Clip{
 		{Audio: filepath.Join(dir, "loud.wav"), ID: "loud"}, {Audio: filepath.Join(dir, "soft.wav"), ID: "soft"},
 	}
+	unheard := 0
 	count := func(o Options) (n [2]int) {
 		t.Helper()
 		p, err := Prepare(t.Context(), clips, o)
@@ -52,14 +53,21 @@ func TestPrepareMasksWhatIsNoVoice(t *testing.T) {
 		for _, s := range p.Samples {
 			n[s.Clip]++
 		}
+		unheard = p.Unheard
 		return n
 	}
-	o := testOptions("", 2)
+	o := testOptions(filepath.Join(dir, "cache"), 2) // which keeps the two ways of cutting apart
 	without := count(o)
+	if unheard != 0 {
+		t.Errorf("%d clips without a voice, by no detector", unheard)
+	}
 	o.Voice = func() (pipeline.VoiceDetector, error) { return loudVoice{}, nil }
 	with := count(o)
 	if with[0] == 0 || with[0] >= without[0] || with[1] != without[1] {
 		t.Errorf("%v windows where voices are told, %v where not", with, without)
+	}
+	if count(o); unheard != 1 {
+		t.Errorf("%d clips without a voice, want the soft one, from the cache too", unheard)
 	}
 }
 

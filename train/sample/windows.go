@@ -14,6 +14,7 @@ import (
 // clipWindows is the windows of one clip. Their sound, which overlaps, is there once.
 type clipWindows struct {
 	audio   []int16
+	unheard bool           // the voice detector hears no voice in the clip, which is nothing but sound
 	windows []storedWindow // none of a clip that shows no face and makes no sound
 }
 
@@ -29,13 +30,14 @@ type storedWindow struct {
 var errCache = errors.New("damaged cache")
 
 // appendWindows appends the windows of a clip as the cache keeps them, little-endian: number of sound samples u32,
-// number of windows u32, the samples i16; for each window: index of its first sample i32 (-1 for none), still u8,
+// number of windows u32, unheard u32, the samples i16; for each window: index of its first sample i32 (-1 for none), still u8,
 // number of crops u8, their mask a byte each, length of the crops in bytes u32 and the crops. Raise cutVersion with any
 // change.
 func appendWindows(b []byte, c *clipWindows) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint32(b, uint32(len(c.audio)))
 	b = le.AppendUint32(b, uint32(len(c.windows)))
+	b = le.AppendUint32(b, uint32(bit(c.unheard)))
 	for _, v := range c.audio {
 		b = le.AppendUint16(b, uint16(v))
 	}
@@ -63,9 +65,9 @@ func bit(v bool) byte {
 // memory: of a mapped file they cost none until they are used.
 func parseWindows(data []byte, spec pipeline.Spec) (clipWindows, error) {
 	d := decoder{data: data}
-	samples, windows := int(d.u32()), int(d.u32())
-	c := clipWindows{audio: int16s(d.bytes(2 * samples))}
-	if d.bad || windows > len(d.data) {
+	samples, windows, unheard := int(d.u32()), int(d.u32()), d.u32()
+	c := clipWindows{audio: int16s(d.bytes(2 * samples)), unheard: unheard == 1}
+	if d.bad || windows > len(d.data) || unheard > 1 {
 		return c, errCache
 	}
 	c.windows = make([]storedWindow, windows)
