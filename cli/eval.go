@@ -132,8 +132,8 @@ func (o *evalOptions) evaluate(
 	defer bar.close()
 	report, err := eval.Evaluate(ctx, rec, newFaceFinder, sets.Clips, eval.Options{
 		Split: o.split, Modalities: eval.Modalities(o.modality), Model: sha256, Precision: o.precision,
-		Voice: voiceDetectors(rec.Contract()), CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
-		Temperatures: rec.Contract().Temperatures,
+		Voice: voiceDetectors(rec.Contract()), Temperatures: rec.Contract().Temperatures,
+		CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
 		Bootstrap:    metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},
 		Progress:     func(stage string, done, total int) { bar.set(stage, "", done, total) },
 	})

@@ -18,7 +18,8 @@ var dataSets = os.Getenv("TANDEM_DATA")
 // windowsOf analyses an input and returns its window events.
 func windowsOf(t *testing.T, input string, args ...string) (ws []*pipeline.WindowEvent) {
 	t.Helper()
-	code, out, errs := runTandem(t, append([]string{"analyze", "--format", "jsonl", "--smooth", "0", input}, args...)...)
+	args = append([]string{"analyze", "--format", "jsonl", "--smooth", "0", input}, args...)
+	code, out, errs := runTandem(t, args...)
 	if code != 0 {
 		t.Fatalf("%s: exit code %d: %s", input, code, errs)
 	}

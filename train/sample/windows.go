@@ -30,9 +30,9 @@ type storedWindow struct {
 var errCache = errors.New("damaged cache")
 
 // appendWindows appends the windows of a clip as the cache keeps them, little-endian: number of sound samples u32,
-// number of windows u32, unheard u32, the samples i16; for each window: index of its first sample i32 (-1 for none), still u8,
-// number of crops u8, their mask a byte each, length of the crops in bytes u32 and the crops. Raise cutVersion with any
-// change.
+// number of windows u32, unheard u32, the samples i16; for each window: index of its first sample i32 (-1 for none),
+// still u8, number of crops u8, their mask a byte each, length of the crops in bytes u32 and the crops. Raise
+// cutVersion with any change.
 func appendWindows(b []byte, c *clipWindows) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint32(b, uint32(len(c.audio)))
