@@ -134,8 +134,8 @@ func (o *evalOptions) evaluate(
 		Split: o.split, Modalities: eval.Modalities(o.modality), Model: sha256, Precision: o.precision,
 		Voice: voiceDetectors(rec.Contract()), Temperatures: rec.Contract().Temperatures,
 		CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
-		Bootstrap:    metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},
-		Progress:     func(stage string, done, total int) { bar.set(stage, "", done, total) },
+		Bootstrap: metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},
+		Progress:  func(stage string, done, total int) { bar.set(stage, "", done, total) },
 	})
 	if err != nil {
 		return nil, err

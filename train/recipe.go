@@ -63,7 +63,7 @@ type Recipe struct {
 	// SetTemperature T makes clips of a data set with n of them (of a kind: stills, voices, talking faces) come in
 	// proportion to n^(1/T): 1, each clip as often as any other; the larger, the more alike the sets.
 	SetTemperature float64 `json:"set_temperature"`
-	// Hears is what the model takes for its sound, in training as in use: "voice", what a voice detector calls one, or
+	// Hears says which sound the model is given, in training as in use: "voice", such as a voice detector calls one, or
 	// "any", all that is no silence.
 	Hears string `json:"hears"`
 	// LabelSpace is "set", the loss is over the labels that a clip's data set has (see dataset.Spaces), or "all".

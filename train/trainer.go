@@ -171,8 +171,8 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 	o.Log(fmt.Sprintf("%d clips, %d of them from the cache, %d windows, %d clips skipped", len(clips), p.Cached,
 		len(p.Samples), len(p.Skipped)))
 	if p.Unheard > 0 {
-		o.Log(fmt.Sprintf("%d clips are nothing but sound without a voice: the model learns them, but is used on voices "+
-			`only; if other sounds are meant, put "hears": "any" into the recipe`, p.Unheard))
+		o.Log(fmt.Sprintf("%d clips are nothing but sound without a voice: the model learns them, but is used on "+
+			`voices only; if other sounds are meant, put "hears": "any" into the recipe`, p.Unheard))
 	}
 	warnings, err := CheckTasks(p, o.Recipe, o.Recipe.Labels())
 	for _, w := range warnings {
