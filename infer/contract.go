@@ -70,6 +70,9 @@ type Contract struct {
 	// EmotionAlone and GenderAlone (`temperature.emotion.audio`, `temperature.emotion.video` and the same of gender,
 	// all optional) take their places for windows with one modality alone.
 	EmotionAlone, GenderAlone ModalityTemperatures
+	// Calibration (`calibration`, JSON, optional) says by what each temperature was fitted, by the name that its key
+	// has behind "temperature.".
+	Calibration map[string]Calibration
 	// TaskWeights (`task_weights`, "emotion=W,gender=W") are those of the two losses at the end of training, and
 	// Weighting (`weighting`) is how they came about, as in `tandem train --weighting`.
 	TaskWeights   TaskWeights
@@ -111,6 +114,15 @@ func (c *Contract) aloneTemperatures() map[string]*float64 {
 		"temperature.emotion.audio": &c.EmotionAlone.Audio, "temperature.emotion.video": &c.EmotionAlone.Video,
 		"temperature.gender.audio": &c.GenderAlone.Audio, "temperature.gender.video": &c.GenderAlone.Video,
 	}
+}
+
+// Calibration says by what a temperature was fitted: validation clips, each counting once, and an expectation, to which
+// few clips are held. docs/training.md has the formula.
+type Calibration struct {
+	Clips    int     `json:"clips"`
+	Speakers int     `json:"speakers"` // that are known
+	Expected float64 `json:"expected"`
+	Pull     float64 `json:"pull"` // to the expectation: 10 without any clip, 1 from 90 on
 }
 
 // TaskWeights are the final weights of the two losses.
@@ -211,6 +223,13 @@ func (c Contract) Metadata() map[string]string {
 	if c.AnySound {
 		m["hears"] = HearsAny
 	}
+	if c.Calibration != nil {
+		by, err := json.Marshal(c.Calibration)
+		if err != nil {
+			panic(err) // finite numbers only
+		}
+		m["calibration"] = string(by)
+	}
 	if c.Int8Ranges != nil {
 		ranges, err := json.Marshal(c.Int8Ranges)
 		if err != nil {
@@ -282,6 +301,11 @@ func ParseContract(metadata map[string]string) (Contract, error) {
 		c.Created = t.UTC()
 	}
 	c.TandemVersion = p.text("tandem_version")
+	if s, ok := metadata[keyPrefix+"calibration"]; ok {
+		if err := json.Unmarshal([]byte(s), &c.Calibration); err != nil {
+			p.fail("calibration", "is not a JSON object of what temperatures were fitted by: %v", err)
+		}
+	}
 	if s, ok := metadata[keyPrefix+"int8_ranges"]; ok {
 		if err := json.Unmarshal([]byte(s), &c.Int8Ranges); err != nil {
 			p.fail("int8_ranges", "is not a JSON object of [least, greatest]: %v", err)

@@ -399,6 +399,9 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	}
 	before := r.validator.judge(p).all
 	eval.Calibrate(&contract, r.validator.data, p)
+	for _, line := range calibrationLines(contract) {
+		r.Log(line)
+	}
 	// Temperatures change a clip's mean over its windows, and so, now and then, its label.
 	v := r.validator.judge(eval.WithTemperatures(contract, r.validator.data, p))
 	scores := map[string]map[string]map[string]float64{}
@@ -433,7 +436,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	}
 	r.reportRun(&validated{
 		what: fmt.Sprintf("epoch %d, which is kept, calibrated", r.st.Best), labels: contract.Labels(), sets: v.sets,
-		all: v.all, before: &before,
+		all: v.all, before: &before, calibration: calibrationLines(contract),
 	}, true)
 	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().Count()}, nil
 }

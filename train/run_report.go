@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"tandem/infer"
 	"tandem/internal/atomicfile"
 	"tandem/pipeline"
 	"tandem/train/eval"
@@ -27,6 +28,48 @@ type validated struct {
 	sets   map[string]eval.SetReport
 	all    eval.SetReport
 	before *eval.SetReport // all before calibration; nil: not calibrated
+	// calibration says what the temperatures are and by what they were fitted.
+	calibration []string
+}
+
+// calibrationLines says by what clips each task's temperatures were fitted, and that few clips hold them back.
+func calibrationLines(c infer.Contract) []string {
+	var lines []string
+	for _, t := range []struct {
+		name string
+		both float64
+		one  infer.ModalityTemperatures
+	}{
+		{"emotion", c.EmotionTemperature, c.EmotionAlone},
+		{"gender", c.GenderTemperature, c.GenderAlone},
+	} {
+		var parts []string
+		for _, kind := range []struct {
+			of, key string
+			is      float64
+		}{
+			{"both senses", t.name, t.both},
+			{"sound alone", t.name + ".audio", t.one.Audio},
+			{"picture alone", t.name + ".video", t.one.Video},
+		} {
+			by := c.Calibration[kind.key]
+			if by.Clips == 0 {
+				continue
+			}
+			part := fmt.Sprintf("%s %.3f by %d clips", kind.of, kind.is, by.Clips)
+			if by.Speakers > 0 {
+				part += fmt.Sprintf(" of %d speakers", by.Speakers)
+			}
+			if by.Pull > 1 {
+				part += fmt.Sprintf(", held to %.3f since they are few", by.Expected)
+			}
+			parts = append(parts, part)
+		}
+		if len(parts) > 0 {
+			lines = append(lines, fmt.Sprintf("temperature of %s: %s", t.name, strings.Join(parts, "; ")))
+		}
+	}
+	return lines
 }
 
 //go:embed run_report.html
@@ -84,6 +127,7 @@ func (r *run) writeReport(j *validated, done bool) error {
 		Done     bool
 		Judged   string
 		Rows     []eval.Row
+		Fitted   []string
 		Judging  [][]chart
 		Training []chart
 		Epoch    [][]string
@@ -92,6 +136,7 @@ func (r *run) writeReport(j *validated, done bool) error {
 		Name: filepath.Base(r.Run), Now: time.Now().UTC(), About: a, State: r.st, Epochs: r.Recipe.Epochs, Done: done,
 		Spent: time.Duration(r.st.Seconds * float64(time.Second)).Round(time.Second), Judged: j.what,
 		Rows:    (&eval.Report{Labels: eval.ReportLabels(j.labels), Sets: j.sets, All: j.all}).Rows(),
+		Fitted:  j.calibration,
 		Judging: judging, Training: training, Epoch: r.log.summary(), Recipe: string(recipe),
 	}); err != nil {
 		return err

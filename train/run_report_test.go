@@ -36,7 +36,7 @@ func TestRunFolderTellsTheRun(t *testing.T) {
 	sum := dataOf(t, data).Fingerprints[0]
 	for _, want := range []string{
 		"Finished: epoch 2", sum.SHA256[:12], "synthetic", "&#34;label_smoothing&#34;",
-		"<title>run: a training run of tandem</title>",
+		"<title>run: a training run of tandem</title>", "temperature of emotion: ", " clips",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the report lacks %q", want)

@@ -5,54 +5,69 @@ import (
 
 	"tandem/infer"
 	"tandem/pipeline"
-	"tandem/train/dataset"
 	"tandem/train/metrics"
 	"tandem/train/sample"
 )
 
-// minCalibrated is the fewest windows with a known label for which a temperature of their own is fitted.
-const minCalibrated = 100
-
 // Calibrate sets the contract's temperatures by what the network, whose own were 1, says of the validation split: for
 // each task one for windows with both senses and one for windows with each alone, since a network that is too sure of a
-// voice need not be of a face.
+// voice need not be of a face. Each clip counts once, however many windows it has. The temperature of all windows of a
+// task is held to 1 and those of its kinds of windows to that of all, the more strongly the fewer clips there are
+// (metrics.Pull); the contract tells by what each was fitted.
 func Calibrate(c *infer.Contract, data *sample.Prepared, p []pipeline.Prediction) {
-	c.EmotionTemperature, c.EmotionAlone = taskTemperatures(data, p,
-		func(p *pipeline.Prediction) []float32 { return p.Emotion }, func(c *dataset.Clip) int { return c.Emotion })
-	c.GenderTemperature, c.GenderAlone = taskTemperatures(data, p,
-		func(p *pipeline.Prediction) []float32 { return p.Gender }, func(c *dataset.Clip) int { return c.Gender })
+	c.Calibration = map[string]infer.Calibration{}
+	emotion := taskCalibration{data, "emotion", func(i int) ([]float32, int) {
+		return p[i].Emotion, data.Clips[data.Samples[i].Clip].Emotion
+	}}
+	gender := taskCalibration{data, "gender", func(i int) ([]float32, int) {
+		return p[i].Gender, data.Clips[data.Samples[i].Clip].Gender
+	}}
+	c.EmotionTemperature, c.EmotionAlone = emotion.temperatures(c.Calibration)
+	c.GenderTemperature, c.GenderAlone = gender.temperatures(c.Calibration)
 }
 
-func taskTemperatures(
-	data *sample.Prepared,
-	p []pipeline.Prediction,
-	said func(*pipeline.Prediction) []float32,
-	label func(*dataset.Clip) int,
-) (both float64, alone infer.ModalityTemperatures) {
-	fit := func(which func(s *sample.Sample) bool) (temperature float64, n int) {
-		var logits [][]float32
-		var truth []int
-		for i := range data.Samples {
-			s := &data.Samples[i]
-			known := label(&data.Clips[s.Clip])
-			if known < 0 || !which(s) {
-				continue
-			}
-			logits, truth = append(logits, logProbabilities(said(&p[i]))), append(truth, known)
+// taskCalibration fits the temperatures of a task. said returns the probabilities and the label of a sample.
+type taskCalibration struct {
+	data *sample.Prepared
+	task string
+	said func(sample int) (probabilities []float32, label int)
+}
+
+// temperatures also says in by, under the temperatures' names, what they were fitted by.
+func (t taskCalibration) temperatures(by map[string]infer.Calibration) (both float64, of infer.ModalityTemperatures) {
+	all, _ := t.fit(1, func(*sample.Sample) bool { return true })
+	both, by[t.task] = t.fit(all, func(s *sample.Sample) bool { return s.Audio != nil && s.Video != nil })
+	of.Audio, by[t.task+".audio"] = t.fit(all, func(s *sample.Sample) bool { return s.Video == nil })
+	of.Video, by[t.task+".video"] = t.fit(all, func(s *sample.Sample) bool { return s.Audio == nil })
+	return both, of
+}
+
+// fit returns the temperature of the windows that which takes.
+func (t taskCalibration) fit(expected float64, which func(*sample.Sample) bool) (float64, infer.Calibration) {
+	var chosen []int
+	windows, speakers := map[int]int{}, map[string]bool{}
+	for i := range t.data.Samples {
+		s := &t.data.Samples[i]
+		if _, label := t.said(i); label < 0 || !which(s) {
+			continue
 		}
-		return metrics.FitTemperature(logits, truth), len(truth)
-	}
-	all, _ := fit(func(*sample.Sample) bool { return true })
-	or := func(fallback float64, which func(s *sample.Sample) bool) float64 {
-		if t, n := fit(which); n >= minCalibrated {
-			return t
+		chosen = append(chosen, i)
+		windows[s.Clip]++
+		if who := t.data.Clips[s.Clip].Speaker; who != "" {
+			speakers[who] = true
 		}
-		return fallback
 	}
-	both = or(all, func(s *sample.Sample) bool { return s.Audio != nil && s.Video != nil })
-	alone.Audio = or(all, func(s *sample.Sample) bool { return s.Video == nil })
-	alone.Video = or(all, func(s *sample.Sample) bool { return s.Audio == nil })
-	return both, alone
+	items := make([]metrics.Calibrated, len(chosen))
+	for k, i := range chosen {
+		said, label := t.said(i)
+		items[k] = metrics.Calibrated{
+			Logits: logProbabilities(said), Truth: label, Weight: 1 / float64(windows[t.data.Samples[i].Clip]),
+		}
+	}
+	by := infer.Calibration{
+		Clips: len(windows), Speakers: len(speakers), Expected: expected, Pull: metrics.Pull(len(windows)),
+	}
+	return metrics.FitTemperature(items, expected, by.Pull), by
 }
 
 // logProbabilities are logits up to a constant.

@@ -79,37 +79,40 @@ func TestCalibrateBySense(t *testing.T) {
 	}
 }
 
-// Of a sense that hardly any window has alone, nothing is fitted: it has the temperature of all.
-func TestCalibrateOfFewWindows(t *testing.T) {
+// Of a sense that few clips have alone, the temperature is held to that of all; windows of one clip are not many clips.
+func TestCalibrateOfFewClips(t *testing.T) {
 	data, p := &sample.Prepared{}, []pipeline.Prediction{}
-	add := func(s sample.Sample, emotion int) {
+	add := func(s sample.Sample, emotion, windows int) {
 		s.Clip = len(data.Clips)
-		data.Samples, data.Clips = append(
-			data.Samples,
-			s,
-		), append(
-			data.Clips,
-			dataset.Clip{Emotion: emotion, Gender: -1},
-		)
-		p = append(p, pipeline.Prediction{Emotion: []float32{0.9, 0.1}, Gender: []float32{0.5, 0.5}})
+		data.Clips = append(data.Clips, dataset.Clip{
+			Emotion: emotion, Gender: -1, Speaker: []string{"anna", "ben"}[s.Clip%2],
+		})
+		for range windows {
+			data.Samples = append(data.Samples, s)
+			p = append(p, pipeline.Prediction{Emotion: []float32{0.9, 0.1}, Gender: []float32{0.5, 0.5}})
+		}
 	}
 	for i := range 1000 {
-		add(sample.Sample{Video: []byte{1}}, i%4/3) // right in three of four
+		add(sample.Sample{Video: []byte{1}}, i%4/3, 1) // right in three of four
 	}
-	for range 50 {
-		add(sample.Sample{Audio: []int16{1}}, 1) // always wrong
-	}
+	add(sample.Sample{Audio: []int16{1}}, 1, 200) // always wrong
 	var c infer.Contract
 	Calibrate(&c, data, p)
-	if c.EmotionAlone.Audio != c.EmotionTemperature {
-		t.Errorf(
-			"50 windows have a temperature of their own, %g; that of all is %g",
-			c.EmotionAlone.Audio,
-			c.EmotionTemperature,
-		)
+	traintest.Near(t, "video", c.EmotionAlone.Video, 2, 0.02) // 9^(1/2) = 3 to 1
+	if got := c.EmotionAlone.Audio; got < 2 || got > 2.4 {
+		t.Errorf("200 windows of one clip have a temperature of their own, %g; that of all is 2", got)
 	}
-	traintest.Near(t, "video", c.EmotionAlone.Video, 2, 0.01) // 9^(1/2) = 3 to 1
 	if c.GenderTemperature != 1 || c.GenderAlone != (infer.ModalityTemperatures{Audio: 1, Video: 1}) {
 		t.Errorf("gender, of which no label is known: %g, %+v", c.GenderTemperature, c.GenderAlone)
+	}
+	by := c.Calibration["emotion.audio"]
+	if by.Clips != 1 || by.Speakers != 1 || math.Abs(by.Pull-9.9) > 1e-9 || math.Abs(by.Expected-2) > 0.02 {
+		t.Errorf("fitted by %+v", by)
+	}
+	if by := c.Calibration["emotion.video"]; by.Clips != 1000 || by.Speakers != 2 || by.Pull != 1 {
+		t.Errorf("fitted by %+v", by)
+	}
+	if by := c.Calibration["gender"]; by.Clips != 0 || by.Pull != 10 {
+		t.Errorf("fitted by %+v", by)
 	}
 }
