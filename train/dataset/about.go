@@ -211,7 +211,8 @@ var (
 		Title: "A manifest: clips of your own",
 		What:  "media files and images with labels",
 		Layout: "(is) a csv file whose first line names the columns " + strings.Join(ManifestColumns, ",") +
-			"; paths are relative to it, empty fields are not known",
+			", of which video or audio and emotion or gender must be there; paths are from its folder, empty fields " +
+			"are not known",
 		Terms:     "yours",
 		Publisher: "you",
 	}

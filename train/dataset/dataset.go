@@ -35,8 +35,8 @@ type Clip struct {
 	// frames.
 	Crop image.Rectangle
 	// ID names the clip independently of where its data set lies: its path from the folder that holds the data set,
-	// with forward slashes, or the paths as the manifest has them; behind a # follows what distinguishes clips of one
-	// file.
+	// with forward slashes, or the paths from the manifest's folder; behind a # follows what distinguishes clips of one
+	// file. Of a file outside of that folder it is the whole path.
 	ID      string
 	Dataset string
 	Speaker string // unique over all data sets, "" if not known
@@ -71,8 +71,8 @@ func (c *Clip) Files() [2]string {
 	return [2]string{c.Video, c.Audio}
 }
 
-// PortableID returns ID without folders of this machine: of files that a manifest names by absolute paths only their
-// names are left. Unlike ID it need not be unique.
+// PortableID returns ID without folders of this machine: of files outside of their manifest's folder only their names
+// are left. Unlike ID it need not be unique.
 func (c *Clip) PortableID() string {
 	files := strings.Split(c.ID, "|") // of a picture and a sound in a manifest
 	for i, f := range files {

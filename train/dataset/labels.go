@@ -52,7 +52,7 @@ func ManifestLabels(data []string, names LabelMap) (l pipeline.Labels, err error
 		if err != nil {
 			return l, err
 		}
-		err = eachCSVRow(f, path, []string{"emotion", "gender"}, func(line int, col map[string]string) error {
+		err = eachCSVRow(f, path, []string{"emotion|gender"}, func(line int, col map[string]string) error {
 			for _, e := range labelNames(col["emotion"]) {
 				if e = spelling(names.emotion(e)); isNumber(e) {
 					return fmt.Errorf("%s: line %d: %w", path, line, numberError("emotion", e))

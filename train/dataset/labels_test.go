@@ -31,7 +31,7 @@ func TestManifestLabels(t *testing.T) {
 	}
 	for name, data := range map[string][]string{
 		"no manifest": {"ravdess=x"}, "no file": {"manifest=" + dir + "/nosuch.csv"},
-		"no column":            {write("c.csv", "emotion\nhappy\n")},
+		"no column":            {write("c.csv", "feeling\nhappy\n")},
 		"a number":             {write("d.csv", "emotion,gender\n3,f\n")},
 		"a number among votes": {write("e.csv", "emotion,gender\nhappy=2;3=1,f\n")},
 		"a number of genders":  {write("f.csv", "emotion,gender\nhappy,1\n")},

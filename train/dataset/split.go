@@ -85,7 +85,7 @@ func Divide(clips []Clip, by string) ([]Clip, error) {
 	case by == ByClip:
 		out := slices.Clone(clips)
 		for i := range out {
-			switch u := unitHash("clip " + out[i].ID); {
+			switch u := unitHash("clip " + out[i].PortableID()); {
 			case u < 0.6:
 				out[i].Split = SplitTrain
 			case u < 0.8:
@@ -103,7 +103,7 @@ func Divide(clips []Clip, by string) ([]Clip, error) {
 				if split == SplitTrain {
 					share = 0.6
 				}
-				if unitHash(split+" "+c.ID) < share {
+				if unitHash(split+" "+c.PortableID()) < share {
 					c.Split = split
 					out = append(out, c)
 				}
@@ -142,7 +142,7 @@ func divideByFold(clips []Clip, folds, fold int) ([]Clip, error) {
 	for i := range out {
 		of, known := in[out[i].Speaker]
 		if !known {
-			of = int(unitHash("fold "+out[i].ID) * float64(folds))
+			of = int(unitHash("fold "+out[i].PortableID()) * float64(folds))
 		}
 		switch (of - (fold - 1) + folds) % folds {
 		case 0:
