@@ -27,9 +27,9 @@ var dataCommand = &command{
 	about: "Check data sets, or tell how to get them",
 	long: `NAME=PATH is as of --data of tandem train. Counted are the clips of each split by label, speaker, age and
 race where known. Every file is read to its end: those that cannot be read or are damaged are named, and
-so are speakers and contents that stand in several splits. Exit code 1 says that training would refuse
-the data or skip some of it. NAME alone tells what to get, from whom and under what terms; without any,
-all data sets that tandem knows are listed.
+so are speakers and contents that stand in several splits, and labels and splits that training would
+miss. Exit code 1 says that training would refuse the data or skip some of it. NAME alone tells what to
+get, from whom and under what terms; without any, all data sets that tandem knows are listed.
 
   tandem data ravdess=RAVDESS manifest=clips.csv`,
 	options: func() options { return &dataOptions{} },
@@ -216,6 +216,12 @@ func writeCheck(out io.Writer, check *audit.Report, labels pipeline.Labels) erro
 	named(b, "the same content in several splits:", leaks)
 	if check.Duplicates > 0 {
 		fmt.Fprintf(b, "%d clips have the content of another clip of their split\n", check.Duplicates)
+	}
+	for _, w := range check.Warnings {
+		fmt.Fprintln(b, w)
+	}
+	if check.Refused != "" {
+		fmt.Fprintf(b, "training on this alone would be refused: %s\n", check.Refused)
 	}
 	_, err := out.Write(b.Bytes())
 	return err

@@ -61,6 +61,7 @@ func TestDataCommand(t *testing.T) {
 		{[]string{"--quick", "ravdess=" + ravdess}, 0, []string{"2 clips"}, ""},
 		{[]string{"--quick", "manifest=" + manifest}, 1, []string{
 			"1 speakers in several splits", "anna (train, val)",
+			"training on this alone would be refused: of emotion the training split knows but one label",
 		}, ""},
 	} {
 		code, stdout, stderr := runTandem(t, append([]string{"data", "--cache", cache}, tt.args...)...)

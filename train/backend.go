@@ -42,13 +42,34 @@ func newBackend(name string) (compute.Backend, error) {
 	case "xla":
 		// Nothing is downloaded: go-xla's installer is a package that tandem does not link, and who asks for XLA has
 		// installed a plugin.
-		b, err := xla.New(plugin)
+		b, err := openXLA(plugin)
 		if err != nil {
 			return nil, fmt.Errorf("backend %s: %w; see docs/training.md for how to install a PJRT plugin", name, err)
 		}
 		return b, nil
 	}
 	return openBackend()
+}
+
+// xlaBackends are those that were opened, by plugin: one takes most of its device's memory, so that there is room for
+// one in a process.
+var xlaBackends = struct {
+	sync.Mutex
+	of map[string]compute.Backend
+}{of: map[string]compute.Backend{}}
+
+func openXLA(plugin string) (compute.Backend, error) {
+	xlaBackends.Lock()
+	defer xlaBackends.Unlock()
+	if b := xlaBackends.of[plugin]; b != nil {
+		return b, nil
+	}
+	b, err := xla.New(plugin)
+	if err != nil {
+		return nil, err
+	}
+	xlaBackends.of[plugin] = b
+	return b, nil
 }
 
 // openBackend opens ONNX Runtime, the same that runs the models. compute-onnx would fetch a runtime of its own where it

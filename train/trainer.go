@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -128,8 +127,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return result, err
 }
 
-// Prepare loads and cuts all data, as o says, and checks that it can teach the tasks.
-func (o *Options) Prepare(ctx context.Context) (*Data, error) {
+// Prepare loads and cuts all data, as o says, and checks that it can teach the tasks; also are more recipes by which it
+// is to be trained on, of the same labels.
+func (o *Options) Prepare(ctx context.Context, also ...Recipe) (*Data, error) {
 	sets, err := dataset.LoadAll(dataset.Options{
 		Data: o.Data, Labels: o.Recipe.Labels(), Names: o.Names, SplitBy: o.SplitBy,
 		AllowSpeakerOverlap: o.AllowSpeakerOverlap, Log: o.Log,
@@ -138,6 +138,15 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 		return nil, err
 	}
 	clips := sets.Clips
+	// What would end the run is better known before hours of cutting than after.
+	for _, r := range append([]Recipe{o.Recipe}, also...) {
+		if err := checkClips(clips, r); err != nil {
+			return nil, err
+		}
+	}
+	if err := o.checkMachine(); err != nil {
+		return nil, err
+	}
 	finder := func() (pipeline.FaceFinder, error) { return infer.NewBlazeFace() }
 	voice := func() (pipeline.VoiceDetector, error) { return infer.NewSilero() }
 	if o.Recipe.Hears == infer.HearsAny {
@@ -182,6 +191,15 @@ func (o *Options) Prepare(ctx context.Context) (*Data, error) {
 		return nil, err
 	}
 	return NewData(ctx, p, sets.SplitBy)
+}
+
+// checkMachine returns an error if this machine lacks what trains or what judges, whatever trains.
+func (o *Options) checkMachine() error {
+	if _, err := newBackend(cmp.Or(o.Backend, DefaultBackend)); err != nil {
+		return err
+	}
+	_, err := infer.FindRuntime()
+	return err
 }
 
 // Train trains a network on data that Prepare or NewData made, whose folder o.Run the caller has locked (LockRun), and
@@ -258,56 +276,37 @@ func (o *Options) contract(data *Data, labels pipeline.Labels, weighting weighti
 	return c
 }
 
-// CheckTasks returns an error if the training split cannot teach a task that has weight, and warnings of labels that
-// are missing.
+// CheckTasks returns an error if prepared samples cannot teach a task that has weight, and warnings of labels that are
+// missing.
 func CheckTasks(p *sample.Prepared, recipe Recipe, labels pipeline.Labels) (warnings []string, err error) {
-	for i, task := range []struct {
-		name, alone string // alone is the weighting that trains the other one alone
-		labels      []string
-		of          func(c *dataset.Clip) int
-	}{
-		{"emotion", "static:0,1", labels.Emotions, func(c *dataset.Clip) int { return c.Emotion }},
-		{"gender", "static:1,0", labels.Genders, func(c *dataset.Clip) int { return c.Gender }},
-	} {
-		if hasNoWeight(recipe.Weighting, i) {
-			continue
-		}
-		count := map[string][]int{
-			dataset.SplitTrain: make([]int, len(task.labels)),
-			dataset.SplitVal:   make([]int, len(task.labels)),
-		}
+	each := func(yield func(*dataset.Clip, bool) bool) {
 		for _, s := range p.Samples {
-			c := &p.Clips[s.Clip]
 			trained := recipe.Modal != "audio" && s.Video != nil || recipe.Modal != "video" && s.Audio != nil
-			if k := task.of(c); trained && k >= 0 && count[c.Split] != nil {
-				count[c.Split][k]++
+			if !yield(&p.Clips[s.Clip], trained) {
+				return
 			}
-		}
-		var missing []string
-		for k, n := range count[dataset.SplitTrain] {
-			if n == 0 {
-				missing = append(missing, task.labels[k])
-			}
-		}
-		switch {
-		case len(missing) == len(task.labels):
-			return nil, fmt.Errorf("no clip of the training split has a known %s and a sense that is trained: label "+
-				"some, or train the other task alone by --weighting %s", task.name, task.alone)
-		case len(missing) == len(task.labels)-1:
-			return nil, fmt.Errorf("of %s the training split knows but one label; the others are not there: %s. Add "+
-				"clips of them, or train the other task alone by --weighting %s",
-				task.name, strings.Join(missing, ", "), task.alone)
-		case len(missing) > 0:
-			warnings = append(warnings, fmt.Sprintf("no clip of the training split is %s: the model will not learn "+
-				"that", strings.Join(missing, " or ")))
-		}
-		if !slices.ContainsFunc(count[dataset.SplitVal], func(n int) bool { return n > 0 }) {
-			warnings = append(warnings, fmt.Sprintf("no clip of the validation split has a known %s: it is neither "+
-				"measured nor calibrated", task.name))
 		}
 	}
-	return warnings, nil
+	return dataset.Trainable(each, labels, recipe.leavesOut)
 }
+
+// checkClips is CheckTasks before anything is cut, by the senses that clips may have.
+func checkClips(clips []dataset.Clip, recipe Recipe) error {
+	each := func(yield func(*dataset.Clip, bool) bool) {
+		for i := range clips {
+			c := &clips[i]
+			trained := recipe.Modal != "audio" && c.Video != "" || recipe.Modal != "video" && c.Row == nil
+			if !yield(c, trained) {
+				return
+			}
+		}
+	}
+	_, err := dataset.Trainable(each, recipe.Labels(), recipe.leavesOut)
+	return err
+}
+
+// leavesOut reports whether the recipe trains the other task alone.
+func (r Recipe) leavesOut(task int) bool { return hasNoWeight(r.Weighting, task) }
 
 // hasNoWeight reports whether a weighting, as static:1,0, leaves a task out: emotion is 0, gender 1.
 func hasNoWeight(weighting string, task int) bool {

@@ -296,8 +296,9 @@ func TestTasksThatCannotBeTaught(t *testing.T) {
 			slices.Concat(all(dataset.SplitTrain), without(all(dataset.SplitVal), true, false)),
 			"softmax", "multi", "", "no clip of the validation split has a known emotion",
 		},
-		"another sense":    {whole, "softmax", "video", "a sense that is trained", ""},
-		"only in training": {all(dataset.SplitVal), "softmax", "multi", "training split", ""},
+		"no validation rows": {all(dataset.SplitTrain), "softmax", "multi", "no clip is of the split val", ""},
+		"another sense":      {whole, "softmax", "video", "a sense that is trained", ""},
+		"only in training":   {all(dataset.SplitVal), "softmax", "multi", "no clip is of the split train", ""},
 	} {
 		p := &sample.Prepared{Clips: tc.clips}
 		for i := range tc.clips {

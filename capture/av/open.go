@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/url"
@@ -156,8 +157,25 @@ func (in *Input) failed(ctx context.Context, r C.int, opening bool) error {
 		return fmt.Errorf("no data for %v: %w", in.limit(), ErrTimeout)
 	case opening && r == C.AVERROR_INVALIDDATA:
 		return fmt.Errorf("%w: %w", ErrNotMedia, logged(r))
+	case opening && !in.isURL && in.pipe < 0 && endsEarly(LocalPath(in.name), r):
+		return fmt.Errorf("%w: it is cut short: it ends before its first picture or sound (%w)", ErrNotMedia, Error(r))
 	}
 	return Error(r)
+}
+
+// endsEarly reports whether libav's error of a file that it cannot open is that it ends within its header. Libav has
+// several codes for that, one of which means a fault of the disk too, by which the file could not be read.
+func endsEarly(path string, r C.int) bool {
+	if r != C.AVERROR_EOF && r != -C.int(C.EIO) && r != -C.int(C.EINVAL) {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(f, 8<<20)) // as far as a header may reach
+	return err == nil
 }
 
 // logged is the error r with what libav logged of it. The caller has locked its thread since tav_clear_log.
@@ -165,6 +183,9 @@ func logged(r C.int) error {
 	log := strings.Join(strings.Fields(C.GoString(C.tav_last_log())), " ")
 	if log == "" {
 		return Error(r)
+	}
+	if strings.Contains(log, "moov atom not found") {
+		log += ": it is cut short, or what recorded it did not end it"
 	}
 	return fmt.Errorf("%s (%w)", strings.TrimSuffix(log, "."), Error(r))
 }

@@ -23,6 +23,10 @@ type Report struct {
 	// split has.
 	Leaks      []Leak `json:"leaks"`
 	Duplicates int    `json:"doubles"`
+	// Refused is why training on these sets alone would be refused, "" if it would not be for their labels and splits.
+	// Others may have what is missing, or another weighting may not need it. Warnings are of labels that are missing.
+	Refused  string   `json:"refused,omitempty"`
+	Warnings []string `json:"warnings"`
 	// LookAlike are the pairs of the model's labels that may be one, as dataset.LookAlike names them.
 	LookAlike []string `json:"labels_alike"`
 }
@@ -89,7 +93,7 @@ type Options struct {
 // to its end and its content is compared with the others'. Faults of files are findings; the error is dataset.Load's or
 // ctx's cause.
 func Check(ctx context.Context, data []string, o Options) (*Report, error) {
-	r := &Report{SharedSpeakers: []string{}, Leaks: []Leak{}, LookAlike: slices.Concat([]string{},
+	r := &Report{SharedSpeakers: []string{}, Leaks: []Leak{}, Warnings: []string{}, LookAlike: slices.Concat([]string{},
 		dataset.LookAlike(o.Labels.Emotions), dataset.LookAlike(o.Labels.Genders))}
 	var clips []dataset.Clip
 	var from []*Set // the set of each clip
@@ -107,6 +111,7 @@ func Check(ctx context.Context, data []string, o Options) (*Report, error) {
 	if shared := dataset.SharedSpeakers(clips); shared != nil {
 		r.SharedSpeakers = shared
 	}
+	r.train(clips, o.Labels)
 	if o.Quick {
 		return r, nil
 	}
@@ -118,6 +123,22 @@ func Check(ctx context.Context, data []string, o Options) (*Report, error) {
 	_ = c.hashes.Save() // or they are computed again next time
 	r.compare(clips, contents)
 	return r, nil
+}
+
+// train adds what training both tasks on the clips would be refused or warned of.
+func (r *Report) train(clips []dataset.Clip, labels pipeline.Labels) {
+	all := func(yield func(*dataset.Clip, bool) bool) {
+		for i := range clips {
+			if !yield(&clips[i], true) {
+				return
+			}
+		}
+	}
+	warnings, err := dataset.Trainable(all, labels, func(int) bool { return false })
+	r.Warnings = append(r.Warnings, warnings...)
+	if err != nil {
+		r.Refused = err.Error()
+	}
 }
 
 // load lists the clips of one NAME=PATH, and counts them.
@@ -215,7 +236,7 @@ func (r *Report) compare(clips []dataset.Clip, contents []string) {
 	}
 }
 
-// Wrong reports whether training would refuse the data or skip some of it.
+// Wrong reports whether training would refuse the data, whatever else it is given, or skip some of it.
 func (r *Report) Wrong() bool {
 	return len(r.SharedSpeakers) > 0 || slices.ContainsFunc(r.Sets, func(s *Set) bool { return len(s.Unreadable) > 0 })
 }

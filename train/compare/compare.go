@@ -148,8 +148,11 @@ func Run(ctx context.Context, o Options) (*Comparison, error) {
 	if _, err := o.begun(); err != nil { // before the data is cut
 		return nil, err
 	}
-	first := o.run(cells[0])
-	data, err := first.Prepare(ctx)
+	var recipes []train.Recipe
+	for _, c := range cells {
+		recipes = append(recipes, o.run(c).Recipe)
+	}
+	data, err := o.run(cells[0]).Prepare(ctx, recipes...)
 	if err != nil {
 		return nil, err
 	}
