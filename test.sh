@@ -35,11 +35,13 @@ concurrent='/(overlay|train/(sample|audit|eval|compare))(/|$)'
 # trains, which takes too long so.
 cli_raced='^Test(Live|Interrupt|SecondInterrupt|Serve|BrokenPipe|URLThatHangs)'
 train_raced='InterruptedRun|StepLog|RunFolder|NewData|Report'
+# A raced program waits a second at its end, and many tests start one.
+export GORACE=atexit_sleep_ms=20
 # Under the detector these would measure it: pictures of 8K, and how many sessions there is time for.
 web_plain='^Test(Sizes|Overload|AsAFile)'
 # The search for faces in hundreds of drawn pictures and for voices in hundreds of sounds, one after the other: no
-# goroutines, and five times as long so.
-detectors_plain='^Test(NoisesAreNoVoices|VoicesAreHeard|RestingFace|NoFalseFaces|TwoHundredFaces|FourFaces|FaceInTheDark|FaceLeaves|PatternFaces)'
+# goroutines, and five times as long so; the memory of long inputs, and 8 bits against 32.
+plain='^Test(MemoryIsFlat|Int8SaysNearlyTheSame|NoisesAreNoVoices|VoicesAreHeard|RestingFace|NoFalseFaces|TwoHundredFaces|FourFaces|FaceInTheDark|FaceLeaves|PatternFaces)'
 long='^TestLong'
 
 # First what needs the processor, both cores of it: the trainer has little to share among them.
@@ -52,16 +54,16 @@ go_test -skip "$long" $(but "$all" "$clock|$concurrent|/(train|cli)$")
 go_test -skip "$long|$cli_raced" ./cli
 go_test "${race[@]}" -skip "$long" -run "$train_raced" ./train
 go_test "${race[@]}" -skip "$long" -p 1 $(only "$(but "$all" "$clock")" "$concurrent")
-go_test -run "$detectors_plain" ./capture ./infer
+go_test -run "$plain" ./capture ./infer ./pipeline
 wait $! || failed=1
 cat "$others"
 # Then what looks at the clock, and mostly waits, so that two such packages can run side by side.
 # Go runs as many parallel tests as there are cores: those that wait can be more.
 {
-	go_test "${race[@]}" -skip "$long|$web_plain" ./webrtc
+	go_test "${race[@]}" -skip "$long|$web_plain" -parallel 3 ./webrtc
 	exit "$failed"
 } >"$others" 2>&1 &
-go_test "${race[@]}" -skip "$long|$detectors_plain" -p 1 -parallel 8 $(but "$(only "$all" "$clock")" '/webrtc$')
+go_test "${race[@]}" -skip "$long|$plain" -p 1 -parallel 8 $(but "$(only "$all" "$clock")" '/webrtc$')
 wait $! || failed=1
 cat "$others"
 {

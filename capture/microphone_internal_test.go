@@ -22,6 +22,8 @@ func TestMicrophoneHangsOnClose(t *testing.T) {
 	if err := startPortAudio(); err != nil {
 		t.Fatal(err)
 	}
+	defer func(d time.Duration) { portAudioTimeout = d }(portAudioTimeout)
+	portAudioTimeout = time.Second
 	s := hungStream{make(chan struct{})}
 	m := &microphone{stream: s}
 	began := time.Now()

@@ -39,8 +39,8 @@ var quietAudioLibraries = sync.OnceFunc(func() { C.quiet_sound_systems() })
 // as another.
 var portAudio = make(chan struct{}, 1)
 
-// portAudioTimeout is how long opening a microphone and listing them may take.
-const portAudioTimeout = 10 * time.Second
+// portAudioTimeout is how long opening a microphone and listing them may take. A variable for tests.
+var portAudioTimeout = 10 * time.Second
 
 // Errors of withPortAudio.
 var (

@@ -222,7 +222,7 @@ func TestFindFacesNone(t *testing.T) {
 
 func TestFaceFinderConcurrent(t *testing.T) {
 	f := newFaceFinder(t)
-	fs := frames(t, "pattern:2s", 8, 200*time.Millisecond)
+	fs := frames(t, "pattern:2s", 3, 200*time.Millisecond)
 	var want [][]pipeline.Face
 	for _, frame := range fs {
 		faces, err := f.FindFaces(t.Context(), frame, 0)
@@ -232,7 +232,7 @@ func TestFaceFinderConcurrent(t *testing.T) {
 		want = append(want, faces)
 	}
 	var wg sync.WaitGroup
-	for g := range 4 {
+	for g := range 3 {
 		wg.Go(func() {
 			for i := range fs {
 				i = (i + g) % len(fs)

@@ -141,6 +141,7 @@ func heap() int {
 
 // Sessions end for their reasons, which log and metrics tell.
 func TestEnds(t *testing.T) {
+	t.Parallel()
 	endsFor(t, map[string]webrtc.Options{
 		"resolution": {MaxPixels: 320 * 240}, "too_long": {MaxTime: 2 * time.Second}, "bitrate": {MaxBitrate: 10_000},
 		"idle": {Idle: time.Second},
@@ -319,6 +320,7 @@ func resident(t *testing.T) int {
 
 // A drain ends the sessions with their end event, and takes no more.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	clip := load(t, write(t, "a.webm", pattern))
 	srv, url, _ := server(t, webrtc.Options{})
 	s := dial(t, client.Options{URL: url + "/whip"})

@@ -152,6 +152,7 @@ func asAFile(
 
 // Start, windows and end come by server-sent events too, and the CSV when all is over; then it can be erased.
 func TestServerSentEventsAndCSV(t *testing.T) {
+	t.Parallel()
 	clip := load(t, write(t, "a.webm", pattern))
 	_, url, _ := server(t, webrtc.Options{})
 	s := dial(t, client.Options{URL: url + "/whip", Channel: client.NoChannel})
@@ -205,6 +206,7 @@ func TestServerSentEventsAndCSV(t *testing.T) {
 
 // A session that is deleted again while it still ends is erased all the same.
 func TestDeleteWhileEnding(t *testing.T) {
+	t.Parallel()
 	rec, err := network()
 	if err != nil {
 		t.Fatal(err)
@@ -231,6 +233,7 @@ func TestDeleteWhileEnding(t *testing.T) {
 
 // One DELETE with erase, and one beacon, end a session and leave nothing of it, whether it runs or has ended by itself.
 func TestErasedByOneRequest(t *testing.T) {
+	t.Parallel()
 	clip := load(t, write(t, "a.webm", pattern))
 	_, url, _ := server(t, webrtc.Options{})
 	for _, c := range []struct {
@@ -268,6 +271,7 @@ func TestErasedByOneRequest(t *testing.T) {
 // Of a session that was opened so nothing stays when its client goes away without a word; a DELETE leaves its results,
 // and of any other they stay.
 func TestErasedWhenTheClientGoes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		query   string
 		deletes bool
@@ -364,6 +368,7 @@ func TestSensesComeAndGo(t *testing.T) {
 
 // An ICE restart changes nothing but the path.
 func TestICERestart(t *testing.T) {
+	t.Parallel()
 	clip := load(t, write(t, "a.webm", pattern))
 	_, url, _ := server(t, webrtc.Options{})
 	s := dial(t, client.Options{URL: url + "/whip", Trickle: true})
@@ -384,6 +389,7 @@ func TestICERestart(t *testing.T) {
 
 // Without gender there is none in the events.
 func TestNoGender(t *testing.T) {
+	t.Parallel()
 	clip := load(t, write(t, "a.webm", pattern))
 	_, url, _ := server(t, webrtc.Options{})
 	s := dial(t, client.Options{URL: url + "/whip?gender=0"})

@@ -22,6 +22,7 @@ import (
 
 // A client may change between the codecs of the answer in mid-stream.
 func TestChangeOfCodec(t *testing.T) {
+	t.Parallel()
 	short := pattern
 	short.Duration = 4 * time.Second
 	vp8 := write(t, "a.webm", short)

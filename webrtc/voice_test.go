@@ -33,6 +33,7 @@ func (v voiceIs) Voice(context.Context, []float32) (float64, error) {
 
 // Each session listens by a stream of its own to the one detector, and masks sound that is no voice.
 func TestSessionsListenForThemselves(t *testing.T) {
+	t.Parallel()
 	clip := load(t, write(t, "a.webm", pattern))
 	voice := &countedVoice{}
 	o := webrtc.Options{}
