@@ -110,7 +110,7 @@ func (o *compareOptions) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	bar := newProgress(c)
+	bar := loggedProgress(c)
 	defer bar.close()
 	co := compare.Options{
 		Options: train.Options{

@@ -159,7 +159,7 @@ func (o *dataOptions) describe(c *console) error {
 
 // audit counts and reads the data sets. It fails if training would refuse some of them or skip clips.
 func (o *dataOptions) audit(ctx context.Context, c *console, dir string) error {
-	bar := newProgress(c)
+	bar := loggedProgress(c)
 	defer bar.close()
 	labels, err := o.labels(o.sets, o.names, dataset.DefaultLabels())
 	if err != nil {

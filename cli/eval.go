@@ -128,7 +128,7 @@ func (o *evalOptions) evaluate(
 	if err != nil {
 		return nil, err
 	}
-	bar := newProgress(c)
+	bar := loggedProgress(c)
 	defer bar.close()
 	report, err := eval.Evaluate(ctx, rec, newFaceFinder, sets.Clips, eval.Options{
 		Split: o.split, Modalities: eval.Modalities(o.modality), Model: sha256, Precision: o.precision,

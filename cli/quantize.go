@@ -64,7 +64,7 @@ func (o *quantizeOptions) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	bar := newProgress(c)
+	bar := loggedProgress(c)
 	defer bar.close()
 	b, err := train.Quantize(ctx, m.bytes, sets.Clips, sample.Options{
 		Finder: newFaceFinder, Voice: voiceDetectors(contract), CacheDir: cache, Workers: orCores(o.workers),

@@ -143,7 +143,7 @@ func (o *trainOptions) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	bar := newProgress(c)
+	bar := loggedProgress(c)
 	defer bar.close()
 	result, err := train.Run(ctx, train.Options{
 		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -193,49 +194,84 @@ func (r Recipe) Check() error {
 		nn.CheckFreeze(r.Freeze), r.Augment.Audio.Check(), r.Augment.Face.Check())
 }
 
-// checkNumbers returns an error that names the first number out of its range.
+// checkNumbers returns an error that names the first number out of its range, and the range.
 func (r Recipe) checkNumbers() error {
+	window := r.Arch.WindowSpec()
+	const noEnd = math.MaxFloat64
+	for _, n := range []struct {
+		field         string
+		value         float64
+		least, most   float64
+		noLeast, open bool   // the least, or the most, is out of range itself
+		note          string // what the numbers mean
+	}{
+		{"arch.width", r.Arch.Width, 0, 4, true, false, ", such as 0.25"},
+		{"set_temperature", r.SetTemperature, 1, 1000, false, false, ": each clip alike, to each data set alike"},
+		{"frame_dropout", r.FrameDropout, 0, 1, false, false, ", a chance"},
+		{"face_blank", r.FaceBlank, 0, 1, false, false, ", a chance"},
+		{"partial_share", r.PartialShare, 0, 1, false, false, ", a chance"},
+		{"partial_least", r.PartialLeast, 0.1, window.Window.Seconds(), false, false, " seconds, the window's length"},
+		{"epochs", float64(r.Epochs), 1, noEnd, false, false, ""},
+		{"steps_per_epoch", float64(r.StepsPerEpoch), 1, noEnd, false, false, ""},
+		{"stills", float64(r.Stills), 0, noEnd, false, false, ""},
+		{"voices", float64(r.Voices), 0, noEnd, false, false, ""},
+		{"talking", float64(r.Talking), 0, noEnd, false, false, ""},
+		{"pairs", float64(r.Pairs), 0, noEnd, false, false, ""},
+		{"emotion_stills", r.EmotionStills, 0, 1, false, false, ", a share"},
+		{"learning_rate", r.LearningRate, 0, 10, true, false, ", such as 0.001"},
+		{"dropout", r.Dropout, 0, 1, false, true, ", a chance"},
+		{"label_smoothing", r.LabelSmoothing, 0, 1, false, true, ", a share"},
+		{"sense_dropout", r.SenseDropout, 0, 1, false, false, ", a chance"},
+		{"mixup_share", r.MixupShare, 0, 1, false, false, ", a share"},
+		{"warmup_steps", float64(r.WarmupSteps), 0, noEnd, false, false, ""},
+		{"weight_decay", r.WeightDecay, 0, noEnd, false, false, ""},
+		{"clip", r.Clip, 0, noEnd, false, false, "; 0 is no clipping"},
+		{"patience", float64(r.Patience), 0, noEnd, false, false, " epochs; 0 is no early stopping"},
+		{"accumulate", float64(r.Accumulate), 1, 1000, false, false, " batches a step"},
+		{"ema", r.EMA, 0, 1, false, true, ", a decay such as 0.999"},
+	} {
+		if n.value > n.least && n.value < n.most || n.value == n.least && !n.noLeast || n.value == n.most && !n.open {
+			continue
+		}
+		from, to := fmt.Sprintf("%g or more", n.least), fmt.Sprintf(", at most %g", n.most)
+		if n.noLeast {
+			from = fmt.Sprintf("more than %g", n.least)
+		}
+		if n.open {
+			to = fmt.Sprintf(", less than %g", n.most)
+		}
+		if n.most == noEnd {
+			to = ""
+		}
+		return fmt.Errorf("%s %v: want %s%s%s", n.field, n.value, from, to, n.note)
+	}
+	return r.checkTogether()
+}
+
+// checkTogether returns an error for numbers that are in their ranges but do not go together.
+func (r Recipe) checkTogether() error {
 	switch {
-	case !(r.Arch.Width > 0 && r.Arch.Width <= 4):
-		return fmt.Errorf("arch.width %g: want more than 0, such as 0.25, and at most 4", r.Arch.Width)
-	case !(r.SetTemperature >= 1 && r.SetTemperature <= 1000):
-		return fmt.Errorf(
-			"set_temperature %g: want 1 (each clip alike) to 1000 (each data set alike)",
-			r.SetTemperature,
-		)
-	case !(r.FrameDropout >= 0 && r.FrameDropout <= 1):
-		return fmt.Errorf("frame_dropout %g: want a chance from 0 to 1", r.FrameDropout)
-	case !(r.FaceBlank >= 0 && r.FaceBlank <= 1):
-		return fmt.Errorf("face_blank %g: want a chance from 0 to 1", r.FaceBlank)
-	case !(r.PartialShare >= 0 && r.PartialShare <= 1):
-		return fmt.Errorf("partial_share %g: want a chance from 0 to 1", r.PartialShare)
-	case !(r.PartialLeast >= 0.1 && r.PartialLeast <= r.Arch.WindowSpec().Window.Seconds()):
-		return fmt.Errorf("partial_least %g: want seconds from 0.1 to the window's %g", r.PartialLeast,
-			r.Arch.WindowSpec().Window.Seconds())
 	case r.PartialShare > 0 && !r.Arch.WindowSpec().Partial:
 		return fmt.Errorf("partial_share %g: arch.kind %q reads full windows only", r.PartialShare, r.Arch.Kind)
-	case r.Epochs < 1 || r.StepsPerEpoch < 1:
-		return fmt.Errorf("epochs %d, steps_per_epoch %d: want at least 1", r.Epochs, r.StepsPerEpoch)
-	case r.Stills < 0 || r.Voices < 0 || r.Talking < 0 || r.Pairs < 0 || r.Stills+r.Voices+r.Talking < 2:
-		return fmt.Errorf("stills %d, voices %d, talking %d, pairs %d: want none negative and at least two samples a "+
-			"batch", r.Stills, r.Voices, r.Talking, r.Pairs)
-	case r.LearningRate <= 0 || r.Dropout < 0 || r.Dropout >= 1 || r.LabelSmoothing < 0 || r.LabelSmoothing >= 1 ||
-		r.SenseDropout < 0 || r.SenseDropout > 1 || r.EmotionStills < 0 || r.EmotionStills > 1:
-		return fmt.Errorf("learning_rate %g, dropout %g, label_smoothing %g, sense_dropout %g, emotion_stills %g: "+
-			"out of range", r.LearningRate, r.Dropout, r.LabelSmoothing, r.SenseDropout, r.EmotionStills)
-	case r.MixupShare < 0 || r.MixupShare > 1 || r.MixupShare > 0 && !(r.MixupAlpha > 0 && r.MixupAlpha <= 100):
-		return fmt.Errorf("mixup_share %g, mixup_alpha %g: want a share from 0 to 1 and an alpha above 0", r.MixupShare,
-			r.MixupAlpha)
-	case r.WarmupSteps < 0 || r.WeightDecay < 0 || r.Clip < 0 || r.Patience < 0:
-		return fmt.Errorf("warmup_steps %d, weight_decay %g, clip %g, patience %d: want none negative", r.WarmupSteps,
-			r.WeightDecay, r.Clip, r.Patience)
-	case r.Schedule == "step" && (r.DecayEpochs < 1 || !(r.DecayFactor > 0 && r.DecayFactor <= 1)):
-		return fmt.Errorf("decay_epochs %d, decay_factor %g: schedule step wants at least 1 epoch and a factor above "+
-			"0, at most 1", r.DecayEpochs, r.DecayFactor)
-	case r.Accumulate < 1 || r.Accumulate > 1000:
-		return fmt.Errorf("accumulate %d: want 1 to 1000 batches a step", r.Accumulate)
-	case !(r.EMA >= 0 && r.EMA < 1):
-		return fmt.Errorf("ema %g: want a decay from 0 to below 1, such as 0.999", r.EMA)
+	case r.Stills+r.Voices+r.Talking < 2:
+		return fmt.Errorf("stills %d, voices %d, talking %d: want at least two samples a batch", r.Stills, r.Voices,
+			r.Talking)
+	case r.MixupShare > 0 && !(r.MixupAlpha > 0 && r.MixupAlpha <= 100):
+		return fmt.Errorf("mixup_alpha %g: want more than 0, at most 100, where mixup_share is not 0", r.MixupAlpha)
+	case r.Schedule == "step" && r.DecayEpochs < 1:
+		return fmt.Errorf("decay_epochs %d: schedule step wants 1 or more", r.DecayEpochs)
+	case r.Schedule == "step" && !(r.DecayFactor > 0 && r.DecayFactor <= 1):
+		return fmt.Errorf("decay_factor %g: schedule step wants more than 0, at most 1", r.DecayFactor)
+	}
+	return nil
+}
+
+// Remarks says what in a recipe is allowed but has no effect, a sentence each.
+func (r Recipe) Remarks() []string {
+	m, err := r.weighting()
+	if n := weighting.UniformEpochs(m); err == nil && r.Epochs <= n {
+		return []string{fmt.Sprintf("the weights of %s are uniform in its first %d epochs, and there are %d: it is "+
+			"static:0.5,0.5 here", r.Weighting, n, r.Epochs)}
 	}
 	return nil
 }

@@ -141,6 +141,7 @@ func (r *run) open() error {
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
+	before := 0 // epochs, if a run that goes on was to have others
 	if last != nil {
 		if last.Network != r.network {
 			return fmt.Errorf("%s: %w: it is of %s, this run's is %s; resume with the recipe and labels that it was "+
@@ -151,8 +152,14 @@ func (r *run) open() error {
 			return fmt.Errorf("checkpoint: %w", err)
 		}
 		r.st = last.State
+		if before, err = r.lengthen(); err != nil {
+			return err
+		}
 		r.Log(fmt.Sprintf("going on after step %d (epoch %d)", r.st.Step, r.st.Epoch))
 	} else if err := r.begin(); err != nil {
+		return err
+	}
+	if err := r.describeRun(before); err != nil {
 		return err
 	}
 	recipe, err := json.MarshalIndent(r.Recipe, "", "  ")
@@ -161,9 +168,6 @@ func (r *run) open() error {
 	}
 	if err := atomicfile.WriteBytes(filepath.Join(r.Run, recipeFile), append(recipe, '\n')); err != nil {
 		return fmt.Errorf("run folder: %w", err)
-	}
-	if err := r.describeRun(); err != nil {
-		return err
 	}
 	if r.log, err = openLog(filepath.Join(r.Run, logFile), r.st.Epoch); err != nil {
 		return fmt.Errorf("run: %w", err)

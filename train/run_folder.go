@@ -51,7 +51,7 @@ func LockRun(dir string) (unlock func(), err error) {
 }
 
 // CheckFolder returns an error if o.Run holds a run that is not to be resumed (ErrRunExists), or one of another recipe
-// (ErrRunOther).
+// (ErrRunOther). The number of epochs may be another, see run.lengthen.
 func (o *Options) CheckFolder() error {
 	file := filepath.Join(o.Run, recipeFile)
 	old, err := ReadRecipe(file)
@@ -62,11 +62,38 @@ func (o *Options) CheckFolder() error {
 		return fmt.Errorf("run folder %s: %w", o.Run, err)
 	case !o.Resume:
 		return fmt.Errorf("run folder %s %w: go on with --resume, or choose another --run", o.Run, ErrRunExists)
-	case !reflect.DeepEqual(old, o.Recipe):
+	}
+	old.Epochs = o.Recipe.Epochs
+	if !reflect.DeepEqual(old, o.Recipe) {
 		return fmt.Errorf("run folder %s: %w: its recipe is another than the one given; resume with %s", o.Run,
 			ErrRunOther, file)
 	}
 	return nil
+}
+
+// lengthen says what another number of epochs than was set out with does to a run that goes on: its steps so far stay
+// as they are, and a new stage begins, whose learning rate is that of the new schedule. It returns the former number, 0
+// if it is the same.
+func (r *run) lengthen() (was int, err error) {
+	old, err := ReadRecipe(filepath.Join(r.Run, recipeFile))
+	is := r.Recipe
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("run folder %s: %w", r.Run, err)
+	case old.Epochs == is.Epochs:
+		return 0, nil
+	case is.Epochs < r.st.Epoch:
+		return 0, fmt.Errorf("run folder %s: %w: %d epochs are done, more than --epochs %d; give more, or begin anew "+
+			"in another --run", r.Run, ErrRunOther, r.st.Epoch, is.Epochs)
+	}
+	r.Log(fmt.Sprintf("%d epochs instead of %d: from step %d on a new stage, whose learning rate is that of the new "+
+		"schedule at this step, %.3g, where it was %.3g; this is not the run that %d epochs from the start would have "+
+		"been", is.Epochs, old.Epochs, r.st.Step, is.rate(r.st.Step), old.rate(max(0, r.st.Step-1)), is.Epochs))
+	if is.Patience > 0 && r.st.Epoch-r.st.Best >= is.Patience {
+		r.Log(fmt.Sprintf("early stopping has ended this run, %d epochs after its best one (patience): it stays ended",
+			r.st.Epoch-r.st.Best))
+	}
+	return old.Epochs, nil
 }
 
 // The files of a run's folder, beside its checkpoints.
@@ -106,6 +133,9 @@ type resumed struct {
 	At   time.Time `json:"at"`
 	Step int       `json:"step"`
 	Git  GitState  `json:"git"`
+	// Epochs is how many it was to have from then on, if that changed, and EpochsBefore until then.
+	Epochs       int `json:"epochs,omitempty"`
+	EpochsBefore int `json:"epochs_before,omitempty"`
 }
 
 // GitState is the commit that the binary was built from, "" where it was built outside of a repository.
@@ -131,8 +161,9 @@ func BuiltFrom() (g GitState, goVersion string) {
 	return g, info.GoVersion
 }
 
-// describeRun writes run.json, or, in a run that goes on, returns an error if the data is not that with which it began.
-func (r *run) describeRun() error {
+// describeRun writes run.json, or, in a run that goes on, returns an error if the data is not that with which it began;
+// before is the number of epochs that it was to have, if that has changed, else 0.
+func (r *run) describeRun(before int) error {
 	git, goVersion := BuiltFrom()
 	now := time.Now().UTC().Truncate(time.Second)
 	a := about{
@@ -156,7 +187,11 @@ func (r *run) describeRun() error {
 				"with %s it will not be what it would have been, bit for bit", old.Backend, r.backend))
 		}
 		a = old
-		a.Resumed = append(a.Resumed, resumed{At: now, Step: r.st.Step, Git: git})
+		again := resumed{At: now, Step: r.st.Step, Git: git}
+		if before > 0 {
+			again.Epochs, again.EpochsBefore = r.Recipe.Epochs, before
+		}
+		a.Resumed = append(a.Resumed, again)
 	}
 	return r.writeAbout(a)
 }

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -139,7 +140,14 @@ func (o *Options) Prepare(ctx context.Context, also ...Recipe) (*Data, error) {
 	}
 	clips := sets.Clips
 	// What would end the run is better known before hours of cutting than after.
+	var said []string
 	for _, r := range append([]Recipe{o.Recipe}, also...) {
+		for _, remark := range r.Remarks() {
+			if !slices.Contains(said, remark) {
+				said = append(said, remark)
+				o.Log(remark)
+			}
+		}
 		if err := checkClips(clips, r); err != nil {
 			return nil, err
 		}

@@ -114,6 +114,14 @@ func Parse(s string) (Method, error) {
 	return nil, fmt.Errorf("--weighting %q: known are %s and static:EMOTION,GENDER", s, strings.Join(Names, ", "))
 }
 
+// UniformEpochs returns how many epochs a method begins with in which its weights are uniform whatever the losses are.
+func UniformEpochs(m Method) int {
+	if _, ok := m.(dwa); ok {
+		return 2 // it compares the losses of the two epochs before
+	}
+	return 0
+}
+
 // withParameter returns a method's name, with its parameter where that is not the default.
 func withParameter(name string, p float64) string {
 	for _, m := range methods {
