@@ -288,7 +288,7 @@ func (r Recipe) weighting() (weighting.Method, error) {
 		return nil, err
 	}
 	floor, temperature, entropy := r.WeightFloor, r.WeightTemperature, r.WeightEntropy
-	switch _, ok := w.(weighting.Softmax); {
+	switch softmax, ok := w.(weighting.Softmax); {
 	case !(floor >= 0 && floor < 0.5):
 		return nil, fmt.Errorf("weight_floor %g: want 0 or more and, of two tasks, less than 0.5", floor)
 	case !(temperature > 0 && temperature <= 1e6):
@@ -296,7 +296,8 @@ func (r Recipe) weighting() (weighting.Method, error) {
 	case !(entropy >= 0 && entropy <= 1e6):
 		return nil, fmt.Errorf("weight_entropy %g: want nats, 0 or more; 0 is the paper's", entropy)
 	case ok:
-		return weighting.Softmax{Floor: floor, Temperature: temperature, Entropy: entropy}, nil
+		softmax.Floor, softmax.Temperature, softmax.Entropy = floor, temperature, entropy
+		return softmax, nil
 	case floor != 0 || temperature != 1 || entropy != 0:
 		return nil, fmt.Errorf("weight_floor, weight_temperature and weight_entropy are of --weighting softmax "+
 			"alone, not of %s: leave them out", r.Weighting)

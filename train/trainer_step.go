@@ -143,6 +143,9 @@ func (n *network) update(root *model.Scope, netGrads, lossGrads []*graph.Node, r
 		Root: root, Params: net, Grads: netGrads, Rate: rate, Decay: r.WeightDecay, IsHead: nn.IsHead,
 	})
 	// The task weights are a scope of their own: neither weight decay nor clipping may touch the paper's loss.
+	if paced, ok := n.weighting.(weighting.Paced); ok {
+		rate = graph.MulScalar(rate, paced.RatePart())
+	}
 	optim.Adam(loss, lossGrads, rate, 0)
 	if r.EMA > 0 {
 		optim.Average(root, net, rate.Graph(), r.EMA)

@@ -3,9 +3,11 @@ package train
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 
+	"tandem/train/nn"
 	"tandem/train/sample"
 	"tandem/train/traintest"
 	"tandem/train/weighting"
@@ -90,4 +92,41 @@ func benchWeighting(b *testing.B, name string) (*network, *batch) {
 		b.Fatal(err)
 	}
 	return benchNetworkOf(b, DefaultRecipe(), w)
+}
+
+// The paper's weights learn with the network's rate, or with a part of it: by Adam the first step is as large as the
+// rate, whatever the gradient.
+func TestSoftmaxHasARateOfItsOwn(t *testing.T) {
+	needBackend(t)
+	backend, err := openBackend()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, data := quickRun(t.TempDir())
+	arch := o.Recipe.Arch
+	arch.Spec, arch.Emotions, arch.Genders = nn.DefaultSpec, 7, 2
+	batches, err := newBatcher(o.Recipe, arch, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, part := range map[string]float64{"softmax": 1, "softmax:0.1": 0.1} {
+		w, err := weighting.Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		net, err := newNetwork(arch, w, o.Recipe, backend)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var last stepResult
+		for step := range 2 {
+			b := batches.batch(step)
+			b.rate = 0.01
+			if last, err = net.train(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		moved := math.Abs(math.Log(last.Weights[0] / last.Weights[1]))
+		traintest.Near(t, name, moved, 2*0.01*part, 1e-4)
+	}
 }

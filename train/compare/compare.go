@@ -119,7 +119,7 @@ var modalitiesOf = map[string]eval.Modalities{"multi": eval.Both, "audio": eval.
 func (o *Options) run(c cell) *train.Options {
 	r := o.Options
 	r.Recipe.Weighting, r.Recipe.Modal, r.Recipe.Seed = c.Weighting, c.Modal, c.Seed
-	if c.Weighting != (weighting.Softmax{}).Name() { // these are softmax's alone
+	if name, _, _ := strings.Cut(c.Weighting, ":"); name != (weighting.Softmax{}).Name() { // these are softmax's alone
 		r.Recipe.WeightFloor, r.Recipe.WeightTemperature, r.Recipe.WeightEntropy = 0, 1, 0
 	}
 	r.Run = filepath.Join(o.Dir, runsDir, c.name())

@@ -16,11 +16,15 @@ import (
 //
 // No weight falls below the floor. The entropy term has its minimum, with constant losses, at p_i proportional to
 // exp(-L_i/entropy). A temperature above 1 slows the collapse by that factor, since Adam moves w by the learning rate
-// however large the gradient is, but does not end it.
-type Softmax struct{ Floor, Temperature, Entropy float64 }
+// however large the gradient is, but does not end it. Rate is w's learning rate in parts of the network's; 0 is 1, the
+// paper's, in which both have the same.
+type Softmax struct{ Floor, Temperature, Entropy, Rate float64 }
 
 func (w Softmax) Name() string {
 	name := "softmax"
+	if w.Rate > 0 {
+		name = withParameter(name, w.Rate)
+	}
 	if w.Floor > 0 {
 		name += fmt.Sprintf(" floor=%g", w.Floor)
 	}
@@ -31,6 +35,14 @@ func (w Softmax) Name() string {
 		name += fmt.Sprintf(" entropy=%g", w.Entropy)
 	}
 	return name
+}
+
+// RatePart returns the learning rate of w in parts of the network's.
+func (w Softmax) RatePart() float64 {
+	if w.Rate > 0 {
+		return w.Rate
+	}
+	return 1
 }
 
 func (w Softmax) Joint(t *TaskLosses) JointLoss {

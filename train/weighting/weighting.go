@@ -57,6 +57,12 @@ type Follower interface {
 	Follow(t *TaskLosses, j JointLoss, again func() []*graph.Node)
 }
 
+// Paced is a Method whose variables descend J at a learning rate of their own.
+type Paced interface {
+	// RatePart returns that rate in parts of the network's.
+	RatePart() float64
+}
+
 // ownRate is the learning rate of weights that learn beside the network: 0.025 in GradNorm (section 4) and in FAMO's
 // code.
 const ownRate = 0.025
@@ -68,7 +74,7 @@ var methods = []struct {
 	byDefault float64 // its value where none is given
 	make      func(parameter float64) Method
 }{
-	{"softmax", "", 0, func(float64) Method { return Softmax{} }},
+	{"softmax", "RATE", 1, func(p float64) Method { return Softmax{Rate: p} }},
 	{"softmax-prior", "", 0, func(float64) Method { return softmaxPrior{} }},
 	{"uw", "", 0, func(float64) Method { return uw{} }},
 	{"uw-so", "TEMPERATURE", 1, func(p float64) Method { return uwso{p} }},

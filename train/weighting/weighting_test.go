@@ -344,8 +344,8 @@ func TestEveryWeightingReachesTheParetoSet(t *testing.T) {
 
 func TestGradientsOfJointLosses(t *testing.T) {
 	for name, w := range map[string]Method{
-		"softmax": Softmax{}, "with options": Softmax{0.1, 3, 0.7}, "softmax-prior": softmaxPrior{},
-		"static": static{0.7, 0.3}, "uw": uw{},
+		"softmax": Softmax{}, "with options": Softmax{Floor: 0.1, Temperature: 3, Entropy: 0.7},
+		"softmax-prior": softmaxPrior{}, "static": static{0.7, 0.3}, "uw": uw{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			traintest.CheckGradients(t, func(net *model.Scope, in []*graph.Node) *graph.Node {
@@ -378,7 +378,7 @@ func TestParseWeighting(t *testing.T) {
 		"gradnorm": "gradnorm", "gradnorm:0.12": "gradnorm:0.12", "pcgrad": "pcgrad", "cagrad": "cagrad",
 		"cagrad:0.2": "cagrad:0.2",
 		"":           "error", "Softmax": "error", "static:": "error", "static:1": "error", "static:-1,2": "error",
-		"static:0,0": "error", "softmax:1": "error",
+		"static:0,0": "error", "softmax:1": "softmax", "softmax:0.05": "softmax:0.05", "softmax:0": "error",
 		"static:1,2,3": "error", "static:NaN,1": "error", "static:Inf,1": "error", "static:1,1x": "error",
 		"uw:1": "error", "dwa:": "error", "dwa:0": "error", "dwa:-1": "error", "dwa:NaN": "error",
 		"gradnorm:x": "error", "cagrad:1": "error", "pcgrad:2": "error",
