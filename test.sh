@@ -44,33 +44,41 @@ web_plain='^Test(Sizes|Overload|AsAFile)'
 plain='^Test(MemoryIsFlat|Int8SaysNearlyTheSame|NoisesAreNoVoices|VoicesAreHeard|RestingFace|NoFalseFaces|TwoHundredFaces|FourFaces|FaceInTheDark|FaceLeaves|PatternFaces)'
 long='^TestLong'
 
-# First what needs the processor, both cores of it: the trainer has little to share among them.
-others=$(mktemp) && trap 'rm -f "$others"' EXIT
-{
+output=$(mktemp) && trap 'rm -f "$output"' EXIT
+# side_by_side A B runs two functions at a time, and prints what A printed after B is done.
+side_by_side() {
+	{
+		"$1"
+		exit "$failed"
+	} >"$output" 2>&1 &
+	"$2"
+	wait $! || failed=1
+	cat "$output"
+}
+
+# First what needs the processor, both cores of it.
+trainer_and_detectors() {
 	go_test -skip "$long|$train_raced" ./train
-	exit "$failed"
-} >"$others" 2>&1 &
-go_test -skip "$long" $(but "$all" "$clock|$concurrent|/(train|cli)$")
-go_test -skip "$long|$cli_raced" ./cli
-go_test "${race[@]}" -skip "$long" -run "$train_raced" ./train
-go_test "${race[@]}" -skip "$long" -p 1 $(only "$(but "$all" "$clock")" "$concurrent")
-go_test -run "$plain" ./capture ./infer ./pipeline
-wait $! || failed=1
-cat "$others"
-# Then what looks at the clock, and mostly waits, so that two such packages can run side by side.
-# Go runs as many parallel tests as there are cores: those that wait can be more.
-{
+	go_test -run "$plain" ./capture ./infer ./pipeline
+}
+others() {
+	go_test -skip "$long" $(but "$all" "$clock|$concurrent|/(train|cli)$")
+	go_test -skip "$long|$cli_raced" ./cli
+	go_test "${race[@]}" -skip "$long" -run "$train_raced" ./train
+	go_test "${race[@]}" -skip "$long" -p 1 $(only "$(but "$all" "$clock")" "$concurrent")
+}
+side_by_side trainer_and_detectors others
+
+# Then what looks at the clock, and mostly waits. Go runs as many parallel tests as there are cores: those that wait can
+# be more.
+serving() {
 	go_test "${race[@]}" -skip "$long|$web_plain" -parallel 3 ./webrtc
-	exit "$failed"
-} >"$others" 2>&1 &
-go_test "${race[@]}" -skip "$long|$plain" -p 1 -parallel 8 $(but "$(only "$all" "$clock")" '/webrtc$')
-wait $! || failed=1
-cat "$others"
-{
+	go_test "${race[@]}" -skip "$long|$plain" -p 1 -parallel 8 $(only "$all" '/webrtc/')
 	go_test -skip "$long" -run "$web_plain" ./webrtc
-	exit "$failed"
-} >"$others" 2>&1 &
-go_test "${race[@]}" -skip "$long" -run "$cli_raced" ./cli
-wait $! || failed=1
-cat "$others"
+}
+capturing() {
+	go_test "${race[@]}" -skip "$long|$plain" -p 1 -parallel 8 $(but "$(only "$all" "$clock")" '/webrtc(/|$)')
+	go_test "${race[@]}" -skip "$long" -run "$cli_raced" ./cli
+}
+side_by_side serving capturing
 exit "$failed"
