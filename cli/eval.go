@@ -131,7 +131,8 @@ func (o *evalOptions) evaluate(
 	bar := loggedProgress(c)
 	defer bar.close()
 	report, err := eval.Evaluate(ctx, rec, newFaceFinder, sets.Clips, eval.Options{
-		Split: o.split, Modalities: eval.Modalities(o.modality), Model: sha256, Precision: o.precision,
+		Split: o.split, Modalities: eval.Modalities(o.modality), Learned: eval.Modalities(rec.Contract().Senses),
+		Model: sha256, Precision: o.precision,
 		Voice: voiceDetectors(rec.Contract()), Temperatures: rec.Contract().Temperatures,
 		CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
 		Bootstrap: metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},

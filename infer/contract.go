@@ -64,6 +64,9 @@ type Contract struct {
 	// AnySound (`hears`, optional: "voice" or "any") is that of a model of other sounds than voices: it is given all
 	// that is no silence; false: sound that a voice detector calls a voice.
 	AnySound bool
+	// Senses (`senses`, optional) is "audio" or "video" for a model that has learned from that sense alone; "": from
+	// both. One whose graph reads but one of the inputs has that one, whatever its metadata says.
+	Senses string
 	// EmotionTemperature and GenderTemperature (`temperature.emotion`, `temperature.gender`) divide the logits
 	// before the softmax, for calibrated probabilities.
 	EmotionTemperature, GenderTemperature float64
@@ -223,6 +226,9 @@ func (c Contract) Metadata() map[string]string {
 	if c.AnySound {
 		m["hears"] = HearsAny
 	}
+	if c.Senses != "" {
+		m["senses"] = c.Senses
+	}
 	if c.Calibration != nil {
 		by, err := json.Marshal(c.Calibration)
 		if err != nil {
@@ -301,6 +307,11 @@ func ParseContract(metadata map[string]string) (Contract, error) {
 		c.Created = t.UTC()
 	}
 	c.TandemVersion = p.text("tandem_version")
+	if s, ok := metadata[keyPrefix+"senses"]; ok {
+		if c.Senses = s; s != "audio" && s != "video" {
+			p.fail("senses", `is %s, must be "audio" or "video", or not there`, quote(s))
+		}
+	}
 	if s, ok := metadata[keyPrefix+"calibration"]; ok {
 		if err := json.Unmarshal([]byte(s), &c.Calibration); err != nil {
 			p.fail("calibration", "is not a JSON object of what temperatures were fitted by: %v", err)

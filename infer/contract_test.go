@@ -19,6 +19,7 @@ func TestContractRoundTrip(t *testing.T) {
 	want := infertest.Contract()
 	want.EmotionAlone = infer.ModalityTemperatures{Audio: 1.25, Video: 0.5}
 	want.GenderAlone = infer.ModalityTemperatures{Video: 3}
+	want.Senses = "video"
 	want.Calibration = map[string]infer.Calibration{
 		"emotion.audio": {Clips: 12, Speakers: 3, Expected: 1.5, Pull: 8.8},
 	}
@@ -134,6 +135,7 @@ func TestContractRefusesValues(t *testing.T) {
 		{"temperature.gender", "-1", "tandem.temperature.gender"},
 		{"temperature.emotion.audio", "0", "tandem.temperature.emotion.audio"},
 		{"temperature.gender.video", "hot", "tandem.temperature.gender.video"},
+		{"senses", "smell", `tandem.senses is "smell"`},
 		{"calibration", "[1]", "tandem.calibration is not a JSON object"},
 		{"task_weights", "0.5,0.5", "tandem.task_weights"},
 		{"task_weights", "emotion=1", "tandem.task_weights"},

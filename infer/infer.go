@@ -26,8 +26,8 @@ type Options struct {
 	// Threads is how many threads one inference may use; 0 or less means as many as Go may use (GOMAXPROCS).
 	// A BlazeFace always runs on one, since its layers are too small to be worth splitting.
 	Threads int
-	// MaxBatch bounds the windows in one run and with that the memory; more are done in several runs. 0 or
-	// less means 32.
+	// MaxBatch bounds the windows in one run; more are done in several runs. 0 or less means 32. A run has fewer where
+	// they would take more than about 1 GB, see WindowMemory.
 	MaxBatch int
 	// Int8 computes a Recognizer's convolutions in 8 bits, for a model that knows its ranges (Contract.Int8Ranges).
 	Int8 bool

@@ -48,7 +48,7 @@ func FindInt8Ranges(ctx context.Context, model []byte, windows []*pipeline.Windo
 	if err != nil {
 		return nil, err
 	}
-	r := &Recognizer{contract: c, maxBatch: defaultMaxBatch}
+	r := &Recognizer{contract: c, maxBatch: boundedBatch(c.Spec(), defaultMaxBatch)}
 	r.fillScale()
 	if r.session, err = newSession(b, c.inputs(), q.tensors, 0); err != nil {
 		return nil, err

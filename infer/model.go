@@ -125,7 +125,14 @@ func refuseExternal(m protoreflect.Message) (err error) {
 	return err
 }
 
-// checkGraph compares inputs and outputs with the metadata and fills in Channels and FloatVideo.
+// reads reports whether a node of the graph reads an input.
+func reads(g *protos.GraphProto, input string) bool {
+	return slices.ContainsFunc(g.GetNode(), func(n *protos.NodeProto) bool {
+		return slices.Contains(n.GetInput(), input)
+	})
+}
+
+// checkGraph compares inputs and outputs with the metadata and fills in Channels, FloatVideo, Covered and Senses.
 func (c *Contract) checkGraph(g *protos.GraphProto) error {
 	samples := c.Window.Seconds() * float64(c.SampleRate)
 	if math.Abs(samples-math.Round(samples)) > 1e-3 {
@@ -153,6 +160,12 @@ func (c *Contract) checkGraph(g *protos.GraphProto) error {
 		return fmt.Errorf("input %q has type %v, must be UINT8 or FLOAT", "video", t)
 	}
 	c.FloatVideo = elemType(video) == f32
+	switch audio, video := reads(g, "audio"), reads(g, "video"); {
+	case audio && !video:
+		c.Senses = "audio"
+	case video && !audio:
+		c.Senses = "video"
+	}
 	c.Channels = 3
 	if d := video.GetType().GetTensorType().GetShape().GetDim(); len(d) == 5 && d[4].GetDimValue() == 1 {
 		c.Channels = 1

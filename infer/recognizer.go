@@ -17,6 +17,20 @@ import (
 
 const defaultMaxBatch = 32
 
+// WindowMemory returns about how many bytes a network takes to run one window of a spec, without its weights: 140 times
+// those of the window. The paper's network at its full width takes so much, 0.6 GB; the default model a fifth of it.
+func WindowMemory(s pipeline.Spec) int64 {
+	return 140 * (int64(s.VideoFrames*s.CropSize*s.CropSize*s.Channels) + 4*int64(s.AudioSamples()))
+}
+
+// batchMemory bounds the memory of one run of a network, unless one window takes more.
+const batchMemory = 1 << 30
+
+// boundedBatch returns how many of at most so many windows of a spec are run at a time.
+func boundedBatch(s pipeline.Spec, most int) int {
+	return int(max(1, min(int64(most), batchMemory/WindowMemory(s))))
+}
+
 // Recognizer recognises emotion and gender in windows with a model that keeps the contract. Any number of goroutines
 // may use one.
 type Recognizer struct {
@@ -40,6 +54,7 @@ func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 	if r.maxBatch <= 0 {
 		r.maxBatch = defaultMaxBatch
 	}
+	r.maxBatch = boundedBatch(c.Spec(), r.maxBatch)
 	r.fillScale()
 	r.buffers.New = func() any { return new(batch) }
 	if err := r.load(p, o.Threads); errors.Is(err, ErrNoRuntime) {

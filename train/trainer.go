@@ -276,6 +276,9 @@ func (o *Options) contract(data *Data, labels pipeline.Labels, weighting weighti
 		Weighting: weighting.Name(), Metrics: json.RawMessage("{}"),
 		Created: time.Now().UTC().Truncate(time.Second), TandemVersion: o.Version,
 	}
+	if o.Recipe.Modal != "multi" {
+		c.Senses = o.Recipe.Modal
+	}
 	for _, d := range data.Fingerprints {
 		c.Data = append(c.Data, infer.DataSet{
 			Name: d.Name, Split: d.Split, SplitBy: data.SplitBy, Licence: d.Licence, SharedSpeakers: d.SharedSpeakers,

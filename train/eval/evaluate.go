@@ -32,9 +32,12 @@ const SplitAll = "all"
 type Options struct {
 	Split      string     // SplitTrain, SplitVal, SplitTest or SplitAll; "" is SplitVal
 	Modalities Modalities // "" is Both
-	Plain      bool       // by the senses chosen and no others, nor corrupted
-	Model      string     // SHA-256 of the model file in hex, for the report
-	Precision  string     // of the recogniser, for the report
+	// Learned is the sense from which alone the model has learned (infer.Contract.Senses); "" is Both. It is judged by
+	// that alone.
+	Learned   Modalities
+	Plain     bool   // by the senses chosen and no others, nor corrupted
+	Model     string // SHA-256 of the model file in hex, for the report
+	Precision string // of the recogniser, for the report
 	// Temperatures are those by which the recogniser has divided its logits, as infer.Contract's method tells them of a
 	// window with these senses; nil if that is not known.
 	Temperatures func(audio, video bool) (emotion, gender float64)
@@ -176,6 +179,12 @@ func (o Options) filled() (Options, error) {
 	}
 	if o.Modalities == "" {
 		o.Modalities = Both
+	}
+	if o.Learned == AudioOnly || o.Learned == VideoOnly {
+		if o.Modalities != Both && o.Modalities != o.Learned {
+			return o, fmt.Errorf("evaluate: senses %q: the model has learned from %s alone", o.Modalities, o.Learned)
+		}
+		o.Modalities = o.Learned
 	}
 	if !dataset.IsSplit(o.Split) && o.Split != SplitAll {
 		return o, fmt.Errorf("evaluate: split %q; allowed are train, val, test, all", o.Split)

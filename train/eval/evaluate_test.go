@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"tandem/infer"
 	"tandem/pipeline"
@@ -265,5 +267,66 @@ func TestEvaluateHeedsItsContext(t *testing.T) {
 	rec, finder := levelRecognizer{traintest.Spec}, traintest.NewFinder().Make
 	if _, err := Evaluate(ctx, rec, finder, datasettest.Clips(t), Options{}); err == nil {
 		t.Error("no error of a cancelled context")
+	}
+}
+
+// A network that has learned from sound alone is asked by its sound alone: no face, black or other, is put to it.
+func TestEvaluateByTheSenseThatWasLearned(t *testing.T) {
+	clips := datasettest.Clips(t)
+	for _, learned := range []Modalities{AudioOnly, VideoOnly} {
+		rec := &asked{levelRecognizer: levelRecognizer{traintest.Spec}}
+		o := Options{Split: SplitAll, Learned: learned, Parallel: 2}
+		r, err := Evaluate(t.Context(), rec, traintest.NewFinder().Make, clips, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range rec.windows {
+			if w.AudioPresent != (learned == AudioOnly) || w.VideoPresent() != (learned == VideoOnly) {
+				t.Errorf("%s: asked with sound %v, picture %v", learned, w.AudioPresent, w.VideoPresent())
+			}
+		}
+		if r.Modalities != learned || len(rec.windows) == 0 || r.Speed.Windows != len(rec.windows) {
+			t.Errorf("%s: judged by %s, %d windows", learned, r.Modalities, len(rec.windows))
+		}
+		o.Modalities = map[Modalities]Modalities{AudioOnly: VideoOnly, VideoOnly: AudioOnly}[learned]
+		_, err = Evaluate(t.Context(), rec, traintest.NewFinder().Make, clips, o)
+		if err == nil || !strings.Contains(err.Error(), "has learned from "+string(learned)+" alone") {
+			t.Errorf("%s judged by %s: %v", learned, o.Modalities, err)
+		}
+	}
+}
+
+// asked keeps the windows that it is asked about.
+type asked struct {
+	levelRecognizer
+	mu      sync.Mutex
+	windows []*pipeline.Window
+}
+
+func (r *asked) Recognize(ctx context.Context, ws []*pipeline.Window) ([]pipeline.Prediction, error) {
+	r.mu.Lock()
+	r.windows = append(r.windows, ws...)
+	r.mu.Unlock()
+	return r.levelRecognizer.Recognize(ctx, ws)
+}
+
+// What is held at a time is bounded by bytes: one window of the paper's network is as many as 25 of the default's.
+func TestChunksAreBoundedByBytes(t *testing.T) {
+	usual := pipeline.Spec{Window: 2560 * time.Millisecond, VideoFrames: 8, CropSize: 48, Channels: 1}
+	paper := pipeline.Spec{Window: 6 * time.Second, VideoFrames: 150, CropSize: 96, Channels: 3}
+	for _, c := range []struct {
+		spec       pipeline.Spec
+		chunk      int
+		sideBySide int
+	}{{usual, 8, 64}, {paper, 1, 13}} {
+		if got := chunkSize(c.spec, len(Conditions)); got != c.chunk {
+			t.Errorf("%d samples at a time, want %d of %+v", got, c.chunk, c.spec)
+		}
+		if got := sideBySide(c.spec, 64); got != c.sideBySide {
+			t.Errorf("%d networks at a time, want %d of %+v", got, c.sideBySide, c.spec)
+		}
+		if got := sideBySide(c.spec, 0); got != 1 {
+			t.Errorf("%d networks at a time, want 1", got)
+		}
 	}
 }

@@ -8,13 +8,32 @@ import (
 	"sync"
 	"time"
 
+	"tandem/infer"
 	"tandem/pipeline"
 	"tandem/train/augment"
 	"tandem/train/sample"
 )
 
-// evalChunk is the number of samples that are recognised at a time, each under all conditions.
-const evalChunk = 8
+// The most samples that are recognised at a time, each under all conditions, and the bytes of their windows: those of
+// the paper's network have 4.5 MB.
+const (
+	evalChunk = 8
+	evalBytes = 16 << 20
+)
+
+// runMemory bounds what networks take that are run side by side.
+const runMemory = 8 << 30
+
+// chunkSize returns how many samples are recognised at a time, each under so many conditions.
+func chunkSize(s pipeline.Spec, conditions int) int {
+	window := s.VideoFrames*sample.CropBytes(s) + 4*s.AudioSamples()
+	return max(1, min(evalChunk, evalBytes/(window*conditions)))
+}
+
+// sideBySide returns how many networks are run at a time where so many are wanted.
+func sideBySide(s pipeline.Spec, wanted int) int {
+	return int(max(1, min(int64(wanted), runMemory/infer.WindowMemory(s))))
+}
 
 // predictions are the answers of a recogniser by condition and sample; one has no Emotion where the condition
 // leaves nothing to judge by.
@@ -61,7 +80,7 @@ type Question struct {
 type Chunks struct {
 	Items    int // in all
 	Size     int // items a call, at least one
-	Parallel int // calls at a time, at least one
+	Parallel int // calls at a time, at least one; fewer where they would take more than runMemory
 }
 
 // RecognizeAll asks rec all questions of items 0 to Items-1, and returns how many windows that were. questions makes
@@ -81,7 +100,7 @@ func RecognizeAll(
 	var mu sync.Mutex // guards windows, answered and calls of done
 	answered := 0
 	var wg sync.WaitGroup
-	for range max(1, c.Parallel) {
+	for range sideBySide(rec.Spec(), c.Parallel) {
 		wg.Go(func() {
 			for from := range starts {
 				to := min(from+c.Size, c.Items)
@@ -144,7 +163,8 @@ func predict(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o
 	has := modalitiesOf(p)
 	chosen, kth := o.samples(p)
 	out := predictions{}
-	for _, c := range o.conditions(modalities{true, true}) {
+	conditions := o.conditions(modalities{true, true})
+	for _, c := range conditions {
 		out[c] = make([]pipeline.Prediction, len(p.Samples))
 	}
 	black := new(pipeline.FeatureCache) // all black crops are one
@@ -152,7 +172,7 @@ func predict(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o
 	windows, err := RecognizeAll(
 		ctx,
 		rec,
-		Chunks{Items: len(chosen), Size: evalChunk, Parallel: o.Parallel},
+		Chunks{Items: len(chosen), Size: chunkSize(p.Spec, len(conditions)), Parallel: o.Parallel},
 		func(j int) []Question {
 			i := chosen[j]
 			clip := p.Samples[i].Clip
