@@ -3,13 +3,17 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"tandem/infer"
+	"tandem/internal/atomicfile"
+	"tandem/pipeline"
 	"tandem/train/dataset"
 	"tandem/train/eval"
 	"tandem/train/metrics"
@@ -41,8 +45,12 @@ type evalOptions struct {
 	logFlags
 	split, modality string
 	report          string
+	predictions     string
+	against         string
 	resamples       int
 	seed            uint64
+
+	plain bool // by the senses chosen alone
 }
 
 func (o *evalOptions) bind(f *pflag.FlagSet) {
@@ -52,6 +60,9 @@ func (o *evalOptions) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.modality, "senses", string(eval.Both),
 		"`SENSES` to judge by: "+strings.Join(modalities, ", "))
 	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
+	f.StringVar(&o.predictions, "predictions", "", "write a row for each clip, with all probabilities, to `FILE` (CSV)")
+	f.StringVar(&o.against, "against", "",
+		"`MODEL` to compare with on the same clips, an ONNX file or default for the embedded one")
 	f.IntVar(&o.resamples, "resamples", 1000,
 		"resamples `N` of the bootstrap that gives the 95 % intervals from 20 speakers on; 0 for no intervals")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of the bootstrap")
@@ -88,7 +99,14 @@ func (o *evalOptions) run(ctx context.Context, c *console) error {
 		return fmt.Errorf("%s: %w", m.name, err)
 	}
 	defer rec.Close()
+	compare, err := o.opponent(rec.Labels())
+	if err != nil {
+		return err
+	}
 	report, err := o.evaluate(ctx, c, rec, m.sha256)
+	if err == nil {
+		err = compare(ctx, c, report)
+	}
 	if err != nil {
 		return err
 	}
@@ -101,6 +119,12 @@ func (o *evalOptions) run(ctx context.Context, c *console) error {
 	if o.report != "" {
 		if err := report.Write(o.report); err != nil {
 			return err
+		}
+	}
+	if o.predictions != "" {
+		err := atomicfile.Write(o.predictions, func(f *os.File) error { return report.WritePredictions(f) })
+		if err != nil {
+			return bare(o.predictions, err)
 		}
 	}
 	if err := writeScores(c, report); err != nil {
@@ -132,7 +156,7 @@ func (o *evalOptions) evaluate(
 	defer bar.close()
 	report, err := eval.Evaluate(ctx, rec, newFaceFinder, sets.Clips, eval.Options{
 		Split: o.split, Modalities: eval.Modalities(o.modality), Learned: eval.Modalities(rec.Contract().Senses),
-		Model: sha256, Precision: o.precision,
+		Plain: o.plain, Model: sha256, Precision: o.precision,
 		Voice: voiceDetectors(rec.Contract()), Temperatures: rec.Contract().Temperatures,
 		CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
 		Bootstrap: metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},
@@ -143,6 +167,45 @@ func (o *evalOptions) evaluate(
 	}
 	report.SplitBy, report.SharedSpeakers = sets.SplitBy, sets.Shared
 	return report, nil
+}
+
+// opponent loads the model of --against, if there is one, so that what is wrong with it is known before hours of
+// judging, and returns what judges it by the same data and sets the report's comparison with it.
+func (o *evalOptions) opponent(labels pipeline.Labels) (
+	compare func(context.Context, *console, *eval.Report) error, err error,
+) {
+	if o.against == "" {
+		return func(context.Context, *console, *eval.Report) error { return nil }, nil
+	}
+	path := o.against
+	if path == "default" {
+		path = ""
+	}
+	named := func(err error) error { return fmt.Errorf("--against %s: %w", o.against, err) }
+	m, err := readModel(path)
+	if err != nil {
+		return nil, named(err)
+	}
+	rec, err := infer.NewRecognizer(m.bytes, o.inferOptions(1))
+	if err != nil {
+		return nil, named(err)
+	}
+	if err := eval.Comparable(labels, rec.Labels()); err != nil {
+		return nil, errors.Join(named(err), rec.Close())
+	}
+	return func(ctx context.Context, c *console, report *eval.Report) error {
+		defer rec.Close()
+		plain := *o
+		plain.resamples, plain.plain = 0, true
+		other, err := plain.evaluate(ctx, c, rec, m.sha256)
+		if err == nil {
+			err = report.CompareWith(other, metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed})
+		}
+		if err != nil {
+			return named(err)
+		}
+		return nil
+	}, nil
 }
 
 // warn logs what makes a report worth less than it seems.

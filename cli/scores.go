@@ -42,11 +42,57 @@ func writeScores(c *console, r *eval.Report) error {
 		}
 	}
 	w.appendTo(&out)
+	against(&out, r.Against)
+	byClass(&out, r)
 	if lines := notes(r); lines != nil {
 		out.WriteString("\n" + strings.Join(lines, ""))
 	}
 	_, err := c.out.Write(out.Bytes())
 	return err
+}
+
+// byClass appends the scores by class, of all sets together.
+func byClass(out *bytes.Buffer, r *eval.Report) {
+	w := newScoreTable("by class", "task", "n", "precision", "recall", "F1", "ROC AUC", "AP")
+	rows := r.Rows()
+	set := ""
+	if len(rows) > 0 {
+		set = rows[len(rows)-1].Set
+	}
+	for _, row := range rows {
+		if row.Set != set {
+			continue
+		}
+		for k, s := range row.Classes {
+			if s.Support+s.Predicted > 0 {
+				w.row(row.Labels[k], row.Task, fmt.Sprint(s.Support), known(s.Precision), known(s.Recall), known(s.F1),
+					known(s.ROCAUC), known(s.AveragePrecision))
+			}
+		}
+	}
+	w.appendTo(out)
+}
+
+// known returns a score to three digits, "–" where there is none.
+func known(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return three(*v)
+}
+
+// against appends the comparison with another model, if there is one.
+func against(out *bytes.Buffer, a *eval.Against) {
+	right := newScoreTable("less other", "task", "n", "accuracy", "p", "right alone", "p (McNemar)")
+	scores := newScoreTable("less other", "task", "n", "UAR", "p", "NLL", "p")
+	for _, p := range a.Rows() {
+		n := fmt.Sprint(p.N)
+		right.row(p.Set, p.Task, n, gain(p.Accuracy), p.Accuracy.Corrected(),
+			fmt.Sprintf("%d : %d", p.McNemar.First, p.McNemar.Second), p.McNemar.Corrected())
+		scores.row(p.Set, p.Task, n, gain(p.UAR), p.UAR.Corrected(), gain(p.NLL), p.NLL.Corrected())
+	}
+	right.appendTo(out)
+	scores.appendTo(out)
 }
 
 // notes returns what the figures above are made of, a line each: over what the intervals are, for how many comparisons

@@ -36,6 +36,12 @@ func TestScoresFitInto100Columns(t *testing.T) {
 			"grid": {Modalities: map[eval.Condition]eval.SetReport{"both": {Gender: plain}}},
 		},
 	}
+	m := metrics.McNemar{First: 123, Second: 45}
+	m.P, m.PHolm = &p, &p
+	paired := eval.AgainstReport{Emotion: &eval.Paired{N: 3400, Accuracy: d, UAR: d, NLL: d, McNemar: m, Drawn: drawn}}
+	report.Against = &eval.Against{Sets: map[string]eval.AgainstReport{"ravdess-warp": paired}, All: &paired}
+	report.Labels = eval.ReportLabels{Emotions: []string{"neutral", "disgusted"}, Genders: []string{"female", "male"}}
+	s.Classes = []metrics.ClassScores{{}, {Support: 12345, Precision: &joint}}
 	var out bytes.Buffer
 	if err := writeScores(&console{out: &out}, report); err != nil {
 		t.Fatal(err)
@@ -49,7 +55,7 @@ func TestScoresFitInto100Columns(t *testing.T) {
 	for _, want := range []string{
 		"0.563 [0.546, 0.580]", "0.029   0.042", "audio_noise", "+0.068 [-0.042, +0.092]", "–\n",
 		"ravdess-warp: emotion: over 4 speakers, Student's t\n", "by Holm for all 3 comparisons", "0.105  ",
-		"joint NLL, ravdess-warp: 1.234\n", "joint NLL, all clips together: 1.234\n",
+		"123 : 45", "disgusted  emotion  12345      1.234       –   –", "joint NLL, ravdess-warp: 1.234\n", "joint NLL, all clips together: 1.234\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table does not say %q:\n%s", want, text)

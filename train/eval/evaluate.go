@@ -155,6 +155,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 			r.Sets[name] = scores
 			r.Details[name] = j.detail(group)
 		}
+		r.answers = append(r.answers, j.answersOf(main, group)...)
 		o.progress("intervals", i+1, len(groups)+1)
 	}
 	if r.Clips == 0 {

@@ -94,7 +94,7 @@ func (j scorer) gather(
 }
 
 // report scores the items by task and leaves one without labels out. Without plots, what only those need is left out
-// too.
+// too, and the scores by class.
 func (it items) report(j scorer, plots bool) SetReport {
 	r := SetReport{
 		Emotion: j.scores(&it.now.emotion, &it.before.emotion, len(j.labels.Emotions), plots),
@@ -117,7 +117,9 @@ func (j scorer) scores(now, before *answers, classes int, plots bool) *metrics.S
 	}
 	verdicts := metrics.Verdicts(now.p, now.truth, now.votes)
 	s := j.o.Bootstrap.Score(verdicts, was, metrics.ClustersOf(now.units()), classes)
-	if !plots {
+	if plots {
+		s.Classes = metrics.ByClass(now.p, now.truth, classes)
+	} else {
 		s.Confusion, s.Bins, s.BinsBefore = nil, nil, nil
 	}
 	return &s

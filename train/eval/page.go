@@ -21,10 +21,16 @@ var reportPage string
 func (r *Report) HTML() ([]byte, error) {
 	d := &Drawing{}
 	page, err := template.New("report").Funcs(template.FuncMap{
-		"three":       func(v float64) string { return fmt.Sprintf("%.3f", v) },
-		"interval":    func(v metrics.Range) string { return fmt.Sprintf("[%.3f, %.3f]", v[0], v[1]) },
-		"p":           func(v float64) string { return fmt.Sprintf("%.3g", v) },
-		"signed":      func(v float64) string { return fmt.Sprintf("%+.3f", v) },
+		"three":    func(v float64) string { return fmt.Sprintf("%.3f", v) },
+		"interval": func(v metrics.Range) string { return fmt.Sprintf("[%.3f, %.3f]", v[0], v[1]) },
+		"p":        func(v float64) string { return fmt.Sprintf("%.3g", v) },
+		"signed":   func(v float64) string { return fmt.Sprintf("%+.3f", v) },
+		"known": func(v *float64) string {
+			if v == nil {
+				return "–"
+			}
+			return fmt.Sprintf("%.3f", *v)
+		},
 		"confusion":   d.confusion,
 		"reliability": d.reliability,
 		"intervals":   d.intervals,
@@ -51,10 +57,12 @@ type reportView struct {
 	Groups  []reportTable
 	Window  []Row // per window
 	Fusion  []fusionRow
-	Joints  []JointRow
-	Few     int  // the fewest units from which an interval was drawn, 0 if none was
-	None    bool // some row has too few units for an interval
-	Off     bool // some ECE is above calibrated
+	// AgainstRows are the comparison with another model.
+	AgainstRows []AgainstRow
+	Joints      []JointRow
+	Few         int  // the fewest units from which an interval was drawn, 0 if none was
+	None        bool // some row has too few units for an interval
+	Off         bool // some ECE is above calibrated
 }
 
 // Row is one task of one set, or of a part of it.
@@ -62,6 +70,22 @@ type Row struct {
 	Set, Task, Part string
 	Labels          []string
 	*metrics.Scores
+}
+
+// classRow is one class of a row.
+type classRow struct {
+	Label string
+	metrics.ClassScores
+}
+
+// ByClass lists the classes that occur or are predicted.
+func (r Row) ByClass() (rows []classRow) {
+	for k, s := range r.Classes {
+		if s.Support+s.Predicted > 0 {
+			rows = append(rows, classRow{r.Labels[k], s})
+		}
+	}
+	return rows
 }
 
 // Name returns the row's name in a chart.
@@ -104,7 +128,7 @@ type fusionRow struct {
 }
 
 func (r *Report) page() *reportView {
-	v := &reportView{Report: r, Rows: r.Rows(), Joints: r.Joints()}
+	v := &reportView{Report: r, Rows: r.Rows(), Joints: r.Joints(), AgainstRows: r.Against.Rows()}
 	for _, row := range v.Rows {
 		if row.Intervals != nil && (v.Few == 0 || row.Intervals.Units < v.Few) {
 			v.Few = row.Intervals.Units

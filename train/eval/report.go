@@ -42,8 +42,12 @@ type Report struct {
 	// Details tells more of each set.
 	Details map[string]Detail `json:"details,omitempty"`
 	// Comparisons is the number of differences with a p value, for all of which together p_holm is corrected.
-	Comparisons int   `json:"comparisons,omitempty"`
-	Speed       Speed `json:"speed"`
+	Comparisons int `json:"comparisons,omitempty"`
+	// Against compares with another model, if that was asked for (CompareWith).
+	Against *Against `json:"against,omitempty"`
+	Speed   Speed    `json:"speed"`
+
+	answers []clipAnswer // of the judged clips, by set
 }
 
 // Detail judges a set by what is more than its clips as a whole.
@@ -92,6 +96,7 @@ func (r *Report) correct() {
 			}
 		}
 	}
+	all = append(all, r.Against.significances()...)
 	r.Comparisons = metrics.Correct(all)
 }
 

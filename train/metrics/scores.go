@@ -35,6 +35,7 @@ type Scores struct {
 	// Intervals of the above, nil where none were asked for or there are fewer than three units.
 	Intervals *Intervals       `json:"intervals,omitempty"`
 	Confusion [][]int          `json:"confusion,omitempty"` // [true class][predicted class]
+	Classes   []ClassScores    `json:"classes,omitempty"`   // of each class against all others (ByClass)
 	Bins      []CalibrationBin `json:"calibration,omitempty"`
 	// BinsBefore are Bins before temperature scaling, nil where they are not known.
 	BinsBefore []CalibrationBin `json:"calibration_before,omitempty"`
