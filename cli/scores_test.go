@@ -55,7 +55,8 @@ func TestScoresFitInto100Columns(t *testing.T) {
 	for _, want := range []string{
 		"0.563 [0.546, 0.580]", "0.029   0.042", "audio_noise", "+0.068 [-0.042, +0.092]", "–\n",
 		"ravdess-warp: emotion: over 4 speakers, Student's t\n", "by Holm for all 3 comparisons", "0.105  ",
-		"123 : 45", "disgusted  emotion  12345      1.234       –   –", "joint NLL, ravdess-warp: 1.234\n", "joint NLL, all clips together: 1.234\n",
+		"123 : 45", "disgusted  emotion  12345      1.234       –   –",
+		"joint NLL, ravdess-warp: 1.234\n", "joint NLL, all clips together: 1.234\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table does not say %q:\n%s", want, text)

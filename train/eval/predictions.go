@@ -47,10 +47,10 @@ func meanOf(ps []pipeline.Prediction) pipeline.Prediction {
 	return pipeline.Prediction{Emotion: mean(sum.emotion), Gender: mean(sum.gender)}
 }
 
-// WritePredictions writes a CSV with a row for each judged clip, by set and in the order of the data: clip, set, speaker
-// and split; emotion_truth and gender_truth, empty where not known; the number of windows; and for each task the most
-// probable label (emotion, gender) and the probability of each (emotion:happy), then those before temperature scaling
-// (emotion_before:happy) where they are known. Files are named without folders of this machine.
+// WritePredictions writes a CSV with a row for each judged clip, by set and in the order of the data: clip, set,
+// speaker and split; emotion_truth and gender_truth, empty where not known; the number of windows; and for each task
+// the most probable label (emotion, gender) and the probability of each (emotion:happy), then those before temperature
+// scaling (emotion_before:happy) where they are known. Files are named without folders of this machine.
 func (r *Report) WritePredictions(to io.Writer) error {
 	w := csv.NewWriter(to)
 	tasks := []taskColumns{
