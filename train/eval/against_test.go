@@ -71,7 +71,8 @@ func TestCompareWithIsPaired(t *testing.T) {
 		t.Errorf("the page does not tell: %v", err)
 	}
 	other.Labels.Emotions = []string{"sad", "angry"}
-	if err := mine.CompareWith(other, metrics.Bootstrap{}); err == nil || !strings.Contains(err.Error(), "same labels") {
+	err = mine.CompareWith(other, metrics.Bootstrap{})
+	if err == nil || !strings.Contains(err.Error(), "same labels") {
 		t.Errorf("other labels: %v", err)
 	}
 }
