@@ -156,7 +156,7 @@ func (o *evalOptions) evaluate(
 	defer bar.close()
 	report, err := eval.Evaluate(ctx, rec, newFaceFinder, sets.Clips, eval.Options{
 		Split: o.split, Modalities: eval.Modalities(o.modality), Learned: eval.Modalities(rec.Contract().Senses),
-		Plain: o.plain, Model: sha256, Precision: o.precision,
+		Plain: o.plain, Trained: rec.Contract().Trained, Model: sha256, Precision: o.precision,
 		Voice: voiceDetectors(rec.Contract()), Temperatures: rec.Contract().Temperatures,
 		CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
 		Bootstrap: metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},
@@ -166,6 +166,9 @@ func (o *evalOptions) evaluate(
 		return nil, err
 	}
 	report.SplitBy, report.SharedSpeakers = sets.SplitBy, sets.Shared
+	if report.Seen == nil {
+		report.DividedOtherwise = eval.DividedOtherwise(rec.Contract(), sets.Clips)
+	}
 	return report, nil
 }
 
@@ -210,9 +213,8 @@ func (o *evalOptions) opponent(labels pipeline.Labels) (
 
 // warn logs what makes a report worth less than it seems.
 func warn(c *console, report *eval.Report) {
-	if len(report.TrainedOnShared) > 0 {
-		c.log.Warn("the model was trained on data whose splits share speakers, "+
-			"so it may know those who are judged here", "sets", strings.Join(report.TrainedOnShared, ", "))
+	for _, caution := range report.Cautions() {
+		c.log.Warn(caution)
 	}
 	if report.CacheErr != nil {
 		c.log.Warn("the cache is not kept, so that the next run cuts all clips again; choose a folder by --cache",

@@ -28,7 +28,7 @@ func TestEvalTellsOfSharedSpeakers(t *testing.T) {
 	for _, shared := range []int{0, 3} {
 		c := infertest.Contract()
 		c.EmotionTemperature, c.GenderTemperature = 100, 100
-		c.Data = []infer.DataSet{{Name: "made", Split: "00ff", Licence: "Apache-2.0", SharedSpeakers: shared}}
+		c.Data = []infer.DataSet{{Name: "another", Split: "00ff", Licence: "Apache-2.0", SharedSpeakers: shared}}
 		if err := os.WriteFile(at("m.onnx"), infertest.Model(c), 0o644); err != nil {
 			t.Fatal(err)
 		}

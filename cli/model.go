@@ -69,7 +69,15 @@ func (o *modelOptions) run(_ context.Context, c *console) error {
 	fmt.Fprintf(w, "file\t%s\nsize\t%d bytes\nsha256\t%s\n", m.name, len(m.bytes), m.sha256)
 	metadata := contract.Metadata()
 	for _, k := range slices.Sorted(maps.Keys(metadata)) {
-		fmt.Fprintf(w, "%s\t%s\n", strings.TrimPrefix(k, "tandem."), metadata[k])
+		key, value := strings.TrimPrefix(k, "tandem."), metadata[k]
+		if t := contract.Trained; key == "trained_on" {
+			value = fmt.Sprintf("keys of %d clips and %d speakers, and of %d clips that it was chosen by",
+				t.Clips.Len(), t.Speakers.Len(), t.Chosen.Len())
+			if t.Incomplete {
+				value += "; it began with another network, of which they are not known"
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\n", key, value)
 	}
 	for _, side := range []struct {
 		name    string

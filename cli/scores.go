@@ -112,6 +112,12 @@ func notes(r *eval.Report) []string {
 	for _, joint := range r.Joints() {
 		note("joint NLL, %s: %.3f", cmp.Or(joint.Set, "all clips together"), joint.NLL)
 	}
+	for _, caution := range r.Cautions() {
+		note("caution: %s", caution)
+	}
+	if s := r.Standing(); s != "" {
+		note("%s", s)
+	}
 	return lines
 }
 

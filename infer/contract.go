@@ -81,6 +81,7 @@ type Contract struct {
 	TaskWeights   TaskWeights
 	Weighting     string
 	Data          []DataSet       // `data`, JSON: what it was trained on
+	Trained       *Trained        // `trained_on`, JSON, optional: which clips and speakers these are
 	Metrics       json.RawMessage // `metrics`, JSON
 	Created       time.Time       // `created`, RFC 3339, UTC, to the second
 	TandemVersion string          // `tandem_version`
@@ -226,6 +227,13 @@ func (c Contract) Metadata() map[string]string {
 	if c.AnySound {
 		m["hears"] = HearsAny
 	}
+	if c.Trained != nil {
+		known, err := json.Marshal(c.Trained)
+		if err != nil {
+			panic(err) // base 64 only
+		}
+		m["trained_on"] = string(known)
+	}
 	if c.Senses != "" {
 		m["senses"] = c.Senses
 	}
@@ -307,6 +315,11 @@ func ParseContract(metadata map[string]string) (Contract, error) {
 		c.Created = t.UTC()
 	}
 	c.TandemVersion = p.text("tandem_version")
+	if s, ok := metadata[keyPrefix+"trained_on"]; ok {
+		if err := json.Unmarshal([]byte(s), &c.Trained); err != nil {
+			p.fail("trained_on", "is not a JSON object of keys: %v", err)
+		}
+	}
 	if s, ok := metadata[keyPrefix+"senses"]; ok {
 		if c.Senses = s; s != "audio" && s != "video" {
 			p.fail("senses", `is %s, must be "audio" or "video", or not there`, quote(s))

@@ -20,6 +20,7 @@ func TestContractRoundTrip(t *testing.T) {
 	want.EmotionAlone = infer.ModalityTemperatures{Audio: 1.25, Video: 0.5}
 	want.GenderAlone = infer.ModalityTemperatures{Video: 3}
 	want.Senses = "video"
+	want.Trained = &infer.Trained{Clips: infer.NewKeys([]infer.Key{7, 1 << 39, 8}), Incomplete: true}
 	want.Calibration = map[string]infer.Calibration{
 		"emotion.audio": {Clips: 12, Speakers: 3, Expected: 1.5, Pull: 8.8},
 	}
@@ -135,6 +136,7 @@ func TestContractRefusesValues(t *testing.T) {
 		{"temperature.gender", "-1", "tandem.temperature.gender"},
 		{"temperature.emotion.audio", "0", "tandem.temperature.emotion.audio"},
 		{"temperature.gender.video", "hot", "tandem.temperature.gender.video"},
+		{"trained_on", `{"clips":"?"}`, "tandem.trained_on is not a JSON object"},
 		{"senses", "smell", `tandem.senses is "smell"`},
 		{"calibration", "[1]", "tandem.calibration is not a JSON object"},
 		{"task_weights", "0.5,0.5", "tandem.task_weights"},

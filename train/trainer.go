@@ -276,6 +276,7 @@ func (o *Options) contract(data *Data, labels pipeline.Labels, weighting weighti
 		Weighting: weighting.Name(), Metrics: json.RawMessage("{}"),
 		Created: time.Now().UTC().Truncate(time.Second), TandemVersion: o.Version,
 	}
+	c.Trained = trainedOn(data, o.Init)
 	if o.Recipe.Modal != "multi" {
 		c.Senses = o.Recipe.Modal
 	}

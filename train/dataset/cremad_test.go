@@ -52,10 +52,10 @@ func TestCREMAD(t *testing.T) {
 		}
 		l := labels[set]
 		want := []string{
-			"CREMA-D/AudioMP3/1002_DFA_NEU_XX.mp3 " + set + " cremad1002 " + l[0] + " - train",
-			"CREMA-D/AudioWAV/1018_IEO_HAP_HI.wav " + set + " cremad1018 " + l[1] + " female val",
-			"CREMA-D/VideoFlash/1001_DFA_ANG_XX.flv " + set + " cremad1001 " + l[2] + " male train",
-			"CREMA-D/VideoMP4/1019_TIE_SAD_X.mp4 " + set + " cremad1019 " + l[3] + " female test",
+			"cremad/AudioMP3/1002_DFA_NEU_XX.mp3 " + set + " cremad1002 " + l[0] + " - train",
+			"cremad/AudioWAV/1018_IEO_HAP_HI.wav " + set + " cremad1018 " + l[1] + " female val",
+			"cremad/VideoFlash/1001_DFA_ANG_XX.flv " + set + " cremad1001 " + l[2] + " male train",
+			"cremad/VideoMP4/1019_TIE_SAD_X.mp4 " + set + " cremad1019 " + l[3] + " female test",
 		}
 		var got []string
 		for _, c := range clips {

@@ -34,8 +34,8 @@ type Clip struct {
 	// Crop is the rectangle of Video's frames, in pixels, in which the speaker's face is searched; empty for whole
 	// frames.
 	Crop image.Rectangle
-	// ID names the clip independently of where its data set lies: its path from the folder that holds the data set,
-	// with forward slashes, or the paths from the manifest's folder; behind a # follows what distinguishes clips of one
+	// ID names the clip independently of where its data set lies: the set's name and the path in its folder, with
+	// forward slashes, or the paths from the manifest's folder; behind a # follows what distinguishes clips of one
 	// file. Of a file outside of that folder it is the whole path.
 	ID      string
 	Dataset string
@@ -81,6 +81,14 @@ func (c *Clip) PortableID() string {
 		}
 	}
 	return strings.Join(files, "|")
+}
+
+// nameBySet puts the set's name in place of that of the folder, which is whoever's that has the set.
+func (c *Clip) nameBySet() {
+	if _, rest, inFolder := strings.Cut(c.ID, "/"); inFolder {
+		set, _, _ := strings.Cut(c.Dataset, ":")
+		c.ID = set + "/" + rest
+	}
 }
 
 // LoadReport lists what Load left out, and what it had to choose.
@@ -194,6 +202,11 @@ func Load(name, path string, labels pipeline.Labels, names LabelMap) ([]Clip, Lo
 	}
 	if err := datasets[base].load(l, path); err != nil {
 		return nil, LoadReport{}, &Error{name, err}
+	}
+	if base != "manifest" {
+		for i := range l.clips {
+			l.clips[i].nameBySet()
+		}
 	}
 	slices.SortStableFunc(l.clips, func(a, b Clip) int { return strings.Compare(a.ID, b.ID) })
 	l.report.Clips = len(l.clips)

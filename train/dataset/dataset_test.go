@@ -43,9 +43,9 @@ var layouts = []layout{
 			"Actor_02/03-02-03-01-01-01-02.wav", "Actor_02/noise.wav", "notes.txt",
 		},
 		want: []string{
-			"set/Actor_02/03-01-02-01-01-01-02.flac ravdess ravdess02 neutral female train",
-			"set/Actor_17/03-01-07-02-01-01-17.wav ravdess ravdess17 disgusted male val",
-			"set/Actor_24/01-01-08-02-01-01-24.mp4 ravdess ravdess24 surprised female test",
+			"ravdess/Actor_02/03-01-02-01-01-01-02.flac ravdess ravdess02 neutral female train",
+			"ravdess/Actor_17/03-01-07-02-01-01-17.wav ravdess ravdess17 disgusted male val",
+			"ravdess/Actor_24/01-01-08-02-01-01-24.mp4 ravdess ravdess24 surprised female test",
 		},
 		ignored: 3,
 	},
@@ -58,9 +58,9 @@ var layouts = []layout{
 		name: "emodb", set: "emodb",
 		files: []string{"wav/03a01Fa.wav", "wav/12b02La.flac", "wav/16a04Wb.wav", "wav/99a01Fa.wav", "wav/03a01Xa.wav"},
 		want: []string{
-			"set/wav/03a01Fa.wav emodb emodb03 happy male train",
-			"set/wav/12b02La.flac emodb emodb12 - male val",
-			"set/wav/16a04Wb.wav emodb emodb16 angry female test",
+			"emodb/wav/03a01Fa.wav emodb emodb03 happy male train",
+			"emodb/wav/12b02La.flac emodb emodb12 - male val",
+			"emodb/wav/16a04Wb.wav emodb emodb16 angry female test",
 		},
 		ignored: 2, unlabelled: map[string]int{"bored": 1},
 	},
@@ -68,9 +68,9 @@ var layouts = []layout{
 		name: "fer2013 folders", set: "fer2013",
 		files: []string{"train/disgust/3.jpg", "val/fear/1.png", "test/surprise/2.jpg", "extra/happy/1.jpg"},
 		want: []string{
-			"set/test/surprise/2.jpg fer2013  surprised - test",
-			"set/train/disgust/3.jpg fer2013  disgusted - train",
-			"set/val/fear/1.png fer2013  fearful - val",
+			"fer2013/test/surprise/2.jpg fer2013  surprised - test",
+			"fer2013/train/disgust/3.jpg fer2013  disgusted - train",
+			"fer2013/val/fear/1.png fer2013  fearful - val",
 		},
 		ignored: 1,
 	},
@@ -82,9 +82,9 @@ var layouts = []layout{
 			"30_0_3_20170119180417728.jpg",
 		},
 		want: []string{
-			"set/26_1_0_20170116184024662.jpg.chip.jpg utkface  - female " +
+			"utkface/26_1_0_20170116184024662.jpg.chip.jpg utkface  - female " +
 				hashSplit("26_1_0_20170116184024662.jpg.chip.jpg"),
-			"set/30_0_3_20170119180417728.jpg utkface  - male " + hashSplit("30_0_3_20170119180417728.jpg"),
+			"utkface/30_0_3_20170119180417728.jpg utkface  - male " + hashSplit("30_0_3_20170119180417728.jpg"),
 		},
 		ignored: 1,
 	},

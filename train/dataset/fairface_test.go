@@ -39,7 +39,7 @@ func TestFairFaceLists(t *testing.T) {
 			"fairface/train/2.jpg fairface  - female train 70-up latino_hispanic",
 			"fairface/val/1.jpg fairface  - female val 0-2 middle_eastern",
 		},
-		filepath.Join(root, "val"): {"val/1.jpg fairface  - female val 0-2 middle_eastern"},
+		filepath.Join(root, "val"): {"fairface/1.jpg fairface  - female val 0-2 middle_eastern"},
 	} {
 		clips, report, err := Load("fairface", path, DefaultLabels(), nil)
 		if err != nil {

@@ -112,7 +112,7 @@ func TestIEMOCAPUtterances(t *testing.T) {
 	}
 	i := slices.IndexFunc(clips, func(c Clip) bool { return strings.HasSuffix(c.ID, "/Ses01F_impro01_M000") })
 	c := clips[i]
-	if got := describe(c); got != "IEMOCAP_full_release/Ses01F_impro01_M000 iemocap iemocap01M angry male train" {
+	if got := describe(c); got != "iemocap/Ses01F_impro01_M000 iemocap iemocap01M angry male train" {
 		t.Error(got)
 	}
 	// It is the second utterance: the first begins at 6.2901 s, lasts 2.5 s, and a second of silence follows.

@@ -193,13 +193,13 @@ func someOf(words []string, most int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
 }
 
-// SplitHash returns a name for the division of clips into splits: SHA-256 over the sorted lines "split ID" of the
-// clips, in hex. Two models of equal hashes were trained and judged on the same division of the same clips, wherever
-// those lay.
+// SplitHash returns a name for the division of clips into splits: SHA-256 over the sorted lines "split PortableID" of
+// the clips, in hex. Two models of equal hashes were trained and judged on the same division of the same clips,
+// wherever those lay and however their paths were written.
 func SplitHash(clips []Clip) string {
 	lines := make([]string, len(clips))
 	for i := range clips {
-		lines[i] = clips[i].Split + " " + clips[i].ID + "\n"
+		lines[i] = clips[i].Split + " " + clips[i].PortableID() + "\n"
 	}
 	sort.Strings(lines)
 	h := sha256.New()

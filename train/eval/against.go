@@ -12,6 +12,8 @@ import (
 // Against compares a report's model with another one, clip by clip.
 type Against struct {
 	Model string `json:"model"` // the other's SHA-256 in hex
+	// Seen tells which of the clips the other model knows, as Report's does.
+	Seen *Seen `json:"seen,omitempty"`
 	// Sets are the comparisons by data set and task, on the clips that both have judged, and All those on the clips of
 	// all sets together, where there are several.
 	Sets map[string]AgainstReport `json:"sets"`
@@ -77,7 +79,7 @@ func (r *Report) CompareWith(other *Report, b metrics.Bootstrap) error {
 			Emotion: inOrder(a.now.Emotion, emotion), Gender: inOrder(a.now.Gender, gender),
 		}
 	}
-	a := &Against{Model: other.Model, Sets: map[string]AgainstReport{}}
+	a := &Against{Model: other.Model, Seen: other.Seen, Sets: map[string]AgainstReport{}}
 	bySet := map[string]*pairedItems{}
 	var all pairedItems
 	for _, mine := range r.answers {

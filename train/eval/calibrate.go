@@ -33,27 +33,41 @@ type taskCalibration struct {
 	said func(sample int) (probabilities []float32, label int)
 }
 
-// temperatures also says in by, under the temperatures' names, what they were fitted by.
+// temperatures also says in by, under the temperatures' names, what they were fitted by. Where all windows are of one
+// kind, that of all is its.
 func (t taskCalibration) temperatures(by map[string]infer.Calibration) (both float64, of infer.ModalityTemperatures) {
-	all, _ := t.fit(1, func(*sample.Sample) bool { return true })
-	both, by[t.task] = t.fit(all, func(s *sample.Sample) bool { return s.Audio != nil && s.Video != nil })
-	of.Audio, by[t.task+".audio"] = t.fit(all, func(s *sample.Sample) bool { return s.Video == nil })
-	of.Video, by[t.task+".video"] = t.fit(all, func(s *sample.Sample) bool { return s.Audio == nil })
+	windows := func(which func(*sample.Sample) bool) (chosen []int) {
+		for i := range t.data.Samples {
+			if _, label := t.said(i); label >= 0 && which(&t.data.Samples[i]) {
+				chosen = append(chosen, i)
+			}
+		}
+		return chosen
+	}
+	every := windows(func(*sample.Sample) bool { return true })
+	all, ofAll := t.fit(1, every)
+	kind := func(name string, which func(*sample.Sample) bool) (temperature float64) {
+		chosen := windows(which)
+		if len(chosen) == len(every) {
+			by[name] = ofAll
+			return all
+		}
+		temperature, by[name] = t.fit(all, chosen)
+		return temperature
+	}
+	both = kind(t.task, func(s *sample.Sample) bool { return s.Audio != nil && s.Video != nil })
+	of.Audio = kind(t.task+".audio", func(s *sample.Sample) bool { return s.Video == nil })
+	of.Video = kind(t.task+".video", func(s *sample.Sample) bool { return s.Audio == nil })
 	return both, of
 }
 
-// fit returns the temperature of the windows that which takes.
-func (t taskCalibration) fit(expected float64, which func(*sample.Sample) bool) (float64, infer.Calibration) {
-	var chosen []int
+// fit returns the temperature of some samples, whose labels are known, and what it was fitted by.
+func (t taskCalibration) fit(expected float64, chosen []int) (float64, infer.Calibration) {
 	windows, speakers := map[int]int{}, map[string]bool{}
-	for i := range t.data.Samples {
-		s := &t.data.Samples[i]
-		if _, label := t.said(i); label < 0 || !which(s) {
-			continue
-		}
-		chosen = append(chosen, i)
-		windows[s.Clip]++
-		if who := t.data.Clips[s.Clip].Speaker; who != "" {
+	for _, i := range chosen {
+		clip := t.data.Samples[i].Clip
+		windows[clip]++
+		if who := t.data.Clips[clip].Speaker; who != "" {
 			speakers[who] = true
 		}
 	}

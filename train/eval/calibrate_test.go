@@ -116,3 +116,20 @@ func TestCalibrateOfFewClips(t *testing.T) {
 		t.Errorf("fitted by %+v", by)
 	}
 }
+
+// Where all windows are of one kind, they are not drawn upon twice.
+func TestCalibrateOfOneKind(t *testing.T) {
+	data, p := &sample.Prepared{}, []pipeline.Prediction{}
+	for i := range 6 {
+		data.Samples = append(data.Samples, sample.Sample{Clip: i, Audio: []int16{1}})
+		data.Clips = append(data.Clips, dataset.Clip{Emotion: 0, Gender: -1})
+		p = append(p, pipeline.Prediction{Emotion: []float32{0.9, 0.1}, Gender: []float32{0.5, 0.5}})
+	}
+	var c infer.Contract
+	Calibrate(&c, data, p)
+	if c.EmotionAlone.Audio != c.EmotionTemperature || c.EmotionTemperature >= 1 ||
+		c.Calibration["emotion.audio"].Expected != 1 {
+		t.Errorf("sound alone %g by %+v, all %g", c.EmotionAlone.Audio, c.Calibration["emotion.audio"],
+			c.EmotionTemperature)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tandem/infer"
 	"tandem/pipeline"
 	"tandem/train/dataset"
 	"tandem/train/metrics"
@@ -34,7 +35,9 @@ type Options struct {
 	Modalities Modalities // "" is Both
 	// Learned is the sense from which alone the model has learned (infer.Contract.Senses); "" is Both. It is judged by
 	// that alone.
-	Learned   Modalities
+	Learned Modalities
+	// Trained tells the model's own clips and speakers (infer.Contract.Trained); nil if its file does not.
+	Trained   *infer.Trained
 	Plain     bool   // by the senses chosen and no others, nor corrupted
 	Model     string // SHA-256 of the model file in hex, for the report
 	Precision string // of the recogniser, for the report
@@ -144,6 +147,7 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 			r.Skipped = append(r.Skipped, s.Reason()) // the report travels: no places on this machine
 		}
 	}
+	r.Seen = seenOf(o.Trained, p, o)
 	j := newScorer(p, said, o, labels)
 	main := Condition(o.Modalities)
 	groups := dataset.GroupByDataset(p.Clips)

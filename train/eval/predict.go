@@ -180,7 +180,7 @@ func predict(ctx context.Context, rec pipeline.Recognizer, p *sample.Prepared, o
 			shareFeatures(whole, p.Samples[i].Still)
 			var questions []Question
 			for _, c := range o.conditions(has[clip]) {
-				if w := applyCondition(c, whole, p.Spec, black, p.Clips[clip].ID, kth[j]); w.AudioPresent ||
+				if w := applyCondition(c, whole, p.Spec, black, p.Clips[clip].PortableID(), kth[j]); w.AudioPresent ||
 					w.VideoPresent() {
 					questions = append(questions, Question{w, &out[c][i]})
 				}

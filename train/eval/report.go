@@ -30,7 +30,12 @@ type Report struct {
 	SharedSpeakers []string `json:"shared_speakers,omitempty"`
 	// TrainedOnShared names the sets of which the model says that speakers stood in several splits when it was trained.
 	TrainedOnShared []string `json:"trained_on_shared,omitempty"`
-	CacheErr        error    `json:"-"` // Prepared's
+	// DividedOtherwise names the sets that the model was trained on as its file says, but of which the clips or their
+	// splits are others here; where Seen is known, it says more.
+	DividedOtherwise []string `json:"divided_otherwise,omitempty"`
+	// Seen tells which of the clips judged the model knows; nil where its file does not tell.
+	Seen     *Seen `json:"seen,omitempty"`
+	CacheErr error `json:"-"` // Prepared's
 
 	Modalities Modalities           `json:"senses"`
 	Labels     ReportLabels         `json:"labels"`

@@ -31,9 +31,10 @@ func Ensemble(ins ...*Pretrained) (*Pretrained, error) {
 	}
 	out := &Pretrained{
 		Name: first.Name, SHA256: first.SHA256, Arch: first.Arch, Labels: first.Labels,
-		Params: Weights{},
+		Params: Weights{}, Trained: first.Trained,
 	}
 	for _, in := range ins[1:] {
+		out.Trained = out.Trained.Union(in.Trained)
 		out.Name += " + " + in.Name
 		out.SHA256 += " + " + in.SHA256
 		out.Arch.FaceNets += in.Arch.FaceNets

@@ -21,6 +21,8 @@ type Pretrained struct {
 	Arch   Arch   // with its spec and its counts of labels
 	Labels pipeline.Labels
 	Params Weights
+	// Trained tells the clips and speakers it has learned from; nil where its file does not.
+	Trained *infer.Trained
 }
 
 // ErrPretrained is wrapped by every error about a file, or several together, with which no training can begin.
@@ -63,7 +65,7 @@ func FromModel(b []byte, m *onnx.ModelProto) (*Pretrained, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Pretrained{Labels: contract.Labels(), Params: Weights{}}
+	in := &Pretrained{Labels: contract.Labels(), Params: Weights{}, Trained: contract.Trained}
 	folded := Weights{}
 	for _, p := range m.GetGraph().GetInitializer() {
 		if p.DataType != int32(onnx.TensorProto_FLOAT) {

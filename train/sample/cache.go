@@ -46,7 +46,8 @@ type windowCache struct {
 
 	mu      sync.Mutex
 	entries map[cacheKey][]packEntry // several where packs of several runs have the clip
-	pending []byte                   // the next pack
+	checked map[cacheKey]checkedEntry
+	pending []byte // the next pack
 	begun   time.Time
 	index   []byte // and its index
 	err     error  // why nothing is written any more
@@ -58,11 +59,18 @@ type packEntry struct {
 	sum  uint32
 }
 
+// checkedEntry is an entry whose sum was found to be right, and the SHA-256 of it: both of one reading.
+type checkedEntry struct {
+	data []byte
+	hash Content
+}
+
 // openWindowCache reads the indices of all packs of spec in dir; "" keeps all in memory. Damaged packs are removed.
 func openWindowCache(dir string, spec pipeline.Spec) *windowCache {
 	shape := sha256.Sum256(fmt.Appendf(nil, "%d %+v", cutVersion, spec))
 	c := &windowCache{
 		dir: dir, prefix: fmt.Sprintf("cuts-%x-", shape[:6]), spec: spec, entries: map[cacheKey][]packEntry{},
+		checked: map[cacheKey]checkedEntry{},
 	}
 	if dir == "" {
 		return c
@@ -126,16 +134,26 @@ func eachInPack(data []byte, each func(cacheKey, packEntry)) error {
 	return nil
 }
 
-// get returns the windows of a clip and whether there are any; damaged ones count as not there.
+// get returns the windows of a clip and whether there are any; damaged ones count as not there. Each entry is read, to
+// check and to hash it, by the first get that asks for it.
 func (c *windowCache) get(key cacheKey) (clipWindows, bool) {
 	c.mu.Lock()
-	entries := c.entries[key]
+	entries, known := c.entries[key], c.checked[key]
 	c.mu.Unlock()
+	if known.data != nil {
+		windows, err := parseWindows(known.data, c.spec)
+		windows.hash = known.hash
+		return windows, err == nil
+	}
 	for _, k := range entries {
 		if crc32.Checksum(k.data, castagnoli) != k.sum {
 			continue
 		}
 		if windows, err := parseWindows(k.data, c.spec); err == nil {
+			windows.hash = sha256.Sum256(k.data) // while it is at hand
+			c.mu.Lock()
+			c.checked[key] = checkedEntry{k.data, windows.hash}
+			c.mu.Unlock()
 			return windows, true
 		}
 	}

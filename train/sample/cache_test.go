@@ -402,3 +402,34 @@ func FuzzPack(f *testing.F) {
 		})
 	})
 }
+
+// An entry is read once, to be checked and hashed; later ones of the same run take it as it is.
+func TestCacheReadsAnEntryOnce(t *testing.T) {
+	clips, dir := datasettest.Clips(t), t.TempDir()
+	first, _ := prepareWith(t, dir, clips, traintest.Spec)
+	c := openWindowCache(dir, traintest.Spec)
+	for key := range c.entries {
+		windows, ok := c.get(key)
+		if !ok || windows.hash == (Content{}) {
+			t.Fatalf("in the cache: %v, hash %x", ok, windows.hash)
+		}
+		c.entries[key][0].sum++ // which it would find, if it read the entry again
+		if again, ok := c.get(key); !ok || again.hash != windows.hash {
+			t.Errorf("asked again it is there: %v, hash %x, was %x", ok, again.hash, windows.hash)
+		}
+	}
+	// With a cold cache, with a warm one and without any the fingerprints are the same.
+	second, _ := prepareWith(t, dir, clips, traintest.Spec)
+	third, _ := prepareWith(t, "", clips, traintest.Spec)
+	var sums [][]Fingerprint
+	for _, p := range []*Prepared{first, second, third} {
+		s, err := Fingerprints(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums = append(sums, s)
+	}
+	if !reflect.DeepEqual(sums[0], sums[1]) || !reflect.DeepEqual(sums[0], sums[2]) {
+		t.Errorf("fingerprints differ: %+v", sums)
+	}
+}

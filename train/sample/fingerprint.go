@@ -19,14 +19,14 @@ type Fingerprint struct {
 	Clips   int    `json:"clips"`
 	Windows int    `json:"windows"`
 	Split   string `json:"split"`  // dataset.SplitHash
-	SHA256  string `json:"sha256"` // of the windows' crops and sounds and the clips' labels, in order
+	SHA256  string `json:"sha256"` // of the clips' names, labels and windows, in order
 	Licence string `json:"licence"`
 	// SharedSpeakers is how many speakers stand in several splits.
 	SharedSpeakers int `json:"shared_speakers,omitempty"`
 }
 
-// Fingerprints hashes the windows of p, set by set: two runs of equal fingerprints saw the same bytes. The error is
-// ctx's cause.
+// Fingerprints hashes the windows of p, set by set: two runs of equal fingerprints saw the same bytes. Those that the
+// cache keeps were read and hashed when Prepare found them, and are not read again. The error is ctx's cause.
 func Fingerprints(ctx context.Context, p *Prepared) ([]Fingerprint, error) {
 	set := make([]int, len(p.Clips))
 	var sums []Fingerprint
@@ -41,32 +41,53 @@ func Fingerprints(ctx context.Context, p *Prepared) ([]Fingerprint, error) {
 			Licence: dataset.Licence(name), SharedSpeakers: len(dataset.SharedSpeakers(clips)),
 		})
 	}
-	hashes := make([]hash.Hash, len(sums))
-	for g := range hashes {
-		hashes[g] = sha256.New()
+	all := make([]hash.Hash, len(sums))
+	for g := range all {
+		all[g] = sha256.New()
 	}
-	var audio []byte
-	for _, s := range p.Samples {
+	for from := 0; from < len(p.Samples); {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		c, g := &p.Clips[s.Clip], set[s.Clip]
-		sums[g].Windows++
-		fmt.Fprintf(hashes[g], "%s %d %d %v %v\n", c.ID, c.Emotion, c.Gender, s.Still, s.VideoMask)
-		if c.Soft != nil {
-			fmt.Fprintf(hashes[g], "votes %v %v\n", c.Soft.Emotion, c.Soft.Gender)
+		clip := p.Samples[from].Clip
+		to := from
+		for to < len(p.Samples) && p.Samples[to].Clip == clip {
+			to++
 		}
+		c, g := &p.Clips[clip], set[clip]
+		sums[g].Windows += to - from
+		fmt.Fprintf(all[g], "%s %d %d\n", c.PortableID(), c.Emotion, c.Gender)
+		if c.Soft != nil {
+			fmt.Fprintf(all[g], "votes %v %v\n", c.Soft.Emotion, c.Soft.Gender)
+		}
+		content := p.windowsHash(clip, p.Samples[from:to])
+		all[g].Write(content[:])
+		from = to
+	}
+	for g := range sums {
+		sums[g].SHA256 = hex.EncodeToString(all[g].Sum(nil))
+	}
+	return sums, nil
+}
+
+// windowsHash returns the hash of a clip's windows, all of them: that which was found when they were read from the
+// cache, or else one of what they hold.
+func (p *Prepared) windowsHash(clip int, windows []Sample) Content {
+	if clip < len(p.hashes) && p.hashes[clip] != (Content{}) {
+		return p.hashes[clip]
+	}
+	h := sha256.New()
+	var audio []byte
+	for _, s := range windows {
+		fmt.Fprintf(h, "%v %v\n", s.Still, s.VideoMask)
 		audio = audio[:0]
 		for _, v := range s.Audio {
 			audio = binary.LittleEndian.AppendUint16(audio, uint16(v))
 		}
-		hashes[g].Write(s.Video)
-		hashes[g].Write(audio)
+		h.Write(s.Video)
+		h.Write(audio)
 	}
-	for g := range sums {
-		sums[g].SHA256 = hex.EncodeToString(hashes[g].Sum(nil))
-	}
-	return sums, nil
+	return Content(h.Sum(nil))
 }
 
 // CheckSameData returns an error that names the first difference between the data of a run as it was and as it is.

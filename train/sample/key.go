@@ -47,3 +47,25 @@ func keyOf(
 	}
 	return cacheKey(h.Sum(nil)), nil
 }
+
+// contentOf returns the hash of a clip's content, whatever it is called and however it is cut: of its files and its
+// part of them.
+func contentOf(ctx context.Context, c *dataset.Clip, hashes *FileHashes) (Content, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, c.Start, c.End)
+	if c.Row != nil {
+		fmt.Fprintln(h, "row", c.Row.Offset, c.Row.Length)
+	}
+	for _, path := range c.Files() {
+		if path == "" {
+			fmt.Fprintln(h)
+			continue
+		}
+		sum, _, err := hashes.Sum(ctx, path)
+		if err != nil {
+			return Content{}, err
+		}
+		fmt.Fprintf(h, "%x\n", sum)
+	}
+	return Content(h.Sum(nil)), nil
+}

@@ -36,7 +36,7 @@ func Prepare(ctx context.Context, clips []dataset.Clip, o Options) (*Prepared, e
 	job := &prepareJob{
 		clips: clips, spec: o.Spec, newFinder: o.Finder, newVoice: o.Voice, progress: o.Progress,
 		cache: openWindowCache(o.CacheDir, o.Spec), hashes: OpenFileHashes(o.CacheDir),
-		keys: make([]cacheKey, len(clips)), errs: make([]error, len(clips)),
+		keys: make([]cacheKey, len(clips)), errs: make([]error, len(clips)), contents: make([]Content, len(clips)),
 	}
 	if job.progress == nil {
 		job.progress = func(int, int) {}
@@ -48,6 +48,7 @@ func Prepare(ctx context.Context, clips []dataset.Clip, o Options) (*Prepared, e
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
 	p := &Prepared{Spec: o.Spec, Clips: clips, Cached: job.cached, CacheErr: cacheErr, stamps: map[string]string{}}
+	p.contents, p.hashes = job.contents, make([]Content, len(clips))
 	for i := range clips {
 		if err := job.collect(p, i); err != nil {
 			return nil, fmt.Errorf("prepare: %w", err)
@@ -91,6 +92,7 @@ func (j *prepareJob) collect(p *Prepared, i int) error {
 	if stored.unheard {
 		p.Unheard++
 	}
+	p.hashes[i] = stored.hash
 	n := p.Spec.AudioSamples()
 	for _, w := range stored.windows {
 		s := Sample{Clip: i, Video: w.video, VideoMask: w.mask, Still: w.still}
@@ -113,8 +115,9 @@ type prepareJob struct {
 	cache     *windowCache
 	hashes    *FileHashes
 
-	keys []cacheKey // of each clip; a worker writes those of its own
-	errs []error    // why a clip has none
+	keys     []cacheKey // of each clip; a worker writes those of its own
+	contents []Content  // likewise
+	errs     []error    // why a clip has none
 
 	mu           sync.Mutex // guards done, cached and calls of progress
 	done, cached int
@@ -183,6 +186,9 @@ func (w *worker) prepareClip(ctx context.Context, i int) (cached bool, err error
 			return false, err
 		}
 		w.keys[i] = key
+		if w.contents[i], err = contentOf(ctx, clip, w.hashes); err != nil {
+			return false, err
+		}
 		if _, ok := w.cache.get(key); ok {
 			return true, nil
 		}

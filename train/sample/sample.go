@@ -8,6 +8,7 @@ package sample
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -106,7 +107,21 @@ type Prepared struct {
 	Cached   int   // clips that were in the cache
 	CacheErr error // why not all windows are kept for the next run; nil if they are
 
-	stamps map[string]string // size and time of each file, when it was read
+	stamps   map[string]string // size and time of each file, when it was read
+	contents []Content         // of each clip; zero where it is not known
+	hashes   []Content         // of each clip's windows; zero where that is yet to be found
+}
+
+// Content is a SHA-256.
+type Content [sha256.Size]byte
+
+// Content returns the hash of a clip's files and of its part of them, which is the same whatever they are called; ok is
+// false where it is not known.
+func (p *Prepared) Content(clip int) (c Content, ok bool) {
+	if clip < len(p.contents) {
+		c = p.contents[clip]
+	}
+	return c, c != Content{}
 }
 
 // Errors of Prepare; errors.Is finds them.

@@ -16,6 +16,7 @@ type clipWindows struct {
 	audio   []int16
 	unheard bool           // the voice detector hears no voice in the clip, which is nothing but sound
 	windows []storedWindow // none of a clip that shows no face and makes no sound
+	hash    Content        // of all of them as the cache keeps them; only of those that are read from it
 }
 
 // storedWindow is one window, as Sample has it.
