@@ -220,7 +220,8 @@ func (d *dataFlags) bind(f *pflag.FlagSet) {
 	f.StringArrayVar(&d.data, "data", nil, "data set `NAME=PATH`, repeatable; NAME: "+
 		strings.Join(dataset.Names(), ", ")+" (in TANDEM_DATA: separated by commas)")
 	f.StringVar(&d.splitBy, "split-by", dataset.BySpeaker, "`HOW` to divide the data: speaker (as the sets say), "+
-		"clip (at random), authors (as Chae et al. did), or K/k, the k-th of K folds by speaker")
+		"clip (at random), authors (as Chae et al. did), K/k, the k-th of K folds by speaker, or set:NAME or "+
+		"speaker:NAME, which is left out to be the test split")
 	f.BoolVar(&d.allowOverlap, "allow-speaker-overlap", false,
 		"take data whose splits share speakers; the model and its reports will tell")
 	d.mapFlag.bind(f)

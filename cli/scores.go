@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"tandem/train/eval"
+	"tandem/train/folds"
 	"tandem/train/metrics"
 )
 
@@ -50,6 +51,35 @@ func writeScores(c *console, r *eval.Report) error {
 	_, err := c.out.Write(out.Bytes())
 	return err
 }
+
+// writeFolds prints the scores of each fold, their means, and those of all clips together.
+func writeFolds(c *console, cv *folds.CrossValidation) error {
+	var out bytes.Buffer
+	w := newScoreTable("fold", "task", "n", "accuracy", "UAR", "NLL")
+	for _, f := range cv.Folds {
+		for task, s := range []*metrics.Scores{f.Scores.Emotion, f.Scores.Gender} {
+			if s != nil {
+				w.row(f.Name, []string{"emotion", "gender"}[task], fmt.Sprint(s.N), three(s.Accuracy), three(s.UAR),
+					three(s.NLL))
+			}
+		}
+	}
+	for _, task := range []string{"emotion", "gender"} {
+		if m := cv.Means[task]; m != nil {
+			n := fmt.Sprintf("%d folds", m["uar"].N)
+			w.row("mean", task, n, spread(m["accuracy"]), spread(m["uar"]), spread(m["nll"]))
+		}
+	}
+	w.appendTo(&out)
+	out.WriteString("\nall folds' test clips as one, each judged by the model that has not seen its speaker:\n\n")
+	if _, err := c.out.Write(out.Bytes()); err != nil {
+		return err
+	}
+	return writeScores(c, cv.Pooled)
+}
+
+// spread returns a mean and its standard deviation.
+func spread(m folds.Mean) string { return fmt.Sprintf("%.3f ± %.3f", m.Mean, m.SD) }
 
 // byClass appends the scores by class, of all sets together.
 func byClass(out *bytes.Buffer, r *eval.Report) {

@@ -12,6 +12,9 @@ import (
 
 	"tandem/infer"
 	"tandem/train"
+	"tandem/train/dataset"
+	"tandem/train/folds"
+	"tandem/train/metrics"
 	"tandem/train/nn"
 	"tandem/train/weighting"
 )
@@ -34,6 +37,8 @@ type trainOptions struct {
 	logFlags
 	out               string
 	recipe            string
+	set               []string
+	folds             string
 	weighting         string
 	weightFloor       float64
 	weightTemperature float64
@@ -57,6 +62,10 @@ func (o *trainOptions) bind(f *pflag.FlagSet) {
 	o.dataFlags.bind(f)
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
 	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
+	f.StringArrayVar(&o.set, "set", nil, "`FIELD=VALUE` of the recipe, such as learning_rate=0.001 or "+
+		"augment.sound.reverb=0.2; repeatable, and after all other flags")
+	f.StringVar(&o.folds, "folds", "", "cross-validate, `K` folds by speaker, "+dataset.LeaveOneSpeakerOut+" or "+
+		dataset.LeaveOneSetOut+": a model for each fold, in --run")
 	o.bindWeighting(f)
 	f.StringVar(&o.arch, "arch", "", "`NETWORK` to train: tandem, or paper, that of Chae et al. 2018, "+
 		"by its own recipe unless --recipe is given (default: the recipe's)")
@@ -104,6 +113,17 @@ func (o *trainOptions) check(f *pflag.FlagSet) error {
 	case o.checkpointSteps < 0:
 		return fmt.Errorf("--checkpoint-steps %d: give 1 or more", o.checkpointSteps)
 	}
+	if o.folds != "" {
+		if _, err := dataset.ParseFolds(o.folds); err != nil {
+			return fmt.Errorf("--folds %w", err)
+		}
+		for _, flag := range []string{"out", "split-by"} {
+			if f.Changed(flag) {
+				return fmt.Errorf("--folds makes a model for each fold, and divides the data itself: leave out --%s",
+					flag)
+			}
+		}
+	}
 	return cmp.Or(checkBackend(o.backend), checkEpochs(o.epochs), o.dataFlags.check())
 }
 
@@ -125,7 +145,11 @@ func checkEpochs(n int) error {
 
 func (o *trainOptions) run(ctx context.Context, c *console) error {
 	run := o.runDir
-	if run == "" {
+	switch {
+	case run != "":
+	case o.folds != "":
+		run = "folds"
+	default:
 		run = strings.TrimSuffix(o.out, filepath.Ext(o.out)) + ".run"
 	}
 	recipe, err := o.baseRecipe(run)
@@ -139,20 +163,32 @@ func (o *trainOptions) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
+	for _, s := range o.set {
+		if len(o.init) > 0 && strings.HasPrefix(s, "arch.") {
+			return badUsage("--init brings the network: leave out --set %s", s)
+		}
+		if err := recipe.Set(s); err != nil {
+			return badUsage("--set %v", err)
+		}
+	}
 	cache, err := o.cacheDir()
 	if err != nil {
 		return err
 	}
 	bar := loggedProgress(c)
 	defer bar.close()
-	result, err := train.Run(ctx, train.Options{
+	to := train.Options{
 		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume,
 		Cache: cache, Workers: o.workers, Version: version(),
 		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap, Names: o.names,
 		Init: begin, Backend: o.backend,
 		CheckpointSteps: o.checkpointSteps, CheckpointEvery: seconds(60 * o.checkpointMinutes),
 		Progress: bar.training, Log: bar.log,
-	})
+	}
+	if o.folds != "" {
+		return o.crossValidate(ctx, c, to, bar)
+	}
+	result, err := train.Run(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -160,6 +196,21 @@ func (o *trainOptions) run(ctx context.Context, c *console) error {
 	_, err = fmt.Fprintf(c.out, "%s: %d parameters, %d bytes, from epoch %d; %d clips skipped\n",
 		o.out, result.Parameters, len(result.Model), result.Best, len(result.Skipped))
 	return err
+}
+
+// crossValidate trains a model for each fold and prints how good they are by the clips that each has not seen.
+func (o *trainOptions) crossValidate(ctx context.Context, c *console, to train.Options, bar *progress) error {
+	result, err := folds.Run(ctx, folds.Options{
+		Options: to, How: o.folds, Dir: to.Run, Bootstrap: metrics.Bootstrap{Resamples: 1000, Seed: 1},
+	})
+	if err != nil {
+		return err
+	}
+	bar.close()
+	if err := result.Write(to.Run); err != nil {
+		return err
+	}
+	return writeFolds(c, result)
 }
 
 // baseRecipe returns the recipe that the flags override: that of --recipe, of the run that goes on, of --arch, or the

@@ -160,3 +160,42 @@ func TestWeightOptions(t *testing.T) {
 		}
 	}
 }
+
+func TestRecipeSet(t *testing.T) {
+	r := DefaultRecipe()
+	for _, s := range []string{
+		"learning_rate=0.0005", "votes=majority", "arch.gated=true", "arch.face_widths=[8, 8, 16, 16]",
+		"augment.sound.reverb=0.2", "epochs=7", "freeze=[\"face\"]",
+	} {
+		if err := r.Set(s); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+	if r.LearningRate != 0.0005 || r.Votes != "majority" || !r.Arch.Gated || r.Arch.FaceWidths[0] != 8 ||
+		r.Augment.Audio.Reverb != 0.2 || r.Epochs != 7 || r.Freeze[0] != "face" {
+		t.Errorf("%+v", r)
+	}
+	was := r
+	for s, want := range map[string]string{
+		"learning_rate":             "want FIELD=VALUE",
+		"learning_rat=1":            `there is no field "learning_rat"; there are accumulate, arch,`,
+		"augment.sond.reverb=1":     `there is no field "sond"; there are face, sound`,
+		"learning_rate.peak=1":      `there is no field "learning_rate"`,
+		"learning_rate=fast":        `learning_rate: "fast" is not a number`,
+		"learning_rate=-1":          "learning_rate -1: want more than 0",
+		"epochs=2.5":                `epochs: "2.5" does not fit: it takes a whole number`,
+		"arch=1":                    "is not a group of fields",
+		"votes=some":                `votes "some": known are`,
+		"arch.gated=yes":            "is not true or false",
+		"arch.face_widths=8":        "is not a list",
+		"arch.face_widths=[\"8\"]":  "does not fit",
+		"augment.sound.snr=[1,2,3]": "does not fit",
+	} {
+		if err := r.Set(s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", s, err, want)
+		}
+	}
+	if !reflect.DeepEqual(r, was) {
+		t.Error("a mistaken field has changed the recipe")
+	}
+}

@@ -16,7 +16,7 @@ var imports = map[string][]string{
 	".": {"cli"},
 	"cli": {
 		"capture", "infer", "internal/atomicfile", "overlay", "overlay/window", "pipeline", "train", "train/audit",
-		"train/compare", "train/dataset", "train/eval", "train/metrics", "train/nn", "train/sample",
+		"train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics", "train/nn", "train/sample",
 		"train/weighting", "webrtc", "webrtc/peer", "webrtc/signal",
 	},
 	"overlay":        {"capture", "capture/av", "pipeline"},
@@ -51,6 +51,9 @@ var imports = map[string][]string{
 	"train/eval": {
 		"infer", "internal/atomicfile", "pipeline", "train/augment", "train/dataset", "train/metrics", "train/plot",
 		"train/sample",
+	},
+	"train/folds": {
+		"infer", "internal/atomicfile", "train", "train/dataset", "train/eval", "train/metrics",
 	},
 	"train/nn":                {"capture", "infer", "pipeline"},
 	"train/sample":            {"capture", "internal/atomicfile", "pipeline", "train/dataset"},

@@ -72,10 +72,11 @@ func LoadAll(o Options) (*Collection, error) {
 			log("data %s: %d clips are left out: most of their votes are for labels that the model lacks", name,
 				report.LostVotes)
 		}
-		if clips, err = Divide(clips, o.SplitBy); err != nil {
-			return nil, fmt.Errorf("data %s: --split-by %w", name, err)
-		}
 		c.Clips = append(c.Clips, clips...)
+	}
+	var err error
+	if c.Clips, err = Divide(c.Clips, o.SplitBy); err != nil {
+		return nil, fmt.Errorf("--split-by %w", err)
 	}
 	c.Shared = SharedSpeakers(c.Clips)
 	if len(c.Shared) > 0 {

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -38,7 +37,8 @@ func parseSplit(word string) (split string, ok bool) {
 	return word, IsSplit(word)
 }
 
-// The ways to divide data, by the names of --split-by; besides them K/k is the k-th of K folds by speaker.
+// The ways to divide data, by the names of --split-by; besides them K/k is the k-th of K folds by speaker, and set:NAME
+// and speaker:NAME leave out a data set or a speaker.
 const (
 	BySpeaker = "speaker" // as the set or the manifest says: by speaker where speakers are known
 	ByClip    = "clip"    // at random by clip, 60/20/20
@@ -53,6 +53,9 @@ var ErrSharedSpeakers = errors.New("the splits share speakers")
 
 // CheckSplitBy returns an error if Divide knows no such way.
 func CheckSplitBy(by string) error {
+	if _, _, ok := leftOut(by); ok {
+		return nil
+	}
 	_, _, err := splitFold(by)
 	return err
 }
@@ -66,8 +69,8 @@ func splitFold(by string) (folds, fold int, err error) {
 	folds, errFolds := strconv.Atoi(a)
 	fold, errFold := strconv.Atoi(b)
 	if !slash || errors.Join(errFolds, errFold) != nil || folds < 3 || folds > 1000 || fold < 1 || fold > folds {
-		return 0, 0, fmt.Errorf("%q: known are %s, %s, %s, and K/k, the k-th of K folds by speaker, such as 5/1, of "+
-			"3 folds at least", by, BySpeaker, ByClip, ByAuthors)
+		return 0, 0, fmt.Errorf("%q: known are %s, %s, %s, set:NAME, speaker:NAME, and K/k, the k-th of K folds by "+
+			"speaker, such as 5/1, of 3 folds at least", by, BySpeaker, ByClip, ByAuthors)
 	}
 	return folds, fold, nil
 }
@@ -75,6 +78,12 @@ func splitFold(by string) (folds, fold int, err error) {
 // Divide returns the clips divided anew, by one of the ways above or K/k. It does not write to clips, and always
 // divides the same clips alike. By is "" for BySpeaker, which leaves the splits as they are.
 func Divide(clips []Clip, by string) ([]Clip, error) {
+	switch kind, name, _ := leftOut(by); kind {
+	case withoutSet:
+		return divideWithoutSet(clips, name)
+	case withoutSpeaker:
+		return divideWithoutSpeaker(clips, name)
+	}
 	folds, fold, err := splitFold(by)
 	if err != nil {
 		return nil, err
@@ -112,48 +121,6 @@ func Divide(clips []Clip, by string) ([]Clip, error) {
 		return out, nil
 	}
 	return clips, nil
-}
-
-// divideByFold deals the speakers of each set, women and men apart, to folds: the k-th is test, the next one val. Clips
-// whose speaker is not known are dealt by a hash.
-func divideByFold(clips []Clip, folds, fold int) ([]Clip, error) {
-	people := map[string][]string{} // speakers by set and gender
-	seen := map[string]bool{}
-	for _, c := range clips {
-		if c.Speaker != "" && !seen[c.Speaker] {
-			seen[c.Speaker] = true
-			group := fmt.Sprintf("%s %d", c.Dataset, c.Gender)
-			people[group] = append(people[group], c.Speaker)
-		}
-	}
-	if n := len(seen); n > 0 && n < folds {
-		return nil, fmt.Errorf("%d speakers cannot be divided into %d folds", n, folds)
-	}
-	in := map[string]int{}
-	next := 0
-	for _, group := range slices.Sorted(maps.Keys(people)) {
-		slices.Sort(people[group])
-		for _, speaker := range people[group] {
-			in[speaker] = next % folds
-			next++
-		}
-	}
-	out := slices.Clone(clips)
-	for i := range out {
-		of, known := in[out[i].Speaker]
-		if !known {
-			of = int(unitHash("fold "+out[i].PortableID()) * float64(folds))
-		}
-		switch (of - (fold - 1) + folds) % folds {
-		case 0:
-			out[i].Split = SplitTest
-		case 1:
-			out[i].Split = SplitVal
-		default:
-			out[i].Split = SplitTrain
-		}
-	}
-	return out, nil
 }
 
 // SharedSpeakers returns the speakers who stand in more than one split, sorted, each with these: "anna (train, val)".

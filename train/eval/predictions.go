@@ -6,9 +6,11 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"time"
 
 	"tandem/pipeline"
 	"tandem/train/dataset"
+	"tandem/train/metrics"
 )
 
 // clipAnswer has a recogniser's answer to one clip: the mean of its windows' probabilities.
@@ -128,4 +130,77 @@ func (t taskColumns) appendAnswer(row []string, a clipAnswer, before bool) []str
 		}
 	}
 	return row
+}
+
+// Answer has what a model said of one clip: the mean of its windows' probabilities, after and before temperature
+// scaling.
+type Answer struct {
+	Clip          string    `json:"clip"` // its ID
+	Set           string    `json:"set"`
+	Windows       int       `json:"windows"`
+	Emotion       []float32 `json:"emotion"`
+	Gender        []float32 `json:"gender"`
+	EmotionBefore []float32 `json:"emotion_before,omitempty"`
+	GenderBefore  []float32 `json:"gender_before,omitempty"`
+}
+
+// Answers returns what the model said of the judged clips, by set and in the order of the data.
+func (r *Report) Answers() []Answer {
+	out := make([]Answer, len(r.answers))
+	for i, a := range r.answers {
+		out[i] = Answer{
+			a.clip.ID, a.clip.Dataset, a.windows, a.now.Emotion, a.now.Gender, a.before.Emotion, a.before.Gender,
+		}
+	}
+	return out
+}
+
+// Pool returns a report of answers that several models gave, as those of a cross-validation: scores by data set and of
+// all together, with intervals over all speakers. It has no details by sense. Clips without an answer do not count; an
+// answer to none of clips is an error.
+func Pool(clips []dataset.Clip, answers []Answer, labels pipeline.Labels, b metrics.Bootstrap) (*Report, error) {
+	at := make(map[[2]string]int, len(clips))
+	for i := range clips {
+		at[[2]string{clips[i].Dataset, clips[i].ID}] = i
+	}
+	r := &Report{
+		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second), Split: dataset.SplitTest,
+		Modalities: Both, Labels: ReportLabels(labels), Clips: len(answers), Seed: b.Seed, Sets: map[string]SetReport{},
+	}
+	bySet, all := map[string]*items{}, &items{}
+	o := Options{Bootstrap: b, Temperatures: func(bool, bool) (float64, float64) { return 1, 1 }}
+	for _, a := range answers {
+		i, ok := at[[2]string{a.Set, a.Clip}]
+		if !ok {
+			return nil, fmt.Errorf("evaluate: there is an answer to %s, which is not in the data", a.Clip)
+		}
+		c := &clips[i]
+		if len(a.Emotion) != len(labels.Emotions) || len(a.Gender) != len(labels.Genders) || a.Windows < 1 {
+			return nil, fmt.Errorf("evaluate: the answer to %s is not one of this model's labels", a.Clip)
+		}
+		now := pipeline.Prediction{Emotion: a.Emotion, Gender: a.Gender}
+		before := pipeline.Prediction{Emotion: a.EmotionBefore, Gender: a.GenderBefore}
+		if len(before.Emotion) != len(now.Emotion) || len(before.Gender) != len(now.Gender) {
+			before, o.Temperatures = now, nil // not known of all
+		}
+		if bySet[c.Dataset] == nil {
+			bySet[c.Dataset] = &items{}
+		}
+		for _, of := range []*items{bySet[c.Dataset], all} {
+			var sum, was ClipSum
+			sum.Add(now)
+			was.Add(before)
+			of.now.Add(c, &sum)
+			of.before.Add(c, &was)
+		}
+		r.answers = append(r.answers, clipAnswer{clip: c, windows: a.Windows, now: now, before: before})
+	}
+	j := scorer{o: o, labels: labels}
+	for set, of := range bySet {
+		if scores := of.report(j, true); scores != (SetReport{}) {
+			r.Sets[set] = scores
+		}
+	}
+	r.All = all.report(j, true)
+	return r, nil
 }
