@@ -56,7 +56,8 @@ type evalOptions struct {
 func (o *evalOptions) bind(f *pflag.FlagSet) {
 	o.networkFlags.bind(f)
 	o.dataFlags.bind(f)
-	f.StringVar(&o.split, "split", dataset.SplitVal, "`SPLIT` to judge by: "+strings.Join(splits, ", "))
+	f.StringVar(&o.split, "split", "", "`SPLIT` to judge by: "+strings.Join(splits, ", ")+
+		" (default: test where there is one, else val)")
 	f.StringVar(&o.modality, "senses", string(eval.Both),
 		"`SENSES` to judge by: "+strings.Join(modalities, ", "))
 	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
@@ -80,7 +81,7 @@ func (o *evalOptions) check(*pflag.FlagSet) error {
 	switch {
 	case !slices.Contains(modalities, o.modality):
 		return fmt.Errorf("--senses %q: known are %s", o.modality, strings.Join(modalities, ", "))
-	case !slices.Contains(splits, o.split):
+	case o.split != "" && !slices.Contains(splits, o.split):
 		return fmt.Errorf("--split %q: known are %s", o.split, strings.Join(splits, ", "))
 	case o.resamples < 0 || o.resamples > 100000:
 		return fmt.Errorf("--resamples %d: give 1 to 100000, or 0 for no intervals", o.resamples)
@@ -152,10 +153,11 @@ func (o *evalOptions) evaluate(
 	if err != nil {
 		return nil, err
 	}
+	split := cmp.Or(o.split, dataset.SplitToReport(sets.Clips))
 	bar := loggedProgress(c)
 	defer bar.close()
 	report, err := eval.Evaluate(ctx, rec, newFaceFinder, sets.Clips, eval.Options{
-		Split: o.split, Modalities: eval.Modalities(o.modality), Learned: eval.Modalities(rec.Contract().Senses),
+		Split: split, Modalities: eval.Modalities(o.modality), Learned: eval.Modalities(rec.Contract().Senses),
 		Plain: o.plain, Trained: rec.Contract().Trained, Model: sha256, Precision: o.precision,
 		Voice: voiceDetectors(rec.Contract()), Temperatures: rec.Contract().Temperatures,
 		CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),

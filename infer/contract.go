@@ -83,6 +83,7 @@ type Contract struct {
 	Data          []DataSet       // `data`, JSON: what it was trained on
 	Trained       *Trained        // `trained_on`, JSON, optional: which clips and speakers these are
 	Metrics       json.RawMessage // `metrics`, JSON
+	MetricsSplit  string          // `metrics_split`, optional: "test" or "val", by which these are; "": not known
 	Created       time.Time       // `created`, RFC 3339, UTC, to the second
 	TandemVersion string          // `tandem_version`
 	// Int8Ranges (`int8_ranges`, JSON, optional) are needed for a run in 8 bits; nil if the model cannot be run so.
@@ -92,41 +93,6 @@ type Contract struct {
 	Channels   int  // C: 1 grey, 3 RGB
 	FloatVideo bool // video is float32, not uint8
 	Covered    bool // there is an input audio_covered
-}
-
-// ModalityTemperatures are those of windows with one modality alone; 0: as with both.
-type ModalityTemperatures struct{ Audio, Video float64 }
-
-// Temperatures returns the divisors of the logits of a window that has these modalities.
-func (c Contract) Temperatures(audio, video bool) (emotion, gender float64) {
-	emotion, gender = c.EmotionTemperature, c.GenderTemperature
-	alone := func(t ModalityTemperatures, both float64) float64 {
-		switch {
-		case audio && !video && t.Audio > 0:
-			return t.Audio
-		case video && !audio && t.Video > 0:
-			return t.Video
-		}
-		return both
-	}
-	return alone(c.EmotionAlone, emotion), alone(c.GenderAlone, gender)
-}
-
-// aloneTemperatures are the optional temperatures by their keys.
-func (c *Contract) aloneTemperatures() map[string]*float64 {
-	return map[string]*float64{
-		"temperature.emotion.audio": &c.EmotionAlone.Audio, "temperature.emotion.video": &c.EmotionAlone.Video,
-		"temperature.gender.audio": &c.GenderAlone.Audio, "temperature.gender.video": &c.GenderAlone.Video,
-	}
-}
-
-// Calibration says by what a temperature was fitted: validation clips, each counting once, and an expectation, to which
-// few clips are held. docs/training.md has the formula.
-type Calibration struct {
-	Clips    int     `json:"clips"`
-	Speakers int     `json:"speakers"` // that are known
-	Expected float64 `json:"expected"`
-	Pull     float64 `json:"pull"` // to the expectation: 10 without any clip, 1 from 90 on
 }
 
 // TaskWeights are the final weights of the two losses.
@@ -227,6 +193,9 @@ func (c Contract) Metadata() map[string]string {
 	if c.AnySound {
 		m["hears"] = HearsAny
 	}
+	if c.MetricsSplit != "" {
+		m["metrics_split"] = c.MetricsSplit
+	}
 	if c.Trained != nil {
 		known, err := json.Marshal(c.Trained)
 		if err != nil {
@@ -315,21 +284,7 @@ func ParseContract(metadata map[string]string) (Contract, error) {
 		c.Created = t.UTC()
 	}
 	c.TandemVersion = p.text("tandem_version")
-	if s, ok := metadata[keyPrefix+"trained_on"]; ok {
-		if err := json.Unmarshal([]byte(s), &c.Trained); err != nil {
-			p.fail("trained_on", "is not a JSON object of keys: %v", err)
-		}
-	}
-	if s, ok := metadata[keyPrefix+"senses"]; ok {
-		if c.Senses = s; s != "audio" && s != "video" {
-			p.fail("senses", `is %s, must be "audio" or "video", or not there`, quote(s))
-		}
-	}
-	if s, ok := metadata[keyPrefix+"calibration"]; ok {
-		if err := json.Unmarshal([]byte(s), &c.Calibration); err != nil {
-			p.fail("calibration", "is not a JSON object of what temperatures were fitted by: %v", err)
-		}
-	}
+	p.training(&c)
 	if s, ok := metadata[keyPrefix+"int8_ranges"]; ok {
 		if err := json.Unmarshal([]byte(s), &c.Int8Ranges); err != nil {
 			p.fail("int8_ranges", "is not a JSON object of [least, greatest]: %v", err)
@@ -339,6 +294,26 @@ func ParseContract(metadata map[string]string) (Contract, error) {
 		return Contract{}, fmt.Errorf("%w: %w", ErrContract, errors.Join(p.errs...))
 	}
 	return c, nil
+}
+
+// training reads the optional keys that say what a model has learned from and how it was calibrated.
+func (p *parser) training(c *Contract) {
+	c.MetricsSplit = p.metadata[keyPrefix+"metrics_split"]
+	if s, ok := p.metadata[keyPrefix+"trained_on"]; ok {
+		if err := json.Unmarshal([]byte(s), &c.Trained); err != nil {
+			p.fail("trained_on", "is not a JSON object of keys: %v", err)
+		}
+	}
+	if s, ok := p.metadata[keyPrefix+"senses"]; ok {
+		if c.Senses = s; s != "audio" && s != "video" {
+			p.fail("senses", `is %s, must be "audio" or "video", or not there`, quote(s))
+		}
+	}
+	if s, ok := p.metadata[keyPrefix+"calibration"]; ok {
+		if err := json.Unmarshal([]byte(s), &c.Calibration); err != nil {
+			p.fail("calibration", "is not a JSON object of what temperatures were fitted by: %v", err)
+		}
+	}
 }
 
 // parser reads values by key and gathers what is wrong with them.

@@ -19,7 +19,7 @@ func TestContractRoundTrip(t *testing.T) {
 	want := infertest.Contract()
 	want.EmotionAlone = infer.ModalityTemperatures{Audio: 1.25, Video: 0.5}
 	want.GenderAlone = infer.ModalityTemperatures{Video: 3}
-	want.Senses = "video"
+	want.Senses, want.MetricsSplit = "video", "test"
 	want.Trained = &infer.Trained{Clips: infer.NewKeys([]infer.Key{7, 1 << 39, 8}), Incomplete: true}
 	want.Calibration = map[string]infer.Calibration{
 		"emotion.audio": {Clips: 12, Speakers: 3, Expected: 1.5, Pull: 8.8},

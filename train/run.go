@@ -15,6 +15,7 @@ import (
 	"tandem/infer"
 	"tandem/internal/atomicfile"
 	"tandem/pipeline"
+	"tandem/train/dataset"
 	"tandem/train/eval"
 	"tandem/train/metrics"
 	"tandem/train/nn"
@@ -98,6 +99,7 @@ type run struct {
 	net       *network
 	batches   *batcher
 	validator *validator
+	test      *validator // of the test split, by which nothing is chosen
 	contract  infer.Contract
 	data      *Data
 	backend   string // the name of what computes the steps
@@ -408,8 +410,16 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	}
 	// Temperatures change a clip's mean over its windows, and so, now and then, its label.
 	v := r.validator.judge(eval.WithTemperatures(contract, r.validator.data, p))
+	test, err := r.judgeTest(ctx, best, contract)
+	if err != nil {
+		return nil, err
+	}
+	reported := v
+	if contract.MetricsSplit = dataset.SplitVal; test != nil {
+		contract.MetricsSplit, reported = dataset.SplitTest, test
+	}
 	scores := map[string]map[string]map[string]float64{}
-	for set, s := range v.sets {
+	for set, s := range reported.sets {
 		scores[set] = map[string]map[string]float64{}
 		for task, t := range map[string]*metrics.Scores{"emotion": s.Emotion, "gender": s.Gender} {
 			if t != nil {
@@ -440,9 +450,32 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	}
 	r.reportRun(&validated{
 		what: fmt.Sprintf("epoch %d, which is kept, calibrated", r.st.Best), labels: contract.Labels(), sets: v.sets,
-		all: v.all, before: &before, calibration: calibrationLines(contract),
+		all: v.all, before: &before, calibration: calibrationLines(contract), test: test,
 	}, true)
 	return &Result{Model: b, Contract: contract, Best: r.st.Best, Parameters: r.net.weights().Count()}, nil
+}
+
+// judgeTest judges the network that is kept, under the contract's temperatures, by the test split: once, when all is
+// chosen. It is nil where there is no such split.
+func (r *run) judgeTest(ctx context.Context, model []byte, c infer.Contract) (*validation, error) {
+	if len(r.test.data.Samples) == 0 {
+		return nil, nil
+	}
+	p, err := r.test.predictFile(ctx, model)
+	if err != nil {
+		return nil, fmt.Errorf("test: %w", err)
+	}
+	v := r.test.judge(eval.WithTemperatures(c, r.test.data, p))
+	for _, t := range []struct {
+		name string
+		s    *metrics.Scores
+	}{{"emotion", v.all.Emotion}, {"gender", v.all.Gender}} {
+		if t.s != nil {
+			r.Log(fmt.Sprintf("test split, by which nothing was chosen: %s accuracy %.4f, UAR %.4f, NLL %.4f of %d "+
+				"clips", t.name, t.s.Accuracy, t.s.UAR, t.s.NLL, t.s.N))
+		}
+	}
+	return v, nil
 }
 
 func round4(x float64) float64 { return math.Round(x*1e4) / 1e4 }

@@ -30,6 +30,7 @@ type validated struct {
 	before *eval.SetReport // all before calibration; nil: not calibrated
 	// calibration says what the temperatures are and by what they were fitted.
 	calibration []string
+	test        *validation // by the test split, of the finished model; nil: none
 }
 
 // calibrationLines says by what clips each task's temperatures were fitted, and that few clips hold them back.
@@ -116,6 +117,10 @@ func (r *run) writeReport(j *validated, done bool) error {
 	if err != nil {
 		return err
 	}
+	var test []eval.Row
+	if j.test != nil {
+		test = (&eval.Report{Labels: eval.ReportLabels(j.labels), Sets: j.test.sets, All: j.test.all}).Rows()
+	}
 	var b bytes.Buffer
 	if err := page.Execute(&b, struct {
 		Name     string
@@ -128,6 +133,7 @@ func (r *run) writeReport(j *validated, done bool) error {
 		Judged   string
 		Rows     []eval.Row
 		Fitted   []string
+		Test     []eval.Row
 		Judging  [][]chart
 		Training []chart
 		Epoch    [][]string
@@ -137,6 +143,7 @@ func (r *run) writeReport(j *validated, done bool) error {
 		Spent: time.Duration(r.st.Seconds * float64(time.Second)).Round(time.Second), Judged: j.what,
 		Rows:    (&eval.Report{Labels: eval.ReportLabels(j.labels), Sets: j.sets, All: j.all}).Rows(),
 		Fitted:  j.calibration,
+		Test:    test,
 		Judging: judging, Training: training, Epoch: r.log.summary(), Recipe: string(recipe),
 	}); err != nil {
 		return err

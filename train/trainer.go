@@ -243,6 +243,7 @@ func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 	}
 	r := &run{
 		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: data,
+		test:    newValidator(arch, labels, data.Only(dataset.SplitTest)),
 		backend: backendName, network: describeNetwork(arch, labels),
 		saved: checkpoints{dir: filepath.Join(o.Run, checkpointsDir), write: atomicfile.WriteBytes},
 	}

@@ -24,6 +24,15 @@ const (
 // IsSplit reports whether s is SplitTrain, SplitVal or SplitTest.
 func IsSplit(s string) bool { return slices.Contains([]string{SplitTrain, SplitVal, SplitTest}, s) }
 
+// SplitToReport returns the split that a model is judged by where nothing else is said: SplitTest if clips have one,
+// since by SplitVal epochs and recipes are chosen and temperatures fitted; else SplitVal.
+func SplitToReport(clips []Clip) string {
+	if slices.ContainsFunc(clips, func(c Clip) bool { return c.Split == SplitTest }) {
+		return SplitTest
+	}
+	return SplitVal
+}
+
 // splitAliases are other words for splits, in lower case.
 var splitAliases = map[string]string{
 	"training": SplitTrain, "validation": SplitVal, "valid": SplitVal, "dev": SplitVal, "development": SplitVal,

@@ -161,3 +161,13 @@ func TestSplitsAreDisjointBySpeaker(t *testing.T) {
 		t.Errorf("in several splits: %v", s)
 	}
 }
+
+func TestSplitToReport(t *testing.T) {
+	val, test := Clip{Split: SplitVal}, Clip{Split: SplitTest}
+	if got := SplitToReport([]Clip{val, test}); got != SplitTest {
+		t.Errorf("with a test split: %s", got)
+	}
+	if got := SplitToReport([]Clip{val}); got != SplitVal {
+		t.Errorf("without one: %s", got)
+	}
+}
