@@ -190,6 +190,9 @@ func writeComparison(c *console, r *compare.Comparison) error {
 		}
 		w.appendTo(&out)
 	}
+	for _, modal := range r.Modes() {
+		writeJointBySet(&out, r, modal)
+	}
 	if r.Comparisons > 0 {
 		fmt.Fprintf(&out, "\np: of Student's paired t over seeds, corrected by Holm for all %d comparisons; "+
 			"intervals are of one each\n", r.Comparisons)
@@ -201,4 +204,24 @@ func writeComparison(c *console, r *compare.Comparison) error {
 		c.say("the best static weighting was chosen on this same split, which flatters it")
 	}
 	return nil
+}
+
+// writeJointBySet writes a table of the joint NLL by data set, of those that have both labels.
+func writeJointBySet(out *bytes.Buffer, r *compare.Comparison, modal string) {
+	sets := r.JointSets(modal)
+	if len(sets) == 0 {
+		return
+	}
+	w := newScoreTable(append([]string{modal + ", joint NLL"}, append(sets, "all clips together")...)...)
+	for _, row := range r.Rows {
+		if row.Modal != modal {
+			continue
+		}
+		cells := []string{row.Weighting}
+		for _, set := range sets {
+			cells = append(cells, row.JointBySet[set].String())
+		}
+		w.row(append(cells, row.Joint.String())...)
+	}
+	w.appendTo(out)
 }

@@ -13,14 +13,16 @@ import (
 // figures; without one they have the validation split's, and say so.
 func TestRunReportsTheTestSplit(t *testing.T) {
 	needBackend(t)
-	for _, withTest := range []bool{true, false} {
+	for _, c := range []struct{ withTest, skip bool }{{true, false}, {false, false}, {true, true}} {
 		o, data := quickRun(t.TempDir())
+		o.SkipTest = c.skip
+		judged := c.withTest && !c.skip
 		o.Recipe.Epochs, o.Recipe.StepsPerEpoch = 1, 2
 		var said []string
 		o.Log = func(line string) { said = append(said, line) }
 		tested := 0
 		for i := range data.Clips {
-			if withTest && i%4 == 1 {
+			if c.withTest && i%4 == 1 {
 				data.Clips[i].Split = dataset.SplitTest
 				tested++
 			}
@@ -33,7 +35,7 @@ func TestRunReportsTheTestSplit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := map[bool]string{true: dataset.SplitTest, false: dataset.SplitVal}[withTest]
+		want := map[bool]string{true: dataset.SplitTest, false: dataset.SplitVal}[judged]
 		if got := result.Contract.MetricsSplit; got != want {
 			t.Errorf("the model's metrics are said to be of the split %q, want %q", got, want)
 		}
@@ -42,7 +44,7 @@ func TestRunReportsTheTestSplit(t *testing.T) {
 			"page": strings.Contains(string(page), "Test: the finished model, judged once"),
 			"log":  strings.Contains(log, "test split, by which nothing was chosen: emotion accuracy"),
 		} {
-			if told != withTest {
+			if told != judged {
 				t.Errorf("%d test clips: the %s tells of them: %v\n%s", tested, what, told, log)
 			}
 		}

@@ -50,6 +50,8 @@ type Options struct {
 	CheckpointSteps int
 	CheckpointEvery time.Duration
 	Version         string // of tandem, for the model's contract
+	// SkipTest leaves out the judging of the finished model by the test split: its metrics are the validation split's.
+	SkipTest bool
 
 	// Progress, unless nil, is called for each step: of preparing clips, then of training. Calls come one at a time.
 	Progress func(Progress)

@@ -174,7 +174,7 @@ func checkFiles(t *testing.T, c *Comparison, dir string) {
 	}
 	for _, want := range []string{
 		"Task weights: softmax", "static:0.3,0.7 (best static)", "Joint NLL less that of static:0.3,0.7",
-		c.Rows[0].Difference.String(),
+		c.Rows[0].Difference.String(), "<th>synthetic<th>all clips together",
 	} {
 		if !strings.Contains(strings.ReplaceAll(string(page), "&#43;", "+"), want) {
 			t.Errorf("the page lacks %q", want)

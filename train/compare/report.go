@@ -73,7 +73,8 @@ func (c *Comparison) csv() []byte {
 type compareView struct {
 	Modal       string
 	Rows        []Row
-	Best        string // the best static weighting, "" without any
+	Sets        []string // that have a joint NLL
+	Best        string   // the best static weighting, "" without any
 	Seeds       int
 	Differences template.HTML
 	Weights     []template.HTML
@@ -83,7 +84,7 @@ func (c *Comparison) html(dir string) ([]byte, error) {
 	d := &eval.Drawing{}
 	var views []compareView
 	for _, modal := range c.Modes() {
-		v := compareView{Modal: modal}
+		v := compareView{Modal: modal, Sets: c.JointSets(modal)}
 		var against []plot.Interval
 		for _, r := range c.Rows {
 			if r.Modal != modal {

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -68,7 +69,10 @@ type Row struct {
 	GenderUAR     Spread `json:"gender_uar"`
 	WeightEmotion Spread `json:"weight_emotion"`
 	WeightGender  Spread `json:"weight_gender"`
-	BestStatic    bool   `json:"best_static,omitempty"` // of its mode, by the mean joint NLL
+	// JointBySet is the joint NLL of each data set that has both labels: that of all clips together is mostly that of
+	// the largest sets.
+	JointBySet map[string]Spread `json:"joint_nll_by_set,omitempty"`
+	BestStatic bool              `json:"best_static,omitempty"` // of its mode, by the mean joint NLL
 	// Difference is the joint NLL less the best static's; nil for that itself, and without one.
 	Difference *Against `json:"difference,omitempty"`
 }
@@ -192,8 +196,12 @@ func newRow(k rowKey, runs []*CellResult) Row {
 		}
 		return spread(x)
 	}
+	bySet := map[string]Spread{}
+	for set := range jointSets(good) {
+		bySet[set] = over(func(c *CellResult) float64 { return *c.Sets[set].Joint })
+	}
 	return Row{
-		Weighting: k.weighting, Modal: k.modal, Failed: len(runs) - len(good),
+		Weighting: k.weighting, Modal: k.modal, Failed: len(runs) - len(good), JointBySet: bySet,
 		Joint:         over((*CellResult).Joint),
 		EmotionNLL:    over(func(c *CellResult) float64 { return c.All.Emotion.NLL }),
 		EmotionUAR:    over(func(c *CellResult) float64 { return c.All.Emotion.UAR }),
@@ -202,6 +210,37 @@ func newRow(k rowKey, runs []*CellResult) Row {
 		WeightEmotion: over(func(c *CellResult) float64 { return c.WeightEmotion }),
 		WeightGender:  over(func(c *CellResult) float64 { return c.WeightGender }),
 	}
+}
+
+// jointSets returns the data sets of which all runs have a joint NLL.
+func jointSets(runs []*CellResult) map[string]bool {
+	sets := map[string]bool{}
+	for i, cell := range runs {
+		for set, r := range cell.Sets {
+			if i == 0 && r.Joint != nil {
+				sets[set] = true
+			}
+		}
+		for set := range sets {
+			if cell.Sets[set].Joint == nil {
+				delete(sets, set)
+			}
+		}
+	}
+	return sets
+}
+
+// JointSets returns the names of the data sets of which rows of a mode have a joint NLL, sorted.
+func (c *Comparison) JointSets(modal string) []string {
+	sets := map[string]bool{}
+	for _, r := range c.Rows {
+		for set := range r.JointBySet {
+			if r.Modal == modal {
+				sets[set] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(sets))
 }
 
 // difference compares the joint NLL of runs with those of others of the same seeds, none of which diverged.

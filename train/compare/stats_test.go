@@ -19,6 +19,26 @@ func scored(weighting string, seed uint64, emotion, gender float64) CellResult {
 	}
 }
 
+// The joint NLL is there by data set too, of those that have both labels.
+func TestJointBySet(t *testing.T) {
+	joint := func(v float64) eval.SetReport { return eval.SetReport{Joint: &v} }
+	cell := func(seed uint64, voices float64) CellResult {
+		c := scored("uw", seed, 1, 1)
+		c.Sets = map[string]eval.SetReport{"voices": joint(voices), "stills": {Emotion: &metrics.Scores{}}}
+		return c
+	}
+	c := newComparison(&Setup{}, []CellResult{cell(1, 2), cell(2, 3), {Weighting: "uw", Modal: "multi", Failed: "NaN"}})
+	if got := c.JointSets("multi"); len(got) != 1 || got[0] != "voices" {
+		t.Errorf("sets with a joint NLL: %v", got)
+	}
+	if got := c.Rows[0].JointBySet["voices"]; got.N != 2 || got.Mean != 2.5 {
+		t.Errorf("joint NLL of voices %+v, want 2 and 3", got)
+	}
+	if got := c.JointSets("audio"); got != nil {
+		t.Errorf("of a mode that was not compared: %v", got)
+	}
+}
+
 func TestComparisonAgainstValuesByHand(t *testing.T) {
 	diverged := CellResult{Weighting: "uw", Modal: "multi", Seed: 2, Failed: "a loss is NaN"}
 	lucky := CellResult{Weighting: "static:0.9,0.1", Modal: "multi", Seed: 3, Failed: "a loss is NaN"}
