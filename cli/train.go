@@ -53,6 +53,7 @@ type trainOptions struct {
 	init              []string
 	freeze            string
 	backend           string
+	tensorboard       bool
 	checkpointSteps   int
 	checkpointMinutes float64
 	given             func(flag string) bool // reports whether a flag was set
@@ -88,6 +89,8 @@ func (o *trainOptions) bind(f *pflag.FlagSet) {
 	f.Float64Var(&o.checkpointMinutes, "checkpoint-minutes", 10,
 		"write a checkpoint every `MINUTES`, and after each epoch; 0: after each epoch only")
 	f.IntVar(&o.checkpointSteps, "checkpoint-steps", 0, "write a checkpoint every `N` steps too")
+	f.BoolVar(&o.tensorboard, "tensorboard", false, "write the logs as event files for TensorBoard too, to tensorboard "+
+		"in the run's folder")
 	o.logFlags.bind(f)
 }
 
@@ -181,7 +184,7 @@ func (o *trainOptions) run(ctx context.Context, c *console) error {
 		Data: o.data, Recipe: recipe, Out: o.out, Run: run, Resume: o.resume,
 		Cache: cache, Workers: o.workers, Version: version(),
 		SplitBy: o.splitBy, AllowSpeakerOverlap: o.allowOverlap, Names: o.names,
-		Init: begin, Backend: o.backend,
+		Init: begin, Backend: o.backend, TensorBoard: o.tensorboard,
 		CheckpointSteps: o.checkpointSteps, CheckpointEvery: seconds(60 * o.checkpointMinutes),
 		Progress: bar.training, Log: bar.log,
 	}

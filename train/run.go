@@ -48,6 +48,7 @@ type epochSums struct {
 	GradNorm float64    `json:"gradient_norm"`
 	Weights  [2]float64 `json:"weights"` // the last step's
 	Waited   float64    `json:"waited"`  // seconds spent waiting for batches
+	Samples  int        `json:"samples"` // rows of the batches
 	Seconds  float64    `json:"seconds"` // of all that the epoch took so far
 	// Sets are the losses by data set.
 	Sets map[string]setLoss `json:"sets,omitempty"`
@@ -107,6 +108,8 @@ type run struct {
 	saved     checkpoints
 	log       *epochLog
 	steps     *stepLog
+	events    *eventFile // nil without TensorBoard
+	plain     *validator // of some training clips, see plainly
 	st        state
 	lastSaved time.Time
 	clock     time.Time // when st.Seconds was last brought up to date
@@ -177,6 +180,9 @@ func (r *run) open() error {
 	if r.steps, err = openSteps(filepath.Join(r.Run, StepsFile), r.st.Step); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
+	if err := r.openEvents(); err != nil {
+		return err
+	}
 	r.clock, r.lastSaved = time.Now(), time.Now()
 	return nil
 }
@@ -207,6 +213,7 @@ func (r *run) epoch(ctx context.Context) error {
 		return err
 	}
 	r.Progress(Progress{Stage: "judge", Done: 0, Total: 1})
+	rate := round4(float64(r.st.Sums.Samples) / math.Max(r.st.Sums.Seconds, 1e-9))
 	w := r.net.weights()
 	v, err := r.validator.run(ctx, w, r.contract)
 	if err != nil {
@@ -229,9 +236,14 @@ func (r *run) epoch(ctx context.Context) error {
 			return err
 		}
 	}
+	losses, err := r.comparable(ctx, w, r.contract, v)
+	if err != nil {
+		return fmt.Errorf("training clips as they are: %w", err)
+	}
 	r.tick()
 	next.Seconds, next.Sums.Seconds = r.st.Seconds, r.st.Sums.Seconds
-	if err := r.log.add(r.columns(next, v)); err != nil {
+	row := r.columns(next, v, append(losses, column{"samples_per_second", rate}))
+	if err := errors.Join(r.log.add(row), r.events.scalars(next.Step, epochScalars(row))); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
 	next.Sums = epochSums{}
@@ -276,11 +288,13 @@ func (r *run) trainSteps(ctx context.Context) error {
 			float64(r.st.Step), r.Recipe.rate(r.st.Step - 1), result.Joint, result.Emotion, result.Gender,
 			result.Weights[0], result.Weights[1], result.GradNorm,
 		}
-		if err := r.steps.add(row); err != nil {
+		samples := len(batches) * batches[0].samples
+		r.st.Sums.Samples += samples
+		if err := errors.Join(r.steps.add(row), r.events.scalars(r.st.Step, stepScalars(row))); err != nil {
 			return fmt.Errorf("run: %w", err)
 		}
 		r.tick()
-		r.reportStep(result, len(batches)*batches[0].samples)
+		r.reportStep(result, samples)
 		// At an epoch's end the checkpoint waits for its validation.
 		due := r.CheckpointSteps > 0 && r.st.Step%r.CheckpointSteps == 0 ||
 			r.CheckpointEvery > 0 && time.Since(r.lastSaved) >= r.CheckpointEvery
@@ -341,7 +355,7 @@ func (r *run) ended(ctx context.Context, err error) error {
 }
 
 // columns returns the log's row of an epoch.
-func (r *run) columns(st state, v *validation) []column {
+func (r *run) columns(st state, v *validation, losses []column) []column {
 	mean := st.Sums.mean()
 	cols := []column{
 		{"epoch", float64(st.Epoch)},
@@ -356,8 +370,10 @@ func (r *run) columns(st state, v *validation) []column {
 		{"weight_gender", mean.Weights[1]},
 		{"gradient_norm", mean.GradNorm},
 		{"waiting", round4(st.Sums.Waited / math.Max(st.Sums.Seconds, 1e-9))}, // share of the epoch's time, for batches
+		{"memory_mb", math.Round(residentMB())},
 		{"val_score", v.score},
 	}
+	cols = append(cols, losses...)
 	for _, set := range r.batches.sets {
 		for k, task := range []string{"emotion", "gender"} {
 			l := st.Sums.Sets[set]

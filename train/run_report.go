@@ -200,6 +200,9 @@ func (r *run) trainingCharts() ([]chart, error) {
 			nll = append(nll, plot.Series{Name: strings.ReplaceAll(name, "_", " "), X: x, Y: y})
 		}
 	}
+	lines("generalization", "Loss without augmentation and smoothing", "epoch", "nats",
+		r.log.named("plain_emotion", "emotion, training clips"), r.log.named("held_out_emotion", "emotion, validation"),
+		r.log.named("plain_gender", "gender, training clips"), r.log.named("held_out_gender", "gender, validation"))
 	lines("validation-uar", "Validation: unweighted average recall", "epoch", "UAR", uar...)
 	lines("validation-nll", "Validation: negative log-likelihood", "epoch", "nats", nll...)
 	return c.all, c.err
@@ -254,6 +257,12 @@ func (l *epochLog) header() []string {
 		return nil
 	}
 	return l.rows[0]
+}
+
+// named returns a column as a line of a chart.
+func (l *epochLog) named(column, name string) plot.Series {
+	x, y := l.series(column)
+	return plot.Series{Name: name, X: x, Y: y}
 }
 
 // series returns a column by epoch; cells that are empty or no numbers are left out.

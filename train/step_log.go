@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tandem/internal/atomicfile"
 )
@@ -29,6 +30,8 @@ type stepLog struct {
 	file *os.File
 	w    *bufio.Writer
 	rows Steps // all of them, for the charts
+
+	flushed time.Time
 }
 
 // openSteps opens the log, keeping the rows up to a step: what was written after the checkpoint that a run resumes from
@@ -109,10 +112,13 @@ func stepRow(row []float64) string {
 	return strings.Join(cells, ",") + "\n"
 }
 
-// add appends a row, which close or the next save writes.
+// add appends a row, which is written within about a second of steps, so that one may watch the file.
 func (l *stepLog) add(row []float64) error {
 	l.rows = append(l.rows, row)
 	_, err := l.w.WriteString(stepRow(row))
+	if now := time.Now(); err == nil && now.Sub(l.flushed) >= time.Second {
+		l.flushed, err = now, l.w.Flush()
+	}
 	return err
 }
 

@@ -52,6 +52,8 @@ type Options struct {
 	Version         string // of tandem, for the model's contract
 	// SkipTest leaves out the judging of the finished model by the test split: its metrics are the validation split's.
 	SkipTest bool
+	// TensorBoard writes the run's logs as event files too, to the folder tensorboard in Run.
+	TensorBoard bool
 
 	// Progress, unless nil, is called for each step: of preparing clips, then of training. Calls come one at a time.
 	Progress func(Progress)
@@ -225,7 +227,8 @@ func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	batches, err := newBatcher(o.Recipe, arch, data.Only(dataset.SplitTrain))
+	training := data.Only(dataset.SplitTrain)
+	batches, err := newBatcher(o.Recipe, arch, training)
 	if err != nil {
 		return nil, err
 	}
@@ -244,8 +247,9 @@ func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 		return nil, err
 	}
 	r := &run{
-		Options: o, net: net, batches: batches, validator: newValidator(arch, labels, val), data: data,
-		test:    newValidator(arch, labels, data.Only(dataset.SplitTest)),
+		Options: o, net: net, batches: batches, data: data,
+		validator: newValidator(arch, labels, val), test: newValidator(arch, labels, data.Only(dataset.SplitTest)),
+		plain:   plainly(arch, labels, training),
 		backend: backendName, network: describeNetwork(arch, labels),
 		saved: checkpoints{dir: filepath.Join(o.Run, checkpointsDir), write: atomicfile.WriteBytes},
 	}
@@ -256,6 +260,7 @@ func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 		return nil, err
 	}
 	defer r.steps.close() // a row that can't be written is missed at the next save, if there is one
+	defer r.events.close()
 	r.contract = o.contract(data, labels, weighting)
 	for r.st.Epoch < o.Recipe.Epochs && !(o.Recipe.Patience > 0 && r.st.Epoch-r.st.Best >= o.Recipe.Patience) {
 		if err := r.epoch(ctx); err != nil {
