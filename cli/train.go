@@ -89,8 +89,8 @@ func (o *trainOptions) bind(f *pflag.FlagSet) {
 	f.Float64Var(&o.checkpointMinutes, "checkpoint-minutes", 10,
 		"write a checkpoint every `MINUTES`, and after each epoch; 0: after each epoch only")
 	f.IntVar(&o.checkpointSteps, "checkpoint-steps", 0, "write a checkpoint every `N` steps too")
-	f.BoolVar(&o.tensorboard, "tensorboard", false, "write the logs as event files for TensorBoard too, to tensorboard "+
-		"in the run's folder")
+	f.BoolVar(&o.tensorboard, "tensorboard", false, "write the logs as event files for TensorBoard too, to "+
+		"tensorboard in the run's folder")
 	o.logFlags.bind(f)
 }
 

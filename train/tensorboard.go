@@ -75,8 +75,8 @@ func (e *eventFile) scalars(step int, cols []column) error {
 	})
 }
 
-// event writes an Event of a step, to which what adds its own field. What is written reaches the disk within about a
-// second, so that one may watch.
+// event writes an Event of a step, to which what adds its own field. What is written reaches the disk within about
+// a second, so that one may watch.
 func (e *eventFile) event(step int, what func([]byte) []byte) error {
 	now := time.Now()
 	b := protowire.AppendFixed64(protowire.AppendTag(nil, 1, protowire.Fixed64Type),
@@ -99,8 +99,8 @@ func (e *eventFile) event(step int, what func([]byte) []byte) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// maskedSum returns the CRC-32C as TensorFlow masks it (tensorflow/core/lib/hash/crc32c.h), so that a sum over data that
-// holds sums is as good.
+// maskedSum returns the CRC-32C as TensorFlow masks it (tensorflow/core/lib/hash/crc32c.h), so that a sum over data
+// that holds sums is as good.
 func maskedSum(b []byte) uint32 {
 	sum := crc32.Checksum(b, castagnoli)
 	return (sum>>15 | sum<<17) + 0xa282ead8

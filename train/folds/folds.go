@@ -154,6 +154,7 @@ const (
 func (o *Options) run(i int, f dataset.Fold) *train.Options {
 	r := o.Options
 	r.SplitBy = f.By
+	r.SkipTest = true // the fold is judged by it, clip by clip
 	// A name may be anything; the number makes the folder's one of its own.
 	name := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
