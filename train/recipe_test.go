@@ -153,7 +153,7 @@ func TestWeightOptions(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", in, err)
 		}
-		options := weighting.Softmax{Floor: 0.1, Temperature: 2, Entropy: 0.5}
+		options := weighting.Softmax{Floor: 0.1, Temperature: 2, Entropy: 0.5, Rate: 1}
 		if w, err := r.weighting(); err != nil || w != options ||
 			w.Name() != "softmax floor=0.1 temperature=2 entropy=0.5" {
 			t.Errorf("%s: %v, %v", in, w, err)
