@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,6 +55,7 @@ type trainOptions struct {
 	freeze            string
 	backend           string
 	tensorboard       bool
+	sanity            bool
 	checkpointSteps   int
 	checkpointMinutes float64
 	given             func(flag string) bool // reports whether a flag was set
@@ -86,6 +88,8 @@ func (o *trainOptions) bind(f *pflag.FlagSet) {
 		"`PARTS` that keep their parameters, separated by commas: "+strings.Join(nn.Parts, ", "))
 	f.StringVar(&o.backend, "backend", train.DefaultBackend, "`WHAT` computes: onnx (ONNX Runtime), "+
 		"go (pure Go, slow), and xla or xla:PLUGIN (PJRT, for GPUs; its plugin is yours to install)")
+	f.BoolVar(&o.sanity, "check", false, "train nothing: learn one batch by heart, try learning rates, and write a "+
+		"page of these and of augmented samples, check.html, into the run's folder")
 	f.Float64Var(&o.checkpointMinutes, "checkpoint-minutes", 10,
 		"write a checkpoint every `MINUTES`, and after each epoch; 0: after each epoch only")
 	f.IntVar(&o.checkpointSteps, "checkpoint-steps", 0, "write a checkpoint every `N` steps too")
@@ -115,6 +119,9 @@ func (o *trainOptions) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--checkpoint-minutes %v: give minutes, 0 for none within an epoch", o.checkpointMinutes)
 	case o.checkpointSteps < 0:
 		return fmt.Errorf("--checkpoint-steps %d: give 1 or more", o.checkpointSteps)
+	}
+	if o.sanity && (o.folds != "" || o.resume) {
+		return errors.New("--check is of a training that has not begun: leave out --folds and --resume")
 	}
 	if o.folds != "" {
 		if _, err := dataset.ParseFolds(o.folds); err != nil {
@@ -188,7 +195,10 @@ func (o *trainOptions) run(ctx context.Context, c *console) error {
 		CheckpointSteps: o.checkpointSteps, CheckpointEvery: seconds(60 * o.checkpointMinutes),
 		Progress: bar.training, Log: bar.log,
 	}
-	if o.folds != "" {
+	switch {
+	case o.sanity:
+		return o.checkSanity(ctx, c, to, bar)
+	case o.folds != "":
 		return o.crossValidate(ctx, c, to, bar)
 	}
 	result, err := train.Run(ctx, to)
@@ -199,6 +209,32 @@ func (o *trainOptions) run(ctx context.Context, c *console) error {
 	_, err = fmt.Fprintf(c.out, "%s: %d parameters, %d bytes, from epoch %d; %d clips skipped\n",
 		o.out, result.Parameters, len(result.Model), result.Best, len(result.Skipped))
 	return err
+}
+
+// checkSanity prints what is worth knowing before a training, and fails if it is not worth beginning.
+func (o *trainOptions) checkSanity(ctx context.Context, c *console, to train.Options, bar *progress) error {
+	found, err := train.CheckSanity(ctx, to)
+	if err != nil {
+		return err
+	}
+	bar.close()
+	if err := os.MkdirAll(to.Run, 0o755); err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
+	page := filepath.Join(to.Run, "check.html")
+	if err := found.Write(page); err != nil {
+		return err
+	}
+	lines, ok := found.Findings()
+	for _, line := range append(lines, page+": these, and augmented samples to look at and to hear") {
+		if _, err := fmt.Fprintln(c.out, line); err != nil {
+			return err
+		}
+	}
+	if !ok {
+		return errReported
+	}
+	return nil
 }
 
 // crossValidate trains a model for each fold and prints how good they are by the clips that each has not seen.

@@ -217,12 +217,56 @@ func (o *Options) checkMachine() error {
 // Train trains a network on data that Prepare or NewData made, whose folder o.Run the caller has locked (LockRun), and
 // writes it to o.Out. It ends early as Run does.
 func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
-	labels := o.Recipe.Labels()
-	arch := o.Recipe.Arch
-	arch.Spec, arch.Emotions, arch.Genders = data.Spec, len(labels.Emotions), len(labels.Genders)
-	if arch.Kind == nn.KindPaper {
-		arch.Modal = o.Recipe.Modal
+	r, err := o.start(data)
+	if err != nil {
+		return nil, err
 	}
+	defer r.close()
+	if err := r.until(ctx, o.Recipe.Epochs); err != nil {
+		return nil, err
+	}
+	result, err := r.finish(ctx)
+	if err != nil {
+		return nil, r.ended(ctx, err)
+	}
+	result.Skipped = data.Skipped
+	return result, nil
+}
+
+// Standing is how far a run came that has not come to its end.
+type Standing struct {
+	Epochs int     // that are whole; fewer than asked for where early stopping ended the run
+	Score  float64 // by the recipe's stop_metric, of the network that is kept so far; higher is better
+}
+
+// TrainUntil is Train up to the end of an epoch, of those of the recipe, whose schedule stays that of the whole run:
+// Train with Resume goes on from there, and makes of it the model that it would have made at once. A run that is there
+// already does nothing.
+func (o *Options) TrainUntil(ctx context.Context, data *Data, epochs int) (Standing, error) {
+	r, err := o.start(data)
+	if err != nil {
+		return Standing{}, err
+	}
+	defer r.close()
+	if err := r.until(ctx, min(epochs, o.Recipe.Epochs)); err != nil {
+		return Standing{}, err
+	}
+	return Standing{Epochs: r.st.Epoch, Score: r.st.BestScore}, nil
+}
+
+// until trains until so many epochs are whole, or early stopping ends the run.
+func (r *run) until(ctx context.Context, epochs int) error {
+	for r.st.Epoch < epochs && !(r.Recipe.Patience > 0 && r.st.Epoch-r.st.Best >= r.Recipe.Patience) {
+		if err := r.epoch(ctx); err != nil {
+			return r.ended(ctx, err)
+		}
+	}
+	return nil
+}
+
+// start opens a run where it stands.
+func (o *Options) start(data *Data) (*run, error) {
+	labels, arch := o.Recipe.Labels(), o.Recipe.archFor(data.Spec)
 	weighting, err := o.Recipe.weighting()
 	if err != nil {
 		return nil, err
@@ -259,20 +303,24 @@ func (o *Options) Train(ctx context.Context, data *Data) (*Result, error) {
 	if err := r.open(); err != nil {
 		return nil, err
 	}
-	defer r.steps.close() // a row that can't be written is missed at the next save, if there is one
-	defer r.events.close()
 	r.contract = o.contract(data, labels, weighting)
-	for r.st.Epoch < o.Recipe.Epochs && !(o.Recipe.Patience > 0 && r.st.Epoch-r.st.Best >= o.Recipe.Patience) {
-		if err := r.epoch(ctx); err != nil {
-			return nil, r.ended(ctx, err)
-		}
+	return r, nil
+}
+
+// archFor returns the recipe's network for windows that are cut so.
+func (r Recipe) archFor(spec pipeline.Spec) nn.Arch {
+	arch := r.Arch
+	arch.Spec, arch.Emotions, arch.Genders = spec, len(r.Emotions), len(r.Genders)
+	if arch.Kind == nn.KindPaper {
+		arch.Modal = r.Modal
 	}
-	result, err := r.finish(ctx)
-	if err != nil {
-		return nil, r.ended(ctx, err)
-	}
-	result.Skipped = data.Skipped
-	return result, nil
+	return arch
+}
+
+// close closes the files of a run that start has opened.
+func (r *run) close() {
+	r.steps.close() // a row that can't be written is missed at the next save, if there is one
+	r.events.close()
 }
 
 // contract returns the contract of the model as far as it is known before training.

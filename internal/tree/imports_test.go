@@ -17,7 +17,7 @@ var imports = map[string][]string{
 	"cli": {
 		"capture", "infer", "internal/atomicfile", "overlay", "overlay/window", "pipeline", "train", "train/audit",
 		"train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics", "train/nn", "train/sample",
-		"train/weighting", "webrtc", "webrtc/peer", "webrtc/signal",
+		"train/sweep", "train/weighting", "webrtc", "webrtc/peer", "webrtc/signal",
 	},
 	"overlay":        {"capture", "capture/av", "pipeline"},
 	"overlay/window": {"capture", "overlay"},
@@ -37,8 +37,8 @@ var imports = map[string][]string{
 	"webrtc/signal":     {"webrtc/problem"},
 	"webrtc/whip":       {"webrtc/middleware", "webrtc/problem", "webrtc/signal"},
 	"train": {
-		"infer", "internal/atomicfile", "pipeline", "train/augment", "train/dataset", "train/eval", "train/metrics",
-		"train/nn", "train/optim", "train/plot", "train/sample", "train/weighting",
+		"capture", "infer", "internal/atomicfile", "pipeline", "train/augment", "train/dataset", "train/eval",
+		"train/metrics", "train/nn", "train/optim", "train/plot", "train/sample", "train/weighting",
 	},
 	"train/audit":   {"capture", "pipeline", "train/dataset", "train/sample"},
 	"train/augment": {"capture"},
@@ -58,14 +58,17 @@ var imports = map[string][]string{
 	"train/nn":                {"capture", "infer", "pipeline"},
 	"train/sample":            {"capture", "internal/atomicfile", "pipeline", "train/dataset"},
 	"train/sample/sampletest": {"pipeline", "train/dataset", "train/sample"},
-	"train/traintest":         {"capture", "capture/av", "capture/capturetest", "pipeline"},
-	"train/weighting":         {"train/nn", "train/optim"},
-	"infer":                   {"capture", "pipeline"},
-	"pipeline":                {"capture"},
-	"capture":                 {"capture/av"},
-	"capture/capturetest":     {"capture", "capture/av"},
-	"examples/publish":        {"webrtc/client"},
-	"infer/infertest":         {"infer"},
+	"train/sweep": {
+		"internal/atomicfile", "pipeline", "train", "train/dataset", "train/eval", "train/plot", "train/sample",
+	},
+	"train/traintest":     {"capture", "capture/av", "capture/capturetest", "pipeline"},
+	"train/weighting":     {"train/nn", "train/optim"},
+	"infer":               {"capture", "pipeline"},
+	"pipeline":            {"capture"},
+	"capture":             {"capture/av"},
+	"capture/capturetest": {"capture", "capture/av"},
+	"examples/publish":    {"webrtc/client"},
+	"infer/infertest":     {"infer"},
 }
 
 // libraries are those that only the packages named may import, by the beginning of their import path; of several the

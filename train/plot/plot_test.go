@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -96,6 +97,26 @@ func TestTicks(t *testing.T) {
 	}
 }
 
+func TestParallelCoordinates(t *testing.T) {
+	axes := []Axis{
+		{Name: "learning_rate", Log: true}, {Name: "votes", Values: []string{"majority", "drawn"}}, {Name: "score"},
+	}
+	svg, err := Parallel("a line a trial", axes, [][]string{
+		{"0.0001", "majority", "0.5"}, {"0.01", "drawn", "0.75"}, {"0.001", "drawn", "0.6"},
+	})
+	mustSay(t, words(t, svg, err), "a line a trial", "learning_rate", "votes", "score", "majority", "drawn", "0.0001",
+		"0.001", "0.01", "0.60")
+	// Between three axes each line has two segments; the best trial's is the darkest.
+	if n := bytes.Count(svg, []byte("#08306B")); n != 2 {
+		t.Errorf("%d strokes in the darkest colour, want 2\n%s", n, svg)
+	}
+	if _, err := Parallel("", axes, [][]string{{"1"}}); err == nil {
+		t.Error("a line of one value for three axes is drawn")
+	}
+	svg, err = Parallel("none", axes, nil)
+	mustSay(t, words(t, svg, err), "no data")
+}
+
 // FuzzCharts draws whatever numbers there are.
 func FuzzCharts(f *testing.F) {
 	for _, v := range [][3]float64{
@@ -122,6 +143,10 @@ func FuzzCharts(f *testing.F) {
 		svg, err = Reliability(name, []Bin{{a, b, n}, {b, c, 2}})
 		words(t, svg, err)
 		svg, err = Intervals(name, name, []Interval{{name, a, b, c}, {name, b, a, a}})
+		words(t, svg, err)
+		number := strconv.FormatFloat(a, 'g', -1, 64)
+		svg, err = Parallel(name, []Axis{{Name: name, Log: true}, {Name: name, Values: []string{name}}, {}},
+			[][]string{{number, name, number}, {name, number, strconv.FormatFloat(b, 'g', -1, 64)}})
 		words(t, svg, err)
 		svg, err = Confusion(name, []string{name, "b"}, [][]int{{n, 1}, {0, 0}})
 		words(t, svg, err)
