@@ -31,7 +31,7 @@ var (
 func commands() []*command {
 	return []*command{
 		analyzeCommand, liveCommand, serveCommand, dataCommand, trainCommand,
-		compareCommand, sweepCommand, evalCommand, quantizeCommand, modelCommand, devicesCommand,
+		compareCommand, sweepCommand, evalCommand, quantizeCommand, modelCommand, cardCommand, devicesCommand,
 	}
 }
 

@@ -16,8 +16,8 @@ var imports = map[string][]string{
 	".": {"cli"},
 	"cli": {
 		"capture", "infer", "internal/atomicfile", "overlay", "overlay/window", "pipeline", "train", "train/audit",
-		"train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics", "train/nn", "train/sample",
-		"train/sweep", "train/weighting", "webrtc", "webrtc/peer", "webrtc/signal",
+		"train/card", "train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics", "train/nn",
+		"train/sample", "train/sweep", "train/weighting", "webrtc", "webrtc/peer", "webrtc/signal",
 	},
 	"overlay":        {"capture", "capture/av", "pipeline"},
 	"overlay/window": {"capture", "overlay"},
@@ -42,6 +42,7 @@ var imports = map[string][]string{
 	},
 	"train/audit":   {"capture", "pipeline", "train/dataset", "train/sample"},
 	"train/augment": {"capture"},
+	"train/card":    {"infer", "train/eval", "train/metrics"},
 	"train/compare": {
 		"infer", "internal/atomicfile", "train", "train/dataset", "train/eval", "train/metrics", "train/plot",
 		"train/sample", "train/weighting",
