@@ -55,6 +55,8 @@ if [[ -n $test ]]; then
 	grep -qs '^ID=ubuntu' /etc/os-release || need firefox-esr "another browser, for the tests" bash -c 'command -v firefox-esr || command -v firefox'
 	need curl "runs the API's examples in the tests" command -v curl
 	need imagemagick "takes pictures of that screen" command -v import
+	need python3-numpy "runs the example in Python in the tests" \
+		bash -c 'python3 -c "import numpy" || /usr/bin/python3 -c "import numpy"'
 fi
 [[ -x $here/.fetched/go/bin/go ]] && PATH=$here/.fetched/go/bin:$PATH
 if ! command -v go >/dev/null; then
