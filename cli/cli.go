@@ -30,7 +30,7 @@ var (
 // commands returns all of them, in the order in which a newcomer needs them.
 func commands() []*command {
 	return []*command{
-		analyzeCommand, liveCommand, serveCommand, dataCommand, trainCommand,
+		analyzeCommand, explainCommand, liveCommand, serveCommand, dataCommand, trainCommand,
 		compareCommand, sweepCommand, evalCommand, quantizeCommand, modelCommand, cardCommand, devicesCommand,
 	}
 }

@@ -15,7 +15,8 @@ import (
 var imports = map[string][]string{
 	".": {"cli"},
 	"cli": {
-		"capture", "infer", "internal/atomicfile", "overlay", "overlay/window", "pipeline", "train", "train/audit",
+		"capture", "infer", "infer/explain", "internal/atomicfile", "overlay", "overlay/window", "pipeline", "train",
+		"train/audit",
 		"train/card", "train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics", "train/nn",
 		"train/sample", "train/sweep", "train/weighting", "webrtc", "webrtc/peer", "webrtc/signal",
 	},
@@ -65,6 +66,7 @@ var imports = map[string][]string{
 	"train/traintest":     {"capture", "capture/av", "capture/capturetest", "pipeline"},
 	"train/weighting":     {"train/nn", "train/optim"},
 	"infer":               {"capture", "pipeline"},
+	"infer/explain":       {"capture", "pipeline"},
 	"pipeline":            {"capture"},
 	"capture":             {"capture/av"},
 	"capture/capturetest": {"capture", "capture/av"},
