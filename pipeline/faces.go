@@ -110,7 +110,8 @@ const (
 
 // faceScout finds the faces at the ticks of a stream. Where the finder can follow, it searches a picture only if a
 // subject is not seen, if none is followed, or if the last search is a while ago; at all others it looks where faces
-// are expected. When no place is free, only those faces are searched for that could take one.
+// are expected. When no place is free, only those faces are searched for that could take one or, where there is sound,
+// may be who speaks.
 type faceScout struct {
 	finder   FaceFinder
 	still    bool // there is one picture only
@@ -148,7 +149,10 @@ func (s *faceScout) find(ctx context.Context, now time.Duration, f *capture.Fram
 		search.Round = 0
 	}
 	if full, size := t.full(); full && !lost {
-		search.Least, wait = size, searchFullEvery
+		search.Least, wait = takeOverSize*size, searchFullEvery
+		if t.bystanding {
+			search.Least = bystanderSize * size
+		}
 	}
 	if s.searches > 0 && !lost && now-s.searched < wait {
 		return faces, nil

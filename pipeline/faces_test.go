@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -242,5 +243,42 @@ func TestSettle(t *testing.T) {
 	}
 	if got := was.settle(was); got != was {
 		t.Errorf("stayed: %+v", got)
+	}
+}
+
+// A picture that becomes four times as wide and as high in mid-stream, and small again, shows the same one at the same
+// place: the face is followed there, at each tick, and no search is needed for it.
+func TestPictureChangesItsSize(t *testing.T) {
+	src := ticks(24)
+	for i := range src.items {
+		if f := src.items[i].Frame; i >= 8 && i < 16 {
+			f.Width, f.Height, f.Pix = 4*f.Width, 4*f.Height, make([]byte, 16*len(f.Pix))
+		}
+	}
+	follower := &scriptedFollower{faces: func(t time.Duration) []Face {
+		f := faceAt(60, 40, 45)
+		if t >= 8*faceTick && t < 16*faceTick {
+			f = f.scaled(4, 4)
+		}
+		return []Face{f}
+	}}
+	var faces []Tracked
+	cutAll(t, src, follower, testSpec, Options{OnFaces: func(_ time.Duration, fs []Tracked) {
+		faces = append(faces, fs...)
+	}})
+	if len(faces) != 24 {
+		t.Fatalf("seen at %d of 24 ticks", len(faces))
+	}
+	for i, f := range faces {
+		want := 45.0
+		if i >= 8 && i < 16 {
+			want *= 4
+		}
+		if f.Subject != 0 || math.Abs(f.Face.W-want) > 1 {
+			t.Errorf("tick %d: subject %d, %.1f pixels wide, want %.0f", i, f.Subject, f.Face.W, want)
+		}
+	}
+	if len(follower.when) != 2 { // at the start, and after five seconds
+		t.Errorf("searches at %v", follower.when)
 	}
 }

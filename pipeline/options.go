@@ -42,6 +42,9 @@ type Options struct {
 	SilenceDBFS float64
 	// Voice decides, of sound that is no silence, whether it is a voice; with nil any is.
 	Voice VoiceDetector
+	// OneSpeaker says that the sound is that of the one who is followed, whoever else is seen, as in recordings that
+	// are made for training.
+	OneSpeaker bool
 	// Model is put into the start event: the SHA-256 of the model file in hex.
 	Model string
 

@@ -16,6 +16,7 @@ const (
 	coasting      = time.Second     // how long a lost face is expected to go on moving
 	takeOverSize  = 1.5             // a face this many times larger than a subject's
 	takeOverAfter = 2 * time.Second // for this long takes the subject's place
+	bystanderSize = 0.3             // and one so large may be who speaks
 	resting       = 0.04            // a face whose points move by less of its size is smoothed,
 	freshest      = 0.3             // and one that does not move at all takes this share of a new look
 	restless      = 0.1             // a face is expected where it was until it is this many sizes off,
@@ -39,8 +40,10 @@ type tracker struct {
 	max       int
 	lostAfter time.Duration
 	trusting  bool // follow any face at once: there will be no second look
-	tracks    []*track
-	next      int // subject
+	// bystanding follows faces without a place too, since the voice may be theirs.
+	bystanding bool
+	tracks     []*track
+	next       int // subject
 }
 
 type track struct {
@@ -111,11 +114,33 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 	return out
 }
 
+// rescale makes the picture so many times as wide and as high, as a sender that adapts to its network does: all faces
+// stay where they are in shares of it.
+func (t *tracker) rescale(x, y float64) {
+	if x == 1 && y == 1 {
+		return
+	}
+	for _, k := range t.tracks {
+		k.face, k.stand = k.face.scaled(x, y), k.stand.scaled(x, y)
+		k.vx, k.vy = k.vx*x, k.vy*y
+		k.size *= math.Sqrt(x * y)
+	}
+}
+
+// scaled returns the face in a picture so many times as wide and as high.
+func (f Face) scaled(x, y float64) Face {
+	for _, p := range []*Point{&f.LeftEye, &f.RightEye, &f.Nose, &f.Mouth} {
+		p.X, p.Y = p.X*x, p.Y*y
+	}
+	f.X, f.Y, f.W, f.H = f.X*x, f.Y*y, f.W*x, f.H*y
+	return f
+}
+
 // expected returns the faces to follow at a time, at most limit, and which they are: those with a place, those that
-// wait to be sure, and those that may take a place.
+// were seen but once, and those that may take a place or be who speaks.
 func (t *tracker) expected(now time.Duration, limit int) (faces []Face, tracks []*track) {
 	for _, k := range t.tracks {
-		if k.placed || !k.sure || k.larger >= 0 {
+		if k.placed || !k.sure || k.larger >= 0 || t.bystanding {
 			tracks = append(tracks, k)
 		}
 	}
@@ -151,17 +176,27 @@ func (k *track) expect(now time.Duration) Face {
 	return k.stand
 }
 
-// full reports whether no place is free, and the size from which on a newcomer takes one then.
+// full reports whether no place is free, and the size of the smallest face that has one.
 func (t *tracker) full() (yes bool, size float64) {
 	placed := 0
 	size = math.Inf(1)
 	for _, k := range t.tracks {
 		if k.placed {
 			placed++
-			size = min(size, takeOverSize*k.size)
+			size = min(size, k.size)
 		}
 	}
 	return placed >= t.max, size
+}
+
+// bystanders reports whether at a time a face is seen that is not followed: not for the first time, and large enough
+// beside the smallest that is followed.
+func (t *tracker) bystanders(now time.Duration) bool {
+	_, size := t.full()
+	return slices.ContainsFunc(t.tracks, func(k *track) bool {
+		return !k.placed && k.sure && k.hits > 1 && k.seen == now &&
+			(math.IsInf(size, 1) || k.size >= bystanderSize*size)
+	})
 }
 
 // cost returns the cost of a found face being this one, +Inf beyond the gate.

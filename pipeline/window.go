@@ -12,9 +12,9 @@ import (
 // faceStage looks for faces at the ticks of the face clock, follows and crops them, and puts windows together.
 //
 // Each subject seen in a window gets a window of its own. There is one sound and no telling whose voice it is
-// where several are seen, so it goes to a subject only if that is the only one in the window; with more, the
-// sound is masked for all, as it is where it is silence or no voice. With no face in the window, the window belongs to
-// the last subject that was alone in one, or else to subject 0.
+// where several faces are seen, so it goes to a subject only if its face is the only one in the window, of those that
+// are not followed too; with more, the sound is masked for all, as it is where it is silence or no voice. With no face
+// in the window, the window belongs to the last subject that was alone in one, or else to subject 0.
 type faceStage struct {
 	spec         Spec
 	o            Options
@@ -33,13 +33,17 @@ type observation struct {
 	faces  []Tracked
 	crops  [][]byte
 	caches []*FeatureCache
+	others bool // faces were seen that are not followed
 }
 
 func newFaceStage(spec Spec, info capture.Info, finder FaceFinder, o Options) *faceStage {
 	return &faceStage{
 		// More than are followed are asked for, so that a subject is not lost to a larger newcomer.
-		spec: spec, o: o, scout: faceScout{finder: finder, still: info.Still, limit: 2*o.Faces + 2},
-		tracker: tracker{max: o.Faces, lostAfter: o.LostAfter, trusting: info.Still},
+		spec: spec, o: o,
+		scout: faceScout{finder: finder, still: info.Still, limit: 2*o.Faces + 2},
+		tracker: tracker{
+			max: o.Faces, lostAfter: o.LostAfter, trusting: info.Still, bystanding: info.HasAudio && !o.OneSpeaker,
+		},
 	}
 }
 
@@ -49,6 +53,9 @@ func (s *faceStage) detect(ctx context.Context, t *tick) error {
 		return nil
 	}
 	if t.frame != s.lastFrame {
+		if last := s.lastFrame; last != nil {
+			s.tracker.rescale(float64(t.frame.Width)/float64(last.Width), float64(t.frame.Height)/float64(last.Height))
+		}
 		found, err := s.scout.find(ctx, t.time, t.frame, &s.tracker)
 		if err != nil {
 			return fmt.Errorf("pipeline: looking for faces at %v: %w", t.frame.Time, err)
@@ -63,7 +70,8 @@ func (s *faceStage) detect(ctx context.Context, t *tick) error {
 	if s.o.OnFaces != nil {
 		s.o.OnFaces(t.time, slices.Clone(l.faces))
 	}
-	if len(l.faces) > 0 {
+	l.others = s.tracker.bystanding && s.tracker.bystanders(t.time)
+	if len(l.faces) > 0 || l.others {
 		s.observations = append(s.observations, l)
 	}
 	return nil
@@ -78,10 +86,12 @@ func (s *faceStage) windows(c *cut) []*Window {
 	s.observations = slices.Delete(s.observations, 0, i)
 
 	var ws []*Window
+	others := false
 	for _, l := range s.observations {
 		if l.k > c.last {
 			break
 		}
+		others = others || l.others
 		for j, f := range l.faces {
 			i, ok := slices.BinarySearchFunc(ws, f.Subject,
 				func(w *Window, subject int) int { return w.Subject - subject })
@@ -99,9 +109,11 @@ func (s *faceStage) windows(c *cut) []*Window {
 	case 0:
 		ws = append(ws, s.blank(c, s.lastSolo))
 	case 1:
-		s.lastSolo = ws[0].Subject
+		if !others {
+			s.lastSolo = ws[0].Subject
+		}
 	}
-	if len(ws) == 1 && c.voice && !silent(c.covered(), s.o.SilenceDBFS) {
+	if len(ws) == 1 && !others && c.voice && !silent(c.covered(), s.o.SilenceDBFS) {
 		ws[0].Audio, ws[0].AudioPresent = c.audio, true
 		return ws
 	}

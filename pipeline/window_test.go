@@ -171,3 +171,48 @@ func TestBadSettings(t *testing.T) {
 		}
 	}
 }
+
+// A face beside the one that is followed may be who speaks: while it is seen nobody gets the voice, though one subject
+// alone is followed. A face that was seen but once, one that is much smaller, and any in a recording of one speaker take
+// nobody's voice.
+func TestBystanderMayBeWhoSpeaks(t *testing.T) {
+	subject, other, small := faceAt(300, 200, 100), faceAt(500, 200, 80), faceAt(500, 200, 20)
+	for name, c := range map[string]struct {
+		other Face
+		from  time.Duration
+		to    time.Duration
+		o     Options
+		deaf  bool
+	}{
+		"beside":         {other, 5 * time.Second, 8 * time.Second, Options{}, true},
+		"only once":      {other, 5 * time.Second, 5*time.Second + faceTick, Options{}, false},
+		"far away":       {small, 5 * time.Second, 8 * time.Second, Options{}, false},
+		"in a recording": {other, 5 * time.Second, 8 * time.Second, Options{OneSpeaker: true}, false},
+	} {
+		seen := func(t time.Duration) []Face {
+			if t >= c.from && t < c.to {
+				return []Face{subject, c.other}
+			}
+			return []Face{subject}
+		}
+		follower := &scriptedFollower{faces: seen}
+		for kind, finder := range map[string]FaceFinder{"finder": facesAt(seen), "follower": follower} {
+			ws := cutAll(t, file(14*time.Second, true, true), finder, testSpec, c.o)
+			for _, end := range []float64{4.81, 8.06, 12.56} {
+				subjects, voices := subjectsOf(ws, at(end))
+				want := 1
+				if c.deaf && end == 8.06 {
+					want = 0
+				}
+				if !slices.Equal(subjects, []int{0}) || voices != want {
+					t.Errorf("%s, %s, %v: subjects %v, %d voices, want %d", name, kind, end, subjects, voices, want)
+				}
+			}
+		}
+		for i, s := range follower.searches {
+			if c.o.OneSpeaker && i > 0 && s.Least != 150 {
+				t.Errorf("%s: search %d is for %+v", name, i, s)
+			}
+		}
+	}
+}

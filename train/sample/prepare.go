@@ -268,7 +268,7 @@ func cutWindows(
 	var windows clipWindows
 	var first time.Duration
 	seen := map[time.Duration]bool{}
-	o := pipeline.Options{Faces: 1, SilenceDBFS: SilenceDBFS}
+	o := pipeline.Options{Faces: 1, SilenceDBFS: SilenceDBFS, OneSpeaker: true}
 	if voice != nil {
 		o.Voice = checkedVoice{voice}
 	}
