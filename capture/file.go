@@ -23,10 +23,16 @@ type Options struct {
 	Threads int
 	// NoVideo and NoAudio leave that modality out.
 	NoVideo, NoAudio bool
+	// AudioTrack is which of several tracks of sound is read, by its number from 1 on or its language (ISO 639, BCP
+	// 47); "" is the one that the container prefers.
+	AudioTrack string
 	// From leaves out what lies well before this time in a file, where that can be found without reading it all: what
 	// is handed out begins at or before From, and times are those of the whole.
 	From time.Duration
 }
+
+// AudioTrack is one of several tracks of sound.
+type AudioTrack = av.AudioTrack
 
 // InputError is the error of a file, a FIFO or a URL that Open cannot open or that cannot be read on.
 type InputError = av.InputError
@@ -55,7 +61,7 @@ func Open(ctx context.Context, input string, o Options) (Source, error) {
 	}
 	in, err := av.Open(ctx, input, av.Options{
 		Timeout: o.Timeout, Threads: o.Threads, MinFrameInterval: o.MinFrameInterval, NoVideo: o.NoVideo,
-		NoAudio: o.NoAudio, From: o.From,
+		NoAudio: o.NoAudio, AudioTrack: o.AudioTrack, From: o.From,
 	})
 	if err != nil {
 		return nil, err
@@ -64,6 +70,7 @@ func Open(ctx context.Context, input string, o Options) (Source, error) {
 	info := Info{
 		Name: input, Still: i.Still, HasVideo: i.HasVideo, HasAudio: i.HasAudio,
 		Width: i.Width, Height: i.Height, FPS: i.FPS, Duration: i.Duration,
+		AudioTracks: i.AudioTracks, AudioTrack: i.AudioTrack,
 	}
 	if o.Realtime || isLiveURL(input) {
 		return newLive(info, time.Now(), func(ctx context.Context, l *live) error {

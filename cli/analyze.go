@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ docs/output.md describes them. All else goes to standard error.
 
 type analyzeOptions struct {
 	recognizeFlags
+	trackFlag
 	annotate string
 	realtime bool
 	timeout  float64 // seconds
@@ -40,6 +42,7 @@ type analyzeOptions struct {
 
 func (o *analyzeOptions) bind(f *pflag.FlagSet) {
 	o.recognizeFlags.bind(f)
+	o.trackFlag.bind(f)
 	f.StringVar(&o.annotate, "annotate", "",
 		"write the input with boxes, labels and bars to a video `FILE` (.mp4, .webm, .mkv, …); one input only")
 	f.BoolVar(&o.realtime, "realtime", false,
@@ -75,7 +78,7 @@ func (o *analyzeOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer rec.Close()
-	a := &analysis{c: c, o: o, rec: rec, out: newReporter(c, o.format, o.raw)}
+	a := &analysis{c: c, o: o, rec: rec, out: newReporter(c, o.format, o.raw), track: map[string]string{}}
 	failed := false
 	for _, input := range o.inputs {
 		err := a.input(ctx, input)
@@ -102,17 +105,26 @@ type analysis struct {
 	o   *analyzeOptions
 	rec *recognition
 	out *reporter
+
+	track map[string]string // of each input that has several tracks of sound, the one that was chosen
 }
 
 // open opens an input; with all, for every picture of it. An error names the input.
 func (a *analysis) open(ctx context.Context, input string, all bool) (capture.Source, error) {
-	o := capture.Options{Realtime: a.o.realtime, Timeout: seconds(a.o.timeout), Threads: a.o.threads}
+	o := capture.Options{
+		Realtime: a.o.realtime, Timeout: seconds(a.o.timeout), Threads: a.o.threads,
+		AudioTrack: cmp.Or(a.track[input], a.o.audioTrack),
+	}
 	if !all {
 		// Faces are looked for at the ticks of the face clock only, so most pictures need not be made RGB. The one
 		// for a tick is at most a quarter of a tick older for that.
 		o.MinFrameInterval = a.rec.Spec().FaceTick() / 4
 	}
-	return capture.Open(ctx, input, o)
+	src, track, err := openTrack(ctx, a.c, a.rec, input, o)
+	if track != "" { // it is asked for but once
+		a.track[input] = track
+	}
+	return src, err
 }
 
 // input analyses one input.
@@ -205,6 +217,10 @@ func (a *analysis) report(input string, src capture.Source, stats pipeline.Stats
 		}
 		if s.Corrupt > 0 {
 			a.c.log.Warn("some of the input could not be decoded", "input", input, "packets", s.Corrupt)
+		}
+		if s.Opposite > 0 {
+			a.c.log.Warn("the two channels of the sound cancel each other, as of a cable that is wired wrongly: the "+
+				"louder was taken", "input", input, "seconds", s.Opposite.Seconds())
 		}
 		if s.Retimed > 0 {
 			a.c.log.Warn("times in the input jump and were not believed", "input", input, "packets", s.Retimed)

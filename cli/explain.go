@@ -30,6 +30,7 @@ maps over the face and the spectrogram, which shows the people in the clip. See 
 
 type explainOptions struct {
 	networkFlags
+	trackFlag
 	logFlags
 	out     string
 	at      float64 // seconds
@@ -42,6 +43,7 @@ type explainOptions struct {
 
 func (o *explainOptions) bind(f *pflag.FlagSet) {
 	o.networkFlags.bind(f)
+	o.trackFlag.bind(f)
 	f.IntVar(&o.threads, "threads", 0, "threads `N` for the network (default: one a core)")
 	f.StringVar(&o.out, "out", "explain.html", "page `FILE` to write")
 	ownEnv(f, "out")
@@ -75,8 +77,9 @@ func (o *explainOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer rec.Close()
-	src, err := capture.Open(ctx, o.input, capture.Options{
+	src, _, err := openTrack(ctx, c, rec, o.input, capture.Options{
 		Timeout: seconds(o.timeout), Threads: o.threads, MinFrameInterval: rec.Spec().FaceTick() / 4,
+		AudioTrack: o.audioTrack,
 	})
 	if err != nil {
 		return err

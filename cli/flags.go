@@ -151,6 +151,14 @@ func (r *recognizeFlags) check() error {
 	return r.pipelineFlags.check()
 }
 
+// trackFlag chooses among tracks of sound.
+type trackFlag struct{ audioTrack string }
+
+func (t *trackFlag) bind(f *pflag.FlagSet) {
+	f.StringVar(&t.audioTrack, "audio-track", "", "track of sound to take of several, `N` or a language such as en "+
+		"(default: the one with a voice in its first seconds)")
+}
+
 // cacheFlags are those of the commands that prepare samples.
 type cacheFlags struct {
 	cache   string

@@ -39,6 +39,10 @@ type StartEvent struct {
 	Hop      time.Duration
 	Emotions []string // in the order of the outputs
 	Genders  []string // empty with Options.NoGender
+	// AudioTracks are the source's tracks of sound where there are several, and AudioTrack the number of the one that
+	// is used, 0 if none is.
+	AudioTracks []capture.AudioTrack
+	AudioTrack  int
 }
 
 // WindowEvent is the result for one subject in one window.
@@ -236,13 +240,22 @@ type (
 	}
 	startWire struct {
 		head
-		Source   string   `json:"source"`
-		Bytes    []byte   `json:"source_base64,omitempty"` // of a source that is no UTF-8
-		Model    string   `json:"model"`
-		Window   seconds  `json:"window"`
-		Hop      seconds  `json:"hop"`
-		Emotions []string `json:"emotions"`
-		Genders  []string `json:"genders"`
+		Source   string      `json:"source"`
+		Bytes    []byte      `json:"source_base64,omitempty"` // of a source that is no UTF-8
+		Model    string      `json:"model"`
+		Window   seconds     `json:"window"`
+		Hop      seconds     `json:"hop"`
+		Emotions []string    `json:"emotions"`
+		Genders  []string    `json:"genders"`
+		Track    int         `json:"audio_track,omitempty"`
+		Tracks   []trackWire `json:"audio_tracks,omitempty"`
+	}
+	trackWire struct {
+		Number   int    `json:"track"`
+		Language string `json:"language,omitempty"`
+		Title    string `json:"title,omitempty"`
+		Codec    string `json:"codec"`
+		Channels int    `json:"channels"`
 	}
 	windowWire struct {
 		head
@@ -297,6 +310,12 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		out := startWire{
 			head: head{EventVersion, "start"}, Source: s.Source, Model: s.Model,
 			Window: seconds(s.Window), Hop: seconds(s.Hop), Emotions: list(s.Emotions), Genders: list(s.Genders),
+		}
+		if len(s.AudioTracks) > 1 {
+			out.Track = s.AudioTrack
+			for _, t := range s.AudioTracks {
+				out.Tracks = append(out.Tracks, trackWire(t))
+			}
 		}
 		if !utf8.ValidString(s.Source) {
 			out.Bytes = []byte(s.Source)
@@ -364,9 +383,14 @@ func ParseEvent(line []byte) (Event, error) {
 		if w.Bytes != nil {
 			w.Source = string(w.Bytes)
 		}
-		return Event{Start: &StartEvent{
-			w.Source, w.Model, time.Duration(w.Window), time.Duration(w.Hop), list(w.Emotions), list(w.Genders),
-		}}, nil
+		start := &StartEvent{
+			Source: w.Source, Model: w.Model, Window: time.Duration(w.Window), Hop: time.Duration(w.Hop),
+			Emotions: list(w.Emotions), Genders: list(w.Genders), AudioTrack: w.Track,
+		}
+		for _, t := range w.Tracks {
+			start.AudioTracks = append(start.AudioTracks, capture.AudioTrack(t))
+		}
+		return Event{Start: start}, nil
 	case "window":
 		var w windowWire
 		if err := json.Unmarshal(line, &w); err != nil {

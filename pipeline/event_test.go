@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"tandem/capture"
 )
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
@@ -24,7 +26,11 @@ func full() []Event {
 	emotion := []string{"neutral", "happy"}
 	gender := []string{"female", "male"}
 	return []Event{
-		{Start: &StartEvent{"clip.mp4", "5f70bf18", ms(2560), ms(250), emotion, gender}},
+		{Start: &StartEvent{
+			"clip.mp4", "5f70bf18", ms(2560), ms(250), emotion, gender,
+			[]capture.AudioTrack{{Number: 1, Language: "en", Codec: "aac", Channels: 2}, {Number: 2, Codec: "opus"}},
+			2,
+		}},
 		{Window: &WindowEvent{
 			T: ms(2560), Start: 0, End: ms(2560), Subject: 0,
 			Emotion: newScores(emotion, []float64{0.25, 0.75}, []float64{0.1, 0.9}),

@@ -68,9 +68,13 @@ func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recogni
 		rec: rec, labels: labels, live: src.Info().Live, raw: e.o.Raw, emit: emit, drop: e.dropSlow,
 		smooth: smoother{tau: o.Smoothing}, sums: map[int]*sum{},
 	}
+	info := src.Info()
 	start := &StartEvent{
-		Source: src.Info().Name, Model: o.Model, Window: e.spec.Window, Hop: e.spec.Hop,
+		Source: info.Name, Model: o.Model, Window: e.spec.Window, Hop: e.spec.Hop,
 		Emotions: labels.Emotions, Genders: labels.Genders,
+	}
+	if len(info.AudioTracks) > 1 {
+		start.AudioTracks, start.AudioTrack = info.AudioTracks, info.AudioTrack
 	}
 	if err := out.send(Event{Start: start}); err != nil {
 		return Stats{}, err

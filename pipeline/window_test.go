@@ -173,8 +173,8 @@ func TestBadSettings(t *testing.T) {
 }
 
 // A face beside the one that is followed may be who speaks: while it is seen nobody gets the voice, though one subject
-// alone is followed. A face that was seen but once, one that is much smaller, and any in a recording of one speaker take
-// nobody's voice.
+// alone is followed. A face that was seen but once, one that is much smaller, and any in a recording of one speaker
+// take nobody's voice.
 func TestBystanderMayBeWhoSpeaks(t *testing.T) {
 	subject, other, small := faceAt(300, 200, 100), faceAt(500, 200, 80), faceAt(500, 200, 20)
 	for name, c := range map[string]struct {
@@ -205,7 +205,7 @@ func TestBystanderMayBeWhoSpeaks(t *testing.T) {
 					want = 0
 				}
 				if !slices.Equal(subjects, []int{0}) || voices != want {
-					t.Errorf("%s, %s, %v: subjects %v, %d voices, want %d", name, kind, end, subjects, voices, want)
+					t.Errorf("%s, %s, %v: %v, %d voices, not %d", name, kind, end, subjects, voices, want)
 				}
 			}
 		}

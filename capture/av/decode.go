@@ -150,6 +150,8 @@ type mixer struct {
 	rate     C.int
 	format   C.int
 	channels C.int
+	made     C.int // channels that the resampler makes
+	fold     fold
 
 	base    time.Duration // time of the first sample since the last seam
 	in, out int64         // samples in (at rate) and out (at SampleRate) since then
@@ -186,11 +188,14 @@ func (m *mixer) mix(f *C.AVFrame, seam bool, at time.Duration) ([]Media, error) 
 		if changed {
 			C.swr_free(&m.swr)
 			m.rate, m.format, m.channels = f.sample_rate, f.format, f.ch_layout.nb_channels
-			if r := C.tav_to_mono(&m.swr, f, SampleRate); r < 0 {
+			var centre C.int
+			m.made = C.tav_to_mono(&m.swr, f, SampleRate, &centre)
+			m.fold.centre = centre != 0
+			if m.made < 0 {
 				C.swr_free(&m.swr)
 				m.rate = 0
 				return out, fmt.Errorf("sound of %d channels at %d Hz cannot be resampled: %w", f.ch_layout.nb_channels,
-					f.sample_rate, Error(r))
+					f.sample_rate, Error(m.made))
 			}
 		} else if r := C.swr_init(m.swr); r < 0 {
 			return out, Error(r)
@@ -226,12 +231,15 @@ func (m *mixer) convert(f *C.AVFrame) (*Samples, error) {
 	if room <= 0 {
 		return nil, check(room)
 	}
-	data := make([]float32, room)
+	data := make([]float32, room*m.made)
 	n := C.tav_resample(m.swr, (*C.float)(&data[0]), room, f)
 	if n <= 0 {
 		return nil, check(n)
 	}
-	data = data[:n]
+	data = data[:n*m.made]
+	if m.made == 2 {
+		data = m.fold.mono(data)
+	}
 	at := m.base + samplesTime(m.out, SampleRate)
 	m.out += int64(n)
 	if late := m.end - at; late > time.Second/SampleRate {

@@ -39,6 +39,9 @@ type Options struct {
 	// forgiven). They are decoded, as later ones build on them, but not converted. 0 hands out all.
 	MinFrameInterval time.Duration
 	NoVideo, NoAudio bool // leave that out
+	// AudioTrack is which of several tracks of sound is read: its number from 1 on, or its language (ISO 639, BCP 47);
+	// "" is the one that the container prefers.
+	AudioTrack string
 	// From, of a file, leaves out what lies well before this time, as far as the container can find its way: what is
 	// handed out begins at or before From, and times are those of the whole. A file that cannot is read whole.
 	From time.Duration
@@ -53,6 +56,8 @@ type Info struct {
 	Width, Height          int           // pixels, as shown: upright and square
 	FPS                    float64       // 0 if not known
 	Duration               time.Duration // 0 if not known
+	AudioTracks            []AudioTrack  // all of them
+	AudioTrack             int           // the number of the one that is read; 0: none is
 }
 
 // Stats counts what went wrong while reading.
@@ -60,6 +65,8 @@ type Stats struct {
 	Corrupt   int  // packets that could not be decoded
 	Retimed   int  // times in the container that were not believed: back, or forth by more than 10 s
 	Truncated bool // the input ended before its end
+	// Opposite is how long the two channels of the sound cancelled each other, so that the louder was taken.
+	Opposite time.Duration
 }
 
 // Input is an open file or URL.
@@ -134,6 +141,7 @@ func (in *Input) Stats() Stats {
 	defer in.mu.Unlock()
 	s := in.stats
 	s.Retimed = in.clock.retimed
+	s.Opposite = samplesTime(in.mixer.fold.cancelled, SampleRate)
 	return s
 }
 

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -196,12 +197,24 @@ func (in *Input) choose() error {
 	for _, st := range streams {
 		st.discard = C.AVDISCARD_ALL
 	}
+	tracks, at := in.findAudioTracks(streams)
+	in.info.AudioTracks = tracks
+	wanted := -1
+	if !in.o.NoAudio {
+		var err error
+		if wanted, err = chooseAudioTrack(tracks, in.o.AudioTrack); err != nil {
+			return err
+		}
+	}
 	var why error
 	for kind, typ := range [2]int32{C.AVMEDIA_TYPE_VIDEO, C.AVMEDIA_TYPE_AUDIO} {
 		if kind == video && in.o.NoVideo || kind == audio && in.o.NoAudio {
 			continue
 		}
 		i := C.av_find_best_stream(in.fmt, typ, -1, -1, nil, 0)
+		if kind == audio && wanted >= 0 {
+			i = at[wanted]
+		}
 		if i < 0 || streams[i].disposition&C.AV_DISPOSITION_ATTACHED_PIC != 0 { // a cover is not a video
 			continue
 		}
@@ -218,6 +231,7 @@ func (in *Input) choose() error {
 			in.info.HasVideo, in.info.VideoCodec = true, name
 		} else {
 			in.info.HasAudio, in.info.AudioCodec = true, name
+			in.info.AudioTrack = slices.Index(at, i) + 1
 		}
 	}
 	if errors.Is(why, ErrTooLarge) || !in.info.HasVideo && !in.info.HasAudio {

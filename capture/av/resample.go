@@ -22,7 +22,8 @@ func NewResampler(rate int) (*Resampler, error) {
 	r.frame.format = C.AV_SAMPLE_FMT_FLT
 	r.frame.sample_rate = C.int(rate)
 	C.av_channel_layout_default(&r.frame.ch_layout, 1)
-	if e := C.tav_to_mono(&r.swr, r.frame, SampleRate); e < 0 {
+	var centre C.int // of one channel there is none
+	if e := C.tav_to_mono(&r.swr, r.frame, SampleRate, &centre); e < 0 {
 		r.Close()
 		return nil, fmt.Errorf("sound at %d Hz cannot be resampled: %w", rate, Error(e))
 	}

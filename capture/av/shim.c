@@ -82,29 +82,47 @@ int tav_from_rgb(struct SwsContext **sws, AVFrame *f, const uint8_t *rgb, int w,
 	return n < 0 ? n : 0;
 }
 
-int tav_to_mono(SwrContext **swr, const AVFrame *f, int rate) {
-	AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO, in = {0};
-	int r, n = f->ch_layout.nb_channels;
+int tav_to_mono(SwrContext **swr, const AVFrame *f, int rate, int *centre) {
+	AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO, two = AV_CHANNEL_LAYOUT_STEREO, in = {0};
+	int r, n = f->ch_layout.nb_channels, out;
 	int known = f->ch_layout.order == AV_CHANNEL_ORDER_NATIVE;
-	if (known)
+	double share[2 * 64];
+	if (n < 1 || n > 64) return AVERROR(EINVAL);
+	if (n == 2) // whatever the two are called
+		r = av_channel_layout_copy(&in, &two);
+	else if (known)
 		r = av_channel_layout_copy(&in, &f->ch_layout);
 	else {
 		av_channel_layout_default(&in, n);
-		r = n > 0 && n <= 64 ? 0 : AVERROR(EINVAL);
+		r = 0;
 	}
-	if (r >= 0) r = swr_alloc_set_opts2(swr, &mono, AV_SAMPLE_FMT_FLT, rate, &in, f->format, f->sample_rate, 0, NULL);
-	if (r >= 0) {
+	*centre = n > 2 && in.order == AV_CHANNEL_ORDER_NATIVE &&
+		av_channel_layout_index_from_channel(&in, AV_CHAN_FRONT_CENTER) >= 0;
+	out = n == 2 || *centre ? 2 : 1;
+	if (r >= 0)
+		r = swr_alloc_set_opts2(swr, out == 2 ? &two : &mono, AV_SAMPLE_FMT_FLT, rate, &in, f->format,
+			f->sample_rate, 0, NULL);
+	if (r >= 0 && *centre) { // where films have their dialogue; beside it the mean of the others
+		int others = 0;
+		for (int i = 0; i < n; i++) {
+			enum AVChannel c = av_channel_layout_channel_from_index(&in, i);
+			share[i] = c == AV_CHAN_FRONT_CENTER;
+			share[n + i] = c != AV_CHAN_FRONT_CENTER && c != AV_CHAN_LOW_FREQUENCY;
+			others += share[n + i];
+		}
+		for (int i = 0; i < n && others; i++) share[n + i] /= others;
+		r = swr_set_matrix(*swr, share, n);
+	} else if (r >= 0 && out == 1) {
 		// Without this, swr would sum the channels of float sound rather than average them.
 		av_opt_set_double(*swr, "rematrix_maxval", 1.0, 0);
 		if (in.order != AV_CHANNEL_ORDER_NATIVE) { // no layout to go by: plain mean
-			double mean[64];
-			for (int i = 0; i < n; i++) mean[i] = 1.0 / n;
-			r = swr_set_matrix(*swr, mean, n);
+			for (int i = 0; i < n; i++) share[i] = 1.0 / n;
+			r = swr_set_matrix(*swr, share, n);
 		}
 	}
 	if (r >= 0) r = swr_init(*swr);
 	av_channel_layout_uninit(&in);
-	return r;
+	return r < 0 ? r : out;
 }
 
 int tav_resample(SwrContext *swr, float *out, int n, const AVFrame *f) {

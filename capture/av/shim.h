@@ -36,9 +36,10 @@ int tav_to_rgb(struct SwsContext **sws, const AVFrame *picture, int w, int h, ui
 // tav_from_rgb is the other way round, into a picture whose buffers, size and format are set.
 int tav_from_rgb(struct SwsContext **sws, AVFrame *picture, const uint8_t *rgb, int w, int h);
 
-// tav_to_mono makes a resampler from sound like that in frame to mono float at rate: the mean of the channels
-// as their layout weighs them, never louder than the loudest.
-int tav_to_mono(SwrContext **swr, const AVFrame *frame, int rate);
+// tav_to_mono makes a resampler from sound like that in frame to float at rate, and returns how many channels come out.
+// Of two that went in it is both, packed; where there is a centre, that and the mean of the others, and *centre is set;
+// else one, the mean of the channels as their layout weighs them, never louder than the loudest.
+int tav_to_mono(SwrContext **swr, const AVFrame *frame, int rate, int *centre);
 // tav_resample returns the number of samples written to out, which has room for n. frame NULL drains.
 int tav_resample(SwrContext *swr, float *out, int n, const AVFrame *frame);
 // tav_resample_mono is the same for mono float sound, NULL draining.

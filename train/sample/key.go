@@ -13,7 +13,7 @@ import (
 // cutVersion is part of every cache key: raising it makes every cache stale. Raise it with any change to the cropping,
 // the detectors of faces and voices, the sound's filter, the windows, or the layout of the cache, so that the same clip
 // is cut again.
-const cutVersion = 8
+const cutVersion = 9
 
 // cacheKey is a hash of all that decides a clip's windows.
 type cacheKey [sha256.Size]byte
