@@ -50,8 +50,10 @@ type Info struct {
 	Width, Height int           // pixels, 0 if not known yet
 	FPS           float64       // nominal frames a second, 0 if not known
 	Duration      time.Duration // 0 if not known
-	AudioTracks   []AudioTrack  // of a file or URL
-	AudioTrack    int           // the number of the one that is read; 0 if it is not one of these
+	// Timed says that times are to be believed however far they step forward, see av.Info.
+	Timed       bool
+	AudioTracks []AudioTrack // of a file or URL
+	AudioTrack  int          // the number of the one that is read; 0 if it is not one of these
 }
 
 // Drops counts what a Source has lost since it was opened.

@@ -70,7 +70,7 @@ func Open(ctx context.Context, input string, o Options) (Source, error) {
 	info := Info{
 		Name: input, Still: i.Still, HasVideo: i.HasVideo, HasAudio: i.HasAudio,
 		Width: i.Width, Height: i.Height, FPS: i.FPS, Duration: i.Duration,
-		AudioTracks: i.AudioTracks, AudioTrack: i.AudioTrack,
+		Timed: i.Timed && !o.Realtime, AudioTracks: i.AudioTracks, AudioTrack: i.AudioTrack,
 	}
 	if o.Realtime || isLiveURL(input) {
 		return newLive(info, time.Now(), func(ctx context.Context, l *live) error {

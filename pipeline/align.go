@@ -203,7 +203,7 @@ func (a *aligner) toTimeline(s, other *modality, t time.Duration, arrived time.T
 	found, best := false, time.Duration(0)
 	for _, offset := range []time.Duration{s.offset, other.offset, 0} {
 		at := t + offset
-		if at < low-MaxBack || at > high+MaxGap {
+		if at < low-MaxBack || at > high+MaxGap && !a.info.Timed {
 			continue
 		}
 		if !found || (at-want).Abs() < (best-want).Abs() {

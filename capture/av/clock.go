@@ -4,8 +4,9 @@ import "time"
 
 // The rules by which times in a container are believed.
 const (
-	maxJump  = 10 * time.Second       // a longer step forward is a fault, not a pause
+	maxJump  = 10 * time.Second       // a longer step forward is a fault, not a pause, unless clock.sound
 	maxBack  = 500 * time.Millisecond // a shorter step back is waited out; a longer one is a fault
+	longest  = 7 * 24 * time.Hour     // of what is believed at all
 	seamless = 15 * time.Millisecond  // sound this near to where it goes on has no seam: half an Opus packet
 )
 
@@ -14,7 +15,8 @@ const (
 // if its times make the same jump. So media time neither goes back nor leaps, and sound and picture stay together.
 type clock struct {
 	tracks  [2]track
-	retimed int // times not believed
+	sound   time.Duration // all times up to this one are believed, however far they step forward
+	retimed int           // times not believed
 }
 
 type track struct {
@@ -46,7 +48,7 @@ func (c *clock) at(stream int, raw time.Duration, known bool, length time.Durati
 		if stream == audio || !tr.started {
 			floor = tr.next - seamless
 		}
-		limit := max(tr.next, other.next) + maxJump
+		limit := max(max(tr.next, other.next)+maxJump, c.sound)
 		shared := raw + other.offset
 		switch {
 		case t >= floor && t <= limit:

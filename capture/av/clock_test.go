@@ -95,6 +95,31 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// Within the length that a header gives, a step forward is a pause, of either stream; beyond it, and back, it is a
+// fault.
+func TestSoundClockBelievesPauses(t *testing.T) {
+	c := clock{sound: time.Hour}
+	for i, it := range []clockItem{
+		{v, 0, 0, 0},
+		{a, 0, 0, 0},
+		{v, 15 * time.Second, 15 * time.Second, 0},
+		{v, 20 * time.Minute, 20 * time.Minute, 0},
+		{a, 20 * time.Minute, 20 * time.Minute, 0},
+		{a, 30 * time.Minute, 30 * time.Minute, 0},
+		{v, time.Hour, time.Hour, 0},
+		{v, 2 * time.Hour, time.Hour + 40*ms, 1},
+		{v, 10 * time.Minute, time.Hour + 80*ms, 2},
+	} {
+		length := 40 * ms
+		if it.stream == audio {
+			length = 20 * ms
+		}
+		if got := c.at(it.stream, it.raw, true, length); got != it.want || c.retimed != it.retimed {
+			t.Errorf("item %d: %v with %d retimed, want %v with %d", i, got, c.retimed, it.want, it.retimed)
+		}
+	}
+}
+
 // The eight ways to turn and mirror a picture, by what becomes of
 //
 //	1 2 3

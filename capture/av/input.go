@@ -56,8 +56,11 @@ type Info struct {
 	Width, Height          int           // pixels, as shown: upright and square
 	FPS                    float64       // 0 if not known
 	Duration               time.Duration // 0 if not known
-	AudioTracks            []AudioTrack  // all of them
-	AudioTrack             int           // the number of the one that is read; 0: none is
+	// Timed says that times are those of the container, with all its holes: of a file whose header says how long it is,
+	// in which such a hole is no fault. Of others, steps forward of more than 10 s are not believed.
+	Timed       bool
+	AudioTracks []AudioTrack // all of them
+	AudioTrack  int          // the number of the one that is read; 0: none is
 }
 
 // Stats counts what went wrong while reading.
@@ -73,7 +76,8 @@ type Stats struct {
 //
 // Media time starts at 0 with the first item of any stream, and both streams are on that one clock. Times that are
 // missing are extrapolated. A time that steps back by more than 0.5 s, or forward by more than 10 s beyond both
-// streams, is not believed: the stream goes on where it was. Stats counts these.
+// streams, is not believed: the stream goes on where it was. Stats counts these. But a step forward within the length
+// that a file's header gives is: so pauses of a recording stay, and a time-lapse (Info.Timed).
 type Input struct {
 	name    string
 	o       Options

@@ -281,6 +281,12 @@ func (in *Input) measure() {
 	}
 	if in.fmt.duration > 0 && !in.info.Still {
 		in.info.Duration = duration(in.fmt.duration, C.AVRational{num: 1, den: C.AV_TIME_BASE})
+		// Of a transport stream the length is but its last time less its first.
+		if !in.isURL && in.pipe < 0 && in.fmt.duration_estimation_method == C.AVFMT_DURATION_FROM_STREAM &&
+			in.info.Duration <= longest {
+			in.info.Timed = true
+			in.clock.sound = in.info.Duration + time.Second
+		}
 	}
 	first := time.Duration(math.MaxInt64)
 	for _, st := range in.streams {
