@@ -154,3 +154,28 @@ next:
 }
 
 func local(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) }
+
+// sees reports whether an element takes room on the page.
+func (b *browser) sees(t *testing.T, id string) bool {
+	t.Helper()
+	return js[bool](t, b, fmt.Sprintf(`document.getElementById(%q).getClientRects().length > 0`, id))
+}
+
+// accessible fails the test for what axe-core finds wrong with the page as it stands.
+func (b *browser) accessible(t *testing.T, when string) {
+	t.Helper()
+	axe, err := os.ReadFile(filepath.Join("..", "assets", ".fetched", "axe.min.js"))
+	if err != nil {
+		t.Skip("NO AXE: make assets fetches it: ", err)
+	}
+	if !js[bool](t, b, `typeof window.axe === "object"`) {
+		js[bool](t, b, string(axe)+"; true")
+	}
+	js[bool](t, b, `(window.found = undefined, axe.run().then((r) => { window.found = r.violations.map((v) =>
+		v.id + ": " + v.help + " " +
+		v.nodes.slice(0, 3).map((n) => n.html + " " + n.failureSummary).join(" | ")); }), true)`)
+	b.until(t, "axe has looked", 20*time.Second, `window.found !== undefined`)
+	for _, v := range js[[]string](t, b, `found`) {
+		t.Errorf("%s: %s", when, v)
+	}
+}

@@ -39,6 +39,7 @@ func (s *Server) routes() (http.Handler, error) {
 	pages := page.Handler()
 	read(open, "/{$}", pages.ServeHTTP)
 	read(open, "/page/", pages.ServeHTTP)
+	read(open, "/pattern.webm", servePattern)
 	open.Handle("/sessions/{id}/leave", s.leave(token))
 	read(open, "/config", func(w http.ResponseWriter, r *http.Request) { s.serveConfig(w, r, token) })
 	read(open, "/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
@@ -111,11 +112,12 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, token *midd
 		ICEServers    []signal.ICEServer `json:"ice_servers"`
 		TokenRequired bool               `json:"token_required"`
 		Gender        bool               `json:"gender"`
+		Keep          float64            `json:"keep_seconds"`
 	}{
 		labels.Emotions, labels.Genders, spec.Window.Seconds(), spec.Hop.Seconds(),
 		[]string{signal.VP8, signal.H264},
 		[]signal.ICEServer{},
-		s.o.Token != "", !s.o.Pipeline.NoGender,
+		s.o.Token != "", !s.o.Pipeline.NoGender, keepTime.Seconds(),
 	}
 	if !c.Gender {
 		c.Genders = []string{}

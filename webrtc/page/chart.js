@@ -1,5 +1,7 @@
 // The chart of the last 60 seconds, drawn by uPlot.
 
+import { labelText, text } from "./texts.js";
+
 const span = 60; // seconds
 
 export class Chart {
@@ -35,11 +37,11 @@ export class Chart {
         y: { range: [0, 1] },
       },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map((t) => (t ? `${t} s` : "now")) },
+        { ...axis, values: (_, ticks) => ticks.map((t) => (t ? `${t} s` : text("now"))) },
         { ...axis, size: 44, values: (_, ticks) => ticks.map((t) => t.toFixed(1)) },
       ],
       series: [{}, ...labels.map((label, i) => ({
-        label, width: 2, stroke: css.getPropertyValue(`--e${i % 7}`).trim(), points: { show: false }, spanGaps: false,
+        label: labelText(label), width: 2, stroke: css.getPropertyValue(`--e${i % 7}`).trim(), points: { show: false }, spanGaps: false,
       }))],
     }, this.#data, this.#box);
   }

@@ -2,6 +2,8 @@
 package page
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -9,12 +11,14 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
+	"time"
 
 	"tandem/webrtc/problem"
 )
 
-//go:embed index.html style.css *.js lib
+//go:embed index.html style.css icon.svg *.js lib
 var files embed.FS
 
 // policy allows the page the sources that it uses and nothing else (Content Security Policy level 3). Styles are set by
@@ -30,15 +34,22 @@ func Whole() bool {
 
 // Handler serves the page at / and its files under /page/.
 func Handler() http.Handler {
-	tags := map[string]string{}
+	type file struct {
+		tag           string
+		plain, zipped []byte
+	}
+	all := map[string]file{}
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		b, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
 		sum := sha256.Sum256(b)
-		tags[name] = `"` + hex.EncodeToString(sum[:8]) + `"`
-		return err
+		all[name] = file{`"` + hex.EncodeToString(sum[:8]) + `"`, b, zip(b)}
+		return nil
 	})
 	if err != nil {
 		panic(err) // files in the binary can be read
@@ -48,18 +59,54 @@ func Handler() http.Handler {
 		if r.URL.Path != "/" {
 			name = strings.TrimPrefix(r.URL.Path, "/page/")
 		}
-		tag, ok := tags[name]
+		f, ok := all[name]
 		if !ok {
 			problem.Write(w, &problem.Error{Status: http.StatusNotFound, Detail: "the page has no such file"})
 			return
 		}
 		h := w.Header()
-		h.Set("ETag", tag)
+		h.Set("ETag", f.tag)
+		h.Set("Vary", "Accept-Encoding")
 		h.Set("Cache-Control", "no-cache") // asked for anew each time, and not sent if it is the same
 		h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Permissions-Policy", "camera=(self), microphone=(self), geolocation=()")
 		h.Set("Referrer-Policy", "no-referrer")
-		http.ServeFileFS(w, r, files, name)
+		content := f.plain
+		if takesGzip(r) {
+			h.Set("Content-Encoding", "gzip")
+			h.Set("ETag", strings.TrimSuffix(f.tag, `"`)+`-gzip"`) // another representation (RFC 9110 section 8.8.3)
+			content = f.zipped
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	})
+}
+
+// zip returns b in gzip, made once.
+func zip(b []byte) []byte {
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err) // a buffer takes all
+	}
+	return out.Bytes()
+}
+
+// takesGzip reports whether a request's Accept-Encoding has gzip, and not with a weight of 0 (RFC 9110 section 12.5.3).
+func takesGzip(r *http.Request) bool {
+	for _, part := range strings.Split(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+		coding, weight, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+			q, ok := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
+			v, err := strconv.ParseFloat(q, 64)
+			return !ok || err == nil && v > 0
+		}
+	}
+	return false
 }

@@ -1,14 +1,70 @@
 package page_test
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
 
 	"tandem/webrtc/page"
 )
+
+// Who takes gzip gets it, by another tag; who refuses it, or does not know it, gets the file as it is.
+func TestCompressed(t *testing.T) {
+	h := page.Handler()
+	get := func(encodings string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "/page/app.js", nil)
+		if encodings != "" {
+			r.Header.Set("Accept-Encoding", encodings)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	plain := get("")
+	for encodings, zipped := range map[string]bool{
+		"gzip": true, "br, gzip;q=0.5": true, "GZIP ; q=1": true, "identity": false, "gzip;q=0": false, "br": false,
+		"gzipped": false, "gzip;q=x": false, ";,;q=": false,
+	} {
+		w := get(encodings)
+		body := io.Reader(w.Body)
+		if (w.Header().Get("Content-Encoding") == "gzip") != zipped || w.Header().Get("Vary") != "Accept-Encoding" ||
+			(w.Header().Get("ETag") != plain.Header().Get("ETag")) != zipped {
+			t.Errorf("%q: %v", encodings, w.Header())
+		}
+		if zipped {
+			if w.Body.Len() > plain.Body.Len()/2 {
+				t.Errorf("%d of %d bytes", w.Body.Len(), plain.Body.Len())
+			}
+			var err error
+			if body, err = gzip.NewReader(w.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b, err := io.ReadAll(body); err != nil || string(b) != plain.Body.String() {
+			t.Errorf("%q: %d bytes, %v", encodings, len(b), err)
+		}
+	}
+}
+
+func FuzzAcceptEncoding(f *testing.F) {
+	h := page.Handler()
+	for _, s := range []string{"gzip", "gzip;q=0.1", ";q=", ",,,", "gzip;q=1e999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header["Accept-Encoding"] = []string{s}
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != 200 {
+			t.Fatalf("%q: %d", s, w.Code)
+		}
+	})
+}
 
 // The page and all that it names are there, with the right types and the policy; nothing else is.
 func TestHandler(t *testing.T) {
@@ -34,8 +90,9 @@ func TestHandler(t *testing.T) {
 		t.Errorf("again: %d", w.Code)
 	}
 	named := regexp.MustCompile(`(?:src|href)="(/page/[^"]+)"`)
+	types := map[string]string{".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 	for _, m := range named.FindAllStringSubmatch(index.Body.String(), -1) {
-		want := map[string]string{".css": "text/css", ".js": "text/javascript"}[m[1][strings.LastIndex(m[1], "."):]]
+		want := types[path.Ext(m[1])]
 		w := get(m[1], "")
 		if strings.Contains(m[1], "/lib/") && !page.Whole() {
 			continue

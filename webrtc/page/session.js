@@ -6,11 +6,13 @@ const reopenAfter = 4; // failed restarts
 const answerWithin = 10000; // ms that the server has for any answer
 const statusWithin = 1500; // and for that to a look at the status, by which it is noticed that it is gone
 
-// Failure is an answer of the server that is no success; status 0: there was none.
+// Failure is why there is no session. code: "codec", the browser can't send the one that was chosen; "unanswered", no
+// answer came; "refused", the server's answer is no success, whose status and detail it has.
 export class Failure extends Error {
-  constructor(status, detail, retryAfter = 0) {
+  constructor(code, status, detail, retryAfter = 0) {
     super(detail);
-    this.status = status;
+    this.code = code;
+    this.status = status; // 0 without an answer
     this.retryAfter = retryAfter; // seconds
   }
 }
@@ -44,7 +46,7 @@ export class Session extends EventTarget {
       if (track.kind === "video" && this.#o.codec && t.setCodecPreferences) {
         const all = RTCRtpSender.getCapabilities("video").codecs;
         const chosen = all.filter((c) => c.mimeType === this.#o.codec);
-        if (!chosen.length) throw new Failure(0, `This browser cannot send ${this.#o.codec.slice(6)}. Choose another video codec.`);
+        if (!chosen.length) throw new Failure("codec", 0, this.#o.codec);
         t.setCodecPreferences([...chosen, ...all.filter((c) => c.mimeType === "video/rtx")]);
       }
     }
@@ -118,12 +120,12 @@ export class Session extends EventTarget {
     try {
       r = await fetch(url, init);
     } catch {
-      throw new Failure(0, "The server does not answer.");
+      throw new Failure("unanswered", 0, "no answer");
     }
     if (r.ok) return r;
     let detail = r.statusText || `status ${r.status}`;
     try { detail = (await r.json()).detail || detail; } catch { /* not a problem+json */ }
-    throw new Failure(r.status, detail, Number(r.headers.get("Retry-After")) || 0);
+    throw new Failure("refused", r.status, detail, Number(r.headers.get("Retry-After")) || 0);
   }
 
   #listen(channel) {
