@@ -58,8 +58,8 @@ func (o *sweepOptions) bind(f *pflag.FlagSet) {
 	f.IntVar(&o.firstEpochs, "first-epochs", 1, "epochs `N` that each trial gets at least")
 	f.StringVar(&o.recipe, "recipe", "",
 		"recipe `FILE` (JSON) that the values change (default: that of the default model)")
-	f.StringArrayVar(&o.set, "set", nil, "`FIELD=VALUE` of all trials, as of train")
-	f.IntVar(&o.epochs, "epochs", 0, "epochs of a whole training, `N` (default: the recipe's)")
+	f.StringArrayVar(&o.set, "set", nil, setUsage)
+	f.IntVar(&o.epochs, "epochs", 0, "epochs at most, `N` (default: the recipe's)")
 	f.Uint64Var(&o.seed, "seed", 1, "seed `N` of the values that are drawn; that of training is the recipe's")
 	ownEnv(f, "seed")
 	o.labelFlags.bind(f, "the recipe's")

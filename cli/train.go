@@ -61,12 +61,15 @@ type trainOptions struct {
 	given             func(flag string) bool // reports whether a flag was set
 }
 
+// setUsage describes --set.
+const setUsage = "`FIELD=VALUE` of the recipe, such as learning_rate=0.001 or augment.sound.reverb=0.2; " +
+	"repeatable, and after all other flags"
+
 func (o *trainOptions) bind(f *pflag.FlagSet) {
 	o.dataFlags.bind(f)
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
 	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
-	f.StringArrayVar(&o.set, "set", nil, "`FIELD=VALUE` of the recipe, such as learning_rate=0.001 or "+
-		"augment.sound.reverb=0.2; repeatable, and after all other flags")
+	f.StringArrayVar(&o.set, "set", nil, setUsage)
 	f.StringVar(&o.folds, "folds", "", "cross-validate, `K` folds by speaker, "+dataset.LeaveOneSpeakerOut+" or "+
 		dataset.LeaveOneSetOut+": a model for each fold, in --run")
 	o.bindWeighting(f)

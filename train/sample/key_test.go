@@ -26,19 +26,19 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 		{
 			dataset.Clip{Video: a, Audio: b, Dataset: "mine"},
 			false,
-			"39ba16ce184cf621652a4ccf1e89e2a4373b02ec29ac4c34c02dc639a7580a04",
+			"1da6a33fa673f6c9562d78f104ec86b1149fbbcc3009b3860148ed88a4260ebf",
 		},
 		{
 			dataset.Clip{Video: a, Dataset: "fer2013"},
 			false,
-			"ec7025d03049a36928fdf6c1e1a6e55374b2b1f5d1d9cbdc51f060a785b6bfd2",
+			"e02cf25bf1f973054ae3736bb33876d91b427629400fb2ade4fd4ec74a8a7e96",
 		},
 		{
 			dataset.Clip{Audio: b, Start: time.Second, End: 2500 * time.Millisecond, Crop: image.Rect(1, 2, 3, 4)},
 			false,
-			"f7bb644605544482089fc04ce28bdf36671c314bb1fb6d0cdc8355db3f182080",
+			"2b5aa2b5bf0c3614abd2b1c7a510e86a7daf640ffdb9d444baa6e720618e69a5",
 		},
-		{dataset.Clip{Audio: b}, true, "3fc8fa8c1c3313c4988905e0b5368e6603e6fbc9d83f959884b87446d2f1d65f"},
+		{dataset.Clip{Audio: b}, true, "92a2bbd32d5432f966335a475fd1dd46fbbf9ad762f12c93056c67f7ccd84f3b"},
 	} {
 		key, err := keyOf(t.Context(), &tc.clip, traintest.Spec, tc.anySound, OpenFileHashes(""))
 		if got := fmt.Sprintf("%x", key); err != nil || got != tc.want {

@@ -71,7 +71,7 @@ func ParseRange(s string) (Dimension, error) {
 	d.Hi, wrong[1] = strconv.ParseFloat(hi, 64)
 	if err := errors.Join(wrong[:]...); err != nil || !(d.Lo < d.Hi) || math.IsInf(d.Hi-d.Lo, 0) ||
 		d.Log && d.Lo <= 0 {
-		return d, fmt.Errorf("%s: %q: want FROM..TO, two numbers, the lower first, above 0 after log:", field, values)
+		return d, fmt.Errorf("%s: %q: want FROM..TO, two numbers, the lower first, after log: above 0", field, values)
 	}
 	if !counted {
 		return d, nil

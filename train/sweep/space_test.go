@@ -43,7 +43,7 @@ func TestParseRange(t *testing.T) {
 		"=1":                  "want FIELD=VALUES",
 		"dropout=1..0":        "the lower first",
 		"dropout=x..1":        "two numbers",
-		"dropout=log:0..1":    "above 0 after log",
+		"dropout=log:0..1":    "after log: above 0",
 		"dropout=log:3":       "log:FROM..TO",
 		"dropout=0..1:1":      "how many values",
 		"dropout=0..1:x":      "how many values",

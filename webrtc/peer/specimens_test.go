@@ -19,11 +19,17 @@ func TestAnswerToSpecimens(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		codecs []string
+		data   bool
 	}{
-		{"chromium", []string{"opus", "vp8", "h264"}},
-		{"chromium-simulcast", []string{"opus", "vp8", "h264"}},
-		{"firefox", []string{"opus", "vp8"}},
-		{"firefox-simulcast", []string{"opus", "vp8"}},
+		{"chromium", []string{"opus", "vp8", "h264"}, true},
+		{"chromium-simulcast", []string{"opus", "vp8", "h264"}, true},
+		{"firefox", []string{"opus", "vp8"}, true},
+		{"firefox-simulcast", []string{"opus", "vp8"}, true},
+		{"safari", []string{"opus", "h264", "vp8"}, true},
+		{"gstreamer", []string{"vp8", "opus"}, false},
+		{"obs", []string{"opus", "h264"}, false},
+		{"ffmpeg", []string{"opus", "h264"}, false},
+		{"aiortc", []string{"opus", "vp8", "h264"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, err := answer(t.Context(), s.network, signaltest.Specimen(c.name))
@@ -31,7 +37,7 @@ func TestAnswerToSpecimens(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer p.Close()
-			if got := p.Codecs(); !slices.Equal(got, c.codecs) || !p.HasData() {
+			if got := p.Codecs(); !slices.Equal(got, c.codecs) || p.HasData() != c.data {
 				t.Errorf("codecs %v, want %v; data %v", got, c.codecs, p.HasData())
 			}
 			ofRTCP := regexp.MustCompile(`(?m)^a=candidate:\S+ 2 `)

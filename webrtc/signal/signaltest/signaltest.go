@@ -62,7 +62,9 @@ func Offer() string { return Bundle(Opus(0), Video(1), Data(2)) }
 //go:embed offers
 var offers embed.FS
 
-// Specimen returns the offer of a client as it wrote it, by the name of its file in the folder offers without ".sdp".
+// Specimen returns the offer of a client, by the name of its file in the folder offers without ".sdp": those of
+// Chromium and Firefox as they wrote them, those of Safari, GStreamer (webrtcbin), OBS Studio (libdatachannel), FFmpeg
+// and aiortc in the form that they write, with addresses, keys and names of its own.
 func Specimen(name string) string {
 	b, err := offers.ReadFile("offers/" + name + ".sdp")
 	if err != nil {
