@@ -61,7 +61,7 @@ func TestCacheOfOtherBuildsIsRead(t *testing.T) {
 	if err := c.close(); err != nil {
 		t.Fatal(err)
 	}
-	pack := filepath.Join(dir, "cuts-2c47bdd492ea-fc6377029d6fdebd.pack") // of the keys, the places and the sums in it
+	pack := filepath.Join(dir, "cuts-ec9a9ba64a94-fc6377029d6fdebd.pack") // of the keys, the places and the sums in it
 	if got := packs(t, dir); len(got) != 1 || got[0] != pack {
 		t.Errorf("packs %v, want %s", got, pack)
 	}
