@@ -402,8 +402,15 @@ function listen() {
   });
 }
 
+// consent says what is agreed to.
+function consent() {
+  $("what").textContent = text(config.gender ? "whatGender" : "what", { host: location.host });
+  $("stored").textContent = text("consentStored", { minutes: minutes() });
+}
+
 async function init() {
   translate();
+  consent();
   listen();
   if (!window.RTCPeerConnection) return fail(text("noWebRTC"), "browser");
   try {
@@ -412,8 +419,7 @@ async function init() {
     return fail(text("unansweredLoad"), "network");
   }
   results = new Results(config);
-  $("what").textContent = text(config.gender ? "whatGender" : "what", { host: location.host });
-  for (const e of document.querySelectorAll("[data-text=consentStored]")) e.textContent = text("consentStored", { minutes: minutes() });
+  consent();
   $("token-field").hidden = !config.token_required;
   if (!config.gender) document.body.classList.add("no-gender");
   $("gender-switch").hidden = !config.gender;
