@@ -15,7 +15,7 @@ import (
 )
 
 var analyzeCommand = &command{
-	name: "analyze", args: "INPUT...", minArgs: 1, maxArgs: -1,
+	name: "analyze", args: "INPUT...", maxArgs: -1,
 	about: "Tell emotion and gender in files and streams",
 	long: `INPUT is a file (mp4, webm, avi, flv, mkv, mpg, wav, flac, mp3, a picture, …), a FIFO, - for standard input,
 a URL (file, http, https, rtsp, rtmp, udp, …), or pattern:, a test source (pattern:30s for its length).
@@ -33,6 +33,7 @@ docs/output.md describes them. All else goes to standard error.
 type analyzeOptions struct {
 	recognizeFlags
 	trackFlag
+	archiveFlags
 	annotate string
 	realtime bool
 	timeout  float64 // seconds
@@ -48,6 +49,7 @@ func (o *analyzeOptions) bind(f *pflag.FlagSet) {
 	f.BoolVar(&o.realtime, "realtime", false,
 		"pace a file by the clock, as if it were live: what is too slow is dropped and counted")
 	f.Float64Var(&o.timeout, "timeout", 10, "longest wait for a URL or a FIFO in `SECONDS`")
+	o.archiveFlags.bind(f)
 }
 
 func (o *analyzeOptions) check(f *pflag.FlagSet) error {
@@ -55,9 +57,14 @@ func (o *analyzeOptions) check(f *pflag.FlagSet) error {
 	if err := o.recognizeFlags.check(); err != nil {
 		return err
 	}
+	if err := o.archiveFlags.check(len(o.inputs), o.format); err != nil {
+		return err
+	}
 	switch {
 	case !(o.timeout > 0 && o.timeout <= 3600):
 		return fmt.Errorf("--timeout %v: give seconds above 0", o.timeout)
+	case o.annotate != "" && (o.filesFrom != "" || o.outDir != ""):
+		return errors.New("--annotate writes one video: leave out --files-from and --out-dir")
 	case o.annotate != "" && len(o.inputs) > 1:
 		return fmt.Errorf("--annotate writes one video: give one INPUT, not %d", len(o.inputs))
 	case o.annotate != "" && sameFile(o.annotate, capture.LocalPath(o.inputs[0])):
@@ -73,14 +80,21 @@ func (o *analyzeOptions) run(ctx context.Context, c *console) error {
 			return err
 		}
 	}
+	inputs, err := o.archiveFlags.inputs(o.inputs)
+	if err != nil {
+		return err
+	}
 	rec, err := openRecognition(o.model, o.inferOptions(o.threads))
 	if err != nil {
 		return err
 	}
 	defer rec.Close()
 	a := &analysis{c: c, o: o, rec: rec, out: newReporter(c, o.format, o.raw), track: map[string]string{}}
+	if o.outDir != "" {
+		return a.archive(ctx, inputs)
+	}
 	failed := false
-	for _, input := range o.inputs {
+	for _, input := range inputs {
 		err := a.input(ctx, input)
 		switch {
 		case err == nil:
