@@ -60,7 +60,10 @@ func (o *analyzeOptions) check(f *pflag.FlagSet) error {
 	if err := o.archiveFlags.check(len(o.inputs), o.format); err != nil {
 		return err
 	}
+	tiers := o.format == "textgrid" || o.format == "eaf"
 	switch {
+	case tiers && o.outDir == "" && (len(o.inputs) > 1 || o.filesFrom != ""):
+		return fmt.Errorf("--format %s is a file for one input: add --out-dir", o.format)
 	case !(o.timeout > 0 && o.timeout <= 3600):
 		return fmt.Errorf("--timeout %v: give seconds above 0", o.timeout)
 	case o.annotate != "" && (o.filesFrom != "" || o.outDir != ""):

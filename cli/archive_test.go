@@ -140,8 +140,8 @@ func TestArchive(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"--shard": {"--shard", "4/4"}, "are of --out-dir": {"--skip-done"}, "--null is of": {"-0"},
-		"writes jsonl or csv": {"--out-dir", out, "--format", "table"},
-		"would have one file": {"--out-dir", out, "/" + list[1]},
+		"--out-dir writes files": {"--out-dir", out, "--format", "table"},
+		"would have one file":    {"--out-dir", out, "/" + list[1]},
 	} {
 		args = append([]string{"analyze", "--model", model, list[1]}, args...)
 		if code, _, stderr := runTandem(t, args...); code == 0 || !strings.Contains(stderr, want) {

@@ -33,6 +33,10 @@ func newReporter(c *console, format string, raw bool) *reporter {
 		r.events = pipeline.NewJSONLWriter(c.out)
 	case "csv":
 		r.events = pipeline.NewCSVWriter(c.out, raw)
+	case "textgrid":
+		r.events = pipeline.NewTextGridWriter(c.out)
+	case "eaf":
+		r.events = pipeline.NewELANWriter(c.out)
 	default:
 		r.table = newTable(c)
 	}

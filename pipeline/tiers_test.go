@@ -1,0 +1,118 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// conversation is a run of two subjects, one of whom is away for a while, with a label that holds a quote.
+func conversation() []Event {
+	labels := []string{"calm", `"oh"`}
+	window := func(subject int, t time.Duration, p float64, audio bool) Event {
+		return Event{Window: &WindowEvent{
+			T: t, End: t, Subject: subject, Audio: audio, Video: true,
+			Emotion: newScores(labels, []float64{p, 1 - p}, nil),
+		}}
+	}
+	return []Event{
+		{Start: &StartEvent{Source: "a<b>.mp4", Hop: ms(250), Window: ms(2560), Emotions: labels}},
+		window(0, ms(750), 0.9, true), window(0, ms(1000), 0.8, true), window(0, ms(1250), 0.2, false),
+		window(1, ms(1250), 0.9, false), window(0, ms(1500), 0.1, false),
+		window(0, ms(9000), 0.1, false), window(0, ms(9250), 0.9, false),
+		{End: &EndEvent{Windows: 7}},
+	}
+}
+
+func writeAll(t *testing.T, w EventWriter) {
+	t.Helper()
+	for _, e := range conversation() {
+		if err := w.Write(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTextGrid(t *testing.T) {
+	var b bytes.Buffer
+	writeAll(t, NewTextGridWriter(&b))
+	s := b.String()
+	for _, want := range []string{
+		"xmax = 9.250\ntiers? <exists>\nsize = 4\n", `name = "subject 0 emotion"`, `name = "subject 1 senses"`,
+		"xmin = 0.500\n            xmax = 1.000\n            text = \"calm\"",
+		"xmin = 1.000\n            xmax = 1.500\n            text = \"\"\"oh\"\"\"",
+		"xmin = 1.500\n            xmax = 8.750\n            text = \"\"", // away
+		"xmin = 9.000\n            xmax = 9.250\n            text = \"calm\"",
+		"text = \"face and voice\"",
+	} {
+		if !strings.Contains(s, want) {
+			t.Errorf("the grid lacks %q:\n%s", want, s)
+		}
+	}
+	// Praat wants intervals without gap or overlap, from 0 to the end, as many as it is told.
+	for _, item := range strings.Split(s, "    item [")[1:] {
+		at, n := "0.000", 0
+		interval := regexp.MustCompile(`xmin = ([\d.]+)\n +xmax = ([\d.]+)\n +text`)
+		for _, m := range interval.FindAllStringSubmatch(item, -1) {
+			if n++; m[1] != at {
+				t.Errorf("an interval begins at %s, not %s:\n%s", m[1], at, item)
+			}
+			at = m[2]
+		}
+		if at != "9.250" || !strings.Contains(item, "size = "+strconv.Itoa(n)+"\n") {
+			t.Errorf("%d intervals to %s:\n%s", n, at, item)
+		}
+	}
+}
+
+func TestELAN(t *testing.T) {
+	var b bytes.Buffer
+	writeAll(t, NewELANWriter(&b))
+	var d elanDocument
+	if err := xml.Unmarshal(b.Bytes(), &d); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Tiers) != 4 || d.Tiers[0].ID != "subject 0 emotion" || d.Header.Media.URL != "a<b>.mp4" ||
+		d.Header.Units != "milliseconds" || d.Type.ID != d.Tiers[0].Type {
+		t.Errorf("%+v", d)
+	}
+	times := map[string]int64{}
+	for _, s := range d.Slots {
+		times[s.ID] = s.Time
+	}
+	a := d.Tiers[0].Annotations
+	if len(a) != 4 || a[1].Value != `"oh"` || times[a[1].From] != 1000 || times[a[1].To] != 1500 ||
+		times[a[2].From] != 8750 {
+		t.Errorf("%+v at %v", a, times)
+	}
+}
+
+// Nothing but a beginning is nothing to write, an empty run is an empty file, and a second one is refused.
+func TestTiersOfOneRun(t *testing.T) {
+	var b bytes.Buffer
+	w := NewTextGridWriter(&b)
+	start, end := conversation()[0], Event{End: &EndEvent{}}
+	if err := errors.Join(w.Write(start), w.Write(end)); err != nil || !strings.Contains(b.String(), "<absent>") {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	if err := w.Write(start); err == nil || !strings.Contains(err.Error(), "one input") {
+		t.Error(err)
+	}
+	if err := NewELANWriter(failingWriter{}).Write(end); err != nil {
+		t.Error("an end without a start is written:", err)
+	}
+	e := NewELANWriter(failingWriter{})
+	if err := errors.Join(e.Write(start), e.Write(end)); !errors.Is(err, io.ErrClosedPipe) {
+		t.Error(err)
+	}
+}
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
