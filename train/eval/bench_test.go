@@ -8,6 +8,7 @@ import (
 	"tandem/pipeline"
 	"tandem/train/dataset"
 	"tandem/train/metrics"
+	"tandem/train/sample"
 )
 
 // tenThousand returns so many clips of five sets and fifty speakers each, and what a model said of them.
@@ -46,11 +47,12 @@ func tenThousand(clips int) ([]dataset.Clip, []Answer, pipeline.Labels) {
 	return all, answers, labels
 }
 
-// BenchmarkReport makes the whole report of clips that are judged, with intervals of a thousand resamples.
+// BenchmarkReport makes the whole report of clips that are judged, with intervals of a thousand resamples: a pool of
+// answers, as of cross-validation, and what tandem eval reports, by all conditions, groups and windows.
 func BenchmarkReport(b *testing.B) {
 	for _, n := range []int{1000, 10000, 100000} {
 		clips, answers, labels := tenThousand(n)
-		b.Run(fmt.Sprintf("clips=%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("pool/clips=%d", n), func(b *testing.B) {
 			for b.Loop() {
 				r, err := Pool(clips, answers, labels, metrics.Bootstrap{Resamples: 1000, Seed: 1})
 				if err != nil {
@@ -63,4 +65,65 @@ func BenchmarkReport(b *testing.B) {
 			b.ReportAllocs()
 		})
 	}
+	for _, n := range []int{1000, 10000} {
+		for _, kind := range []string{"stills", "voices and faces"} {
+			j := judged(n, kind == "stills")
+			b.Run(fmt.Sprintf("eval/%s/clips=%d", kind, n), func(b *testing.B) {
+				for b.Loop() {
+					r, err := j.judge()
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := r.Write(b.TempDir()); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportAllocs()
+			})
+		}
+	}
+}
+
+// judged is a model's answers under all conditions: to stills of one set whose people are not known, or to clips of
+// three windows of five sets and fifty speakers each.
+func judged(clips int, stills bool) scorer {
+	all, answers, labels := tenThousand(clips)
+	p := &sample.Prepared{Clips: all}
+	o, err := Options{
+		Split: SplitAll, Bootstrap: metrics.Bootstrap{Resamples: 1000, Seed: 1},
+		Temperatures: func(bool, bool) (float64, float64) { return 1.5, 0.8 },
+	}.filled()
+	if err != nil {
+		panic(err)
+	}
+	has, windows := modalities{true, true}, 3
+	if stills {
+		has, windows = modalities{video: true}, 1
+	}
+	said := predictions{}
+	for i := range all {
+		c := &all[i]
+		c.Split, c.Age = dataset.SplitVal, 20+i%50
+		if stills {
+			c.Dataset, c.Speaker, c.Emotion = "stills", "", -1
+		}
+		for range windows {
+			s := sample.Sample{Clip: i, Video: []byte{0}}
+			if !stills {
+				s.Audio = []int16{0}
+			}
+			p.Samples = append(p.Samples, s)
+			for _, condition := range o.conditions(has) {
+				said[condition] = append(said[condition], pipeline.Prediction{
+					Emotion: answers[i].Emotion, Gender: answers[i].Gender,
+				})
+			}
+		}
+	}
+	for _, condition := range o.conditions(modalities{true, true}) {
+		if said[condition] == nil {
+			said[condition] = make([]pipeline.Prediction, len(p.Samples))
+		}
+	}
+	return newScorer(p, said, o, labels)
 }

@@ -135,44 +135,10 @@ func EvaluatePrepared(ctx context.Context, rec pipeline.Recognizer, p *sample.Pr
 		return nil, err
 	}
 
-	r := &Report{
-		Version: reportVersion, Created: time.Now().UTC().Truncate(time.Second),
-		Model: o.Model, Precision: o.Precision, Split: o.Split, Modalities: o.Modalities,
-		Labels: ReportLabels(
-			labels,
-		), Seed: o.Bootstrap.Seed, Sets: map[string]SetReport{}, Details: map[string]Detail{},
+	r, err := newScorer(p, said, o, labels).judge()
+	if err != nil {
+		return nil, err
 	}
-	for _, s := range p.Skipped {
-		if c := &p.Clips[s.Clip]; o.takes(c) {
-			r.Skipped = append(r.Skipped, s.Reason()) // the report travels: no places on this machine
-		}
-	}
-	r.Seen = seenOf(o.Trained, p, o)
-	j := newScorer(p, said, o, labels)
-	main := Condition(o.Modalities)
-	groups := dataset.GroupByDataset(p.Clips)
-	for i, group := range groups {
-		set := j.clips(main, group)
-		r.Clips += set.n
-		if scores := set.report(j, true); scores != (SetReport{}) {
-			name := p.Clips[group[0]].Dataset
-			r.Sets[name] = scores
-			r.Details[name] = j.detail(group)
-		}
-		r.answers = append(r.answers, j.answersOf(main, group)...)
-		o.progress("intervals", i+1, len(groups)+1)
-	}
-	if r.Clips == 0 {
-		return nil, fmt.Errorf(
-			"evaluate: none of the %d clips is of the split %s and has what the senses chosen (%s) need",
-			len(p.Clips),
-			o.Split,
-			o.Modalities,
-		)
-	}
-	r.All = j.clips(main, slices.Concat(groups...)).report(j, true)
-	r.correct()
-	o.progress("intervals", len(groups)+1, len(groups)+1)
 	r.Speed = speed
 	r.Speed.Judging = time.Since(began).Seconds() - speed.Seconds
 	return r, nil

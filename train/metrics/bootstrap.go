@@ -108,18 +108,14 @@ func ClustersOf(units []Unit) Clusters {
 	return c
 }
 
-// each calls visit with each resample: how often each item is in it. visit must not keep times.
+// each calls visit with each resample: how often each unit is in it. visit must not keep times.
 func (b Bootstrap) each(c Clusters, visit func(times []int)) {
 	rng := rand.New(rand.NewPCG(b.Seed, 0))
-	drawn := make([]int, c.n)
-	times := make([]int, len(c.of))
+	times := make([]int, c.n)
 	for range b.Resamples {
-		clear(drawn)
+		clear(times)
 		for range c.n {
-			drawn[rng.IntN(c.n)]++
-		}
-		for i, k := range c.of {
-			times[i] = drawn[k]
+			times[rng.IntN(c.n)]++
 		}
 		visit(times)
 	}
@@ -153,17 +149,20 @@ func (b Bootstrap) Score(out, before []Verdict, c Clusters, classes int) Scores 
 	if drawn.Method == "" {
 		return s
 	}
-	whole := []float64{s.Accuracy, s.UAR, s.F1, s.NLL, s.ECE}
+	whole, sets := []float64{s.Accuracy, s.UAR, s.F1, s.NLL, s.ECE}, [][]Verdict{out}
 	if before != nil {
-		whole = append(whole, was.NLL, was.ECE)
+		whole, sets = append(whole, was.NLL, was.ECE), append(sets, before)
 	}
-	again := newScores(classes)
+	units := tallyOf(c, classes, sets...)
+	all, sums := units.sums(), units.sums()
+	units.add(all, slices.Repeat([]int{1}, c.n))
 	e := b.estimates(c, whole, func(times []int) []float64 {
-		again.recount(out, times, s.Confusion)
-		values := []float64{again.Accuracy, again.UAR, again.F1, again.NLL, again.ECE}
+		units.add(sums, times)
+		again := units.scores(sums, all, 0)
+		values := []float64{again.accuracy, again.uar, again.f1, again.nll, again.ece}
 		if before != nil {
-			was.recount(before, times, nil)
-			values = append(values, was.NLL, was.ECE)
+			again = units.scores(sums, nil, 1)
+			values = append(values, again.nll, again.ece)
 		}
 		return values
 	})
@@ -192,14 +191,15 @@ type Difference struct {
 
 // Paired returns by how much the scores of out are above those of other, of the same items in the same order.
 func (b Bootstrap) Paired(out, other []Verdict, c Clusters, classes int) (accuracy, uar, nll Difference) {
-	x, y := newScores(classes), newScores(classes)
+	units := tallyOf(c, classes, out, other)
+	sums := units.sums()
 	differences := func(times []int) []float64 {
-		x.recount(out, times, nil)
-		y.recount(other, times, nil)
-		return []float64{x.Accuracy - y.Accuracy, x.UAR - y.UAR, x.NLL - y.NLL}
+		units.add(sums, times)
+		x, y := units.scores(sums, nil, 0), units.scores(sums, nil, 1)
+		return []float64{x.accuracy - y.accuracy, x.uar - y.uar, x.nll - y.nll}
 	}
 	into := [3]*Difference{&accuracy, &uar, &nll}
-	whole := differences(nil)
+	whole := differences(slices.Repeat([]int{1}, c.n))
 	for i, d := range whole {
 		into[i].Difference = d
 	}

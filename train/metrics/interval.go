@@ -52,7 +52,7 @@ func (e estimate) within(lo, hi float64) Range {
 }
 
 // estimates returns those of some statistics, whose values over all items are whole; of returns their values over a
-// resample that has each item as often as times says.
+// resample that has each unit as often as times says.
 func (b Bootstrap) estimates(c Clusters, whole []float64, of func(times []int) []float64) []estimate {
 	v := make([][]float64, len(whole))
 	keep := func(times []int) {
@@ -83,17 +83,13 @@ func (b Bootstrap) estimates(c Clusters, whole []float64, of func(times []int) [
 	return out
 }
 
-// leaveOneOut calls visit with all items but those of one unit, for each unit. visit must not keep times.
+// leaveOneOut calls visit with all units but one, for each unit. visit must not keep times.
 func (c Clusters) leaveOneOut(visit func(times []int)) {
-	times := make([]int, len(c.of))
+	times := slices.Repeat([]int{1}, c.n)
 	for out := range c.n {
-		for i, unit := range c.of {
-			times[i] = 1
-			if unit == out {
-				times[i] = 0
-			}
-		}
+		times[out] = 0
 		visit(times)
+		times[out] = 1
 	}
 }
 

@@ -4,7 +4,6 @@ package metrics
 
 import (
 	"math"
-	"slices"
 )
 
 // Scores judges the predictions of one task.
@@ -101,9 +100,9 @@ func newScores(classes int) Scores {
 	return s
 }
 
-// count makes the scores those of the verdicts.
+// count makes new scores those of the verdicts.
 func (s *Scores) count(out []Verdict) {
-	s.recount(out, nil, nil)
+	s.add(out)
 	sum, n := 0.0, 0
 	for _, o := range out {
 		if o.voted {
@@ -111,11 +110,10 @@ func (s *Scores) count(out []Verdict) {
 			n++
 		}
 	}
-	if s.VoteNLL = nil; n > 0 {
+	if n > 0 {
 		mean := sum / float64(n)
 		s.VoteNLL = &mean
 	}
-	s.ECEByChance = 0
 	for _, b := range s.Bins {
 		if b.N > 0 {
 			s.ECEByChance += binomialDeviation(b.N, min(b.Confidence, 1)) / float64(s.N)
@@ -135,34 +133,25 @@ func binomialDeviation(n int, p float64) float64 {
 	return 2 * v * math.Exp(logGamma(m+1)-logGamma(v+1)-logGamma(m-v+1)+v*math.Log(p)+(m-v+1)*math.Log1p(-p))
 }
 
-// recount makes the scores those of a resample of the verdicts, each taken as often as times says. whole is the
-// confusion matrix of all of them: F1 leaves out a class that occurs there and was not drawn, as UAR does.
-func (s *Scores) recount(out []Verdict, times []int, whole [][]int) {
-	s.N, s.Accuracy, s.NLL, s.ECE = 0, 0, 0, 0
-	for i := range s.Confusion {
-		clear(s.Confusion[i])
-	}
-	clear(s.Bins)
+// add adds the verdicts up: all scores but those of votes and chance.
+func (s *Scores) add(out []Verdict) {
 	for i := range out {
-		o, k := &out[i], 1
-		if times != nil {
-			k = times[i]
-		}
-		if o.truth < 0 || k == 0 {
+		o := &out[i]
+		if o.truth < 0 {
 			continue
 		}
-		s.N += k
-		s.Confusion[o.truth][o.best] += k
-		s.NLL += float64(k) * o.nll
+		s.N++
+		s.Confusion[o.truth][o.best]++
+		s.NLL += o.nll
 		b := &s.Bins[o.bin]
-		b.N += k
-		b.Confidence += float64(k) * o.confidence
+		b.N++
+		b.Confidence += o.confidence
 		if o.best == o.truth {
-			b.Accuracy += float64(k)
-			s.Accuracy += float64(k)
+			b.Accuracy++
+			s.Accuracy++
 		}
 	}
-	s.UAR, s.F1 = averages(s.Confusion, whole)
+	s.UAR, s.F1 = averages(s.Confusion)
 	if s.N == 0 {
 		return
 	}
@@ -180,8 +169,8 @@ func (s *Scores) recount(out []Verdict, times []int, whole [][]int) {
 	}
 }
 
-// averages is the unweighted average recall and the macro F1 of a confusion matrix; whole is as in recount.
-func averages(confusion, whole [][]int) (uar, f1 float64) {
+// averages is the unweighted average recall and the macro F1 of a confusion matrix.
+func averages(confusion [][]int) (uar, f1 float64) {
 	occur, used := 0, 0
 	for c := range confusion {
 		actual, predicted := 0, 0
@@ -193,8 +182,6 @@ func averages(confusion, whole [][]int) (uar, f1 float64) {
 		if actual > 0 {
 			occur++
 			uar += hit / float64(actual)
-		} else if whole != nil && slices.Max(whole[c]) > 0 {
-			continue
 		}
 		if actual+predicted > 0 {
 			used++
