@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tandem/capture"
+	"tandem/internal/atomicfile"
 	"tandem/overlay"
 	"tandem/pipeline"
 )
@@ -35,6 +37,7 @@ type analyzeOptions struct {
 	trackFlag
 	archiveFlags
 	annotate string
+	report   string
 	realtime bool
 	timeout  float64 // seconds
 
@@ -46,6 +49,9 @@ func (o *analyzeOptions) bind(f *pflag.FlagSet) {
 	o.trackFlag.bind(f)
 	f.StringVar(&o.annotate, "annotate", "",
 		"write the input with boxes, labels and bars to a video `FILE` (.mp4, .webm, .mkv, …); one input only")
+	f.StringVar(&o.report, "report", "", "write a page with a timeline of each subject to a `FILE` (.html) too; one "+
+		"input only")
+	ownEnv(f, "report")
 	f.BoolVar(&o.realtime, "realtime", false,
 		"pace a file by the clock, as if it were live: what is too slow is dropped and counted")
 	f.Float64Var(&o.timeout, "timeout", 10, "longest wait for a URL or a FIFO in `SECONDS`")
@@ -66,6 +72,10 @@ func (o *analyzeOptions) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--format %s is a file for one input: add --out-dir", o.format)
 	case !(o.timeout > 0 && o.timeout <= 3600):
 		return fmt.Errorf("--timeout %v: give seconds above 0", o.timeout)
+	case o.report != "" && (len(o.inputs) > 1 || o.filesFrom != "" || o.outDir != ""):
+		return errors.New("--report writes one page: give one INPUT, without --files-from and --out-dir")
+	case o.report != "" && sameFile(o.report, capture.LocalPath(o.inputs[0])):
+		return fmt.Errorf("--report %s would overwrite the input", o.report)
 	case o.annotate != "" && (o.filesFrom != "" || o.outDir != ""):
 		return errors.New("--annotate writes one video: leave out --files-from and --out-dir")
 	case o.annotate != "" && len(o.inputs) > 1:
@@ -217,12 +227,25 @@ func (a *analysis) recognize(
 ) (pipeline.Stats, error) {
 	a.out.begin(src.Info())
 	defer a.out.end()
-	return pipeline.Run(ctx, src, a.rec.finder, a.rec, po, func(e pipeline.Event) error {
+	var page bytes.Buffer
+	timeline := pipeline.NewTimelineWriter(&page)
+	stats, err := pipeline.Run(ctx, src, a.rec.finder, a.rec, po, func(e pipeline.Event) error {
 		if also != nil {
 			also(e)
 		}
+		if a.o.report != "" {
+			if err := timeline.Write(e); err != nil {
+				return err
+			}
+		}
 		return a.out.event(e)
 	})
+	if err == nil && a.o.report != "" {
+		if err := atomicfile.WriteBytes(a.o.report, page.Bytes()); err != nil {
+			return stats, fmt.Errorf("report: %w", err)
+		}
+	}
+	return stats, err
 }
 
 // report says how it went.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,5 +58,30 @@ func TestOppositeChannels(t *testing.T) {
 	code, stdout, stderr := runTandem(t, "analyze", "--format", "jsonl", "--model", model, wrong)
 	if code != 0 || strings.Count(stdout, `"audio":true`) < 5 || !strings.Contains(stderr, "cancel each other") {
 		t.Errorf("exit code %d\n%s\n%s", code, stderr, stdout)
+	}
+}
+
+// The page of a run stands beside its results, and is of one input.
+func TestAnalyzeReport(t *testing.T) {
+	model := testModel(t)
+	page := filepath.Join(t.TempDir(), "page.html")
+	code, stdout, stderr := runTandem(t, "analyze", "--model", model, "--report", page, "--format", "csv", "pattern:4s")
+	b, err := os.ReadFile(page)
+	if code != 0 || err != nil || !strings.Contains(string(b), "Subject 0") ||
+		!strings.Contains(stdout, "source,t") {
+		t.Errorf("exit code %d, %v, %s\n%s\n%s", code, err, stderr, stdout, b)
+	}
+	code, stdout, _ = runTandem(t, "analyze", "--model", model, "--format", "eaf", "pattern:2s")
+	if code != 0 || !strings.Contains(stdout, `TIER_ID="subject 0 emotion"`) {
+		t.Errorf("exit code %d\n%s", code, stdout)
+	}
+	for want, args := range map[string][]string{
+		"writes one page": {"--report", page, "a", "b"}, "add --out-dir": {"--format", "textgrid", "a", "b"},
+		"nowhere": {"--report", filepath.Join(page, "nowhere", "x.html"), "pattern:1s"},
+	} {
+		if code, _, stderr := runTandem(t, append([]string{"analyze", "--model", model}, args...)...); code == 0 ||
+			!strings.Contains(stderr, want) {
+			t.Errorf("%v: exit code %d, %s", args, code, stderr)
+		}
 	}
 }

@@ -39,6 +39,11 @@ type tierName struct {
 
 func (n tierName) String() string { return fmt.Sprintf("subject %d %s", n.subject, n.what) }
 
+// compareTiers orders tiers by subject, and those of one by what they are of.
+func compareTiers(a, b tierName) int {
+	return cmp.Or(a.subject-b.subject, strings.Compare(a.what, b.what))
+}
+
 // tier is a row of annotations that do not overlap, in order.
 type tier struct {
 	name        string
@@ -63,9 +68,7 @@ func (t *tiersWriter) Write(e Event) error {
 		t.window(e.Window)
 	case e.End != nil:
 		var tiers []tier
-		for _, name := range slices.SortedFunc(maps.Keys(t.tiers), func(a, b tierName) int {
-			return cmp.Or(a.subject-b.subject, strings.Compare(a.what, b.what))
-		}) {
+		for _, name := range slices.SortedFunc(maps.Keys(t.tiers), compareTiers) {
 			tiers = append(tiers, tier{name.String(), t.tiers[name]})
 		}
 		b, err := t.encode(t.start.Source, t.end, tiers)

@@ -116,3 +116,39 @@ func TestTiersOfOneRun(t *testing.T) {
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// The page has each subject's row, shares of the time that it was there, and what followed what at once; what a label
+// or a file's name holds stays text.
+func TestTimeline(t *testing.T) {
+	var b bytes.Buffer
+	writeAll(t, NewTimelineWriter(&b))
+	s := b.String()
+	for _, want := range []string{
+		"<h2>Subject 0</h2>", "<h2>Subject 1</h2>", "a&lt;b&gt;.mp4", "7 answers",
+		`title="calm, 0.5 s to 1.0 s"`, "left:5.405%;width:5.405%", // of 9.25 s
+		"&#34;oh&#34;</td>|</span>&#34;oh&#34;<td>50 %<td>0.8", "</span>calm<td>50 %<td>0.8",
+		"<tr><td>calm<td style=\"text-align:left\">&#34;oh&#34;<td>1",
+		"<tr><td>&#34;oh&#34;<td style=\"text-align:left\">calm<td>1",
+	} {
+		found := false
+		for _, w := range strings.Split(want, "|") {
+			found = found || strings.Contains(s, w)
+		}
+		if !found {
+			t.Errorf("the page lacks %q:\n%s", want, s)
+		}
+	}
+	b.Reset()
+	w := NewTimelineWriter(&b)
+	if err := errors.Join(w.Write(conversation()[0]), w.Write(Event{End: &EndEvent{}})); err != nil ||
+		!strings.Contains(b.String(), "Nobody was seen or heard") {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	for length, want := range map[time.Duration]string{
+		5 * time.Second: "5.0 s", 100 * time.Second: "1:40", 2*time.Hour + 61*time.Second: "2:01:01",
+	} {
+		if got := clockOf(length); got != want || length/tickEvery(length) > 10 {
+			t.Errorf("%v is %s, marked every %v", length, got, tickEvery(length))
+		}
+	}
+}
