@@ -161,9 +161,12 @@ func (p *Peer) addCodecs(m *sdp.MediaDescription) {
 	}
 }
 
-// cleanOffer removes the candidates, header extensions and streams from an offer that must not be used.
+// cleanOffer removes the candidates, header extensions and streams from an offer that must not be used, and what would
+// have the server send.
 func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
+	silence(d.Attributes)
 	for _, m := range d.MediaDescriptions {
+		silence(m.Attributes)
 		keepFirstStream(m)
 		m.Attributes = slices.DeleteFunc(m.Attributes, func(a sdp.Attribute) bool {
 			switch a.Key {
@@ -180,6 +183,15 @@ func (p *Peer) cleanOffer(d *sdp.SessionDescription) {
 			}
 			return false
 		})
+	}
+}
+
+// silence makes a track that would receive inactive: nothing is sent, and pion would promise to.
+func silence(as []sdp.Attribute) {
+	for i := range as {
+		if as[i].Key == "recvonly" {
+			as[i].Key = "inactive"
+		}
 	}
 }
 

@@ -16,13 +16,21 @@ import (
 )
 
 func TestRestart(t *testing.T) {
-	for _, undeclared := range []bool{false, true} {
-		t.Run(fmt.Sprintf("undeclared=%v", undeclared), func(t *testing.T) {
+	for name, change := range map[string]func(offer string) string{
+		"as it is": nil,
+		// RFC 9429 section 5.2.1 wants no a=ssrc.
+		"undeclared": func(offer string) string { return without(offer, "a=ssrc", "a=msid") },
+		// RFC 9143 section 7.1.3: what the bundle has in common stands in its first m-line.
+		"bundle-only": func(offer string) string {
+			first, second, _ := strings.Cut(offer, "m=video 9 ")
+			return first + "m=video 0 " + without(second, "a=ice-", "a=fingerprint", "a=setup", "a=rtcp-mux", "a=ssrc",
+				"c=") + "a=bundle-only\r\n"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			s := newServer(t, peer.Options{})
 			c := newClient(t, s, pion.MimeTypeOpus, pion.MimeTypeVP8)
-			if undeclared { // RFC 9429 section 5.2.1 wants no a=ssrc
-				c.change = func(offer string) string { return without(offer, "a=ssrc", "a=msid") }
-			}
+			c.change = change
 			c.post()
 			c.trickle()
 			s.awaitPackets(t, pion.MimeTypeOpus, pion.MimeTypeVP8)

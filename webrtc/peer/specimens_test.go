@@ -27,8 +27,11 @@ func TestAnswerToSpecimens(t *testing.T) {
 		{"firefox-simulcast", []string{"opus", "vp8"}, true},
 		{"safari", []string{"opus", "h264", "vp8"}, true},
 		{"gstreamer", []string{"vp8", "opus"}, false},
+		{"whipclientsink", []string{"h264", "vp8", "opus"}, false},
+		{"libdatachannel", []string{"h264", "opus"}, true},
 		{"obs", []string{"opus", "h264"}, false},
 		{"ffmpeg", []string{"opus", "h264"}, false},
+		{"rfc9725", []string{"opus", "vp8"}, false},
 		{"aiortc", []string{"opus", "vp8", "h264"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -44,6 +47,10 @@ func TestAnswerToSpecimens(t *testing.T) {
 			if strings.Count(p.Answer(), "a=rtcp-mux-only\r\n") != 2 || ofRTCP.MatchString(p.Answer()) {
 				t.Errorf("RTP and RTCP are not on one port alone: %s", p.Answer())
 			}
+			n := strings.Count(p.Answer(), "a=recvonly\r\n") // RFC 9725 section 4.2, of sendrecv too
+			if n != 2 || regexp.MustCompile(`a=(sendonly|inactive)`).MatchString(p.Answer()) {
+				t.Errorf("%d tracks are recvonly: %s", n, p.Answer())
+			}
 			if regexp.MustCompile(`m=\w+ 0 `).MatchString(p.Answer()) || strings.Contains(p.Answer(), "simulcast") {
 				t.Errorf("the answer is %s", p.Answer())
 			}
@@ -58,6 +65,7 @@ func TestAnswerToH264(t *testing.T) {
 		"packetization-mode=1;profile-level-id=64001f", "packetization-mode=1;profile-level-id=640c1f",
 		"packetization-mode=0;profile-level-id=4d001f", "packetization-mode=0;profile-level-id=42e01f",
 		"packetization-mode=1;profile-level-id=4D4028",
+		"packetization-mode=1", "profile-level-id=42c01f", "max-br=1000; ", // the rest is to be inferred
 	} {
 		video := strings.NewReplacer("VP8", "VP9", "packetization-mode=1;profile-level-id=42e01f", format,
 			"packetization-mode=0;profile-level-id=42e01f", "packetization-mode=2").Replace(signaltest.Video(1))
@@ -90,6 +98,29 @@ func TestCandidatesInUsedSection(t *testing.T) {
 	f, _, err := p.Restart(t.Context(), signal.Fragment{Ufrag: "abcd", Pwd: "P2uYro0UCOQ4zxjKXaWCBui1"})
 	if err != nil || len(f.Candidates()) == 0 || f.Ufrag == "" || f.Media[0].Mid != "1" {
 		t.Errorf("after a restart: %+v, %v", f, err)
+	}
+}
+
+// The answer promises to send nothing, whatever the client would receive (RFC 9725 section 4.2).
+func TestAnswerSendsNothing(t *testing.T) {
+	s := newServer(t, peer.Options{})
+	with := func(direction string) string {
+		video := strings.Replace(signaltest.Video(1), "a=sendonly\r\n", direction, 1)
+		return signaltest.Bundle(signaltest.Opus(0), video)
+	}
+	for name, offer := range map[string]string{
+		"recvonly": with("a=recvonly\r\n"), "inactive": with("a=inactive\r\n"),
+		"of the session": strings.Replace(with(""), "t=0 0\r\n", "t=0 0\r\na=recvonly\r\n", 1),
+	} {
+		p, err := answer(t.Context(), s.network, offer)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if a := p.Answer(); strings.Contains(a, "a=send") || strings.Count(a, "a=recvonly") != 1 ||
+			strings.Count(a, "a=inactive") != 1 {
+			t.Errorf("%s: %s", name, a)
+		}
+		p.Close()
 	}
 }
 

@@ -29,8 +29,8 @@ func OfRTCP(candidate string) bool {
 	return len(f) > 1 && f[1] == "2"
 }
 
-// LocalFragment returns the ICE part of an SDP description of our own (RFC 8840 section 9): its credentials and
-// candidates, of the first m-line in use for all, since they are bundled. The candidates are taken for complete.
+// LocalFragment returns the ICE part of an SDP description of our own (RFC 8840 section 9): its credentials, options
+// and candidates, of the first m-line in use for all, since they are bundled. The candidates are taken for complete.
 func LocalFragment(description string) (Fragment, error) {
 	d := &sdp.SessionDescription{}
 	if err := d.UnmarshalString(description); err != nil {
@@ -43,6 +43,7 @@ func LocalFragment(description string) (Fragment, error) {
 		var f Fragment
 		f.Ufrag, _ = m.Attribute("ice-ufrag")
 		f.Pwd, _ = m.Attribute("ice-pwd")
+		f.Options = value(d, m, "ice-options") // as in the answer: RFC 9725 section 4.3.3
 		media := FragmentMedia{Kind: m.MediaName.Media, End: true}
 		media.Mid, _ = m.Attribute("mid")
 		for _, m := range d.MediaDescriptions { // pion has them in the first m-line, be it in use or not

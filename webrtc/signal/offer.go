@@ -25,10 +25,6 @@ const (
 	takenVideo = "VP8, or H.264 in baseline, main or high profile"
 )
 
-// h264Profiles are the first bytes of a profile-level-id (RFC 6184 section 8.1), in hex, of what the decoder decodes:
-// baseline, main and high, with any of their constraints.
-var h264Profiles = []string{"42", "4d", "64"}
-
 // Bounds of an offer. Those of browsers with all their codecs have four m-lines and about 300 attributes.
 const (
 	maxOfferMedia      = 8
@@ -74,6 +70,10 @@ func ParseOffer(text string) (*Offer, error) {
 	}
 	if len(d.MediaDescriptions) > maxOfferMedia {
 		return nil, unfitOffer("has more than %d m-lines: send one audio and one video track", maxOfferMedia)
+	}
+	shareTransport(d)
+	for _, m := range d.MediaDescriptions {
+		completeH264(m)
 	}
 	p := offerParser{d: d, offer: Offer{Ufrag: ufrag(d), description: d}, mids: map[string]bool{}}
 	for i, m := range d.MediaDescriptions {
@@ -260,16 +260,6 @@ func ufrag(d *sdp.SessionDescription) string {
 	return v
 }
 
-// bundled returns the mids of the offer's BUNDLE group (RFC 9143).
-func bundled(d *sdp.SessionDescription) []string {
-	for _, a := range d.Attributes {
-		if f := strings.Fields(a.Value); a.Key == "group" && len(f) > 0 && f[0] == "BUNDLE" {
-			return f[1:]
-		}
-	}
-	return nil
-}
-
 // Rejected reports whether an m-line is out of use: with port 0, which in an offer may also say bundle-only.
 func Rejected(m *sdp.MediaDescription) bool {
 	_, bundleOnly := m.Attribute("bundle-only")
@@ -334,26 +324,6 @@ func codecs(m *sdp.MediaDescription) (names, h264 []string) {
 		}
 	}
 	return names, h264
-}
-
-// h264Format returns what tells one format of H.264 from another (RFC 6184 section 8.2.2), and whether it is taken.
-func h264Format(fmtp string) (format string, ok bool) {
-	mode, profile := "", ""
-	for p := range strings.SplitSeq(fmtp, ";") {
-		key, v, _ := strings.Cut(strings.TrimSpace(p), "=")
-		switch strings.ToLower(key) {
-		case "packetization-mode":
-			mode = v
-		case "profile-level-id":
-			profile = strings.ToLower(v)
-		}
-	}
-	if _, err := hex.DecodeString(profile); err != nil || len(profile) != 6 {
-		return "", false
-	}
-	// Mode 2 interleaves.
-	ok = (mode == "0" || mode == "1") && slices.Contains(h264Profiles, profile[:2])
-	return "packetization-mode=" + mode + ";profile-level-id=" + profile[:4] + "1f", ok
 }
 
 // offeredCodecs returns the names of an m-line's codecs, for an error: each once, without those that only protect

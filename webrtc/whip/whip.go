@@ -91,9 +91,9 @@ func (h *Handler) ServeEndpoint(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", endpointMethods)
 		w.Header().Set("Accept-Post", signal.TypeSDP)
 		w.WriteHeader(http.StatusOK)
-	case http.MethodGet, http.MethodHead: // the same section: there, and nothing to read
+	case http.MethodGet, http.MethodHead: // RFC 9725 section 4.1: there, and nothing to read
 		w.WriteHeader(http.StatusNoContent)
-	default: // reserved by RFC 9725 section 4.2
+	default:
 		middleware.NotAllowed(w, endpointMethods, "open a session with POST")
 	}
 }
@@ -115,11 +115,11 @@ func (h *Handler) ServeSession(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", sessionMethods)
 		w.Header().Set("Accept-Patch", signal.TypeFragment)
 		w.WriteHeader(http.StatusOK)
-	case http.MethodGet, http.MethodHead: // there, and nothing to read: RFC 9725 section 4.2
+	case http.MethodGet, http.MethodHead: // there, and nothing to read: RFC 9725 section 4.1
 		if _, err = h.find(r); err == nil {
 			w.WriteHeader(http.StatusNoContent)
 		}
-	default: // reserved by RFC 9725 section 4.2
+	default:
 		middleware.NotAllowed(w, sessionMethods, "change a session with PATCH, end it with DELETE")
 	}
 	if err != nil {
@@ -217,8 +217,8 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	// New credentials restart ICE. Section 4.3.3 wants "*" for it; the ETag of the session that they replace, which
-	// some clients send, says as much: candidates of the new one come after its ETag is known.
+	// New credentials restart ICE. RFC 9725 section 4.3.3 wants "*" for it; the ETag of the session that they replace,
+	// which some clients send, says as much: candidates of the new one come after its ETag is known.
 	answer, etag, err := s.Restart(r.Context(), f)
 	if err != nil {
 		return err
@@ -243,8 +243,8 @@ func validID(id string) bool {
 	return true
 }
 
-// match evaluates If-Match by the strong comparison (RFC 9110 section 13.1.1). The star counts in quotes too: the
-// example of RFC 9725 has it so.
+// match evaluates If-Match by the strong comparison (RFC 9110 section 13.1.1). The star counts in quotes too: figure
+// 4 of RFC 9725 has it so.
 func match(header, etag string) bool {
 	for tag := range strings.SplitSeq(header, ",") {
 		switch strings.TrimSpace(tag) {

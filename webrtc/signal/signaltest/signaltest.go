@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Fragments of RFC 9725: candidates, and the credentials of an ICE restart.
+// Fragments as the drafts of RFC 9725 have them, and many clients: candidates, and the credentials of an ICE restart.
 const (
 	Trickle = "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n" +
 		"a=candidate:1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag EsAw network-id 1\r\n" +
@@ -63,8 +63,9 @@ func Offer() string { return Bundle(Opus(0), Video(1), Data(2)) }
 var offers embed.FS
 
 // Specimen returns the offer of a client, by the name of its file in the folder offers without ".sdp": those of
-// Chromium and Firefox as they wrote them, those of Safari, GStreamer (webrtcbin), OBS Studio (libdatachannel), FFmpeg
-// and aiortc in the form that they write, with addresses, keys and names of its own.
+// Chromium and Firefox as they wrote them, that of RFC 9725 (section 4.2), and those of Safari, GStreamer (webrtcbin
+// and whipclientsink), libdatachannel, OBS Studio (which has an older libdatachannel), FFmpeg and aiortc in the form
+// that their sources and their users' logs have, with addresses, keys and names of its own.
 func Specimen(name string) string {
 	b, err := offers.ReadFile("offers/" + name + ".sdp")
 	if err != nil {
