@@ -16,7 +16,7 @@ import (
 )
 
 // listening serves on a port of its own, as tandem serve does, until the test ends.
-func listening(t *testing.T, o webrtc.Options) (address string) {
+func listening(t testing.TB, o webrtc.Options) (address string) {
 	t.Helper()
 	s, _, _ := server(t, o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
