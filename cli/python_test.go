@@ -12,11 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"tandem/capture"
 	"tandem/infer"
+	"tandem/infer/infertest"
 	"tandem/pipeline"
 	"tandem/train/nn"
 )
@@ -49,8 +52,8 @@ func python(t *testing.T) (interpreter string, env []string) {
 	return interpreter, []string{"PYTHONPATH=" + dir, "STAND_IN=" + exe}
 }
 
-// standIn has what recognise.py uses of onnxruntime. Its logits are the logarithms of the probabilities at temperature
-// 1, which differ from the network's by a constant only.
+// standIn has what recognise.py uses of onnxruntime. Its logits are the logarithms of the probabilities at the
+// temperature softest, times that, which differ from the network's by a constant only.
 const standIn = `
 import json, os, subprocess
 import numpy as np
@@ -58,7 +61,9 @@ import numpy as np
 class InferenceSession:
     def __init__(self, path, providers):
         self.path = path
-        self.about = self.ask({})
+        self.about = json.load(open(path + ".json"))
+        for i in self.about["inputs"]:  # numbers, and a name for what is not fixed
+            i["shape"] = [int(n) if n.isdigit() else n for n in i["shape"]]
     def ask(self, question):
         question["model"] = self.path
         env = dict(os.environ, ` + standInVariable + `="1")
@@ -70,12 +75,17 @@ class InferenceSession:
     def get_modelmeta(self):
         return type("Meta", (), {"custom_metadata_map": self.about["metadata"]})
     def get_inputs(self):
-        return [type("Input", (), {"name": n}) for n in self.about["inputs"]]
+        return [type("Input", (), i) for i in self.about["inputs"]]
     def run(self, names, feeds):
-        assert feeds["video"].dtype == np.uint8 and feeds["audio"].dtype == np.float32
+        for i in self.about["inputs"]:
+            assert feeds[i["name"]].dtype == (np.uint8 if i["type"] == "tensor(uint8)" else np.float32), i
+            assert list(feeds[i["name"]].shape[1:]) == i["shape"][1:], i
         answer = self.ask({k: v.ravel().tolist() for k, v in feeds.items()})
         return [np.array([answer[n]], np.float32) for n in names]
 `
+
+// softest is the highest temperature that a contract may have: no probability is as good as 0 then.
+const softest = 100
 
 const standInVariable = "TANDEM_TEST_STAND_IN"
 
@@ -84,7 +94,7 @@ func answerPython(in io.Reader, out io.Writer) error {
 	var q struct {
 		Model     string    `json:"model"`
 		Audio     []float32 `json:"audio"`
-		Video     []int     `json:"video"`
+		Video     []float64 `json:"video"`
 		AudioMask []float32 `json:"audio_mask"`
 		VideoMask []float32 `json:"video_mask"`
 		Covered   []float32 `json:"audio_covered"`
@@ -100,14 +110,8 @@ func answerPython(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if q.Audio == nil {
-		names := []string{}
-		for _, i := range inputs(c) {
-			names = append(names, i.Name)
-		}
-		return json.NewEncoder(out).Encode(map[string]any{"metadata": c.Metadata(), "inputs": names})
-	}
-	c.EmotionTemperature, c.GenderTemperature = 1, 1
+	c.AudioNorm = 0 // the script has done it
+	c.EmotionTemperature, c.GenderTemperature = softest, softest
 	c.EmotionAlone, c.GenderAlone = infer.ModalityTemperatures{}, infer.ModalityTemperatures{}
 	if b, err = nn.WithContract(b, c); err != nil {
 		return err
@@ -119,10 +123,15 @@ func answerPython(in io.Reader, out io.Writer) error {
 	defer rec.Close()
 	w := &pipeline.Window{
 		Audio: q.Audio, AudioPresent: q.AudioMask[0] > 0,
-		Covered: time.Duration(float64(q.Covered[0]) * float64(c.Window)),
+	}
+	if c.Covered {
+		w.Covered = time.Duration(float64(q.Covered[0]) * float64(c.Window))
 	}
 	for _, p := range q.Video {
-		w.Video = append(w.Video, byte(p))
+		if c.FloatVideo { // which the recognizer scales
+			p = (p - c.PixelScale[0]) / (c.PixelScale[1] - c.PixelScale[0]) * 255
+		}
+		w.Video = append(w.Video, byte(math.Round(min(max(p, 0), 255))))
 	}
 	for _, m := range q.VideoMask {
 		w.VideoMask = append(w.VideoMask, m > 0)
@@ -134,79 +143,129 @@ func answerPython(in io.Reader, out io.Writer) error {
 	logits := map[string][]float64{}
 	for task, probabilities := range map[string][]float32{"emotion": p[0].Emotion, "gender": p[0].Gender} {
 		for _, v := range probabilities {
-			logits[task] = append(logits[task], math.Log(float64(v)))
+			logits[task] = append(logits[task], softest*math.Log(float64(v)))
 		}
 	}
 	return json.NewEncoder(out).Encode(logits)
 }
 
+// writeAbout writes a model's metadata and inputs beside it, for standIn.
+func writeAbout(path string, model []byte) error {
+	c, err := infer.LoadModel(model)
+	if err != nil {
+		return err
+	}
+	var all []map[string]any
+	for _, i := range inputs(c) {
+		kind := strings.TrimSuffix(i.Type, "32") // onnxruntime's names: float, uint8
+		all = append(all, map[string]any{"name": i.Name, "type": "tensor(" + kind + ")", "shape": i.Shape})
+	}
+	b, err := json.Marshal(map[string]any{"metadata": c.Metadata(), "inputs": all})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path+".json", b, 0o644)
+}
+
 // The example in Python answers as tandem does, of sound, of faces and of both: what it has of capture/highpass.go and
-// pipeline/crop.go in its own words gives the same windows.
+// pipeline/crop.go in its own words gives the same windows. So it does by a model that is another in all that a
+// contract leaves open: in colour, of scaled pixels, of sound brought to one level.
 func TestPythonExampleAnswersAsTandem(t *testing.T) {
 	if err := infer.Init(); err != nil {
 		t.Skipf("skipped: %v", err)
 	}
 	interpreter, env := python(t)
 	dir := t.TempDir()
-	model := filepath.Join(dir, "default.onnx")
-	if err := os.WriteFile(model, infer.DefaultModel(), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	rec, err := infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rec.Close()
-	spec := rec.Spec()
-
 	sound, frame := patternOf(t, 3*time.Second)
-	wav := filepath.Join(dir, "sound.wav")
-	if err := os.WriteFile(wav, wavOf(sound), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	filtered := make([]float32, len(sound))
-	for i, v := range sound {
-		filtered[i] = float32(v) / 32768
-	}
-	new(capture.HighPass).Filter(filtered, filtered)
-
-	points, crop := faceOf(t, frame, filepath.Join(dir, "face.ppm"), spec)
-	for name, args := range map[string][]string{"sound": {wav}, "face": {points}, "both": {wav, points}} {
-		w := &pipeline.Window{
-			Audio: make([]float32, spec.AudioSamples()), VideoMask: make([]bool, spec.VideoFrames),
-			Video: make([]byte, spec.VideoFrames*len(crop)),
+	wav, short := filepath.Join(dir, "sound.wav"), filepath.Join(dir, "short.wav")
+	for path, samples := range map[string][]int16{wav: sound, short: sound[len(sound)-16000:]} {
+		if err := os.WriteFile(path, wavOf(samples), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		if name != "face" {
-			copy(w.Audio, filtered[len(filtered)-len(w.Audio):])
-			w.AudioPresent = true
+	}
+	points, face := faceOf(t, frame, filepath.Join(dir, "face.ppm"))
+	made := infertest.Contract()
+	made.EmotionTemperature, made.GenderTemperature, made.FloatVideo = softest, softest, true
+	for _, tc := range []struct {
+		name  string
+		model []byte
+		args  [][]string
+	}{
+		{"default", infer.DefaultModel(), [][]string{{wav}, {points}, {short, points}}},
+		{"made", infertest.Model(made), [][]string{{wav, points}}},
+	} {
+		model := filepath.Join(dir, tc.name+".onnx")
+		if err := errors.Join(os.WriteFile(model, tc.model, 0o644), writeAbout(model, tc.model)); err != nil {
+			t.Fatal(err)
 		}
-		if name != "sound" {
-			for i := range w.VideoMask {
-				w.VideoMask[i] = true
-				copy(w.Video[i*len(crop):], crop)
+		ask := func(args []string) (out []byte, stderr string) {
+			cmd := exec.CommandContext(t.Context(), interpreter,
+				append([]string{"../examples/python/recognise.py", model}, args...)...)
+			cmd.Env = append(os.Environ(), env...)
+			out, err := cmd.Output()
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				return nil, string(exit.Stderr)
 			}
+			return out, ""
 		}
-		want, err := rec.Recognize(t.Context(), []*pipeline.Window{w})
+		rec, err := infer.NewRecognizer(tc.model, infer.Options{Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(t.Context(), interpreter, append([]string{"../examples/python/recognise.py", model},
-			args...)...)
-		cmd.Env = append(os.Environ(), env...)
-		out, err := cmd.Output()
-		if err != nil {
-			var exit *exec.ExitError
-			errors.As(err, &exit)
-			t.Fatalf("%s: %v\n%s", name, err, exit.Stderr)
+		defer rec.Close()
+		for _, args := range tc.args {
+			heard := sound
+			if args[0] == short {
+				heard = sound[len(sound)-16000:]
+			}
+			w := windowOf(rec.Spec(), heard, frame, face, args[0] != points, slices.Contains(args, points))
+			want, err := rec.Recognize(t.Context(), []*pipeline.Window{w})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, stderr := ask(args)
+			var got struct{ Emotion, Gender map[string]float64 }
+			if err := json.Unmarshal(out, &got); err != nil {
+				t.Fatalf("%s, %v: %v\n%s", tc.name, args, err, stderr)
+			}
+			agree(t, tc.name, rec.Labels().Emotions, got.Emotion, want[0].Emotion)
+			agree(t, tc.name, rec.Labels().Genders, got.Gender, want[0].Gender)
 		}
-		var got struct{ Emotion, Gender map[string]float64 }
-		if err := json.Unmarshal(out, &got); err != nil {
-			t.Fatalf("%s: %v\n%s", name, err, out)
+		if tc.name == "made" {
+			if _, stderr := ask([]string{short}); !strings.Contains(stderr, "takes no less than 2.56 s") {
+				t.Errorf("sound shorter than a window: %s", stderr)
+			}
 		}
-		labels := rec.Labels()
-		agree(t, name, labels.Emotions, got.Emotion, want[0].Emotion)
-		agree(t, name, labels.Genders, got.Gender, want[0].Gender)
 	}
+}
+
+// windowOf is the window at the end of the sound, with the face all the time.
+func windowOf(
+	spec pipeline.Spec, sound []int16, frame *capture.Frame, face pipeline.Face, hears, sees bool,
+) *pipeline.Window {
+	crop := pipeline.Crop(frame, face, spec)
+	w := &pipeline.Window{
+		Audio: make([]float32, spec.AudioSamples()), VideoMask: make([]bool, spec.VideoFrames),
+		Video: make([]byte, spec.VideoFrames*len(crop)),
+	}
+	if hears {
+		filtered := make([]float32, len(sound))
+		for i, v := range sound {
+			filtered[i] = float32(v) / 32768
+		}
+		new(capture.HighPass).Filter(filtered, filtered)
+		n := min(len(filtered), len(w.Audio))
+		copy(w.Audio[len(w.Audio)-n:], filtered[len(filtered)-n:])
+		w.AudioPresent = true
+		w.Covered = time.Duration(float64(n) / float64(len(w.Audio)) * float64(spec.Window))
+	}
+	for i := range w.VideoMask {
+		if w.VideoMask[i] = sees; sees {
+			copy(w.Video[i*len(crop):], crop)
+		}
+	}
+	return w
 }
 
 // agree fails the test unless the probabilities are alike.
@@ -219,8 +278,8 @@ func agree(t *testing.T, name string, labels []string, got map[string]float64, w
 	}
 }
 
-// faceOf writes the picture, and returns it with its face's points as recognise.py takes them, and the face's crop.
-func faceOf(t *testing.T, frame *capture.Frame, picture string, spec pipeline.Spec) (points string, crop []byte) {
+// faceOf writes the picture, and returns it with its face's points as recognise.py takes them, and the face.
+func faceOf(t *testing.T, frame *capture.Frame, picture string) (points string, face pipeline.Face) {
 	t.Helper()
 	ppm := fmt.Appendf(nil, "P6\n%d %d\n255\n", frame.Width, frame.Height)
 	if err := os.WriteFile(picture, append(ppm, frame.Pix...), 0o644); err != nil {
@@ -238,7 +297,7 @@ func faceOf(t *testing.T, frame *capture.Frame, picture string, spec pipeline.Sp
 	f := faces[0]
 	points = fmt.Sprintf("%s:%g,%g,%g,%g,%g,%g", picture, f.LeftEye.X, f.LeftEye.Y, f.RightEye.X, f.RightEye.Y,
 		f.Mouth.X, f.Mouth.Y)
-	return points, pipeline.Crop(frame, f, spec)
+	return points, f
 }
 
 // patternOf returns the test pattern's sound as 16 bits, and its last picture.
