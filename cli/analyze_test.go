@@ -301,6 +301,38 @@ func TestAnnotate(t *testing.T) {
 	}
 }
 
+// A recording that was paused for half a minute, and a time-lapse, keep their time in the events, and in what
+// --annotate writes.
+func TestAnnotateKeepsPauses(t *testing.T) {
+	model := testModel(t)
+	dir := t.TempDir()
+	clip := filepath.Join(dir, "clip.mkv")
+	capturetest.WritePattern(t, clip, capture.PatternOptions{Width: 160, Height: 120, Duration: 4 * time.Second},
+		av.WriterOptions{})
+	const late = `PTS+if(gte(T\,2)\,30/TB\,0)`
+	paused, lapse := filepath.Join(dir, "paused.mp4"), filepath.Join(dir, "lapse.mp4")
+	ffmpeg(t, "-i", clip, "-vf", "setpts="+late, "-af", "asetpts="+late, "-fps_mode", "vfr", "-c:v", "libx264",
+		"-preset", "ultrafast", paused)
+	ffmpeg(t, "-i", clip, "-an", "-vf", "fps=1,setpts=N*15/TB", "-fps_mode", "vfr", "-c:v", "libx264", lapse)
+	for in, last := range map[string]string{paused: `"end":33`, lapse: `"end":45`} {
+		out := in + ".annotated.mkv"
+		code, stdout, stderr := runTandem(t, "analyze", "--format", "jsonl", "--model", model, "--annotate", out, in)
+		if code != 0 || !strings.Contains(stdout, last) || strings.Contains(stderr, "not believed") {
+			t.Errorf("exit code %d, want windows with %s: %s\n%s", code, last, stderr, stdout)
+		}
+		before, _ := readAll(t, in)
+		after, _ := readAll(t, out)
+		if len(before) != len(after) {
+			t.Fatalf("%d pictures became %d", len(before), len(after))
+		}
+		for i, f := range before {
+			if d := after[i].Time - f.Time; d.Abs() > 50*time.Millisecond {
+				t.Fatalf("picture %d at %v is at %v", i, f.Time, after[i].Time)
+			}
+		}
+	}
+}
+
 func readAll(t *testing.T, path string) (frames []*capture.Frame, samples int) {
 	t.Helper()
 	src, err := capture.Open(t.Context(), path, capture.Options{})

@@ -1,7 +1,8 @@
 package av_test
 
 import (
-	"os"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -49,6 +50,36 @@ func TestHolesStay(t *testing.T) {
 	}
 }
 
+// A file at a server is as one here if the server has ranges, so that it can be sought in.
+func TestHolesStayFromServers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lapse.mkv")
+	writeLapse(t, path)
+	files := http.FileServer(http.Dir(filepath.Dir(path)))
+	for _, ranges := range []bool{true, false} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !ranges {
+				r.Header.Del("Range")
+				w = noRanges{w}
+			}
+			files.ServeHTTP(w, r)
+		}))
+		m := read(t, srv.URL+"/lapse.mkv", av.Options{})
+		srv.Close()
+		last := m.frames[len(m.frames)-1].Time
+		if m.info.Timed != ranges || (last > 100*time.Second) != ranges {
+			t.Errorf("ranges %v: the last picture at %v, %+v", ranges, last, m.info)
+		}
+	}
+}
+
+// noRanges hides that there are ranges.
+type noRanges struct{ http.ResponseWriter }
+
+func (w noRanges) WriteHeader(status int) {
+	w.Header().Del("Accept-Ranges")
+	w.ResponseWriter.WriteHeader(status)
+}
+
 // resumed returns the times at which three quarters of the pictures, and of the sound, have come.
 func resumed(m media) (picture, sound time.Duration) {
 	if n := len(m.frames); n > 0 {
@@ -70,6 +101,15 @@ func resumed(m media) (picture, sound time.Duration) {
 // A time-lapse of a picture every quarter of a minute is as long as its header says.
 func TestTimeLapse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lapse.mp4")
+	writeLapse(t, path)
+	m := read(t, path, av.Options{})
+	if len(m.frames) != 8 || !near(m.frames[7].Time, 105*time.Second, 50*time.Millisecond) {
+		t.Errorf("%d pictures, the last at %v", len(m.frames), m.frames[len(m.frames)-1].Time)
+	}
+}
+
+func writeLapse(t *testing.T, path string) {
+	t.Helper()
 	w, err := av.Create(path, av.WriterOptions{Width: 64, Height: 48, FPS: 25})
 	if err != nil {
 		t.Fatal(err)
@@ -82,12 +122,5 @@ func TestTimeLapse(t *testing.T) {
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
-	}
-	m := read(t, path, av.Options{})
-	if len(m.frames) != 8 || !near(m.frames[7].Time, 105*time.Second, 50*time.Millisecond) {
-		t.Errorf("%d pictures, the last at %v", len(m.frames), m.frames[len(m.frames)-1].Time)
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Error(err)
 	}
 }

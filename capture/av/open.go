@@ -282,7 +282,7 @@ func (in *Input) measure() {
 	if in.fmt.duration > 0 && !in.info.Still {
 		in.info.Duration = duration(in.fmt.duration, C.AVRational{num: 1, den: C.AV_TIME_BASE})
 		// Of a transport stream the length is but its last time less its first.
-		if !in.isURL && in.pipe < 0 && in.fmt.duration_estimation_method == C.AVFMT_DURATION_FROM_STREAM &&
+		if in.whole() && in.fmt.duration_estimation_method == C.AVFMT_DURATION_FROM_STREAM &&
 			in.info.Duration <= longest {
 			in.info.Timed = true
 			in.clock.sound = in.info.Duration + time.Second
@@ -306,6 +306,17 @@ func (in *Input) measure() {
 	if first != math.MaxInt64 {
 		in.origin = first
 	}
+}
+
+// whole reports whether the input is a file that was there as a whole when it was opened, be it at a server: one that
+// can be sought in. A playlist's parts are not, whose times need not go on from one to the next.
+func (in *Input) whole() bool {
+	if !in.isURL {
+		return in.pipe < 0
+	}
+	http := strings.HasPrefix(in.name, "http:") || strings.HasPrefix(in.name, "https:")
+	return http && in.info.Format != "hls" && in.info.Format != "dash" && in.fmt.pb != nil &&
+		in.fmt.pb.seekable&C.AVIO_SEEKABLE_NORMAL != 0
 }
 
 // matrix is the display matrix of a picture or else of its stream.
