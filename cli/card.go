@@ -55,6 +55,11 @@ func (o *cardOptions) bind(f *pflag.FlagSet) {
 
 func (o *cardOptions) check(f *pflag.FlagSet) error {
 	o.file = f.Arg(0)
+	if f.Changed("licence") {
+		if err := card.CheckLicence(o.licence); err != nil {
+			return fmt.Errorf("--%w", err)
+		}
+	}
 	return o.logFlags.check()
 }
 

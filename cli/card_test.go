@@ -41,6 +41,14 @@ func TestCard(t *testing.T) {
 	}
 }
 
+func TestCardRefusesALicenceThatTheHubRefuses(t *testing.T) {
+	code, stdout, stderr := runTandem(t, "card", "--licence", "CC BY-NC 4.0")
+	if code != 2 || stdout != "" || !strings.Contains(stderr, "--licence") ||
+		!strings.Contains(stderr, "cc-by-nc-4.0") {
+		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
+	}
+}
+
 // The embedded model's card is made of the report beside it.
 func TestCardOfTheEmbeddedModel(t *testing.T) {
 	code, stdout, stderr := runTandem(t, "card", "--report", "../infer/models/report.json")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -65,6 +66,8 @@ func (o *explainOptions) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--at %v: give seconds from the clip's start", o.at)
 	case !(o.timeout > 0 && o.timeout <= 3600):
 		return fmt.Errorf("--timeout %v: give seconds above 0", o.timeout)
+	case !isFolder(filepath.Dir(o.out)):
+		return fmt.Errorf("--out %s: there is no folder %s", o.out, filepath.Dir(o.out))
 	case sameFile(o.out, capture.LocalPath(o.input)):
 		return fmt.Errorf("--out %s would overwrite the input", o.out)
 	}
@@ -103,7 +106,10 @@ func (o *explainOptions) run(ctx context.Context, c *console) error {
 		return withInput(o.input, err)
 	}
 	windows := keeper.Windows()
-	if len(windows) == 0 {
+	switch {
+	case len(windows) == 0 && o.timed:
+		return withInput(o.input, fmt.Errorf("no window with a face or a voice at %v s", o.at))
+	case len(windows) == 0:
 		return withInput(o.input, errors.New("no window with a face or a voice: nothing to explain"))
 	}
 	var all []*explain.Explanation
@@ -126,6 +132,12 @@ func (o *explainOptions) run(ctx context.Context, c *console) error {
 	}
 	c.say("%s: maps over face and sound; it shows the people in the clip", o.out)
 	return nil
+}
+
+// isFolder reports whether a folder is there.
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // writeExplanation prints what an answer rests on.

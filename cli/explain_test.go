@@ -42,6 +42,8 @@ func TestExplainBadInput(t *testing.T) {
 		"nosuch.mp4":                       {"nosuch.mp4"},
 		"would overwrite the input":        {grey, "--out", grey},
 		"give seconds from the clip's":     {grey, "--at", "-1"},
+		"a face or a voice at 99 s":        {"pattern:3s", "--at", "99"},
+		"there is no folder":               {grey, "--out", filepath.Join(out, "no", "why.html")},
 	} {
 		args = append([]string{"explain", "--model", model, "--out", out}, args...)
 		if code, _, stderr := runTandem(t, args...); code == 0 || !strings.Contains(stderr, want) {

@@ -250,7 +250,19 @@ func TestKeeper(t *testing.T) {
 	if _, err := k.Recognize(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
-	if got := starts(k); got[0] != 3*time.Second {
+	// The second is not there then.
+	if got := starts(k); len(got) != 1 || got[0] != 3*time.Second {
+		t.Errorf("kept %v", got)
+	}
+	// Of a clip that never fills a window the fullest is kept, not the surest.
+	half, more := window(3, 0, true, true), window(3, time.Second, true, true)
+	half.Covered, more.Covered = time.Second, 2*time.Second
+	clear(more.Video[:(brightY+brightSide/2)*48]) // it is not sure of this one
+	partial := NewKeeper(&knower{}, nil)
+	if _, err := partial.Recognize(t.Context(), []*pipeline.Window{more, half}); err != nil {
+		t.Fatal(err)
+	}
+	if got := starts(partial); got[0] != time.Second {
 		t.Errorf("kept %v", got)
 	}
 	clear(all[4].Audio)

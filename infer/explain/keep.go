@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -10,13 +11,12 @@ import (
 	"tandem/pipeline"
 )
 
-// Keeper is a Recognizer that keeps windows to be explained: of each subject the one whose emotion it is surest of,
-// among those with the most senses and, of these, those that are full; or the one whose middle lies nearest to a time.
-// Any number of goroutines may use it.
+// Keeper is a Recognizer that keeps windows to be explained: of each subject that with the most senses, among those the
+// one of which sound or pictures fill most, and among those the one whose emotion it is surest of; or, of the subjects
+// that are there at a time, the one whose middle lies nearest to it. Any number of goroutines may use it.
 type Keeper struct {
 	pipeline.Recognizer
-	at    time.Duration
-	timed bool
+	at *time.Duration
 
 	mu   sync.Mutex
 	kept map[int]kept // by subject
@@ -24,17 +24,24 @@ type Keeper struct {
 
 type kept struct {
 	window *pipeline.Window
-	rank   float64 // the larger, the rather
+	away   time.Duration // from the time that is asked for
+	senses int
+	filled time.Duration
+	sure   float32
+}
+
+// compare is negative where k is rather kept than o.
+func (k kept) compare(o kept) int {
+	return cmp.Or(
+		cmp.Compare(k.away, o.away), cmp.Compare(o.senses, k.senses), cmp.Compare(o.filled, k.filled),
+		cmp.Compare(o.sure, k.sure),
+	)
 }
 
 // NewKeeper returns a Recognizer that passes all windows on to r. at is the time of the windows that are kept, nil for
 // the surest.
 func NewKeeper(r pipeline.Recognizer, at *time.Duration) *Keeper {
-	k := &Keeper{Recognizer: r, kept: map[int]kept{}}
-	if at != nil {
-		k.at, k.timed = *at, true
-	}
-	return k
+	return &Keeper{Recognizer: r, at: at, kept: map[int]kept{}}
 }
 
 // Recognize is that of the recognizer, whose answers decide what is kept.
@@ -43,18 +50,24 @@ func (k *Keeper) Recognize(ctx context.Context, ws []*pipeline.Window) ([]pipeli
 	if err != nil {
 		return p, err
 	}
+	spec := k.Spec()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i, w := range ws {
-		rank := float64(slices.Max(p[i].Emotion)) + 2*float64(senses(w))
-		if w.Covered == 0 || w.Covered == k.Spec().Window {
-			rank++
+		this := kept{senses: senses(w), filled: w.Covered, sure: slices.Max(p[i].Emotion)}
+		if w.Covered == 0 {
+			this.filled = spec.Window
 		}
-		if k.timed {
-			rank = -(w.Start + (w.End-w.Start)/2 - k.at).Abs().Seconds()
+		if k.at != nil {
+			// The last window may end up to a hop before the media does.
+			if *k.at < w.Start-spec.Hop || *k.at > w.End+spec.Hop {
+				continue
+			}
+			this.away = (w.Start + (w.End-w.Start)/2 - *k.at).Abs()
 		}
-		if old, ok := k.kept[w.Subject]; !ok || rank > old.rank {
-			k.kept[w.Subject] = kept{copyOf(w), rank} // the pipeline may use its own again
+		if old, ok := k.kept[w.Subject]; !ok || this.compare(old) < 0 {
+			this.window = copyOf(w) // the pipeline may use its own again
+			k.kept[w.Subject] = this
 		}
 	}
 	return p, nil

@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -36,6 +38,24 @@ type Options struct {
 
 // ErrOtherModel is returned for a report of another file.
 var ErrOtherModel = errors.New("the report is of another model")
+
+// hubName is the form of the Hub's names of data sets. It refuses a card that names another; the text has all.
+var hubName = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*(/[\w.-]+)?$`)
+
+// licenceID is the form of its identifiers of licences.
+var licenceID = regexp.MustCompile(`^[a-z0-9]+([.+-][a-z0-9]+)*\+{0,2}$`)
+
+// CheckLicence returns an error for what can't be the Hub's identifier of a licence.
+func CheckLicence(id string) error {
+	if licenceID.MatchString(id) {
+		return nil
+	}
+	like := strings.ToLower(strings.Join(strings.Fields(id), "-"))
+	if !licenceID.MatchString(like) {
+		like = "cc-by-4.0"
+	}
+	return fmt.Errorf("licence %q: give an identifier of the Hugging Face Hub, such as %s, or other", id, like)
+}
 
 //go:embed card.md
 var body string
@@ -134,7 +154,7 @@ func (o *Options) header() header {
 	}
 	for _, d := range o.Contract.Data {
 		name, _, _ := strings.Cut(d.Name, ":") // without the kind of labels
-		if !slices.Contains(h.Datasets, name) {
+		if hubName.MatchString(name) && !slices.Contains(h.Datasets, name) {
 			h.Datasets = append(h.Datasets, name)
 		}
 	}
@@ -248,7 +268,11 @@ func temperatures(c infer.Contract) (lines []string) {
 		if !ok {
 			continue
 		}
-		line := fmt.Sprintf("%s: %.4s", name, metadata[key])
+		t, err := strconv.ParseFloat(metadata[key], 64)
+		if err != nil {
+			continue // a contract's own temperatures are numbers
+		}
+		line := fmt.Sprintf("%s: %.3g", name, t)
 		if by, ok := c.Calibration[name]; ok {
 			line += fmt.Sprintf(", fitted by %d clips of %d known speakers", by.Clips, by.Speakers)
 		}
