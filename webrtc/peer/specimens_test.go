@@ -31,6 +31,7 @@ func TestAnswerToSpecimens(t *testing.T) {
 		{"libdatachannel", []string{"h264", "opus"}, true},
 		{"obs", []string{"opus", "h264"}, false},
 		{"ffmpeg", []string{"opus", "h264"}, false},
+		{"ffmpeg-rtx", []string{"opus", "h264"}, false},
 		{"rfc9725", []string{"opus", "vp8"}, false},
 		{"aiortc", []string{"opus", "vp8", "h264"}, false},
 	} {
@@ -66,6 +67,7 @@ func TestAnswerToH264(t *testing.T) {
 		"packetization-mode=0;profile-level-id=4d001f", "packetization-mode=0;profile-level-id=42e01f",
 		"packetization-mode=1;profile-level-id=4D4028",
 		"packetization-mode=1", "profile-level-id=42c01f", "max-br=1000; ", // the rest is to be inferred
+		"packetization-mode=1;profile-level-id=422001e", // of FFmpeg 8
 	} {
 		video := strings.NewReplacer("VP8", "VP9", "packetization-mode=1;profile-level-id=42e01f", format,
 			"packetization-mode=0;profile-level-id=42e01f", "packetization-mode=2").Replace(signaltest.Video(1))
@@ -74,7 +76,8 @@ func TestAnswerToH264(t *testing.T) {
 			t.Errorf("%s: %v", format, err)
 			continue
 		}
-		if !slices.Equal(p.Codecs(), []string{"opus", "h264"}) ||
+		stated := regexp.MustCompile(`(?m)^a=fmtp:102 .*packetization-mode=[01];profile-level-id=[0-9a-f]{6}\r$`)
+		if !slices.Equal(p.Codecs(), []string{"opus", "h264"}) || !stated.MatchString(p.Answer()) ||
 			!strings.Contains(p.Answer(), "a=rtpmap:102 H264/90000") {
 			t.Errorf("%s: codecs %v in %s", format, p.Codecs(), p.Answer())
 		}

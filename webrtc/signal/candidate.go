@@ -53,6 +53,34 @@ func ParseCandidate(value string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.WithZone("").Unmap(), uint16(port)), nil
 }
 
+// PreferCandidates returns an SDP description with the candidates of an address before the others, where it has any. In
+// ICE their order says nothing, but some clients, such as FFmpeg, try the first alone: the address by which a client
+// reached the server for its request is the best that they can try.
+func PreferCandidates(description string, address netip.Addr) string {
+	lines := strings.SplitAfter(description, "\n")
+	var at []int // of the candidates
+	var preferred, others []string
+	for i, line := range lines {
+		value, ok := strings.CutPrefix(line, "a=candidate:")
+		if !ok {
+			continue
+		}
+		at = append(at, i)
+		if ap, err := ParseCandidate(value); err == nil && ap.IsValid() && ap.Addr() == address {
+			preferred = append(preferred, line)
+		} else {
+			others = append(others, line)
+		}
+	}
+	if len(preferred) == 0 {
+		return description
+	}
+	for i, line := range append(preferred, others...) {
+		lines[at[i]] = line
+	}
+	return strings.Join(lines, "")
+}
+
 // notGlobal are the ranges of the IANA special-purpose registries (RFC 6890) that netip has no name for, and those
 // that embed an IPv4 address, which may be any.
 var notGlobal = func() (out []netip.Prefix) {

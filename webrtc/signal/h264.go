@@ -19,24 +19,32 @@ const (
 	inferredProfile = "42000a"
 )
 
-// h264Parameters returns the two parameters of a=fmtp that tell formats of H.264 apart, as they stand; empty if they
-// don't.
-func h264Parameters(fmtp string) (mode, profile string) {
+// h264Parameters splits a=fmtp into the two parameters that tell formats of H.264 apart, empty where it doesn't state
+// them, and the others.
+func h264Parameters(fmtp string) (mode, profile string, others []string) {
 	for p := range strings.SplitSeq(fmtp, ";") {
-		key, v, _ := strings.Cut(strings.TrimSpace(p), "=")
+		p = strings.TrimSpace(p)
+		key, v, _ := strings.Cut(p, "=")
 		switch strings.ToLower(key) {
+		case "":
 		case "packetization-mode":
 			mode = v
 		case "profile-level-id":
 			profile = strings.ToLower(v)
+		default:
+			others = append(others, p)
 		}
 	}
-	return mode, profile
+	// FFmpeg 8 writes its own flag for constrained baseline, 0x200, where a byte with flags of H.264 belongs.
+	if len(profile) == 7 && profile[:5] == "42200" {
+		profile = "42e0" + profile[5:]
+	}
+	return mode, profile, others
 }
 
 // h264Format returns what tells one format of H.264 from another (RFC 6184 section 8.2.2), and whether it is taken.
 func h264Format(fmtp string) (format string, ok bool) {
-	mode, profile := h264Parameters(fmtp)
+	mode, profile, _ := h264Parameters(fmtp)
 	mode, profile = cmp.Or(mode, inferredMode), cmp.Or(profile, inferredProfile)
 	if _, err := hex.DecodeString(profile); err != nil || len(profile) != 6 {
 		return "", false
@@ -46,8 +54,8 @@ func h264Format(fmtp string) (format string, ok bool) {
 	return "packetization-mode=" + mode + ";profile-level-id=" + profile[:4] + "1f", ok
 }
 
-// completeH264 writes out what the formats of H.264 of an m-line leave to be inferred: pion takes none that doesn't say
-// it.
+// completeH264 writes out what the formats of H.264 of an m-line leave to be inferred, and in the right form: pion
+// takes none else.
 func completeH264(m *sdp.MediaDescription) {
 	at := map[string]int{} // of each payload type, its a=fmtp
 	var formats []string
@@ -62,30 +70,15 @@ func completeH264(m *sdp.MediaDescription) {
 	}
 	for _, pt := range formats {
 		i, stated := at[pt]
-		fmtp := ""
-		if stated {
-			_, fmtp, _ = strings.Cut(m.Attributes[i].Value, " ")
+		if !stated {
+			i = len(m.Attributes)
+			m.Attributes = append(m.Attributes, sdp.Attribute{})
+			at[pt] = i
 		}
-		mode, profile := h264Parameters(fmtp)
-		if mode != "" && profile != "" {
-			continue
-		}
-		parameters := []string{strings.Trim(fmtp, "; ")}
-		if mode == "" {
-			parameters = append(parameters, "packetization-mode="+inferredMode)
-		}
-		if profile == "" {
-			parameters = append(parameters, "profile-level-id="+inferredProfile)
-		}
-		if parameters[0] == "" {
-			parameters = parameters[1:]
-		}
-		a := sdp.NewAttribute("fmtp", pt+" "+strings.Join(parameters, ";"))
-		if stated {
-			m.Attributes[i] = a
-		} else {
-			at[pt] = len(m.Attributes)
-			m.Attributes = append(m.Attributes, a)
-		}
+		_, fmtp, _ := strings.Cut(m.Attributes[i].Value, " ")
+		mode, profile, parameters := h264Parameters(fmtp)
+		parameters = append(parameters, "packetization-mode="+cmp.Or(mode, inferredMode),
+			"profile-level-id="+cmp.Or(profile, inferredProfile))
+		m.Attributes[i] = sdp.NewAttribute("fmtp", pt+" "+strings.Join(parameters, ";"))
 	}
 }

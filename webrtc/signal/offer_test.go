@@ -199,6 +199,8 @@ func TestCodecsOfTracks(t *testing.T) {
 		{"interleaved", h264("2", "42e01f"), signaltest.Opus(1), []string{"H264"}},
 		{"4:4:4", h264("1", "f4001f"), signaltest.Opus(1), []string{"H264"}},
 		{"odd profile", h264("1", "42e0"), signaltest.Opus(1), []string{"H264"}},
+		{"FFmpeg's constrained baseline", h264("1", "422001e"), signaltest.Opus(1), nil},
+		{"seven digits", h264("1", "4240020"), signaltest.Opus(1), []string{"H264"}},
 		{"no profile", h264("1", ""), signaltest.Opus(1), nil},   // RFC 6184 section 8.1: baseline
 		{"no mode", h264("", "42e01f"), signaltest.Opus(1), nil}, // mode 0
 		{"high", h264("1", "64001f"), signaltest.Opus(1), nil},

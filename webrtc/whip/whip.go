@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -169,8 +170,18 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) error {
 	header.Set("Accept-Patch", signal.TypeFragment)
 	header.Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusCreated)
-	_, _ = io.WriteString(w, s.Answer()) // the client may be gone: then the session times out
+	_, _ = io.WriteString(w, signal.PreferCandidates(s.Answer(), localAddr(r))) // who is gone is timed out
 	return nil
+}
+
+// localAddr returns the server's address that a request came to; the zero Addr if it is not known.
+func localAddr(r *http.Request) netip.Addr {
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
+			return ap.Addr().Unmap().WithZone("")
+		}
+	}
+	return netip.Addr{}
 }
 
 // find returns the running session of a request.

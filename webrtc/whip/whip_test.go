@@ -1,6 +1,7 @@
 package whip_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -30,6 +31,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type backend struct {
 	mu       sync.Mutex
 	fail     error // of Open
+	answer   string
 	opened   []whip.Request
 	sessions map[string]*session
 }
@@ -41,7 +43,10 @@ func (b *backend) Open(_ context.Context, r whip.Request) (whip.Session, error) 
 		return nil, b.fail
 	}
 	b.opened = append(b.opened, r)
-	s := &session{id: "session-" + strconv.Itoa(len(b.opened)), etag: "tag-0", ufrag: "EsAw"}
+	s := &session{
+		id: "session-" + strconv.Itoa(len(b.opened)), etag: "tag-0", ufrag: "EsAw",
+		answer: cmp.Or(b.answer, "v=0\r\n"),
+	}
 	if b.sessions == nil {
 		b.sessions = map[string]*session{}
 	}
@@ -68,13 +73,14 @@ func (b *backend) Delete(_ context.Context, id string, _ bool) error {
 
 type session struct {
 	id, etag, ufrag string
+	answer          string
 	restarts        int
 	added           []string
 	fail            error
 }
 
 func (s *session) ID() string          { return s.id }
-func (s *session) Answer() string      { return "v=0\r\n" }
+func (s *session) Answer() string      { return s.answer }
 func (s *session) ETag() string        { return s.etag }
 func (s *session) RemoteUfrag() string { return s.ufrag }
 

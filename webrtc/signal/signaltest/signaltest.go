@@ -64,8 +64,9 @@ var offers embed.FS
 
 // Specimen returns the offer of a client, by the name of its file in the folder offers without ".sdp": those of
 // Chromium and Firefox as they wrote them, that of RFC 9725 (section 4.2), and those of Safari, GStreamer (webrtcbin
-// and whipclientsink), libdatachannel, OBS Studio (which has an older libdatachannel), FFmpeg and aiortc in the form
-// that their sources and their users' logs have, with addresses, keys and names of its own.
+// and whipclientsink), libdatachannel, OBS Studio (which has an older libdatachannel), FFmpeg (8.0, and later with
+// retransmissions) and aiortc in the form that their sources and their users' logs have, with addresses, keys and names
+// of its own.
 func Specimen(name string) string {
 	b, err := offers.ReadFile("offers/" + name + ".sdp")
 	if err != nil {
