@@ -102,6 +102,9 @@ func (o *analyzeOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer rec.Close()
+	if err := rec.openSpeaker(&o.speakerFlags); err != nil {
+		return err
+	}
 	a := &analysis{c: c, o: o, rec: rec, out: newReporter(c, o.format, o.raw), track: map[string]string{}}
 	if o.outDir != "" {
 		return a.archive(ctx, inputs)
@@ -217,7 +220,7 @@ func (a *analysis) annotatedLive(ctx context.Context, input string, src capture.
 
 func (a *analysis) pipelineOptions() pipeline.Options {
 	po := a.o.pipelineOptions()
-	po.Model, po.Voice = a.rec.model.sha256, a.rec.voice
+	a.rec.use(&po)
 	return po
 }
 

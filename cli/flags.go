@@ -81,6 +81,7 @@ func (n *networkFlags) inferOptions(threads int) infer.Options {
 
 // pipelineFlags are those of a pipeline.
 type pipelineFlags struct {
+	speakerFlags
 	faces    int
 	noGender bool
 	smooth   float64 // seconds
@@ -90,6 +91,7 @@ type pipelineFlags struct {
 
 // bind adds the flags. of ends the help of --faces: "" or, as of sessions, " a session".
 func (p *pipelineFlags) bind(f *pflag.FlagSet, of string) {
+	p.speakerFlags.bind(f)
 	f.IntVar(&p.faces, "faces", pipeline.DefaultFaces, "follow up to `N` faces"+of)
 	f.BoolVar(&p.noGender, "no-gender", false, "leave gender out of the results")
 	f.Float64Var(&p.smooth, "smooth", pipeline.DefaultSmoothing.Seconds(),
@@ -108,7 +110,7 @@ func (p *pipelineFlags) check() error {
 	case !(p.silence < 0 && p.silence >= -1000):
 		return fmt.Errorf("--silence %v: give a level below 0 dBFS", p.silence)
 	}
-	return nil
+	return p.speakerFlags.check()
 }
 
 func (p *pipelineFlags) pipelineOptions() pipeline.Options {

@@ -70,6 +70,9 @@ func (o *liveOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer rec.Close()
+	if err := rec.openSpeaker(&o.speakerFlags); err != nil {
+		return err
+	}
 	src, err := openDevices(c, o)
 	if err != nil {
 		return err
@@ -138,7 +141,7 @@ func (l *liveRun) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	po := l.o.pipelineOptions()
-	po.Model, po.Voice = l.rec.model.sha256, l.rec.voice
+	l.rec.use(&po)
 	if l.screen != nil {
 		po.OnFaces = l.screen.Faces
 	}

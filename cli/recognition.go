@@ -70,6 +70,9 @@ type recognition struct {
 	silero *infer.Silero          // nil for a model that takes any sound
 	voice  pipeline.VoiceDetector // silero, or nil
 	model  *modelFile
+
+	speaker       *infer.Speaker // nil: it is not asked who speaks
+	speakerAlways bool
 }
 
 // openRecognition loads a model, the embedded one if its path is "", and the detectors of faces and voices.
@@ -104,6 +107,9 @@ func (r *recognition) Close() error {
 	err := errors.Join(r.Recognizer.Close(), r.finder.Close())
 	if r.silero != nil {
 		err = errors.Join(err, r.silero.Close())
+	}
+	if r.speaker != nil {
+		err = errors.Join(err, r.speaker.Close())
 	}
 	return err
 }

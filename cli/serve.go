@@ -189,7 +189,10 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 	defer rec.Close()
 	so := o.server
 	so.Log, so.Recognizer, so.Faces, so.Model = c.log, rec, rec.finder, rec.model.sha256
-	so.Pipeline.Voice = rec.voice
+	if err := rec.openSpeaker(&o.speakerFlags); err != nil {
+		return err
+	}
+	rec.use(&so.Pipeline)
 	s, err := webrtc.NewServer(so)
 	if err != nil {
 		return err

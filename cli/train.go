@@ -36,6 +36,7 @@ type trainOptions struct {
 	dataFlags
 	labelFlags
 	logFlags
+	task              string
 	out               string
 	recipe            string
 	set               []string
@@ -67,6 +68,8 @@ const setUsage = "`FIELD=VALUE` of the recipe, such as learning_rate=0.001 or au
 
 func (o *trainOptions) bind(f *pflag.FlagSet) {
 	o.dataFlags.bind(f)
+	f.StringVar(&o.task, "task", taskEmotions, "`WHAT` to train: emotions, the network that recognises emotion and "+
+		"gender, or speaker, the one that tells who speaks")
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
 	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
 	f.StringArrayVar(&o.set, "set", nil, setUsage)
@@ -114,7 +117,7 @@ func (o *trainOptions) bindWeighting(f *pflag.FlagSet) {
 
 func (o *trainOptions) check(f *pflag.FlagSet) error {
 	o.given = f.Changed
-	if err := o.logFlags.check(); err != nil {
+	if err := cmp.Or(o.logFlags.check(), checkTask(o.task, f)); err != nil {
 		return err
 	}
 	switch {
@@ -157,6 +160,9 @@ func checkEpochs(n int) error {
 }
 
 func (o *trainOptions) run(ctx context.Context, c *console) error {
+	if o.task == taskSpeaker {
+		return o.runSpeaker(ctx, c)
+	}
 	run := o.runDir
 	switch {
 	case run != "":

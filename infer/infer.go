@@ -43,6 +43,13 @@ const DefaultModelSHA256 = "24d449d84fedf4abee39bb3b4d5069f2ac95d9d22f9033dd8281
 // DefaultModel returns the embedded model, written by `tandem train`. It is shared: do not write to it.
 func DefaultModel() []byte { return defaultModel }
 
+//go:embed models/speaker.onnx
+var defaultSpeakerModel []byte
+
+// DefaultSpeakerModel returns the embedded speaker model, written by `tandem train --task speaker`. It is shared: do
+// not write to it.
+func DefaultSpeakerModel() []byte { return defaultSpeakerModel }
+
 // isDefault reports whether a model is the embedded one, by where it lies.
 func isDefault(model []byte) bool {
 	return len(model) == len(defaultModel) && len(model) > 0 && &model[0] == &defaultModel[0]

@@ -45,6 +45,44 @@ func loadModel(b []byte, int8 bool) (Contract, *parts, error) {
 	refuse := func(format string, args ...any) (Contract, *parts, error) {
 		return Contract{}, nil, fmt.Errorf("%w: %w", ErrContract, fmt.Errorf(format, args...))
 	}
+	m, metadata, err := readModel(b)
+	if err != nil {
+		return Contract{}, nil, err
+	}
+	c, err := ParseContract(metadata)
+	if err != nil {
+		return Contract{}, nil, err
+	}
+	if err := c.checkGraph(m.GetGraph()); err != nil {
+		return refuse("%w", err)
+	}
+	if int8 {
+		if c.Int8Ranges == nil {
+			return Contract{}, nil, ErrNoRanges
+		}
+		q, err := newQuantizer(m)
+		if err != nil {
+			return Contract{}, nil, err
+		}
+		if err := q.quantize(c.Int8Ranges); err != nil {
+			return refuse("%w", err)
+		}
+	}
+	p, err := split(m)
+	if err != nil {
+		return refuse("%w", err)
+	}
+	if p == nil {
+		p = &parts{rest: m}
+	}
+	return c, p, nil
+}
+
+// readModel decodes an ONNX file that stands alone, and its metadata. An error wraps ErrContract.
+func readModel(b []byte) (*protos.ModelProto, map[string]string, error) {
+	refuse := func(format string, args ...any) (*protos.ModelProto, map[string]string, error) {
+		return nil, nil, fmt.Errorf("%w: %w", ErrContract, fmt.Errorf(format, args...))
+	}
 	if len(b) == 0 {
 		return refuse("the file is empty")
 	}
@@ -68,33 +106,7 @@ func loadModel(b []byte, int8 bool) (Contract, *parts, error) {
 		}
 		metadata[p.GetKey()] = p.GetValue()
 	}
-	c, err := ParseContract(metadata)
-	if err != nil {
-		return Contract{}, nil, err
-	}
-	if err := c.checkGraph(m.GetGraph()); err != nil {
-		return refuse("%w", err)
-	}
-	if int8 {
-		if c.Int8Ranges == nil {
-			return Contract{}, nil, ErrNoRanges
-		}
-		q, err := newQuantizer(&m)
-		if err != nil {
-			return Contract{}, nil, err
-		}
-		if err := q.quantize(c.Int8Ranges); err != nil {
-			return refuse("%w", err)
-		}
-	}
-	p, err := split(&m)
-	if err != nil {
-		return refuse("%w", err)
-	}
-	if p == nil {
-		p = &parts{rest: &m}
-	}
-	return c, p, nil
+	return &m, metadata, nil
 }
 
 // refuseExternal refuses tensors whose data lie in another file, wherever in the model they stand: a model is

@@ -64,6 +64,7 @@ type aligner struct {
 	video, audio modality
 	held         *capture.Frame
 	nextTick     int64
+	mouths       mouthClock
 	ticked       []int64 // ticks that had a frame and may belong to a coming window
 	highPass     capture.HighPass
 	voice        voiceTrack
@@ -124,6 +125,7 @@ func newAligner(ctx context.Context, spec Spec, info capture.Info, o Options, ou
 		onDrop:    o.drop,
 	}
 	a.nextCut = -a.grows.windows
+	a.mouths.every = o.mouthSpec().Every
 	a.listen = func(start int64, data []float32) error { return a.voice.add(ctx, start, data) }
 	if o.Voice != nil {
 		a.voice.stream = o.Voice.NewVoiceStream()
@@ -277,16 +279,19 @@ func (a *aligner) tickTime(k int64) time.Duration { return time.Duration(k) * a.
 
 // tickTo decides all ticks up to and with t: their frame is the one that is held, if it is fresh enough.
 func (a *aligner) tickTo(t time.Duration) error {
+	a.mouths.to(t, a.held, a.info.Still)
 	for a.tickTime(a.nextTick) <= t {
 		g := a.tickTime(a.nextTick)
 		if a.held == nil || g-a.held.Time > a.hold {
 			a.nextTick = a.lastTick(t) + 1 // nothing to see until t
+			a.mouths.take(t)
 			return nil
 		}
 		k := a.nextTick
 		a.nextTick++
 		a.ticked = append(a.ticked, k)
-		if err := a.out(step{tick: &tick{k: k, time: g, frame: a.held}, due: time.Now()}); err != nil {
+		next := &tick{k: k, time: g, frame: a.held, mouths: a.mouths.take(g)}
+		if err := a.out(step{tick: next, due: time.Now()}); err != nil {
 			return err
 		}
 	}
@@ -435,6 +440,11 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 		}
 	}
 	c.voice = a.voice.heard(from, to)
+	if a.mouths.every > 0 && c.voice {
+		for _, end := range a.voice.pieces(from, to) {
+			c.pieces = append(c.pieces, end-from)
+		}
+	}
 	c.arrived = a.arrivedBy(to)
 	a.cuts++
 	return a.out(step{cut: c, due: time.Now()})

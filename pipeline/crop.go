@@ -30,18 +30,21 @@ func Crop(f *capture.Frame, face Face, spec Spec) []byte {
 		return nil
 	}
 	s, c := spec.CropSize, spec.Channels
-	out := make([]byte, s*s*c)
 	if f.Width < 1 || f.Height < 1 || len(f.Pix) != 3*f.Width*f.Height {
-		return out
+		return make([]byte, s*s*c)
 	}
-	a := cropArea(f, face, spec)
+	return cropped(f, cropArea(f, face, spec), CropEyeY, s, c)
+}
 
+// cropped reads an area of a picture, whose anchor comes to (0.5, anchorY) of the crop, as s x s pixels of c channels.
+func cropped(f *capture.Frame, a area, anchorY float64, s, c int) []byte {
+	out := make([]byte, s*s*c)
 	scale := a.side / float64(s)
 	g := lattice{n: s}
 	g.ex, g.ey = Point{a.right.X * scale, a.right.Y * scale}, Point{-a.right.Y * scale, a.right.X * scale}
 	n := float64(s)
-	g.first.X = a.eyes.X + g.ex.X*(0.5-n/2) + g.ey.X*(0.5-CropEyeY*n)
-	g.first.Y = a.eyes.Y + g.ex.Y*(0.5-n/2) + g.ey.Y*(0.5-CropEyeY*n)
+	g.first.X = a.anchor.X + g.ex.X*(0.5-n/2) + g.ey.X*(0.5-anchorY*n)
+	g.first.Y = a.anchor.Y + g.ex.Y*(0.5-n/2) + g.ey.Y*(0.5-anchorY*n)
 
 	factor := max(1, int(math.Round(scale)))
 	r := reduce(f, g, factor, c)
@@ -78,9 +81,9 @@ func Crop(f *capture.Frame, face Face, spec Spec) []byte {
 
 // area is the part of a picture that a crop shows.
 type area struct {
-	eyes  Point   // between the eyes
-	right Point   // unit vector along the crop's rows
-	side  float64 // pixels
+	anchor Point   // a place whose row in the crop is given: between the eyes
+	right  Point   // unit vector along the crop's rows
+	side   float64 // pixels
 }
 
 func cropArea(f *capture.Frame, face Face, spec Spec) area {
@@ -91,9 +94,9 @@ func cropArea(f *capture.Frame, face Face, spec Spec) area {
 	width, height := math.Hypot(across.X, across.Y), math.Hypot(down.X, down.Y)
 	unit := max(width, height)
 
-	a := area{eyes: eyes, side: spec.CropMargin * unit}
+	a := area{anchor: eyes, side: spec.CropMargin * unit}
 	switch {
-	case !(unit > 0 && max(unit, math.Abs(eyes.X), math.Abs(eyes.Y)) < math.MaxFloat32):
+	case !face.usable():
 		a = area{Point{face.X + face.W/2, face.Y + CropEyeY*face.H}, Point{1, 0}, max(face.W, face.H)}
 		if !face.valid() {
 			a = area{Point{w / 2, CropEyeY * h}, Point{1, 0}, max(w, h)}
@@ -105,8 +108,16 @@ func cropArea(f *capture.Frame, face Face, spec Spec) area {
 	}
 	// A detector may be wrong, but not send us far out of the picture.
 	a.side = min(max(a.side, 1), 4*max(w, h))
-	a.eyes = Point{min(max(a.eyes.X, -w), 2*w), min(max(a.eyes.Y, -h), 2*h)}
+	a.anchor = Point{min(max(a.anchor.X, -w), 2*w), min(max(a.anchor.Y, -h), 2*h)}
 	return a
+}
+
+// usable reports whether a face's points say where to cut it.
+func (f *Face) usable() bool {
+	eyes := Point{(f.LeftEye.X + f.RightEye.X) / 2, (f.LeftEye.Y + f.RightEye.Y) / 2}
+	unit := max(math.Hypot(f.RightEye.X-f.LeftEye.X, f.RightEye.Y-f.LeftEye.Y),
+		math.Hypot(f.Mouth.X-eyes.X, f.Mouth.Y-eyes.Y))
+	return unit > 0 && max(unit, math.Abs(eyes.X), math.Abs(eyes.Y)) < math.MaxFloat32
 }
 
 // reduced is part of a picture, shrunk by a whole factor; (x, y) is the place of its first pixel in

@@ -39,6 +39,8 @@ type StartEvent struct {
 	Hop      time.Duration
 	Emotions []string // in the order of the outputs
 	Genders  []string // empty with Options.NoGender
+	// Speaker says when it is asked who speaks: SpeakerAuto, SpeakerAlways, or "" for never.
+	Speaker string
 	// AudioTracks are the source's tracks of sound where there are several, and AudioTrack the number of the one that
 	// is used, 0 if none is.
 	AudioTracks []capture.AudioTrack
@@ -56,8 +58,11 @@ type WindowEvent struct {
 	Gender  *Scores // likewise, or with Options.NoGender
 	Audio   bool    // which modalities were used
 	Video   bool
-	Face    *FaceBox   // the last one in the window, nil if none
-	Frame   *FrameSize // of the picture that Face is a part of, nil if there is no Face
+	// Speaking is the probability that the subject is the one who speaks at End; nil where it was not asked, or cannot
+	// be told.
+	Speaking *float64
+	Face     *FaceBox   // the last one in the window, nil if none
+	Frame    *FrameSize // of the picture that Face is a part of, nil if there is no Face
 	// Latency is the wall time from the arrival of the window's last media to the event; nil for a source that
 	// is not live.
 	Latency *time.Duration
@@ -247,6 +252,7 @@ type (
 		Hop      seconds     `json:"hop"`
 		Emotions []string    `json:"emotions"`
 		Genders  []string    `json:"genders"`
+		Speaker  string      `json:"speaker,omitempty"`
 		Track    int         `json:"audio_track,omitempty"`
 		Tracks   []trackWire `json:"audio_tracks,omitempty"`
 	}
@@ -268,6 +274,7 @@ type (
 		Emotion    *Scores    `json:"emotion,omitempty"`
 		Gender     *Scores    `json:"gender,omitempty"`
 		Modalities modalities `json:"senses"`
+		Speaking   *float64   `json:"speaking,omitempty"`
 		Face       *FaceBox   `json:"face,omitempty"`
 		Frame      *FrameSize `json:"frame,omitempty"`
 		Latency    *int64     `json:"latency_ms,omitempty"`
@@ -310,6 +317,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		out := startWire{
 			head: head{EventVersion, "start"}, Source: s.Source, Model: s.Model,
 			Window: seconds(s.Window), Hop: seconds(s.Hop), Emotions: list(s.Emotions), Genders: list(s.Genders),
+			Speaker: s.Speaker,
 		}
 		if len(s.AudioTracks) > 1 {
 			out.Track = s.AudioTrack
@@ -326,7 +334,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		out := windowWire{
 			head: head{EventVersion, "window"}, T: seconds(w.T), Start: seconds(w.Start), End: seconds(w.End),
 			Subject: w.Subject, Emotion: w.Emotion, Gender: w.Gender, Modalities: modalities{w.Audio, w.Video},
-			Face: w.Face, Frame: w.Frame,
+			Speaking: w.Speaking, Face: w.Face, Frame: w.Frame,
 		}
 		out.Partial, out.Covered = w.Covered > 0, seconds(w.Covered)
 		if w.Latency != nil {
@@ -385,7 +393,7 @@ func ParseEvent(line []byte) (Event, error) {
 		}
 		start := &StartEvent{
 			Source: w.Source, Model: w.Model, Window: time.Duration(w.Window), Hop: time.Duration(w.Hop),
-			Emotions: list(w.Emotions), Genders: list(w.Genders), AudioTrack: w.Track,
+			Emotions: list(w.Emotions), Genders: list(w.Genders), Speaker: w.Speaker, AudioTrack: w.Track,
 		}
 		for _, t := range w.Tracks {
 			start.AudioTracks = append(start.AudioTracks, capture.AudioTrack(t))
@@ -406,7 +414,10 @@ func ParseEvent(line []byte) (Event, error) {
 			T: time.Duration(w.T), Start: time.Duration(w.Start), End: time.Duration(w.End), Subject: w.Subject,
 			Covered: time.Duration(w.Covered),
 			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Modalities.Audio, Video: w.Modalities.Video,
-			Face: w.Face, Frame: w.Frame,
+			Speaking: w.Speaking, Face: w.Face, Frame: w.Frame,
+		}
+		if w.Speaking != nil && !(*w.Speaking >= 0 && *w.Speaking <= 1) {
+			return bad(fmt.Errorf("speaking is %v", *w.Speaking))
 		}
 		if w.Latency != nil {
 			if ms := *w.Latency; ms > maxSeconds || ms < -maxSeconds {

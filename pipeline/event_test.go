@@ -22,12 +22,12 @@ func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
 // full are events with every field.
 func full() []Event {
-	latency := 41400 * time.Microsecond
+	latency, speaking := 41400*time.Microsecond, 0.93
 	emotion := []string{"neutral", "happy"}
 	gender := []string{"female", "male"}
 	return []Event{
 		{Start: &StartEvent{
-			"clip.mp4", "5f70bf18", ms(2560), ms(250), emotion, gender,
+			"clip.mp4", "5f70bf18", ms(2560), ms(250), emotion, gender, SpeakerAuto,
 			[]capture.AudioTrack{{Number: 1, Language: "en", Codec: "aac", Channels: 2}, {Number: 2, Codec: "opus"}},
 			2,
 		}},
@@ -35,7 +35,8 @@ func full() []Event {
 			T: ms(2560), Start: 0, End: ms(2560), Subject: 0,
 			Emotion: newScores(emotion, []float64{0.25, 0.75}, []float64{0.1, 0.9}),
 			Gender:  newScores(gender, []float64{0.98, 0.02}, []float64{0.99, 0.01}),
-			Audio:   true, Video: true, Face: &FaceBox{201.5, 96, 180.2, 180.2, 0.967}, Latency: &latency,
+			Audio:   true, Video: true, Speaking: &speaking,
+			Face: &FaceBox{201.5, 96, 180.2, 180.2, 0.967}, Latency: &latency,
 		}},
 		{Window: &WindowEvent{T: ms(2810), Start: ms(250), End: ms(2810), Subject: 1}},
 		{End: &EndEvent{2, Dropped{1, 2, 3}, map[int]Summary{
@@ -129,7 +130,7 @@ func TestCSV(t *testing.T) {
 	}
 	h := strings.Join(CSVHeader(&StartEvent{Emotions: []string{"a"}}, false), ",")
 	const want = "source,t,start,end,subject,emotion,emotion_a,audio,video," +
-		"face_x,face_y,face_w,face_h,face_score,latency_ms,covered"
+		"face_x,face_y,face_w,face_h,face_score,latency_ms,covered,speaking"
 	if h != want {
 		t.Errorf("without gender: %s", h)
 	}

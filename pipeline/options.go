@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -45,6 +46,10 @@ type Options struct {
 	// OneSpeaker says that the sound is that of the one who is followed, whoever else is seen, as in recordings that
 	// are made for training.
 	OneSpeaker bool
+	// Speaker tells who speaks where several faces are seen, and with SpeakerAlways where one is; with nil the voice is
+	// nobody's where several are seen.
+	Speaker       SpeakerDetector
+	SpeakerAlways bool
 	// Model is put into the start event: the SHA-256 of the model file in hex.
 	Model string
 
@@ -67,6 +72,10 @@ type Options struct {
 	OnFrame   func(*capture.Frame)
 	OnSamples func(*capture.Samples)
 	OnFaces   func(t time.Duration, faces []Tracked)
+	// OnMouths sees, after OnFaces, the mouths of these faces since the last tick, cut by Mouths, in the order of their
+	// slots. nil: no mouths are cut but for Speaker. With it, Speaker must be nil.
+	OnMouths func([]Mouth)
+	Mouths   MouthSpec
 	// OnDrop is called at once for what Stats counts in the end as Late and Slow, from several goroutines.
 	OnDrop func(DropReason, Dropped)
 }
@@ -112,6 +121,14 @@ func (o Options) filled(spec Spec) Options {
 }
 
 func (o Options) validate() error {
+	if o.Speaker != nil && o.OnMouths != nil {
+		return errors.New("pipeline: mouths are cut for Speaker or for OnMouths, not for both")
+	}
+	if o.mouthSpec() != (MouthSpec{}) || o.OnMouths != nil {
+		if err := o.mouthSpec().Validate(); err != nil {
+			return err
+		}
+	}
 	if o.Faces < 0 {
 		return fmt.Errorf("pipeline: %d faces to follow: give 1 or more", o.Faces)
 	}
@@ -157,3 +174,25 @@ func (s Spec) Validate() error {
 
 // cropBytes returns the size of one crop in bytes.
 func (s Spec) cropBytes() int { return s.CropSize * s.CropSize * s.Channels }
+
+// mouthSpec is how mouths are cut; the zero value where none are.
+func (o *Options) mouthSpec() MouthSpec {
+	switch {
+	case o.OnMouths != nil:
+		return o.Mouths
+	case o.Speaker != nil:
+		return o.Speaker.Mouths()
+	}
+	return MouthSpec{}
+}
+
+// speakerMode returns the value of StartEvent.Speaker.
+func (o *Options) speakerMode() string {
+	switch {
+	case o.Speaker == nil:
+		return ""
+	case o.SpeakerAlways:
+		return SpeakerAlways
+	}
+	return SpeakerAuto
+}

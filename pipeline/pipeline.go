@@ -60,6 +60,9 @@ type Window struct {
 	// AudioPresent is false where there was no sound at all, where it was silence by level, and where it was no voice
 	// (Options.Voice).
 	AudioPresent bool
+	// Speaking is the probability that the subject is the one who speaks at the window's end; nil where it was not
+	// asked (Options.Speaker), or cannot be told. If it was asked, Audio has the subject's voice only.
+	Speaking *float64
 	// Video is T crops of S*S*C bytes, oldest first, concatenated; zero where VideoMask is false.
 	Video     []byte
 	VideoMask []bool // T

@@ -111,6 +111,10 @@ func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
 		T: w.End, Start: w.Start, End: w.End, Covered: w.Covered, Subject: w.Subject,
 		Audio: w.AudioPresent, Video: w.VideoPresent(),
 	}
+	if w.Speaking != nil {
+		p := round(*w.Speaking, 1000)
+		ev.Speaking = &p
+	}
 	if f := w.Face; f != nil {
 		ev.Face = &FaceBox{round(f.X, 10), round(f.Y, 10), round(f.W, 10), round(f.H, 10), round(f.Score, 1000)}
 		ev.Frame = &w.Frame

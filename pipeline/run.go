@@ -71,7 +71,7 @@ func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recogni
 	info := src.Info()
 	start := &StartEvent{
 		Source: info.Name, Model: o.Model, Window: e.spec.Window, Hop: e.spec.Hop,
-		Emotions: labels.Emotions, Genders: labels.Genders,
+		Emotions: labels.Emotions, Genders: labels.Genders, Speaker: e.o.speakerMode(),
 	}
 	if len(info.AudioTracks) > 1 {
 		start.AudioTracks, start.AudioTrack = info.AudioTracks, info.AudioTrack
@@ -252,8 +252,11 @@ func (e *engine) detectFaces(ctx context.Context) error {
 			}
 			continue
 		}
-		ws := e.faces.windows(s.cut)
+		ws, err := e.faces.windows(ctx, s.cut)
 		e.busyFaces += time.Since(began)
+		if err != nil {
+			return err
+		}
 		if err := e.sets.push(ctx, windowSet{ws, s.due}); err != nil {
 			return err
 		}

@@ -66,7 +66,8 @@ func CSVHeader(s *StartEvent, raw bool) []string {
 			}
 		}
 	}
-	return append(h, "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms", "covered")
+	return append(h, "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms", "covered",
+		"speaking")
 }
 
 func (c *csvWriter) Write(e Event) error {
@@ -143,7 +144,11 @@ func (c *csvWriter) window(w *WindowEvent) []string {
 	if w.Covered > 0 {
 		covered = number(seconds(w.Covered).float())
 	}
-	return append(r, latency, covered)
+	speaking := ""
+	if w.Speaking != nil {
+		speaking = number(*w.Speaking)
+	}
+	return append(r, latency, covered, speaking)
 }
 
 // maxLine is the longest line that ReadAll takes.

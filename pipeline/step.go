@@ -17,12 +17,15 @@ type tick struct {
 	k     int64
 	time  time.Duration
 	frame *capture.Frame
+	// mouths are the pictures of the mouth clock's slots since the last tick.
+	mouths []mouthFrame
 }
 
 type cut struct {
 	start, end  time.Duration // start is later than end less the window's length where the window begins empty
 	audio       []float32     // of all the window
 	voice       bool          // enough of the sound is of a voice
+	pieces      []int64       // the ends, in samples of audio, of the pieces of VoicePiece that are
 	first, last int64         // ticks; first may be negative
 	arrived     time.Time
 }

@@ -44,10 +44,12 @@ type tracker struct {
 	bystanding bool
 	tracks     []*track
 	next       int // subject
+	serial     int // of the last face that was new
 }
 
 type track struct {
 	subject int // -1 until it had a place
+	serial  int // of all that were found, from 1
 	placed  bool
 	sure    bool
 	face    Face
@@ -96,8 +98,9 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 	t.tracks = slices.DeleteFunc(t.tracks, func(k *track) bool { return !k.sure && k.seen != now })
 	for j, f := range found {
 		if !taken[j] {
+			t.serial++
 			t.tracks = append(t.tracks, &track{
-				subject: -1, sure: t.trusting || f.Score >= sureScore,
+				subject: -1, serial: t.serial, sure: t.trusting || f.Score >= sureScore,
 				face: f, size: f.size(), seen: now, hits: 1, larger: -1,
 			})
 		}
@@ -189,14 +192,17 @@ func (t *tracker) full() (yes bool, size float64) {
 	return placed >= t.max, size
 }
 
-// bystanders reports whether at a time a face is seen that is not followed: not for the first time, and large enough
-// beside the smallest that is followed.
-func (t *tracker) bystanders(now time.Duration) bool {
+// bystanders returns the faces that are seen at a time and are not followed: not for the first time, and large enough
+// beside the smallest that is followed. In place of a subject's number each has one below 0, which it keeps.
+func (t *tracker) bystanders(now time.Duration) (out []Tracked) {
 	_, size := t.full()
-	return slices.ContainsFunc(t.tracks, func(k *track) bool {
-		return !k.placed && k.sure && k.hits > 1 && k.seen == now &&
-			(math.IsInf(size, 1) || k.size >= bystanderSize*size)
-	})
+	for _, k := range t.tracks {
+		if !k.placed && k.sure && k.hits > 1 && k.seen == now &&
+			(math.IsInf(size, 1) || k.size >= bystanderSize*size) {
+			out = append(out, Tracked{-1 - k.serial, k.face})
+		}
+	}
+	return out
 }
 
 // cost returns the cost of a found face being this one, +Inf beyond the gate.

@@ -91,6 +91,22 @@ func (v *voiceTrack) heard(from, to int64) bool {
 	return false
 }
 
+// pieces returns the ends of the pieces in [from, to) that are of a voice, by sample; all are without a detector.
+func (v *voiceTrack) pieces(from, to int64) (ends []int64) {
+	if v.stream == nil {
+		for end := from + VoicePiece; end <= to; end += VoicePiece {
+			ends = append(ends, end)
+		}
+		return ends
+	}
+	for _, end := range v.ends {
+		if end-VoicePiece >= from && end <= to {
+			ends = append(ends, end)
+		}
+	}
+	return ends
+}
+
 // discardBefore forgets what lies before a sample.
 func (v *voiceTrack) discardBefore(sample int64) {
 	i := 0

@@ -11,10 +11,10 @@ import (
 
 // faceStage looks for faces at the ticks of the face clock, follows and crops them, and puts windows together.
 //
-// Each subject seen in a window gets a window of its own. There is one sound and no telling whose voice it is
-// where several faces are seen, so it goes to a subject only if its face is the only one in the window, of those that
-// are not followed too; with more, the sound is masked for all, as it is where it is silence or no voice. With no face
-// in the window, the window belongs to the last subject that was alone in one, or else to subject 0.
+// Each subject seen in a window gets a window of its own. There is one sound. It goes to a subject whose face is the
+// only one in the window, of those that are not followed too; with more, it goes to the one that speaks, for as long as
+// it does (giveVoice), and without a SpeakerDetector to nobody. It is masked where it is silence or no voice. With no
+// face in the window, the window belongs to the last subject that was alone in one, or else to subject 0.
 type faceStage struct {
 	spec         Spec
 	o            Options
@@ -24,6 +24,7 @@ type faceStage struct {
 	found        []Face
 	observations []observation
 	lastSolo     int
+	mouths       mouthTrack
 }
 
 // observation holds the faces that were followed at one tick, with a crop and a cache of each.
@@ -44,6 +45,7 @@ func newFaceStage(spec Spec, info capture.Info, finder FaceFinder, o Options) *f
 		tracker: tracker{
 			max: o.Faces, lostAfter: o.LostAfter, trusting: info.Still, bystanding: info.HasAudio && !o.OneSpeaker,
 		},
+		mouths: mouthTrack{spec: o.mouthSpec()},
 	}
 }
 
@@ -70,7 +72,9 @@ func (s *faceStage) detect(ctx context.Context, t *tick) error {
 	if s.o.OnFaces != nil {
 		s.o.OnFaces(t.time, slices.Clone(l.faces))
 	}
-	l.others = s.tracker.bystanding && s.tracker.bystanders(t.time)
+	others := s.tracker.bystanders(t.time)
+	l.others = s.tracker.bystanding && len(others) > 0
+	s.readLips(t, append(slices.Clone(l.faces), others...))
 	if len(l.faces) > 0 || l.others {
 		s.observations = append(s.observations, l)
 	}
@@ -78,12 +82,15 @@ func (s *faceStage) detect(ctx context.Context, t *tick) error {
 }
 
 // windows puts together those of a cut, by subject; there is at least one.
-func (s *faceStage) windows(c *cut) []*Window {
+func (s *faceStage) windows(ctx context.Context, c *cut) ([]*Window, error) {
 	i := 0
 	for i < len(s.observations) && s.observations[i].k < c.first {
 		i++
 	}
 	s.observations = slices.Delete(s.observations, 0, i)
+	if every := s.mouths.spec.Every; every > 0 {
+		s.mouths.discardBefore(int64(c.end/every) - int64(s.mouths.spec.Slots) + 1)
+	}
 
 	var ws []*Window
 	others := false
@@ -113,15 +120,26 @@ func (s *faceStage) windows(c *cut) []*Window {
 			s.lastSolo = ws[0].Subject
 		}
 	}
-	if len(ws) == 1 && !others && c.voice && !silent(c.covered(), s.o.SilenceDBFS) {
-		ws[0].Audio, ws[0].AudioPresent = c.audio, true
-		return ws
+	// Whose voice it is is asked where several faces are seen, or where it is always asked.
+	alone := len(ws) == 1 && !others
+	ask := s.o.Speaker != nil && (!alone || s.o.SpeakerAlways)
+	if c.voice && !silent(c.covered(), s.o.SilenceDBFS) {
+		switch {
+		case ask:
+			return ws, s.giveVoice(ctx, c, ws, alone)
+		case alone:
+			ws[0].Audio, ws[0].AudioPresent = c.audio, true
+			return ws, nil
+		}
 	}
 	clear(c.audio)
 	for _, w := range ws {
 		w.Audio = c.audio
+		if ask {
+			w.Speaking = new(float64)
+		}
 	}
-	return ws
+	return ws, nil
 }
 
 func (s *faceStage) blank(c *cut, subject int) *Window {

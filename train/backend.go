@@ -30,8 +30,8 @@ func CheckBackend(name string) error {
 		"and xla or xla:PLUGIN (PJRT, for GPUs)", name)
 }
 
-// newBackend opens what computes the steps of training: onnx, go, xla or xla:PLUGIN.
-func newBackend(name string) (compute.Backend, error) {
+// NewBackend opens what computes the steps of training: onnx, go, xla or xla:PLUGIN.
+func NewBackend(name string) (compute.Backend, error) {
 	if err := CheckBackend(name); err != nil {
 		return nil, fmt.Errorf("backend %w", err)
 	}

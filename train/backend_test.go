@@ -36,12 +36,12 @@ func TestBackendsThatCannotBeHad(t *testing.T) {
 	for name, want := range map[string]string{
 		"cuda": "known are", "": "known are", "onnx:cpu": "known are", "xla:no-such-plugin": "docs/training.md",
 	} {
-		if _, err := newBackend(name); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewBackend(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("backend %q: %v, want an error that says %q", name, err, want)
 		}
 	}
 	if _, err := infer.FindRuntime(); err == nil {
-		if _, err := newBackend("onnx"); err != nil {
+		if _, err := NewBackend("onnx"); err != nil {
 			t.Error(err)
 		}
 	}

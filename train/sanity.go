@@ -100,7 +100,7 @@ func (o *Options) network(data *Data, recipe Recipe) (*network, *batcher, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	backend, err := newBackend(cmp.Or(o.Backend, DefaultBackend))
+	backend, err := NewBackend(cmp.Or(o.Backend, DefaultBackend))
 	if err != nil {
 		return nil, nil, err
 	}

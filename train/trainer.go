@@ -207,7 +207,7 @@ func (o *Options) Prepare(ctx context.Context, also ...Recipe) (*Data, error) {
 
 // checkMachine returns an error if this machine lacks what trains or what judges, whatever trains.
 func (o *Options) checkMachine() error {
-	if _, err := newBackend(cmp.Or(o.Backend, DefaultBackend)); err != nil {
+	if _, err := NewBackend(cmp.Or(o.Backend, DefaultBackend)); err != nil {
 		return err
 	}
 	_, err := infer.FindRuntime()
@@ -282,7 +282,7 @@ func (o *Options) start(data *Data) (*run, error) {
 			"need; mark some clips val")
 	}
 	backendName := cmp.Or(o.Backend, DefaultBackend)
-	backend, err := newBackend(backendName)
+	backend, err := NewBackend(backendName)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ var imports = map[string][]string{
 		"capture", "infer", "infer/explain", "internal/atomicfile", "overlay", "overlay/window", "pipeline", "train",
 		"train/audit",
 		"train/card", "train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics", "train/nn",
-		"train/sample", "train/sweep", "train/weighting", "webrtc", "webrtc/peer", "webrtc/signal",
+		"train/sample", "train/speaker", "train/sweep", "train/weighting", "webrtc", "webrtc/peer", "webrtc/signal",
 	},
 	"overlay":        {"capture", "capture/av", "pipeline"},
 	"overlay/window": {"capture", "overlay"},
@@ -60,6 +60,10 @@ var imports = map[string][]string{
 	"train/nn":                {"capture", "infer", "pipeline"},
 	"train/sample":            {"capture", "internal/atomicfile", "pipeline", "train/dataset"},
 	"train/sample/sampletest": {"pipeline", "train/dataset", "train/sample"},
+	"train/speaker": {
+		"capture", "infer", "internal/atomicfile", "pipeline", "train", "train/augment", "train/dataset", "train/nn",
+		"train/optim", "train/sample",
+	},
 	"train/sweep": {
 		"internal/atomicfile", "pipeline", "train", "train/dataset", "train/eval", "train/plot", "train/sample",
 	},
@@ -71,7 +75,7 @@ var imports = map[string][]string{
 	"capture":             {"capture/av"},
 	"capture/capturetest": {"capture", "capture/av"},
 	"examples/publish":    {"webrtc/client"},
-	"infer/infertest":     {"infer"},
+	"infer/infertest":     {"infer", "pipeline"},
 }
 
 // libraries are those that only the packages named may import, by the beginning of their import path; of several the
@@ -82,7 +86,7 @@ var libraries = map[string][]string{
 	"github.com/yalue/onnxruntime_go":  {"infer"},
 	// The networks: GoMLX trains them, its description of ONNX files serves reading them too.
 	"github.com/gomlx/": {
-		"train", "train/nn", "train/optim", "train/traintest", "train/weighting",
+		"train", "train/nn", "train/optim", "train/speaker", "train/traintest", "train/weighting",
 	},
 	"github.com/gomlx/compute-onnx/support/protos": {"infer/...", "train", "train/nn"},
 	"github.com/pion/": {

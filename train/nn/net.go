@@ -211,21 +211,7 @@ func tandemAudio[V any](o ops[V], a Arch, audio, covered V) V {
 	n := a.Spec.AudioSamples()
 	frames := n / soundHop
 
-	x := leveled(o, audio)
-
-	// Spectra of half-overlapping Hann windows, as a product with the real Fourier basis.
-	half := o.mulScalar(o.slice(x, 1, 0, soundHop/2), 0)
-	x = o.reshape(o.concat(1, half, x, half), -1, frames+1, soundHop)
-	x = o.concat(2, o.slice(x, 1, 0, frames), o.slice(x, 1, 1, frames+1))
-	x = o.reshape(x, -1, soundFrame)
-	bins := soundFrame/2 + 1
-	x = o.matmul(x, o.Constant(fourierBasis(soundFrame), soundFrame, 2*bins))
-	x = o.mul(x, x)
-	x = o.add(o.slice(x, 1, 0, bins), o.slice(x, 1, bins, 2*bins))
-	// The filters are squared so that they stay positive; they start as the mel scale's triangles.
-	mel := o.Param("sound/mel", dataInit(melFilters(soundFrame, a.MelBands)), bins, a.MelBands)
-	x = o.matmul(x, o.mul(mel, mel))
-	x = o.mulScalar(o.addScalar(o.log(o.addScalar(x, 1e-5)), 4), 0.25)
+	x := logMel(o, leveled(o, audio), "sound/mel", frames, a.MelBands)
 	x = o.mul(x, o.reshape(coveredParts(o, covered, frames), -1, 1))
 
 	x = o.fold(o.toImage(x, frames, a.MelBands, 1))
@@ -246,6 +232,24 @@ func tandemAudio[V any](o ops[V], a Arch, audio, covered V) V {
 	mean := o.div(o.sum(o.mul(x, there), 1), o.addScalar(o.sum(there, 1), tiny))
 	both := o.reshape(o.concat(2, pooled, mean), -1, 2*a.SoundDim)
 	return o.relu(dense(o, both, "sound/out", a.SoundDim))
+}
+
+// logMel returns the logarithms of mel spectra of sound [B, frames*soundHop], [B*frames, bands]. The filter bank is a
+// parameter of a name.
+func logMel[V any](o ops[V], x V, name string, frames, bands int) V {
+	// Spectra of half-overlapping Hann windows, as a product with the real Fourier basis.
+	half := o.mulScalar(o.slice(x, 1, 0, soundHop/2), 0)
+	x = o.reshape(o.concat(1, half, x, half), -1, frames+1, soundHop)
+	x = o.concat(2, o.slice(x, 1, 0, frames), o.slice(x, 1, 1, frames+1))
+	x = o.reshape(x, -1, soundFrame)
+	bins := soundFrame/2 + 1
+	x = o.matmul(x, o.Constant(fourierBasis(soundFrame), soundFrame, 2*bins))
+	x = o.mul(x, x)
+	x = o.add(o.slice(x, 1, 0, bins), o.slice(x, 1, bins, 2*bins))
+	// The filters are squared so that they stay positive; they start as the mel scale's triangles.
+	mel := o.Param(name, dataInit(melFilters(soundFrame, bands)), bins, bands)
+	x = o.matmul(x, o.mul(mel, mel))
+	return o.mulScalar(o.addScalar(o.log(o.addScalar(x, 1e-5)), 4), 0.25)
 }
 
 // leveled returns audio [B, samples] brought to a level of 1. The level is that of the samples that are there: zeros

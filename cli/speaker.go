@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"tandem/infer"
+	"tandem/pipeline"
+)
+
+// speakerOff is the value of --speaker that asks for nothing.
+const speakerOff = "off"
+
+// speakerModes are the values of --speaker.
+var speakerModes = []string{pipeline.SpeakerAuto, pipeline.SpeakerAlways, speakerOff}
+
+// speakerFlags say whether it is asked who speaks, and by which model.
+type speakerFlags struct {
+	speaker      string
+	speakerModel string
+}
+
+func (s *speakerFlags) bind(f *pflag.FlagSet) {
+	f.StringVar(&s.speaker, "speaker", pipeline.SpeakerAuto, "`WHEN` to tell by lips and sound who speaks, and whose "+
+		"the voice is: auto (where several faces are seen), always, or off (the voice of several is nobody's)")
+	f.StringVar(&s.speakerModel, "speaker-model", "", "speaker model `FILE` (default: the embedded one)")
+}
+
+func (s *speakerFlags) check() error {
+	switch {
+	case !slices.Contains(speakerModes, s.speaker):
+		return fmt.Errorf("--speaker %q: known are %s", s.speaker, strings.Join(speakerModes, ", "))
+	case s.speaker == speakerOff && s.speakerModel != "":
+		return errors.New("--speaker-model is of no use with --speaker off")
+	}
+	return nil
+}
+
+// openSpeaker loads what tells who speaks, unless it is off. A recognizer of other sounds than voices has none but with
+// --speaker always.
+func (r *recognition) openSpeaker(s *speakerFlags) error {
+	if s.speaker == speakerOff || r.voice == nil && s.speaker != pipeline.SpeakerAlways {
+		return nil
+	}
+	name, model := "embedded speaker model", infer.DefaultSpeakerModel()
+	if s.speakerModel != "" {
+		name = s.speakerModel
+		var err error
+		if model, err = readLimited(name, infer.MaxModelBytes); err != nil {
+			return err
+		}
+	}
+	speaker, err := infer.NewSpeaker(model)
+	if errors.Is(err, infer.ErrContract) {
+		return fmt.Errorf("%s: %w", name, err)
+	} else if err != nil {
+		return err
+	}
+	r.speaker, r.speakerAlways = speaker, s.speaker == pipeline.SpeakerAlways
+	return nil
+}
+
+// use puts what the recognition has into the options of a pipeline.
+func (r *recognition) use(o *pipeline.Options) {
+	o.Model, o.Voice = r.model.sha256, r.voice
+	if r.speaker != nil {
+		o.Speaker, o.SpeakerAlways = r.speaker, r.speakerAlways
+	}
+}

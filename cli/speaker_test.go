@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tandem/infer/infertest"
+)
+
+func TestTrainSpeakerRefuses(t *testing.T) {
+	recipe := filepath.Join(t.TempDir(), "r.json")
+	if err := os.WriteFile(recipe, []byte(`{"steps":0}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	photos := filepath.Join(dir, "m.csv")
+	if err := os.WriteFile(filepath.Join(dir, "a.jpg"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(photos, []byte("video,emotion,split\na.jpg,happy,train\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	photoData := "manifest=" + photos
+	for want, c := range map[string]struct {
+		code int
+		args []string
+	}{
+		"known are emotions and speaker": {2, []string{"--task", "age"}},
+		"does not take --epochs":         {2, []string{"--task", "speaker", "--epochs", "3"}},
+		"does not take --weighting":      {2, []string{"--task", "speaker", "--weighting", "rlw"}},
+		"steps 0":                        {1, []string{"--task", "speaker", "--recipe", recipe, "--data", photoData}},
+		"--data NAME=PATH is missing":    {2, []string{"--task", "speaker"}},
+		"no talking faces":               {1, []string{"--task", "speaker", "--data", photoData}},
+	} {
+		args := append([]string{"train", "--out", filepath.Join(t.TempDir(), "s.onnx")}, c.args...)
+		if code, _, errs := runTandem(t, args...); code != c.code || !strings.Contains(errs, want) {
+			t.Errorf("%v: exit code %d, %s, want %d and %q", c.args, code, errs, c.code, want)
+		}
+	}
+}
+
+func TestSpeakerFlagsRefuse(t *testing.T) {
+	dir := t.TempDir()
+	broken := filepath.Join(dir, "broken.onnx")
+	if err := os.WriteFile(broken, []byte("no model"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	model := testModel(t)
+	for want, c := range map[string]struct {
+		code int
+		args []string
+	}{
+		"known are auto, always, off":        {2, []string{"--speaker", "often"}},
+		"of no use with --speaker off":       {2, []string{"--speaker", "off", "--speaker-model", broken}},
+		"broken.onnx: model breaks tandem's": {1, []string{"--speaker-model", broken}},
+		"this is no speaker model":           {1, []string{"--speaker-model", model}},
+		"no such file":                       {1, []string{"--speaker-model", filepath.Join(dir, "none.onnx")}},
+	} {
+		args := append([]string{"analyze", "pattern:2s", "--model", model}, c.args...)
+		if code, _, errs := runTandem(t, args...); code != c.code || !strings.Contains(errs, want) {
+			t.Errorf("%v: exit code %d, %s, want %d and %q", c.args, code, errs, c.code, want)
+		}
+	}
+}
+
+// The start event says whether it is asked who speaks; a window says the answer where it is asked.
+func TestAnalyzeSaysWhoSpeaks(t *testing.T) {
+	needTraining(t)
+	dir := t.TempDir()
+	own := filepath.Join(dir, "speaker.onnx")
+	if err := os.WriteFile(own, infertest.SpeakerModel(infertest.SpeakerContract()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for mode, c := range map[string]struct{ start, window bool }{
+		"off": {false, false}, "auto": {true, false}, "always": {true, true},
+	} {
+		args := []string{"analyze", "--format", "jsonl", "pattern:4s", "--model", testModel(t), "--speaker", mode}
+		if mode != "off" {
+			args = append(args, "--speaker-model", own)
+		}
+		code, out, errs := runTandem(t, args...)
+		if code != 0 {
+			t.Fatalf("%s: exit code %d: %s", mode, code, errs)
+		}
+		start, rest, _ := strings.Cut(out, "\n")
+		said, any := strings.Contains(start, `"speaker":"`+mode+`"`), strings.Contains(start, `"speaker":`)
+		if said != c.start || any != c.start {
+			t.Errorf("%s: %s", mode, start)
+		}
+		if strings.Contains(rest, `"speaking":`) != c.window {
+			t.Errorf("%s: %s", mode, rest)
+		}
+	}
+}
+
+// Two faces of the validation split side by side, of which one speaks and one is silent: the voice is the speaker's.
+func TestAnalyzeGivesTheVoiceToWhoSpeaks(t *testing.T) {
+	needTraining(t, "ffmpeg")
+	if dataSets == "" {
+		t.Skip("TANDEM_DATA is not set: no data sets here")
+	}
+	clip := func(name string) string { return filepath.Join(dataSets, "java-sed", "video", name) }
+	const still = "trim=end_frame=1,loop=-1:1:0,setpts=N/30/TB,fps=30"
+	beside := []string{
+		"[1:v]" + still + "[s];[0:v][s]hstack=shortest=1[v]", "[0:v]" + still + "[s];[s][1:v]hstack=shortest=1[v]",
+	}
+	right, wrong := 0, 0
+	for i, pair := range [][2]string{{"04-01-01", "09-02-03"}, {"04-02-02", "09-01-04"}, {"04-03-06", "09-04-01"}} {
+		for k, sound := range []string{"0:a", "1:a"} {
+			scene := filepath.Join(t.TempDir(), "scene.mp4")
+			ffmpeg(t, "-i", clip(pair[0]+"_01.mp4"), "-i", clip(pair[1]+"_01.mp4"), "-filter_complex",
+				beside[k], "-map", "[v]", "-map", sound, "-shortest", scene)
+			r, w := 0, 0
+			for _, window := range windowsOf(t, scene, "--faces", "2") {
+				left := window.Face != nil && window.Face.X+window.Face.W/2 < 360
+				switch {
+				case !window.Audio:
+				case left == (k == 0):
+					r++
+				default:
+					w++
+				}
+			}
+			t.Logf("scene %d with the sound of face %d: %d windows right, %d wrong", i, k, r, w)
+			right, wrong = right+r, wrong+w
+		}
+	}
+	if right < 20 || wrong > right/4 {
+		t.Errorf("the voice is the speaker's in %d windows, and the other's in %d", right, wrong)
+	}
+}
