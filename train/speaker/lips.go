@@ -33,12 +33,12 @@ func (l Lips) apply(dst []byte, there []float32, size int, slot func(i int) []by
 
 // variation holds what all slots of a window have in common.
 type variation struct {
-	ex, ey         [2]float64 // steps along a row and a column, in pixels of the source
-	x, y           float64    // middle of the crop
-	grey           [256]float32
-	grain          float64
-	coarse         int // pixels a side that are shown
-	small, blurred []float32
+	ex, ey [2]float64 // steps along a row and a column, in pixels of the source
+	x, y   float64    // middle of the crop
+	grey   [256]float32
+	grain  float64
+	coarse int // pixels a side that are shown
+	small  []float32
 }
 
 func (l Lips) draw(size int, rng *rand.Rand) *variation {
