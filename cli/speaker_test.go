@@ -102,9 +102,11 @@ func TestAnalyzeGivesTheVoiceToWhoSpeaks(t *testing.T) {
 		t.Skip("TANDEM_DATA is not set: no data sets here")
 	}
 	clip := func(name string) string { return filepath.Join(dataSets, "java-sed", "video", name) }
-	const still = "trim=end_frame=1,loop=-1:1:0,setpts=N/30/TB,fps=30"
+	// The first picture goes on for as long as the other's clip.
+	const still = "fps=30,trim=end_frame=1,tpad=stop_mode=clone:stop=-1[s];"
 	beside := []string{
-		"[1:v]" + still + "[s];[0:v][s]hstack=shortest=1[v]", "[0:v]" + still + "[s];[s][1:v]hstack=shortest=1[v]",
+		"[1:v]" + still + "[0:v]fps=30[m];[m][s]hstack=shortest=1[v]",
+		"[0:v]" + still + "[1:v]fps=30[m];[s][m]hstack=shortest=1[v]",
 	}
 	right, wrong := 0, 0
 	for i, pair := range [][2]string{{"04-01-01", "09-02-03"}, {"04-02-02", "09-01-04"}, {"04-03-06", "09-04-01"}} {
