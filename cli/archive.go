@@ -65,7 +65,7 @@ func (a *archiveFlags) check(inputs int, format string) error {
 	case a.outDir == "" && (a.skipDone || a.continueOnError):
 		return errors.New("--skip-done and --continue-on-error are of --out-dir: give that too")
 	case a.outDir != "" && format == "table":
-		return errors.New("--out-dir writes files: choose jsonl, csv, textgrid or eaf by --format")
+		return errors.New("--out-dir writes files: choose jsonl, csv, textgrid, eaf or rttm by --format")
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ func newReporter(c *console, format string, raw bool) *reporter {
 		r.events = pipeline.NewTextGridWriter(c.out)
 	case "eaf":
 		r.events = pipeline.NewELANWriter(c.out)
+	case "rttm":
+		r.events = pipeline.NewRTTMWriter(c.out)
 	default:
 		r.table = newTable(c)
 	}

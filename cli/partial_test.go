@@ -68,8 +68,8 @@ func TestAnalyzeAnswersInTheFirstSecond(t *testing.T) {
 	}
 	_, rows, _ := runTandem(t, "analyze", "--format", "csv", "--model", model, "pattern:3s")
 	lines := strings.Split(rows, "\n")
-	if !strings.HasSuffix(lines[0], ",covered,speaking") || !strings.HasSuffix(lines[1], ",0.75,") ||
-		!strings.HasSuffix(lines[8], ",,") {
+	if !strings.HasSuffix(lines[0], ",covered,speaking,voice") ||
+		!strings.HasSuffix(lines[1], ",0.75,,true") || !strings.HasSuffix(lines[8], ",,,true") {
 		t.Errorf("the CSV is\n%s", rows)
 	}
 }

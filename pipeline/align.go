@@ -440,6 +440,7 @@ func (a *aligner) cut(end time.Duration, always bool) error {
 		}
 	}
 	c.voice = a.voice.heard(from, to)
+	c.voiceNow = c.voice && len(a.voice.pieces(to-sampleAt(a.spec.Hop), to)) > 0
 	if a.mouths.every > 0 && c.voice {
 		for _, end := range a.voice.pieces(from, to) {
 			c.pieces = append(c.pieces, end-from)

@@ -61,8 +61,10 @@ type WindowEvent struct {
 	// Speaking is the probability that the subject is the one who speaks at End; nil where it was not asked, or cannot
 	// be told.
 	Speaking *float64
-	Face     *FaceBox   // the last one in the window, nil if none
-	Frame    *FrameSize // of the picture that Face is a part of, nil if there is no Face
+	// Voice reports whether a voice, whoever's, is heard in the hop before End.
+	Voice bool
+	Face  *FaceBox   // the last one in the window, nil if none
+	Frame *FrameSize // of the picture that Face is a part of, nil if there is no Face
 	// Latency is the wall time from the arrival of the window's last media to the event; nil for a source that
 	// is not live.
 	Latency *time.Duration
@@ -275,6 +277,7 @@ type (
 		Gender     *Scores    `json:"gender,omitempty"`
 		Modalities modalities `json:"senses"`
 		Speaking   *float64   `json:"speaking,omitempty"`
+		Voice      bool       `json:"voice,omitempty"`
 		Face       *FaceBox   `json:"face,omitempty"`
 		Frame      *FrameSize `json:"frame,omitempty"`
 		Latency    *int64     `json:"latency_ms,omitempty"`
@@ -334,7 +337,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		out := windowWire{
 			head: head{EventVersion, "window"}, T: seconds(w.T), Start: seconds(w.Start), End: seconds(w.End),
 			Subject: w.Subject, Emotion: w.Emotion, Gender: w.Gender, Modalities: modalities{w.Audio, w.Video},
-			Speaking: w.Speaking, Face: w.Face, Frame: w.Frame,
+			Speaking: w.Speaking, Voice: w.Voice, Face: w.Face, Frame: w.Frame,
 		}
 		out.Partial, out.Covered = w.Covered > 0, seconds(w.Covered)
 		if w.Latency != nil {
@@ -414,7 +417,7 @@ func ParseEvent(line []byte) (Event, error) {
 			T: time.Duration(w.T), Start: time.Duration(w.Start), End: time.Duration(w.End), Subject: w.Subject,
 			Covered: time.Duration(w.Covered),
 			Emotion: w.Emotion, Gender: w.Gender, Audio: w.Modalities.Audio, Video: w.Modalities.Video,
-			Speaking: w.Speaking, Face: w.Face, Frame: w.Frame,
+			Speaking: w.Speaking, Voice: w.Voice, Face: w.Face, Frame: w.Frame,
 		}
 		if w.Speaking != nil && !(*w.Speaking >= 0 && *w.Speaking <= 1) {
 			return bad(fmt.Errorf("speaking is %v", *w.Speaking))

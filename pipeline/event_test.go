@@ -35,7 +35,7 @@ func full() []Event {
 			T: ms(2560), Start: 0, End: ms(2560), Subject: 0,
 			Emotion: newScores(emotion, []float64{0.25, 0.75}, []float64{0.1, 0.9}),
 			Gender:  newScores(gender, []float64{0.98, 0.02}, []float64{0.99, 0.01}),
-			Audio:   true, Video: true, Speaking: &speaking,
+			Audio:   true, Video: true, Speaking: &speaking, Voice: true,
 			Face: &FaceBox{201.5, 96, 180.2, 180.2, 0.967}, Latency: &latency,
 		}},
 		{Window: &WindowEvent{T: ms(2810), Start: ms(250), End: ms(2810), Subject: 1}},
@@ -130,7 +130,7 @@ func TestCSV(t *testing.T) {
 	}
 	h := strings.Join(CSVHeader(&StartEvent{Emotions: []string{"a"}}, false), ",")
 	const want = "source,t,start,end,subject,emotion,emotion_a,audio,video," +
-		"face_x,face_y,face_w,face_h,face_score,latency_ms,covered,speaking"
+		"face_x,face_y,face_w,face_h,face_score,latency_ms,covered,speaking,voice"
 	if h != want {
 		t.Errorf("without gender: %s", h)
 	}

@@ -63,6 +63,8 @@ type Window struct {
 	// Speaking is the probability that the subject is the one who speaks at the window's end; nil where it was not
 	// asked (Options.Speaker), or cannot be told. If it was asked, Audio has the subject's voice only.
 	Speaking *float64
+	// Voice reports whether a voice, whoever's, is heard in the hop before the window's end.
+	Voice bool
 	// Video is T crops of S*S*C bytes, oldest first, concatenated; zero where VideoMask is false.
 	Video     []byte
 	VideoMask []bool // T

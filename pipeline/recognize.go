@@ -109,7 +109,7 @@ func (m *emitter) recognize(ctx context.Context, ws []*Window) error {
 func (m *emitter) event(w *Window, p *Prediction) (*WindowEvent, error) {
 	ev := &WindowEvent{
 		T: w.End, Start: w.Start, End: w.End, Covered: w.Covered, Subject: w.Subject,
-		Audio: w.AudioPresent, Video: w.VideoPresent(),
+		Audio: w.AudioPresent, Video: w.VideoPresent(), Voice: w.Voice,
 	}
 	if w.Speaking != nil {
 		p := round(*w.Speaking, 1000)

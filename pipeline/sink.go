@@ -67,7 +67,7 @@ func CSVHeader(s *StartEvent, raw bool) []string {
 		}
 	}
 	return append(h, "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms", "covered",
-		"speaking")
+		"speaking", "voice")
 }
 
 func (c *csvWriter) Write(e Event) error {
@@ -148,7 +148,11 @@ func (c *csvWriter) window(w *WindowEvent) []string {
 	if w.Speaking != nil {
 		speaking = number(*w.Speaking)
 	}
-	return append(r, latency, covered, speaking)
+	voice := ""
+	if w.Voice {
+		voice = "true"
+	}
+	return append(r, latency, covered, speaking, voice)
 }
 
 // maxLine is the longest line that ReadAll takes.

@@ -25,6 +25,7 @@ type cut struct {
 	start, end  time.Duration // start is later than end less the window's length where the window begins empty
 	audio       []float32     // of all the window
 	voice       bool          // enough of the sound is of a voice
+	voiceNow    bool          // and some of the last hop's
 	pieces      []int64       // the ends, in samples of audio, of the pieces of VoicePiece that are
 	first, last int64         // ticks; first may be negative
 	arrived     time.Time

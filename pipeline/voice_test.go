@@ -61,20 +61,24 @@ func TestSoundWithoutAVoiceIsMasked(t *testing.T) {
 	}
 }
 
-// A voice counts in the windows that hold enough of it, and in no other.
+// A voice counts in the windows that hold enough of it, and in no other; it is heard at the end of those whose last hop
+// has some of it.
 func TestVoiceCountsInItsWindows(t *testing.T) {
-	// Pieces 100 to 103 are a voice: the samples from 51200 to 53248, 3.2 s to 3.328 s.
+	// Pieces 100 to 111 are a voice: the samples from 51200 to 57344, 3.2 s to 3.584 s.
 	voice := &fakeVoice{of: func(piece int) float64 {
-		if piece >= 100 && piece < 104 {
+		if piece >= 100 && piece < 112 {
 			return 1
 		}
 		return 0
 	}}
 	ws := cutAll(t, file(7*time.Second, false, true), nil, testSpec, Options{Voice: voice})
 	for _, w := range ws {
-		want := w.Start <= 3200*time.Millisecond && w.End >= 3328*time.Millisecond
+		want := w.Start <= 3456*time.Millisecond && w.End >= 3328*time.Millisecond
 		if w.AudioPresent != want {
 			t.Errorf("window %v to %v: audio %v, want %v", w.Start, w.End, w.AudioPresent, want)
+		}
+		if want = w.End == 3560*time.Millisecond; w.Voice != want {
+			t.Errorf("window %v to %v: a voice at its end %v, want %v", w.Start, w.End, w.Voice, want)
 		}
 	}
 	if len(ws) != 18 {

@@ -120,6 +120,10 @@ func (s *faceStage) windows(ctx context.Context, c *cut) ([]*Window, error) {
 			s.lastSolo = ws[0].Subject
 		}
 	}
+	now := c.voiceNow && !silent(c.audio[max(0, int64(len(c.audio))-sampleAt(s.spec.Hop)):], s.o.SilenceDBFS)
+	for _, w := range ws {
+		w.Voice = now
+	}
 	// Whose voice it is is asked where several faces are seen, or where it is always asked.
 	alone := len(ws) == 1 && !others
 	ask := s.o.Speaker != nil && (!alone || s.o.SpeakerAlways)

@@ -140,11 +140,11 @@ export function toCSV(events, config) {
   const first = events.find((e) => e.type === "start") ?? { source: "whip", emotions: config.emotions, genders: config.genders };
   const tasks = [["emotion", first.emotions], ["gender", first.genders]].filter(([, l]) => l.length);
   const head = ["source", "t", "start", "end", "subject", ...tasks.flatMap(([task, ls]) => [task, ...ls.map((l) => `${task}_${l}`)]),
-    "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms", "covered"];
+    "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms", "covered", "speaking", "voice"];
   const cell = (v) => { const s = String(v ?? ""); return /[",\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s; };
   const rows = events.filter((e) => e.type === "window").map((e) => [
     first.source, e.t, e.start, e.end, e.subject, ...tasks.flatMap(([task, ls]) => [e[task]?.label, ...ls.map((l) => e[task]?.p[l])]),
-    e.senses.audio, e.senses.video, e.face?.x, e.face?.y, e.face?.w, e.face?.h, e.face?.score, e.latency_ms, e.covered,
+    e.senses.audio, e.senses.video, e.face?.x, e.face?.y, e.face?.w, e.face?.h, e.face?.score, e.latency_ms, e.covered, e.speaking, e.voice,
   ]);
   return [head, ...rows].map((r) => r.map(cell).join(",") + "\n").join("");
 }
