@@ -95,8 +95,8 @@ func (m *metrics) drop(reason string, d pipeline.Dropped) {
 	}
 }
 
-// reportMetrics brings the metrics up to date with a session's tracks. One goroutine calls it.
-func (x *session) reportMetrics() {
+// reportMetrics brings the metrics up to date with a stream's tracks. One goroutine calls it.
+func (x *Stream) reportMetrics() {
 	m := x.s.metrics
 	x.mu.Lock()
 	tracks := x.tracks
@@ -121,12 +121,16 @@ func (x *session) reportMetrics() {
 		m.keyFrames.Add(float64(now.KeyFrameRequests - t.reported.KeyFrameRequests))
 		t.reported = now
 	}
+	x.dropReplaced()
 	lost := x.feed.Drops()
 	m.drop("network", pipeline.Dropped{
 		Frames: lost.Frames - x.reportedDrops.Frames, Samples: lost.Samples - x.reportedDrops.Samples,
 	})
 	x.reportedDrops = lost
-	missed := x.hub.Missed() + x.channels.Missed()
+	missed := x.hub.Missed()
+	if x.missed != nil {
+		missed += x.missed()
+	}
 	m.drop("reader", pipeline.Dropped{Windows: missed - x.reportedMissed})
 	x.reportedMissed = missed
 	m.skew.Observe(x.clock.Skew().Abs().Seconds())

@@ -43,7 +43,7 @@ type latency struct {
 }
 
 // status returns the state of a session.
-func (x *session) status() status {
+func (x *Stream) status() status {
 	skew := x.clock.Skew()
 	lost := x.feed.Drops()
 	_, running := x.lastMedia.ago(time.Now())
@@ -57,6 +57,7 @@ func (x *session) status() status {
 	}
 	s.Dropped.Frames += lost.Frames
 	s.Dropped.Samples += lost.Samples
+	s.Lost = x.lost
 	for _, t := range x.tracks {
 		s.Lost += t.Stats().Lost
 		if t.Codec() == av.Opus {
@@ -79,7 +80,7 @@ func (x *session) status() status {
 }
 
 // percentile returns the p-th of the latencies kept, in ms by the nearest rank. The mutex is held.
-func (x *session) percentile(p int) float64 {
+func (x *Stream) percentile(p int) float64 {
 	if len(x.latency) == 0 {
 		return 0
 	}
