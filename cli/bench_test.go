@@ -52,16 +52,34 @@ func benchLong(b *testing.B, minutes int) string {
 	b.Helper()
 	clip := benchClip(b, shortSeconds)
 	return benchFile(b, fmt.Sprintf("%dmin.webm", minutes), func(path string) error {
-		out, err := exec.Command("ffmpeg", "-v", "error", "-y", "-stream_loop", strconv.Itoa(minutes*60/shortSeconds-1),
-			"-i", clip, "-c", "copy", path).CombinedOutput()
-		if errors.Is(err, exec.ErrNotFound) {
-			fmt.Fprintln(os.Stderr, "SKIPPED: the long file: no ffmpeg to make it with (Debian: ffmpeg)")
-			b.Skip(err)
-		}
+		return benchFFmpeg(b, "-stream_loop", strconv.Itoa(minutes*60/shortSeconds-1), "-i", clip, "-c", "copy", path)
+	})
+}
+
+// benchFFmpeg runs ffmpeg, or skips what needs it.
+func benchFFmpeg(b *testing.B, args ...string) error {
+	b.Helper()
+	out, err := exec.Command("ffmpeg", append([]string{"-v", "error", "-y"}, args...)...).CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		fmt.Fprintln(os.Stderr, "SKIPPED: a file to measure: no ffmpeg to make it with (Debian: ffmpeg)")
+		b.Skip(err)
+	}
+	if err != nil {
+		return fmt.Errorf("ffmpeg: %w: %s", err, out)
+	}
+	return nil
+}
+
+// benchInstant is half a second of silence, the shortest that is answered: what a process costs at its start.
+func benchInstant(b *testing.B) string {
+	b.Helper()
+	return benchFile(b, "silence.wav", func(path string) error {
+		w, err := av.Create(path, av.WriterOptions{Audio: true})
 		if err != nil {
-			return fmt.Errorf("ffmpeg: %w: %s", err, out)
+			return err
 		}
-		return nil
+		defer w.Abort()
+		return errors.Join(w.WriteSamples(&av.Samples{Data: make([]float32, capture.SampleRate/2)}), w.Close())
 	})
 }
 
@@ -284,7 +302,7 @@ func analyze(
 }
 
 // BenchmarkLength tells CPU time and memory of the whole program for a short file and for a long one. Both must be
-// the same but for what a process costs at its start, which is measured by a file of a tenth of a second.
+// the same but for what a process costs at its start, which is measured by half a second of silence.
 func BenchmarkLength(b *testing.B) {
 	minutes, rounds := 10, 3
 	if testing.Short() {
@@ -293,14 +311,7 @@ func BenchmarkLength(b *testing.B) {
 	if err := infer.Init(); err != nil {
 		b.Skip(err)
 	}
-	instant := benchFile(b, "instant.wav", func(path string) error {
-		w, err := av.Create(path, av.WriterOptions{Audio: true})
-		if err != nil {
-			return err
-		}
-		defer w.Abort()
-		return errors.Join(w.WriteSamples(&av.Samples{Data: make([]float32, capture.SampleRate/10)}), w.Close())
-	})
+	instant := benchInstant(b)
 	clip, long := benchClip(b, shortSeconds), benchLong(b, minutes)
 	model := infer.DefaultModel()
 	modelPath := filepath.Join(b.TempDir(), "model.onnx")
@@ -336,13 +347,13 @@ type usage struct {
 }
 
 // runProcess has a process of its own analyse a file.
-func runProcess(b *testing.B, model, input string) usage {
+func runProcess(b *testing.B, model, input string, flags ...string) usage {
 	b.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.CommandContext(b.Context(), exe, "analyze", "--model", model, input)
+	cmd := exec.CommandContext(b.Context(), exe, append([]string{"analyze", "--model", model, input}, flags...)...)
 	cmd.Env = append(os.Environ(), processVariable+"=1")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

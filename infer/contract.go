@@ -42,12 +42,14 @@ const keyPrefix = "tandem."
 //
 // without which the runner gives the model full windows only. The samples before that share are zeros.
 //
-// B is dynamic. A network that reads each crop by itself first may have an inner tensor
+// B is dynamic. A network that reads each crop by itself first, or the sound, may have inner tensors
 //
-//	face_features  float32     [B*T, D]                 what it makes of each crop, of video alone
+//	face_features   float32    [B*T, D]                 what it makes of each crop, of video alone
+//	sound_features  float32    [B, D]                   what it makes of the sound, of audio and audio_covered alone
 //
-// through which alone video reaches the outputs. It is run in two parts then, so that a crop that stands in many
-// windows is read once; the rows of crops that video_mask leaves out are zeros.
+// through which alone these inputs reach the outputs. It is run in parts then, so that a crop that stands in many
+// windows is read once, and the sound of windows that have none is not read; the rows of crops that video_mask leaves
+// out, and of sound that audio_mask leaves out, are zeros.
 type Contract struct {
 	Emotions    []string      // `emotions`: names of the emotion output, in order
 	Genders     []string      // `genders`: names of the gender output, in order

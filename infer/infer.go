@@ -38,7 +38,7 @@ var defaultModel []byte
 
 // DefaultModelSHA256 is the SHA-256 of DefaultModel in hex. It is written down since hashing the model would take
 // longer than loading the face detector.
-const DefaultModelSHA256 = "24d449d84fedf4abee39bb3b4d5069f2ac95d9d22f9033dd8281bda92c8c541a"
+const DefaultModelSHA256 = "169dd86e5ad0581d22a3e6831677dfc9d90740873cc8dfaef2e102afb21249eb"
 
 // DefaultModel returns the embedded model, written by `tandem train`. It is shared: do not write to it.
 func DefaultModel() []byte { return defaultModel }

@@ -83,7 +83,11 @@ func (r *Recognizer) updateRanges(ctx context.Context, ws []*pipeline.Window, na
 	if err != nil {
 		return err
 	}
-	in, err := b.inputs(&ts, c, len(ws), video)
+	sound, err := b.sound(&ts, r, ws)
+	if err != nil {
+		return err
+	}
+	in, err := b.inputs(&ts, c, len(ws), sound, video)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,8 @@ func LoadModel(b []byte) (Contract, error) {
 	return c, err
 }
 
-// loadModel is LoadModel, and returns the model as it is to be run: in 8 bits if int8, and cut in two if it can be.
+// loadModel is LoadModel, and returns the model as it is to be run: in 8 bits if int8, and in parts as far as it can be
+// cut.
 func loadModel(b []byte, int8 bool) (Contract, *parts, error) {
 	refuse := func(format string, args ...any) (Contract, *parts, error) {
 		return Contract{}, nil, fmt.Errorf("%w: %w", ErrContract, fmt.Errorf(format, args...))
@@ -71,9 +72,6 @@ func loadModel(b []byte, int8 bool) (Contract, *parts, error) {
 	p, err := split(m)
 	if err != nil {
 		return refuse("%w", err)
-	}
-	if p == nil {
-		p = &parts{rest: m}
 	}
 	return c, p, nil
 }

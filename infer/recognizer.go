@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gomlx/compute-onnx/support/protos"
 	ort "github.com/yalue/onnxruntime_go"
 	"google.golang.org/protobuf/proto"
 
@@ -35,8 +36,10 @@ func boundedBatch(s pipeline.Spec, most int) int {
 // may use one.
 type Recognizer struct {
 	contract Contract
-	faces    *session // makes face_features of crops; nil for a model that is not run in two parts
+	faces    *session // makes face_features of crops; nil for a model that is not cut there
 	features int      // D of face_features
+	sounds   *session // makes sound_features of sound; nil for a model that is not cut there
+	heard    int      // D of sound_features
 	session  *session // the rest, or all of it
 	maxBatch int
 	scale    [256]float32 // what pixel values become where the input is float32
@@ -82,22 +85,38 @@ func (r *Recognizer) fillScale() {
 }
 
 func (r *Recognizer) load(p *parts, threads int) (err error) {
-	var b []byte // for one half after the other: ONNX Runtime copies what it needs
+	var b []byte // for one part after the other: ONNX Runtime copies what it needs
+	load := func(to **session, m *protos.ModelProto, inputs, outputs []string) {
+		if err != nil || m == nil {
+			return
+		}
+		if b, err = (proto.MarshalOptions{}).MarshalAppend(b[:0], m); err == nil {
+			*to, err = newSession(b, inputs, outputs, threads)
+		}
+	}
 	inputs := r.contract.inputs()
+	load(&r.faces, p.faces, []string{"video"}, []string{faceFeatures})
 	if p.faces != nil {
-		if b, err = proto.Marshal(p.faces); err != nil {
-			return err
-		}
-		if r.faces, err = newSession(b, []string{"video"}, []string{faceFeatures}, threads); err != nil {
-			return err
-		}
 		inputs[slices.Index(inputs, "video")] = faceFeatures
 	}
-	if b, err = (proto.MarshalOptions{}).MarshalAppend(b[:0], p.rest); err != nil {
-		return err
+	if p.sounds != nil {
+		load(&r.sounds, p.sounds, r.soundInputs(), []string{soundFeatures})
+		inputs[slices.Index(inputs, "audio")] = soundFeatures
+		inputs = slices.DeleteFunc(inputs, func(name string) bool { return name == audioCovered })
 	}
-	r.session, err = newSession(b, inputs, outputNames, threads)
+	load(&r.session, p.rest, inputs, outputNames)
+	if err == nil && r.sounds != nil {
+		r.heard, err = r.soundDim()
+	}
 	return err
+}
+
+// soundInputs names what the part that makes sound_features takes.
+func (r *Recognizer) soundInputs() []string {
+	if r.contract.Covered {
+		return []string{"audio", audioCovered}
+	}
+	return []string{"audio"}
 }
 
 // probeCrops is how many crops of a window are read at once to find out whether each is read by itself.
@@ -205,7 +224,9 @@ func (r *Recognizer) Spec() pipeline.Spec { return r.contract.Spec() }
 func (r *Recognizer) Labels() pipeline.Labels { return r.contract.Labels() }
 
 // Close waits for the recognitions under way and frees the model. Later ones return ErrClosed.
-func (r *Recognizer) Close() error { return errors.Join(r.faces.close(), r.session.close()) }
+func (r *Recognizer) Close() error {
+	return errors.Join(r.faces.close(), r.sounds.close(), r.session.close())
+}
 
 // Recognize returns one Prediction a window, in order. Windows of another shape than Spec's, and a network that
 // gives a number that is not finite, are errors. When ctx ends it stops in mid-network and returns ctx's cause.
@@ -249,15 +270,6 @@ func (r *Recognizer) check(w *pipeline.Window) error {
 	return nil
 }
 
-// batch is the memory of one run, kept for the next.
-type batch struct {
-	audio, audioMask, videoMask, covered, emotion, gender []float32
-
-	video           []byte    // what is to be read of crops,
-	videoFloat      []float32 // in either form
-	features, fresh []float32 // face_features of all crops, and of those just read
-}
-
 // recognize runs one batch of at most maxBatch windows.
 func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out []pipeline.Prediction) error {
 	c := &r.contract
@@ -287,7 +299,11 @@ func (r *Recognizer) recognize(ctx context.Context, ws []*pipeline.Window, out [
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	in, err := b.inputs(&ts, c, len(ws), video)
+	sound, err := b.soundOf(ctx, &ts, r, ws)
+	if err != nil {
+		return err
+	}
+	in, err := b.inputs(&ts, c, len(ws), sound, video)
 	if err != nil {
 		return err
 	}
@@ -379,88 +395,6 @@ func (r *Recognizer) encodeFaces(ctx context.Context, b *batch, ws []*pipeline.W
 		}
 	}
 	return nil
-}
-
-// addPixels appends crops to what is to be read.
-func (b *batch) addPixels(r *Recognizer, pix []byte) {
-	if !r.contract.FloatVideo {
-		b.video = append(b.video, pix...)
-		return
-	}
-	for _, v := range pix {
-		b.videoFloat = append(b.videoFloat, r.scale[v])
-	}
-}
-
-// pixels returns the tensor of what addPixels has put together, as n windows of t crops.
-func (b *batch) pixels(ts *tensors, r *Recognizer, n, t int) (ort.Value, error) {
-	c := &r.contract
-	shape := []int64{int64(n), int64(t), int64(c.CropSize), int64(c.CropSize), int64(c.Channels)}
-	if c.FloatVideo {
-		return tensor(ts, b.videoFloat, shape...)
-	}
-	return tensor(ts, b.video, shape...)
-}
-
-// inputs returns the tensors of what fill has laid out of n windows, and video, in the order of Contract.inputs.
-func (b *batch) inputs(ts *tensors, c *Contract, n int, video ort.Value) ([]ort.Value, error) {
-	var errs [4]error
-	in := []ort.Value{nil, video, nil, nil}
-	in[0], errs[0] = tensor(ts, b.audio, int64(n), int64(c.Spec().AudioSamples()))
-	in[2], errs[1] = tensor(ts, b.audioMask, int64(n), 1)
-	in[3], errs[2] = tensor(ts, b.videoMask, int64(n), int64(c.VideoFrames))
-	if c.Covered {
-		var covered ort.Value
-		covered, errs[3] = tensor(ts, b.covered, int64(n), 1)
-		in = append(in, covered)
-	}
-	return in, errors.Join(errs[:]...)
-}
-
-// fill lays the windows' sound and masks side by side.
-func (b *batch) fill(c *Contract, ws []*pipeline.Window) {
-	n, N, T := len(ws), c.Spec().AudioSamples(), c.VideoFrames
-	b.audio = resize(b.audio, n*N)
-	b.audioMask = resize(b.audioMask, n)
-	b.covered = resize(b.covered, n)
-	b.videoMask = resize(b.videoMask, n*T)
-	b.emotion = resize(b.emotion, n*len(c.Emotions))
-	b.gender = resize(b.gender, n*len(c.Genders))
-	for i, w := range ws {
-		audio := b.audio[i*N : (i+1)*N]
-		if b.audioMask[i] = maskValue(w.AudioPresent); w.AudioPresent {
-			c.AudioNorm.Apply(audio, w.Audio)
-		} else {
-			clear(audio)
-		}
-		b.covered[i] = coveredShare(w, c)
-		for t, p := range w.VideoMask {
-			b.videoMask[i*T+t] = maskValue(p)
-		}
-	}
-}
-
-// coveredShare returns how much of a window there was media for, (0, 1].
-func coveredShare(w *pipeline.Window, c *Contract) float32 {
-	if w.Covered == 0 {
-		return 1
-	}
-	return float32(w.Covered.Seconds() / c.Window.Seconds())
-}
-
-func maskValue(p bool) float32 {
-	if p {
-		return 1
-	}
-	return 0
-}
-
-// resize returns a slice of length n, s's memory if that is enough. What is in it is left over from before.
-func resize[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
 }
 
 var errNotFinite = errors.New("not finite")

@@ -26,6 +26,13 @@ const kindSpeaker = "speaker"
 //	audio     float32  [1, samples]   the sound of these slots, the same for all faces
 //	speaking  float32  [B, T]         by how much each slot speaks for the sound being the face's voice
 //
+// A model whose nodes make these two tensors is run in two parts, so that each mouth is read once for all windows in
+// which it stands:
+//
+//	lip_pairs     float32  [B*T, S*S, 2]  each mouth, by its face's mean and deviation over the window, and its change
+//	                                      since the slot before, 0 where there is none
+//	lip_features  float32  [B*T, D]       what it makes of each of them alone
+//
 // B, the number of faces, is dynamic. Gain times a slot's number plus Bias is its log-odds.
 type SpeakerContract struct {
 	SampleRate int                // `sample_rate`, Hz; must be capture.SampleRate
@@ -137,6 +144,9 @@ func LoadSpeakerModel(b []byte) (SpeakerContract, error) {
 		return SpeakerContract{}, err
 	}
 	if err := c.checkGraph(m.GetGraph()); err != nil {
+		return SpeakerContract{}, fmt.Errorf("%w: %w", ErrContract, err)
+	}
+	if _, _, err := splitSpeaker(m); err != nil {
 		return SpeakerContract{}, fmt.Errorf("%w: %w", ErrContract, err)
 	}
 	return c, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,6 +147,140 @@ func TestNewSpeakerRefusesWhatDoesNotRun(t *testing.T) {
 	}
 	if _, err := infer.NewSpeaker(b); !errors.Is(err, infer.ErrContract) {
 		t.Error(err)
+	}
+}
+
+// talkers are two faces with moving mouths, each with a cache, and a sound.
+func talkers(c infer.SpeakerContract) (sound []float32, faces []pipeline.Lips) {
+	m := c.Mouths
+	sound = make([]float32, c.AudioSamples())
+	for i := range sound {
+		sound[i] = 0.3 * float32(math.Sin(float64(i)*0.2)*math.Sin(float64(i)*0.0007))
+	}
+	for f := range 2 {
+		lips := pipeline.Lips{Pixels: make([]byte, m.Slots*m.Size*m.Size), There: make([]bool, m.Slots)}
+		for i := range lips.Pixels {
+			slot, y, x := i/(m.Size*m.Size), i/m.Size%m.Size, i%m.Size
+			opened := 8 * math.Abs(math.Sin(float64(slot)*(0.4+0.3*float64(f))))
+			lips.Pixels[i] = byte(60 + 2*x)
+			if math.Hypot(float64(x-m.Size/2)/2, float64(y-m.Size/2)) > opened {
+				lips.Pixels[i] += 100
+			}
+		}
+		for k := range lips.There {
+			lips.There[k] = f == 0 || k%9 != 4
+			lips.Caches = append(lips.Caches, new(pipeline.FeatureCache))
+		}
+		faces = append(faces, lips)
+	}
+	return sound, faces
+}
+
+// A mouth is read once for all windows in which it stands, and again when its face's light has changed.
+func TestSpeakerRemembersMouths(t *testing.T) {
+	needRuntime(t)
+	s, err := infer.NewSpeaker(infer.DefaultSpeakerModel())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	sound, faces := talkers(s.Contract())
+	ask := func(remember bool) [][]float64 {
+		fs := slices.Clone(faces)
+		if !remember {
+			for i := range fs {
+				fs[i].Caches = nil
+			}
+		}
+		odds, err := s.Speaking(t.Context(), sound, fs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return odds
+	}
+	off := func(a, b [][]float64) (most float64) {
+		for f := range a {
+			for k := range a[f] {
+				most = max(most, math.Abs(a[f][k]-b[f][k]))
+			}
+		}
+		return most
+	}
+	want := ask(false)
+	for range 2 {
+		if d := off(ask(true), want); d > 1e-4 {
+			t.Errorf("with caches it is off by %v", d)
+		}
+	}
+	// Upside down, the mouths have the same light: what is remembered is used.
+	for _, f := range faces {
+		for mouth := range slices.Chunk(f.Pixels, len(f.Pixels)/len(f.There)) {
+			slices.Reverse(mouth)
+		}
+	}
+	if d := off(ask(false), want); d < 0.01 {
+		t.Errorf("other mouths give the same answers, to %v", d)
+	}
+	if d := off(ask(true), want); d > 1e-4 {
+		t.Errorf("mouths that are remembered were read again: off by %v", d)
+	}
+	// Half the contrast: all are read again.
+	for _, f := range faces {
+		for i := range f.Pixels {
+			f.Pixels[i] /= 2
+		}
+	}
+	if d := off(ask(true), ask(false)); d > 1e-4 {
+		t.Errorf("in another light what is remembered is used: off by %v", d)
+	}
+}
+
+// A model whose lip_features is not what its contract tells is refused, or windows with and without caches would
+// differ.
+func TestSpeakerRefusesToBeCut(t *testing.T) {
+	needRuntime(t)
+	for want, bend := range map[string]func(g *protos.GraphProto, pairs, features *protos.NodeProto){
+		`"lip_features" depends on input "audio"`: func(g *protos.GraphProto, _, features *protos.NodeProto) {
+			g.Node = append([]*protos.NodeProto{
+				{OpType: "ReduceMean", Input: []string{"audio"}, Output: []string{"loudness"}},
+			}, g.Node...)
+			features.OpType, features.Input = "Add", append(features.Input, "loudness")
+		},
+		`the output depends on input "mouths" by other ways`: func(g *protos.GraphProto, _, _ *protos.NodeProto) {
+			last := g.Node[len(g.Node)-1]
+			g.Node = append(g.Node[:len(g.Node)-1:len(g.Node)-1],
+				&protos.NodeProto{
+					OpType: "Cast", Input: []string{"mouths"}, Output: []string{"pixels"},
+					Attribute: []*protos.AttributeProto{{Name: "to", Type: protos.AttributeProto_INT, I: 1}},
+				},
+				&protos.NodeProto{OpType: "ReduceMean", Input: []string{"pixels"}, Output: []string{"brightness"}},
+				last)
+			g.Node = append(g.Node, &protos.NodeProto{
+				OpType: "Add", Input: []string{"answer", "brightness"},
+				Output: []string{last.Output[0]},
+			})
+			last.Output = []string{"answer"}
+		},
+		`"lip_features" is not of each mouth`: func(_ *protos.GraphProto, pairs, _ *protos.NodeProto) {
+			pairs.OpType, pairs.Input = "Add", []string{pairs.Input[0], pairs.Input[0]}
+		},
+	} {
+		var m protos.ModelProto
+		if err := proto.Unmarshal(infer.DefaultSpeakerModel(), &m); err != nil {
+			t.Fatal(err)
+		}
+		find := func(name string) *protos.NodeProto {
+			return m.Graph.Node[slices.IndexFunc(m.Graph.Node,
+				func(n *protos.NodeProto) bool { return slices.Contains(n.Output, name) })]
+		}
+		bend(m.Graph, find("lip_pairs"), find("lip_features"))
+		b, err := proto.Marshal(&m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := infer.NewSpeaker(b); !errors.Is(err, infer.ErrContract) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 

@@ -3,61 +3,79 @@ package infer
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/compute-onnx/support/protos"
 	"google.golang.org/protobuf/proto"
 )
 
-// faceFeatures is the tensor at which a model can be cut in two; see Contract.
-const faceFeatures = "face_features"
+// The tensors at which a model can be cut; see Contract.
+const (
+	faceFeatures  = "face_features"
+	soundFeatures = "sound_features"
+)
 
-// parts are the two halves of a model: faces makes face_features of video, and rest takes them in its place. Of a model
-// that is not cut faces is nil, and rest is all of it.
-type parts struct{ faces, rest *protos.ModelProto }
+// parts are the pieces of a model: faces makes face_features of video, sounds makes sound_features of audio, and rest
+// takes them in their place. A piece that is not cut off is nil, and in rest.
+type parts struct{ faces, sounds, rest *protos.ModelProto }
 
-// split cuts a model at its face_features; it returns nil if it has none, and an error if it cannot be cut there.
+// split cuts a model at its face_features and its sound_features, as far as it has them, and returns an error if it
+// cannot be cut there.
 func split(m *protos.ModelProto) (*parts, error) {
-	g := m.GetGraph()
-	made := slices.IndexFunc(g.GetNode(),
-		func(n *protos.NodeProto) bool { return slices.Contains(n.GetOutput(), faceFeatures) })
-	if made < 0 {
-		return nil, nil
+	p := &parts{rest: m}
+	var err error
+	if p.faces, p.rest, err = cutOff(p.rest, faceFeatures, "video"); err != nil {
+		return nil, err
 	}
-	if len(g.Node[made].GetOutput()) > 1 {
-		return nil, fmt.Errorf("the node that makes %q has other outputs too", faceFeatures)
+	if p.sounds, p.rest, err = cutOff(p.rest, soundFeatures, "audio", audioCovered); err != nil {
+		return nil, err
 	}
-	faces := extract(m, []string{faceFeatures}, "")
-	rest := extract(m, outputNames, faceFeatures)
-	for _, name := range inputNames {
-		ofFaces := slices.ContainsFunc(faces.Graph.Input, named(name))
-		switch {
-		case name == "video" && !ofFaces:
-			return nil, fmt.Errorf("%q is not made of input %q", faceFeatures, name)
-		case name != "video" && ofFaces:
-			return nil, fmt.Errorf("%q depends on input %q, and must on video alone", faceFeatures, name)
-		case name == "video" && slices.ContainsFunc(rest.Graph.Input, named(name)):
-			return nil, fmt.Errorf("the outputs depend on input %q by other ways than %q", name, faceFeatures)
-		}
+	if p.faces == nil {
+		return p, nil
 	}
 	// Any number of crops goes in, as windows of one.
-	for _, v := range faces.Graph.Input {
-		if v.GetName() == "video" {
-			d := v.GetType().GetTensorType().GetShape().GetDim()
-			d[1] = &protos.TensorShapeProto_Dimension{Value: &protos.TensorShapeProto_Dimension_DimParam{DimParam: "T"}}
-		}
+	d := p.faces.Graph.Input[0].GetType().GetTensorType().GetShape().GetDim()
+	d[1] = &protos.TensorShapeProto_Dimension{Value: &protos.TensorShapeProto_Dimension_DimParam{DimParam: "T"}}
+	return p, nil
+}
+
+// cutOff cuts a model at an inner tensor that is made of some inputs, of the first at least, by which alone these reach
+// the outputs: a model that makes the tensor, and one that takes it as an input in their place. Of a model without that
+// tensor the first is nil.
+func cutOff(m *protos.ModelProto, tensor string, of ...string) (part, rest *protos.ModelProto, err error) {
+	g := m.GetGraph()
+	made := slices.IndexFunc(g.GetNode(),
+		func(n *protos.NodeProto) bool { return slices.Contains(n.GetOutput(), tensor) })
+	if made < 0 {
+		return nil, m, nil
 	}
-	features := tensorInfo(faceFeatures, "N", "D")
-	faces.Graph.Output = []*protos.ValueInfoProto{features}
-	rest.Graph.Input = append(rest.Graph.Input, features)
-	// An input that nothing depends on is passed all the same.
-	for _, v := range g.Input {
-		if name := v.GetName(); name != "video" && slices.Contains(inputNames, name) &&
-			!slices.ContainsFunc(rest.Graph.Input, named(name)) {
+	if len(g.Node[made].GetOutput()) > 1 {
+		return nil, nil, fmt.Errorf("the node that makes %q has other outputs too", tensor)
+	}
+	part = extract(m, []string{tensor}, "")
+	rest = extract(m, outputNames, tensor)
+	for _, v := range g.GetInput() {
+		name := v.GetName()
+		takes := slices.ContainsFunc(part.Graph.Input, named(name))
+		switch {
+		case name == of[0] && !takes:
+			return nil, nil, fmt.Errorf("%q is not made of input %q", tensor, name)
+		case takes && !slices.Contains(of, name):
+			return nil, nil, fmt.Errorf("%q depends on input %q, and must on %s alone", tensor, name,
+				strings.Join(of, " and "))
+		case slices.Contains(of, name) && slices.ContainsFunc(rest.Graph.Input, named(name)):
+			return nil, nil, fmt.Errorf("the outputs depend on input %q by other ways than %q", name, tensor)
+		case slices.Contains(of, name) && !takes: // an input that nothing depends on is passed all the same
+			part.Graph.Input = append(part.Graph.Input, v)
+		case !slices.Contains(of, name) && !slices.ContainsFunc(rest.Graph.Input, named(name)):
 			rest.Graph.Input = append(rest.Graph.Input, v)
 		}
 	}
+	features := tensorInfo(tensor, "N", "D")
+	part.Graph.Output = []*protos.ValueInfoProto{features}
+	rest.Graph.Input = append(rest.Graph.Input, features)
 	rest.Graph.Output = g.Output
-	return &parts{faces, rest}, nil
+	return part, rest, nil
 }
 
 func named(name string) func(*protos.ValueInfoProto) bool {

@@ -54,11 +54,13 @@ func (m *mouthTrack) readable(first, last, begun int64) []lipsOf {
 		i := slices.IndexFunc(all, func(l lipsOf) bool { return l.subject == k.Subject })
 		if i < 0 {
 			i = len(all)
-			all = append(all, lipsOf{k.Subject, Lips{make([]byte, m.spec.Slots*pixels), make([]bool, m.spec.Slots)}})
+			n := m.spec.Slots
+			l := Lips{make([]byte, n*pixels), make([]bool, n), make([]*FeatureCache, n)}
+			all = append(all, lipsOf{k.Subject, l})
 		}
 		slot := int(k.Slot - first)
 		copy(all[i].Pixels[slot*pixels:], k.Pixels)
-		all[i].There[slot] = true
+		all[i].There[slot], all[i].Caches[slot] = true, k.cache
 	}
 	newest := int64(-1) // ticks are behind the sound: what follows the last of them is not known yet
 	for _, l := range all {

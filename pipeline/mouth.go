@@ -74,6 +74,7 @@ type Mouth struct {
 	Slot    int64 // of the mouth clock
 	Subject int
 	Pixels  []byte // MouthSpec.Size squared, shared: not to be written to
+	cache   *FeatureCache
 }
 
 // mouthFrame is the picture of a slot.
@@ -137,7 +138,7 @@ func (m *mouthTrack) add(t *tick, faces []Tracked) (added []Mouth) {
 			if before, ok := m.last[f.Subject]; ok && t.time > m.lastAt && at > m.lastAt {
 				face = before.between(face, float64(at-m.lastAt)/float64(t.time-m.lastAt))
 			}
-			added = append(added, Mouth{p.slot, f.Subject, CropMouth(p.frame, face, m.spec)})
+			added = append(added, Mouth{p.slot, f.Subject, CropMouth(p.frame, face, m.spec), new(FeatureCache)})
 		}
 	}
 	m.mouths = append(m.mouths, added...)

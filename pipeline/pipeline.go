@@ -78,8 +78,8 @@ type Window struct {
 	Arrived time.Time
 }
 
-// FeatureCache holds what a Recognizer has computed of one crop, so that it reads the crop once for all windows that
-// overlap there. Any number of goroutines may use one. It is freed with the windows that share it.
+// FeatureCache holds what a Recognizer, or a SpeakerDetector, has computed of one crop, so that it reads the crop once
+// for all windows that overlap there. Any number of goroutines may use one. It is freed with the windows that share it.
 type FeatureCache struct{ atomic.Value }
 
 // VideoPresent reports whether the window has any crop.

@@ -19,6 +19,16 @@ type SpeakerDetector interface {
 type Lips struct {
 	Pixels []byte // MouthSpec.Size squared a slot, oldest first; zeros where there is none
 	There  []bool // which slots have a mouth
+	// Caches has a cache for each mouth, which the windows in which it stands share; nil where none are shared.
+	Caches []*FeatureCache
+}
+
+// Cache returns the cache of a slot, nil if it has none.
+func (l Lips) Cache(slot int) *FeatureCache {
+	if l.Caches == nil {
+		return nil
+	}
+	return l.Caches[slot]
 }
 
 // What StartEvent.Speaker may be; "" is off.

@@ -82,7 +82,10 @@ func TestSpeakerPosteriorBridgesASlot(t *testing.T) {
 var testMouths = MouthSpec{Every: 64 * time.Millisecond, Size: 8, Margin: 1.6, Slots: 40}
 
 // brightSpeaker takes a face for the speaker where its mouth is brighter than grey.
-type brightSpeaker struct{ asked, faces int }
+type brightSpeaker struct {
+	asked, faces int
+	read, again  int // mouths that it read, and that it knew from windows before
+}
 
 func (*brightSpeaker) Mouths() MouthSpec { return testMouths }
 
@@ -96,6 +99,14 @@ func (b *brightSpeaker) Speaking(_ context.Context, sound []float32, faces []Lip
 	for i, f := range faces {
 		out[i] = make([]float64, testMouths.Slots)
 		for t, there := range f.There {
+			if there {
+				if f.Caches[t].Load() == nil {
+					f.Caches[t].Store(b.asked)
+					b.read++
+				} else {
+					b.again++
+				}
+			}
 			switch bright := f.Pixels[t*64+36] > 128; {
 			case there && bright:
 				out[i][t] = 1
@@ -188,6 +199,10 @@ func TestVoiceGoesToWhoSpeaks(t *testing.T) {
 	ws := cutWindows(t, dialogue(8*time.Second, 25), sides{true, true}, Options{Faces: 2, Speaker: speaker})
 	if speaker.asked == 0 {
 		t.Fatal("nobody was asked who speaks")
+	}
+	// Each mouth is given in about ten windows, with a cache that they share.
+	if mouths := 2 * int(8*time.Second/testMouths.Every); speaker.read > mouths || speaker.again < 4*speaker.read {
+		t.Errorf("of %d mouths %d were new, and %d known", mouths, speaker.read, speaker.again)
 	}
 	seen := map[int]bool{}
 	for _, w := range ws {

@@ -106,10 +106,18 @@ func Proto(c infer.Contract) *protos.ModelProto {
 	return m
 }
 
-// Split is Proto's network with the brightness of each crop as an inner tensor "face_features" [B*T, 1], at which a
-// runner may cut it in two. It gives the same answers.
+// Split is Proto's network with the brightness of each crop as an inner tensor "face_features" [B*T, 1] and the sound,
+// times the share that is covered, as another, "sound_features" [B, samples]. At these a runner may cut it. It gives
+// the same answers.
 func Split(c infer.Contract) *protos.ModelProto {
 	m := Proto(c)
+	sound := node("Identity", "sound_features", "audio")
+	if c.Covered {
+		sound = node("Mul", "sound_features", "audio", "audio_covered")
+		m.Graph.Node = m.Graph.Node[1:] // without audio_share
+	}
+	at := slices.IndexFunc(m.Graph.Node, func(n *protos.NodeProto) bool { return n.Output[0] == "heard" })
+	m.Graph.Node = slices.Replace(m.Graph.Node, at, at+1, sound, node("Mul", "heard", "sound_features", "audio_mask"))
 	T, S, C := int64(c.VideoFrames), int64(c.CropSize), int64(c.Channels)
 	i := slices.IndexFunc(m.Graph.Node, func(n *protos.NodeProto) bool { return n.Output[0] == "brightness" })
 	m.Graph.Node = slices.Replace(m.Graph.Node, i, i+1,

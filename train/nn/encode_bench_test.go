@@ -71,7 +71,7 @@ func runEncoder[T ort.TensorData](b *testing.B, e encoder, width int, data []T) 
 		b.Fatal(err)
 	}
 	defer in.Destroy()
-	e.ops.rename(e.out, "out")
+	e.ops.named(e.out, "out")
 	file, err := e.ops.model(
 		[]*onnx.ValueInfoProto{valueInfo("in", e.in, e.dims...)},
 		[]*onnx.ValueInfoProto{valueInfo("out", onnx.TensorProto_FLOAT, width)}, nil)

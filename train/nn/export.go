@@ -31,15 +31,18 @@ func Export(a Arch, w Weights, c infer.Contract) ([]byte, error) {
 	var faces, sounds onnxValue // features
 	if a.UsesVideo() {
 		faces = encodeFaces(o, a, o.reshape(video, -1, s.CropSize, s.CropSize, s.Channels))
-		faces = o.rename(faces, "face_features") // where runners may cut it
+		faces = o.named(faces, "face_features") // where runners may cut it
 		faces = o.reshape(faces, -1, s.VideoFrames, a.FaceFeatures())
 	}
 	if a.UsesAudio() {
 		sounds = encodeAudio(o, a, audio, covered)
+		if a.Kind == KindTandem { // without sound the paper's network reads silence
+			sounds = o.named(sounds, "sound_features")
+		}
 	}
 	emotion, gender := fuse(o, a, faces, videoMask, sounds, audioMask)
-	o.rename(emotion, "emotion")
-	o.rename(gender, "gender")
+	o.named(emotion, "emotion")
+	o.named(gender, "gender")
 	const f = onnx.TensorProto_FLOAT
 	inputs := []*onnx.ValueInfoProto{
 		valueInfo("audio", f, s.AudioSamples()),

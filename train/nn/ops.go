@@ -64,6 +64,9 @@ type ops[V any] interface {
 	// average is the mean over an image, [N, C].
 	average(x V) V
 
+	// named gives a value the name that runners of the file know it by; it says nothing to the graph that is trained.
+	named(x V, name string) V
+
 	// dropout zeroes a share of the values in training and is the identity otherwise.
 	dropout(x V, name string) V
 }

@@ -197,6 +197,8 @@ func (o *GraphOps) relu(x *graph.Node) *graph.Node {
 	return graph.Mul(x, graph.StopGradient(positive))
 }
 
+func (o *GraphOps) named(x *graph.Node, _ string) *graph.Node { return x }
+
 func (o *GraphOps) dropout(x *graph.Node, name string) *graph.Node {
 	if mask := o.KeepMasks[name]; mask != nil {
 		return graph.Mul(x, mask)

@@ -263,8 +263,8 @@ func (o *onnxOps) max(x onnxValue, axis int) onnxValue {
 
 func (o *onnxOps) dropout(x onnxValue, _ string) onnxValue { return x }
 
-// rename gives a value a name that others know it by.
-func (o *onnxOps) rename(x onnxValue, name string) onnxValue {
+// named gives a value the name that runners of the file know it by.
+func (o *onnxOps) named(x onnxValue, name string) onnxValue {
 	n := &onnx.NodeProto{OpType: "Identity", Name: name, Input: []string{x.name}, Output: []string{name}}
 	o.nodes = append(o.nodes, n)
 	x.name = name

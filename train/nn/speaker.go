@@ -97,7 +97,7 @@ func encodeLips[V any](o ops[V], a SpeakerArch, mouths, there V) V {
 	both := o.mul(o.slice(mask, 1, 0, t-1), o.slice(mask, 1, 1, t))
 	change := o.mul(o.sub(o.slice(x, 1, 1, t), o.slice(x, 1, 0, t-1)), both)
 	change = o.concat(1, o.mulScalar(o.slice(x, 1, 0, 1), 0), change)
-	x = o.concat(2, o.reshape(x, -1, s*s, 1), o.reshape(change, -1, s*s, 1))
+	x = o.named(o.concat(2, o.reshape(x, -1, s*s, 1), o.reshape(change, -1, s*s, 1)), "lip_pairs")
 
 	x = o.fold(o.toImage(x, s, s, 2))
 	x = o.relu(o.conv(x, "lips/0", a.LipWidths[0], 1))
@@ -105,7 +105,7 @@ func encodeLips[V any](o ops[V], a SpeakerArch, mouths, there V) V {
 		at := fmt.Sprint("lips/", i)
 		x = residual(o, o.relu(o.merge(x, at, a.LipWidths[i], reluGain)), at+"a")
 	}
-	x = o.relu(dense(o, o.flat(x, false), "lips/slot", a.Hidden))
+	x = o.named(o.relu(dense(o, o.flat(x, false), "lips/slot", a.Hidden)), "lip_features")
 	x = overTime(o, o.mul(o.reshape(x, -1, t, a.Hidden), mask), "lips/time", a.Blocks)
 	x = o.reshape(x, -1, a.Hidden)
 	paired := o.mulScalar(linear(o, x, "lips/out", a.Dim), 1/math.Sqrt(float64(a.Dim)))
@@ -175,7 +175,7 @@ func ExportSpeaker(a SpeakerArch, w Weights, c infer.SpeakerContract) ([]byte, e
 	lips := encodeLips(o, a, onnxValue{name: "mouths", dims: []int{-1, t, s, s}},
 		onnxValue{name: "there", dims: []int{-1, t}})
 	voice := encodeVoice(o, a, onnxValue{name: "audio", dims: []int{-1, a.AudioSamples()}})
-	o.rename(speaking(o, a, lips, voice), "speaking")
+	o.named(speaking(o, a, lips, voice), "speaking")
 	const f = onnx.TensorProto_FLOAT
 	audio := valueInfo("audio", f, a.AudioSamples())
 	audio.GetType().GetTensorType().GetShape().Dim[0].Value = &onnx.TensorShapeProto_Dimension_DimValue{DimValue: 1}
