@@ -38,6 +38,7 @@ type analyzeOptions struct {
 	archiveFlags
 	annotate string
 	report   string
+	pictures bool
 	realtime bool
 	timeout  float64 // seconds
 
@@ -52,6 +53,7 @@ func (o *analyzeOptions) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.report, "report", "", "write a page with a timeline of each subject to a `FILE` (.html) too; one "+
 		"input only")
 	ownEnv(f, "report")
+	f.BoolVar(&o.pictures, "pictures", false, "put a picture of each subject into the --report")
 	f.BoolVar(&o.realtime, "realtime", false,
 		"pace a file by the clock, as if it were live: what is too slow is dropped and counted")
 	f.Float64Var(&o.timeout, "timeout", 10, "longest wait for a URL or a FIFO in `SECONDS`")
@@ -74,6 +76,8 @@ func (o *analyzeOptions) check(f *pflag.FlagSet) error {
 		return fmt.Errorf("--timeout %v: give seconds above 0", o.timeout)
 	case o.report != "" && (len(o.inputs) > 1 || o.filesFrom != "" || o.outDir != ""):
 		return errors.New("--report writes one page: give one INPUT, without --files-from and --out-dir")
+	case o.pictures && o.report == "":
+		return errors.New("--pictures is of --report: give that too")
 	case o.report != "" && sameFile(o.report, capture.LocalPath(o.inputs[0])):
 		return fmt.Errorf("--report %s would overwrite the input", o.report)
 	case o.annotate != "" && (o.filesFrom != "" || o.outDir != ""):
@@ -231,7 +235,10 @@ func (a *analysis) recognize(
 	a.out.begin(src.Info())
 	defer a.out.end()
 	var page bytes.Buffer
-	timeline := pipeline.NewTimelineWriter(&page)
+	if a.o.pictures {
+		po.Portraits = new(pipeline.Portraits)
+	}
+	timeline := pipeline.NewTimelineWriter(&page, po.Portraits)
 	stats, err := pipeline.Run(ctx, src, a.rec.finder, a.rec, po, func(e pipeline.Event) error {
 		if also != nil {
 			also(e)

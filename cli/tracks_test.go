@@ -71,13 +71,21 @@ func TestAnalyzeReport(t *testing.T) {
 		!strings.Contains(stdout, "source,t") {
 		t.Errorf("exit code %d, %v, %s\n%s\n%s", code, err, stderr, stdout, b)
 	}
+	if strings.Contains(string(b), "data:image") {
+		t.Error("the page has a picture that was not asked for")
+	}
+	code, _, stderr = runTandem(t, "analyze", "--model", model, "--report", page, "--pictures", "pattern:4s")
+	if b, err = os.ReadFile(page); code != 0 || err != nil || !strings.Contains(string(b), "data:image/jpeg") {
+		t.Errorf("with --pictures: exit code %d, %v, %s\n%s", code, err, stderr, b)
+	}
 	code, stdout, _ = runTandem(t, "analyze", "--model", model, "--format", "eaf", "pattern:2s")
 	if code != 0 || !strings.Contains(stdout, `TIER_ID="subject 0 emotion"`) {
 		t.Errorf("exit code %d\n%s", code, stdout)
 	}
 	for want, args := range map[string][]string{
 		"writes one page": {"--report", page, "a", "b"}, "add --out-dir": {"--format", "textgrid", "a", "b"},
-		"nowhere": {"--report", filepath.Join(page, "nowhere", "x.html"), "pattern:1s"},
+		"--pictures is of --report": {"--pictures", "a"},
+		"nowhere":                   {"--report", filepath.Join(page, "nowhere", "x.html"), "pattern:1s"},
 	} {
 		if code, _, stderr := runTandem(t, append([]string{"analyze", "--model", model}, args...)...); code == 0 ||
 			!strings.Contains(stderr, want) {

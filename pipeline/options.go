@@ -72,6 +72,8 @@ type Options struct {
 	OnFrame   func(*capture.Frame)
 	OnSamples func(*capture.Samples)
 	OnFaces   func(t time.Duration, faces []Tracked)
+	// Portraits keeps a picture of each subject; nil: none is kept.
+	Portraits *Portraits
 	// OnMouths sees, after OnFaces, the mouths of these faces since the last tick, cut by Mouths, in the order of their
 	// slots. nil: no mouths are cut but for Speaker. With it, Speaker must be nil.
 	OnMouths func([]Mouth)

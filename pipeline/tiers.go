@@ -15,9 +15,10 @@ import (
 )
 
 // NewTextGridWriter writes a run as a TextGrid of Praat, NewELANWriter as an ELAN annotation document (EAF 3.0): a tier
-// for each subject and task, and a tier for each subject's senses. An annotation goes from a window's time less a hop
-// to its time, those with the same label as one; a time at which a subject has no window has none. Both are written as
-// a whole at the end of the run, and take one run only.
+// for each subject and task, one for each subject's senses, and one for when it speaks; of voices of which it is not
+// known whose they are one too. An annotation goes from a window's time less a hop to its time, those with the same
+// label as one; a time at which a subject has no window has none. Both are written as a whole at the end of the run,
+// and take one run only.
 func NewTextGridWriter(w io.Writer) EventWriter { return &tiersWriter{w: w, encode: textGrid} }
 
 // NewELANWriter is described with NewTextGridWriter.
@@ -29,20 +30,30 @@ type tiersWriter struct {
 	encode func(source string, end time.Duration, tiers []tier) ([]byte, error)
 	start  *StartEvent
 	tiers  map[tierName][]annotation
+	turns  turns
+	spoken []turn
 	end    time.Duration
 }
 
 type tierName struct {
 	subject int
-	what    string // "emotion", "gender", "senses"
+	what    string // "emotion", "gender", "senses", "speech"
 }
 
-func (n tierName) String() string { return fmt.Sprintf("subject %d %s", n.subject, n.what) }
+func (n tierName) String() string {
+	if n.subject == unknownSpeaker {
+		return "unknown " + n.what
+	}
+	return fmt.Sprintf("subject %d %s", n.subject, n.what)
+}
 
-// compareTiers orders tiers by subject, and those of one by what they are of.
+// compareTiers orders tiers by subject, what is not known to be one's last, and those of one by what they are of.
 func compareTiers(a, b tierName) int {
-	return cmp.Or(a.subject-b.subject, strings.Compare(a.what, b.what))
+	return cmp.Or(compareSpeakers(a.subject, b.subject), strings.Compare(a.what, b.what))
 }
+
+// compareSpeakers orders subjects by their number, unknownSpeaker last.
+func compareSpeakers(a, b int) int { return cmp.Compare(uint(a), uint(b)) }
 
 // tier is a row of annotations that do not overlap, in order.
 type tier struct {
@@ -61,12 +72,13 @@ func (t *tiersWriter) Write(e Event) error {
 		if t.start != nil {
 			return errors.New("a file of tiers takes one input: write each to a file of its own")
 		}
-		t.start, t.tiers = e.Start, map[tierName][]annotation{}
+		t.start, t.tiers, t.turns = e.Start, map[tierName][]annotation{}, turns{hop: e.Start.Hop}
 	case t.start == nil:
 		return nil
 	case e.Window != nil:
 		t.window(e.Window)
 	case e.End != nil:
+		t.speak()
 		var tiers []tier
 		for _, name := range slices.SortedFunc(maps.Keys(t.tiers), compareTiers) {
 			tiers = append(tiers, tier{name.String(), t.tiers[name]})
@@ -83,6 +95,9 @@ func (t *tiersWriter) Write(e Event) error {
 // window adds a window's labels.
 func (t *tiersWriter) window(w *WindowEvent) {
 	t.end = max(t.end, w.T)
+	if over := t.turns.add(w); over != nil {
+		t.spoken = append(t.spoken, *over)
+	}
 	senses := "none"
 	switch {
 	case w.Audio && w.Video:
@@ -113,6 +128,15 @@ func (t *tiersWriter) window(w *WindowEvent) {
 			}
 		}
 		t.tiers[name] = append(all, annotation{from, w.T, l.text})
+	}
+}
+
+// speak ends the turns, and makes tiers of them.
+func (t *tiersWriter) speak() {
+	t.spoken = append(t.spoken, t.turns.end()...)
+	for _, s := range t.spoken {
+		name := tierName{s.subject, "speech"}
+		t.tiers[name] = append(t.tiers[name], annotation{s.from, s.to, "speaks"})
 	}
 }
 

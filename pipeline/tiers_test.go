@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,6 +73,39 @@ func TestTextGrid(t *testing.T) {
 	}
 }
 
+// Who speaks has tiers of its own, and so have voices of which it is not known whose they are.
+func TestTiersOfSpeech(t *testing.T) {
+	var b bytes.Buffer
+	w := NewELANWriter(&b)
+	for _, e := range dialogueEvents("a.mp4") {
+		if err := w.Write(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var d elanDocument
+	if err := xml.Unmarshal(b.Bytes(), &d); err != nil {
+		t.Fatal(err)
+	}
+	times := map[string]int64{}
+	for _, s := range d.Slots {
+		times[s.ID] = s.Time
+	}
+	var got []string
+	for _, tier := range d.Tiers {
+		if strings.HasSuffix(tier.ID, "speech") {
+			for _, a := range tier.Annotations {
+				got = append(got, fmt.Sprint(tier.ID, " ", a.Value, " ", times[a.From], " ", times[a.To]))
+			}
+		}
+	}
+	want := []string{
+		"subject 0 speech speaks 500 1500", "subject 1 speech speaks 1500 2500", "unknown speech speaks 2500 3500",
+	}
+	if !slices.Equal(got, want) || d.Tiers[len(d.Tiers)-1].ID != "unknown speech" {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestELAN(t *testing.T) {
 	var b bytes.Buffer
 	writeAll(t, NewELANWriter(&b))
@@ -121,10 +156,10 @@ func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 // or a file's name holds stays text.
 func TestTimeline(t *testing.T) {
 	var b bytes.Buffer
-	writeAll(t, NewTimelineWriter(&b))
+	writeAll(t, NewTimelineWriter(&b, nil))
 	s := b.String()
 	for _, want := range []string{
-		"<h2>Subject 0</h2>", "<h2>Subject 1</h2>", "a&lt;b&gt;.mp4", "7 answers",
+		"</span> Subject 0</h2>", "</span> Subject 1</h2>", "a&lt;b&gt;.mp4", "7 answers",
 		`title="calm, 0.5 s to 1.0 s"`, "left:5.405%;width:5.405%", // of 9.25 s
 		"&#34;oh&#34;</td>|</span>&#34;oh&#34;<td>50 %<td>0.8", "</span>calm<td>50 %<td>0.8",
 		"<tr><td>calm<td style=\"text-align:left\">&#34;oh&#34;<td>1",
@@ -139,7 +174,7 @@ func TestTimeline(t *testing.T) {
 		}
 	}
 	b.Reset()
-	w := NewTimelineWriter(&b)
+	w := NewTimelineWriter(&b, nil)
 	if err := errors.Join(w.Write(conversation()[0]), w.Write(Event{End: &EndEvent{}})); err != nil ||
 		!strings.Contains(b.String(), "Nobody was seen or heard") {
 		t.Errorf("%v: %s", err, b.String())

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	_ "embed"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
@@ -14,14 +15,17 @@ import (
 //go:embed timeline.html
 var timelinePage string
 
-// NewTimelineWriter writes a run as a page that opens without a network: for each subject a row of what it showed when,
-// each label's share of the time, and how often one label followed another. It is written as a whole at the end of the
-// run, and takes one run only.
-func NewTimelineWriter(w io.Writer) EventWriter {
-	return &timelineWriter{tiersWriter: tiersWriter{w: w}}
+// NewTimelineWriter writes a run as a page that opens without a network: who spoke when with what emotion, for each
+// subject a row of what it showed when, each label's share of the time, how often one label followed another, and its
+// picture if there are portraits (nil: none). It is written as a whole at the end of the run, and takes one run only.
+func NewTimelineWriter(w io.Writer, portraits *Portraits) EventWriter {
+	return &timelineWriter{tiersWriter: tiersWriter{w: w}, portraits: portraits}
 }
 
-type timelineWriter struct{ tiersWriter }
+type timelineWriter struct {
+	tiersWriter
+	portraits *Portraits
+}
 
 func (t *timelineWriter) Write(e Event) error {
 	if e.End == nil {
@@ -30,6 +34,7 @@ func (t *timelineWriter) Write(e Event) error {
 	if t.start == nil {
 		return nil
 	}
+	t.speak()
 	b, err := t.page(e.End)
 	if err == nil {
 		_, err = t.w.Write(b)
@@ -54,6 +59,8 @@ type timelinePart struct {
 // timelineSubject is a subject on the page.
 type timelineSubject struct {
 	Number      int
+	Color       string       // its own, as CSS has it
+	Picture     template.URL // "" for none
 	Rows        []timelineRow
 	Shares      []timelineShare
 	Transitions []timelineTransition
@@ -88,9 +95,12 @@ func (t *timelineWriter) colourOf(what, label string) int {
 func (t *timelineWriter) page(end *EndEvent) ([]byte, error) {
 	bySubject := map[int]*timelineSubject{}
 	for _, name := range slices.SortedFunc(maps.Keys(t.tiers), compareTiers) {
+		if name.what == "speech" { // it has rows of its own
+			continue
+		}
 		s := bySubject[name.subject]
 		if s == nil {
-			s = &timelineSubject{Number: name.subject}
+			s = t.subject(name.subject)
 			bySubject[name.subject] = s
 		}
 		row := timelineRow{Name: name.what}
@@ -123,8 +133,26 @@ func (t *timelineWriter) page(end *EndEvent) ([]byte, error) {
 		Windows        int
 		Subjects       []*timelineSubject
 		Ticks          []timelinePart
-	}{t.start.Source, clockOf(t.end), end.Windows, subjects, ticks})
+		Speakers       []timelineSpeaker
+		Turns          []timelineTurn
+	}{t.start.Source, clockOf(t.end), end.Windows, subjects, ticks, t.speakers(), t.listed()})
 	return b.Bytes(), err
+}
+
+func (t *timelineWriter) subject(n int) *timelineSubject {
+	s := &timelineSubject{Number: n, Color: cssColor(n)}
+	if b := t.portraits.of(n); b != nil {
+		s.Picture = template.URL("data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(b))
+	}
+	return s
+}
+
+// cssColor returns a subject's own colour as CSS has it, grey for unknownSpeaker.
+func cssColor(subject int) string {
+	if subject == unknownSpeaker {
+		return "#8f96a3"
+	}
+	return fmt.Sprintf("#%x", SubjectColor(subject))
 }
 
 // percent returns a time in parts of a hundred of the run.

@@ -72,6 +72,9 @@ func (s *faceStage) detect(ctx context.Context, t *tick) error {
 	if s.o.OnFaces != nil {
 		s.o.OnFaces(t.time, slices.Clone(l.faces))
 	}
+	if s.o.Portraits != nil {
+		s.o.Portraits.see(t.frame, l.faces)
+	}
 	others := s.tracker.bystanders(t.time)
 	l.others = s.tracker.bystanding && len(others) > 0
 	s.readLips(t, append(slices.Clone(l.faces), others...))
