@@ -90,7 +90,12 @@ func (o *analyzeOptions) check(f *pflag.FlagSet) error {
 	return nil
 }
 
-func (o *analyzeOptions) run(ctx context.Context, c *console) error {
+func (o *analyzeOptions) run(ctx context.Context, c *console) (err error) {
+	if o.outDir == "" {
+		if err := checkTerminal(c, o.format); err != nil {
+			return err
+		}
+	}
 	if o.annotate != "" {
 		// What cannot be written is said now and not when all is analysed.
 		if err := overlay.CheckWritable(o.annotate); err != nil {
@@ -113,6 +118,11 @@ func (o *analyzeOptions) run(ctx context.Context, c *console) error {
 	if o.outDir != "" {
 		return a.archive(ctx, inputs)
 	}
+	defer func() {
+		if unwritten := a.out.close(); unwritten != nil && (err == nil || errors.Is(err, errReported)) {
+			err = unwritten
+		}
+	}()
 	failed := false
 	for _, input := range inputs {
 		err := a.input(ctx, input)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func (a *archiveFlags) check(inputs int, format string) error {
 	case a.outDir == "" && (a.skipDone || a.continueOnError):
 		return errors.New("--skip-done and --continue-on-error are of --out-dir: give that too")
 	case a.outDir != "" && format == "table":
-		return errors.New("--out-dir writes files: choose jsonl, csv, textgrid, eaf or rttm by --format")
+		return errors.New("--out-dir writes files: choose another than table by --format")
 	}
 	return nil
 }
@@ -192,7 +193,7 @@ func (a *analysis) archived(ctx context.Context, input string) (done bool, err e
 		c.out, c.outTTY = buffered, false
 		one := *a
 		one.out = newReporter(&c, format, a.o.raw)
-		if err := one.input(ctx, input); err != nil {
+		if err := cmp.Or(one.input(ctx, input), one.out.close()); err != nil {
 			return err
 		}
 		return buffered.Flush()

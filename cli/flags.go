@@ -121,7 +121,7 @@ func (p *pipelineFlags) pipelineOptions() pipeline.Options {
 }
 
 // formats are the values of --format; "" is chosen by where the results go.
-var formats = []string{"", "table", "jsonl", "csv", "textgrid", "eaf", "rttm"}
+var formats = []string{"", "table", "jsonl", "csv", "parquet", "textgrid", "eaf", "rttm"}
 
 // recognizeFlags are those of the commands that write results to standard output.
 type recognizeFlags struct {
@@ -135,8 +135,8 @@ func (r *recognizeFlags) bind(f *pflag.FlagSet) {
 	r.networkFlags.bind(f)
 	f.IntVar(&r.threads, "threads", 0, "threads `N` for the network (default: one a core)")
 	f.StringVar(&r.format, "format", "",
-		"`FORMAT` of the results: table, jsonl, csv, textgrid (Praat), eaf (ELAN) or rttm (who spoke when) (default: "+
-			"table on a terminal, jsonl in a pipe)")
+		"`FORMAT` of the results: table, jsonl, csv, parquet, textgrid (Praat), eaf (ELAN) or rttm (who spoke when) "+
+			"(default: table on a terminal, jsonl in a pipe)")
 	r.pipelineFlags.bind(f, "")
 	r.logFlags.bind(f)
 }
@@ -146,7 +146,8 @@ func (r *recognizeFlags) check() error {
 		return err
 	}
 	if !slices.Contains(formats, r.format) {
-		return fmt.Errorf("--format %q: known are table, jsonl, csv, textgrid, eaf and rttm", r.format)
+		return fmt.Errorf("--format %q: known are %s and %s", r.format,
+			strings.Join(formats[1:len(formats)-1], ", "), formats[len(formats)-1])
 	}
 	if err := r.networkFlags.check(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,9 @@ func OpensWindow(args []string) bool {
 }
 
 func (o *liveOptions) run(ctx context.Context, c *console) error {
+	if err := checkTerminal(c, o.format); err != nil {
+		return err
+	}
 	rec, err := openRecognition(o.model, o.inferOptions(o.threads))
 	if err != nil {
 		return err
@@ -176,9 +180,9 @@ func (l *liveRun) run(ctx context.Context) error {
 		l.c.say("%s", summary(l.src.Info(), stats))
 	}
 	if errors.Is(err, errQuit) {
-		return nil
+		err = nil
 	}
-	return err
+	return cmp.Or(err, l.out.close())
 }
 
 func (l *liveRun) event(e pipeline.Event) error {

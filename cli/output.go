@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"tandem/capture"
@@ -18,8 +19,8 @@ type reporter struct {
 	info   capture.Info
 }
 
-// newReporter returns a reporter of a format, "" being the table on a terminal and else jsonl. raw is for csv: see
-// pipeline.NewCSVWriter.
+// newReporter returns a reporter of a format, "" being the table on a terminal and else jsonl. raw is for csv and
+// parquet: see pipeline.NewCSVWriter.
 func newReporter(c *console, format string, raw bool) *reporter {
 	r := &reporter{c: c, bar: newProgress(c)}
 	if format == "" {
@@ -33,6 +34,8 @@ func newReporter(c *console, format string, raw bool) *reporter {
 		r.events = pipeline.NewJSONLWriter(c.out)
 	case "csv":
 		r.events = pipeline.NewCSVWriter(c.out, raw)
+	case "parquet":
+		r.events = pipeline.NewParquetWriter(c.out, raw)
 	case "textgrid":
 		r.events = pipeline.NewTextGridWriter(c.out)
 	case "eaf":
@@ -73,6 +76,22 @@ func (r *reporter) end() {
 	if r.table != nil {
 		r.table.abandon()
 	}
+}
+
+// close ends the results when all runs are over: a format may have a footer.
+func (r *reporter) close() error {
+	if c, ok := r.events.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// checkTerminal refuses formats that are not for a terminal.
+func checkTerminal(c *console, format string) error {
+	if format == "parquet" && c.outTTY {
+		return badUsage("--format parquet is not for a terminal: write it to a file, as by > results.parquet")
+	}
+	return nil
 }
 
 // summary is one line on how a run went.

@@ -5,12 +5,9 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
-	"time"
 )
 
 // EventWriter writes events in some format. Each event is written through to the underlying writer.
@@ -36,59 +33,31 @@ func (j jsonl) Write(e Event) error {
 // Options.Raw. The header comes with the first start event and is fixed by its labels; events of further runs
 // may follow if their labels are the same.
 func NewCSVWriter(w io.Writer, raw bool) EventWriter {
-	return &csvWriter{w: csv.NewWriter(w), raw: raw}
+	return &csvWriter{w: csv.NewWriter(w), rows: rows{format: "csv", raw: raw}}
 }
 
 type csvWriter struct {
-	w      *csv.Writer
-	raw    bool
-	start  *StartEvent
-	header []string
+	w    *csv.Writer
+	rows rows
 }
 
 // CSVHeader are the columns of a CSV for a run.
-func CSVHeader(s *StartEvent, raw bool) []string {
-	h := []string{"source", "t", "start", "end", "subject"}
-	for _, task := range []struct {
-		name   string
-		labels []string
-	}{{"emotion", s.Emotions}, {"gender", s.Genders}} {
-		if len(task.labels) == 0 {
-			continue
-		}
-		h = append(h, task.name)
-		for _, l := range task.labels {
-			h = append(h, task.name+"_"+l)
-		}
-		if raw {
-			for _, l := range task.labels {
-				h = append(h, task.name+"_raw_"+l)
-			}
-		}
-	}
-	return append(h, "audio", "video", "face_x", "face_y", "face_w", "face_h", "face_score", "latency_ms", "covered",
-		"speaking", "voice")
-}
+func CSVHeader(s *StartEvent, raw bool) []string { return namesOf(columnsOf(s, raw)) }
 
 func (c *csvWriter) Write(e Event) error {
+	first := c.rows.start == nil
+	window, err := c.rows.add(e)
 	switch {
-	case e.Start != nil:
-		h := CSVHeader(e.Start, c.raw)
-		if c.header != nil && !slices.Equal(h, c.header) {
-			source := e.Start.Source
-			return &SourceError{source, fmt.Errorf(
-				"csv: %s has other labels than the runs before it: write it to a file of its own", source)}
+	case err != nil:
+		return err
+	case first && e.Start != nil:
+		return c.row(namesOf(c.rows.columns))
+	case window != nil:
+		var r []string
+		for i, v := range window {
+			r = append(r, cell(v, c.rows.columns[i].trueOnly))
 		}
-		first := c.header == nil
-		c.start, c.header = e.Start, h
-		if first {
-			return c.row(h)
-		}
-	case e.Window != nil:
-		if c.start == nil {
-			return errors.New("csv: a window event came before the start event, which has the labels")
-		}
-		return c.row(c.window(e.Window))
+		return c.row(r)
 	}
 	return nil
 }
@@ -101,58 +70,24 @@ func (c *csvWriter) row(r []string) error {
 	return c.w.Error()
 }
 
-func (c *csvWriter) window(w *WindowEvent) []string {
-	number := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
-	r := []string{
-		c.start.Source, number(seconds(w.T).float()), number(seconds(w.Start).float()), number(seconds(w.End).float()),
-		strconv.Itoa(w.Subject),
-	}
-	scores := func(labels []string, s *Scores) {
-		if len(labels) == 0 {
-			return
+// cell writes a value of a column. A false of a column that has but true is left out.
+func cell(value any, trueOnly bool) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case bool:
+		if !v && trueOnly {
+			return ""
 		}
-		if s == nil {
-			s = &Scores{}
-		}
-		column := func(classes Classes) {
-			for _, l := range labels {
-				if len(classes) == 0 {
-					r = append(r, "")
-				} else {
-					r = append(r, number(classes.P(l)))
-				}
-			}
-		}
-		r = append(r, s.Label)
-		column(s.P)
-		if c.raw {
-			column(s.Raw)
-		}
+		return strconv.FormatBool(v)
 	}
-	scores(c.start.Emotions, w.Emotion)
-	scores(c.start.Genders, w.Gender)
-	r = append(r, strconv.FormatBool(w.Audio), strconv.FormatBool(w.Video))
-	if f := w.Face; f != nil {
-		r = append(r, number(f.X), number(f.Y), number(f.W), number(f.H), number(f.Score))
-	} else {
-		r = append(r, "", "", "", "", "")
-	}
-	var latency, covered string
-	if w.Latency != nil {
-		latency = strconv.FormatInt(w.Latency.Round(time.Millisecond).Milliseconds(), 10)
-	}
-	if w.Covered > 0 {
-		covered = number(seconds(w.Covered).float())
-	}
-	speaking := ""
-	if w.Speaking != nil {
-		speaking = number(*w.Speaking)
-	}
-	voice := ""
-	if w.Voice {
-		voice = "true"
-	}
-	return append(r, latency, covered, speaking, voice)
+	panic(fmt.Sprintf("a column has a %T", value))
 }
 
 // maxLine is the longest line that ReadAll takes.

@@ -95,6 +95,7 @@ var libraries = map[string][]string{
 	"gonum.org/v1/plot":                   {"train/plot"},
 	"github.com/spf13/pflag":              {"cli"},
 	"github.com/prometheus/client_golang": {"webrtc"},
+	"github.com/parquet-go/parquet-go":    {"pipeline"},
 }
 
 // libraryOf returns the longest name in libraries that an import path begins with, "" if there is none.
