@@ -33,11 +33,7 @@ func (o *Overlay) Chart(
 	p *Canvas, r image.Rectangle, labels []string, results []*pipeline.WindowEvent, end time.Duration,
 ) {
 	p.fill(r, Ink, 1)
-	pad := o.em / 2
-	c := chart{end: end, plot: image.Rect(
-		r.Min.X+pad+o.t.width("100 %"), r.Min.Y+pad,
-		r.Max.X-pad, r.Max.Y-o.t.height-pad,
-	)}
+	c := o.chartIn(r, end)
 	if c.plot.Dx() < 2*o.em || c.plot.Dy() < o.em {
 		return
 	}
@@ -56,6 +52,15 @@ func (o *Overlay) Chart(
 			last = w
 		}
 	}
+}
+
+// chartIn returns the place of a chart in r.
+func (o *Overlay) chartIn(r image.Rectangle, end time.Duration) chart {
+	pad := o.em / 2
+	return chart{end: end, plot: image.Rect(
+		r.Min.X+pad+o.t.width("100 %"), r.Min.Y+pad,
+		r.Max.X-pad, r.Max.Y-o.t.height-pad,
+	)}
 }
 
 // grid draws the lines behind a chart's curves and what they stand for.

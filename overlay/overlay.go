@@ -7,6 +7,7 @@ import (
 	"image"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"tandem/pipeline"
@@ -87,29 +88,47 @@ func (o *Overlay) chip(p *Canvas, x, y int, s string, c RGB) {
 func (o *Overlay) box(p *Canvas, v SubjectView, s Scene) image.Rectangle {
 	b := v.Box
 	r := rectOf(b)
-	c := white
-	tag := fmt.Sprint(v.Subject)
+	own := speakerColor(v.Subject)
+	number, said := fmt.Sprint(v.Subject), []string{}
+	shown := own // of the emotion
 	if v.Result != nil && v.Result.Emotion != nil {
 		e := v.Result.Emotion
-		c = o.labelColor(s.Emotions, e.Label)
-		tag += fmt.Sprintf("  %s %.0f %%", e.Label, 100*e.P.P(e.Label))
+		shown = o.labelColor(s.Emotions, e.Label)
+		said = append(said, fmt.Sprintf("%s %.0f %%", e.Label, 100*e.P.P(e.Label)))
 		if g := v.Result.Gender; g != nil {
-			tag += ", " + g.Label
+			said = append(said, g.Label)
 		}
 	}
+	if v.Speaks {
+		said = append(said, "speaks")
+	}
+	tag := strings.Join(said, ", ")
 	thick := max(o.em/7, 1)
 	p.outline(r.Inset(-1), thick+2, Ink, 0.5)
-	p.outline(r, thick, c, 1)
+	p.outline(r, thick, own, 1)
+	if v.Speaks { // a second frame
+		p.outline(r.Inset(-2*thick-1), thick+1, white, 1)
+	}
 
-	w, h := o.t.width(tag)+o.em, o.t.height+o.em/4
+	key := 0 // the width of the emotion's colour
+	if shown != own {
+		key = o.em
+	}
+	w, h := o.t.width(number+" "+tag)+key+o.em, o.t.height+o.em/4
 	x := max(min(r.Min.X, o.w-w), 0)
 	y := r.Min.Y - h
 	if y < 0 {
 		y = min(r.Max.Y, o.h-h)
 	}
 	label := image.Rect(x, y, x+w, y+h)
-	p.fill(label, c, 0.9)
-	p.text(o.t, x+o.em/2, y+o.t.ascent+o.em/8, tag, Ink)
+	p.fill(label, own, 0.9)
+	base := y + o.t.ascent + o.em/8
+	pen := p.text(o.t, x+o.em/2, base, number+" ", Ink)
+	if key > 0 {
+		p.fill(image.Rect(pen, base-o.t.capital, pen+o.t.capital, base), Ink, 1)
+		p.fill(image.Rect(pen+1, base-o.t.capital+1, pen+o.t.capital-1, base-1), shown, 1)
+	}
+	p.text(o.t, pen+key, base, tag, Ink)
 	return r.Union(label)
 }
 
@@ -193,6 +212,7 @@ func (o *Overlay) panel(p *Canvas, at image.Point, v SubjectView, s Scene) {
 	pad, row := o.em/2, o.rowHeight()
 	x, y := at.X+pad, at.Y+pad+o.t.capital
 	p.text(o.t, x, y, fmt.Sprintf("subject %d", v.Subject), white)
+	p.fill(image.Rect(at.X, at.Y, at.X+size.X, at.Y+max(o.em/5, 2)), speakerColor(v.Subject), 1)
 	right := at.X + size.X - pad
 	for _, modality := range []struct {
 		name    string

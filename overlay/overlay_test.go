@@ -160,9 +160,9 @@ func TestOverlayDrawsBoxAndBars(t *testing.T) {
 		p := NewCanvas(size.X, size.Y, RGB{100, 100, 100})
 		o := New(size.X, size.Y)
 		o.Draw(p, l.At(0), 0)
-		happy := ColorOf(1)
-		if got := pixel(p, int(x+side/2), int(math.Round(y+side))-1); got != happy {
-			t.Errorf("%v: the box's lower edge is %v, want %v", size, got, happy)
+		happy, own := ColorOf(1), RGB(pipeline.SubjectColor(0))
+		if got := pixel(p, int(x+side/2), int(math.Round(y+side))-1); got != own {
+			t.Errorf("%v: the box's lower edge is %v, want %v", size, got, own)
 		}
 		if got := pixel(p, int(x+side/2), int(y+side/2)); got != (RGB{100, 100, 100}) {
 			t.Errorf("%v: the face is painted over with %v", size, got)

@@ -27,6 +27,9 @@ type Timeline struct {
 	emotions []string
 	genders  []string
 	subjects map[int]*history
+	turns    pipeline.Turns
+	spoken   []pipeline.Turn // those that are over
+	newest   time.Duration   // time of a result
 }
 
 // NewTimeline returns an empty timeline that forgets what is older than the newest by more than keep. With 0 it keeps
@@ -55,6 +58,7 @@ type SubjectView struct {
 	Subject int                   // its number in the events
 	Box     *pipeline.FaceBox     // nil: its face is not in the picture
 	Result  *pipeline.WindowEvent // nil: none yet
+	Speaks  bool                  // it is the one who speaks now
 }
 
 // Scaled magnifies the boxes of a scene by k, in place, and returns it.
@@ -76,9 +80,14 @@ func (l *Timeline) Event(e pipeline.Event) {
 	switch {
 	case e.Start != nil:
 		l.emotions, l.genders, l.subjects = e.Start.Emotions, e.Start.Genders, map[int]*history{}
+		l.turns, l.spoken, l.newest = pipeline.Turns{Hop: e.Start.Hop}, nil, 0
 	case e.Window != nil:
 		h := l.of(e.Window.Subject)
 		h.results = append(h.results, e.Window)
+		l.newest = max(l.newest, e.Window.T)
+		if over, ok := l.turns.Add(e.Window); ok {
+			l.spoken = append(l.spoken, over)
+		}
 		l.forget(e.Window.T)
 	}
 }
@@ -109,6 +118,7 @@ func (l *Timeline) forget(now time.Duration) {
 	if l.keep == 0 {
 		return
 	}
+	l.spoken = slices.DeleteFunc(l.spoken, func(s pipeline.Turn) bool { return s.To < now-l.keep })
 	for k, h := range l.subjects {
 		h.boxes = slices.DeleteFunc(h.boxes, func(b boxAt) bool { return b.t < now-l.keep })
 		h.results = slices.DeleteFunc(h.results, func(w *pipeline.WindowEvent) bool {
@@ -125,9 +135,10 @@ func (l *Timeline) At(t time.Duration) Scene {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := Scene{Emotions: l.emotions, Genders: l.genders}
+	speaker, someone := l.speaker(t)
 	for _, k := range slices.Sorted(maps.Keys(l.subjects)) {
 		h := l.subjects[k]
-		v := SubjectView{Subject: k, Box: h.box(t), Result: h.result(t)}
+		v := SubjectView{Subject: k, Box: h.box(t), Result: h.result(t), Speaks: someone && k == speaker}
 		if v.Box != nil || v.Result != nil {
 			s.Subjects = append(s.Subjects, v)
 		}

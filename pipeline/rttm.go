@@ -19,14 +19,14 @@ type rttm struct {
 	w     io.Writer
 	files map[string]string // what was opened, by the name of its file in the lines
 	file  string            // of the run that is under way; "" for none
-	turns turns
+	turns Turns
 }
 
 func (r *rttm) Write(e Event) error {
 	switch {
 	case e.Start != nil:
 		source := e.Start.Source
-		r.file, r.turns = rttmFile(source), turns{hop: e.Start.Hop}
+		r.file, r.turns = rttmFile(source), Turns{Hop: e.Start.Hop}
 		if other, ok := r.files[r.file]; ok {
 			file := r.file
 			r.file = ""
@@ -36,11 +36,11 @@ func (r *rttm) Write(e Event) error {
 		r.files[r.file] = source
 	case r.file == "":
 	case e.Window != nil:
-		if over := r.turns.add(e.Window); over != nil {
-			return r.line(*over)
+		if over, ok := r.turns.Add(e.Window); ok {
+			return r.line(over)
 		}
 	case e.End != nil:
-		for _, t := range r.turns.end() {
+		for _, t := range r.turns.Rest() {
 			if err := r.line(t); err != nil {
 				return err
 			}
@@ -49,19 +49,19 @@ func (r *rttm) Write(e Event) error {
 	return nil
 }
 
-func (r *rttm) line(t turn) error {
-	from := t.from.Round(time.Millisecond)
+func (r *rttm) line(t Turn) error {
+	from := t.From.Round(time.Millisecond)
 	_, err := fmt.Fprintf(r.w, "SPEAKER %s 1 %.3f %.3f <NA> <NA> %s <NA> <NA>\n", r.file, from.Seconds(),
-		(t.to.Round(time.Millisecond) - from).Seconds(), t.name())
+		(t.To.Round(time.Millisecond) - from).Seconds(), t.name())
 	return err
 }
 
 // name returns the speaker of a turn as files have it.
-func (t turn) name() string {
-	if t.subject == unknownSpeaker {
+func (t Turn) name() string {
+	if t.Subject == UnknownSpeaker {
 		return "unknown"
 	}
-	return fmt.Sprintf("subject_%d", t.subject)
+	return fmt.Sprintf("subject_%d", t.Subject)
 }
 
 // rttmFile returns the file's name without folder and ending, as one word.

@@ -30,8 +30,8 @@ type tiersWriter struct {
 	encode func(source string, end time.Duration, tiers []tier) ([]byte, error)
 	start  *StartEvent
 	tiers  map[tierName][]annotation
-	turns  turns
-	spoken []turn
+	turns  Turns
+	spoken []Turn
 	end    time.Duration
 }
 
@@ -41,7 +41,7 @@ type tierName struct {
 }
 
 func (n tierName) String() string {
-	if n.subject == unknownSpeaker {
+	if n.subject == UnknownSpeaker {
 		return "unknown " + n.what
 	}
 	return fmt.Sprintf("subject %d %s", n.subject, n.what)
@@ -52,7 +52,7 @@ func compareTiers(a, b tierName) int {
 	return cmp.Or(compareSpeakers(a.subject, b.subject), strings.Compare(a.what, b.what))
 }
 
-// compareSpeakers orders subjects by their number, unknownSpeaker last.
+// compareSpeakers orders subjects by their number, UnknownSpeaker last.
 func compareSpeakers(a, b int) int { return cmp.Compare(uint(a), uint(b)) }
 
 // tier is a row of annotations that do not overlap, in order.
@@ -72,7 +72,7 @@ func (t *tiersWriter) Write(e Event) error {
 		if t.start != nil {
 			return errors.New("a file of tiers takes one input: write each to a file of its own")
 		}
-		t.start, t.tiers, t.turns = e.Start, map[tierName][]annotation{}, turns{hop: e.Start.Hop}
+		t.start, t.tiers, t.turns = e.Start, map[tierName][]annotation{}, Turns{Hop: e.Start.Hop}
 	case t.start == nil:
 		return nil
 	case e.Window != nil:
@@ -95,8 +95,8 @@ func (t *tiersWriter) Write(e Event) error {
 // window adds a window's labels.
 func (t *tiersWriter) window(w *WindowEvent) {
 	t.end = max(t.end, w.T)
-	if over := t.turns.add(w); over != nil {
-		t.spoken = append(t.spoken, *over)
+	if over, ok := t.turns.Add(w); ok {
+		t.spoken = append(t.spoken, over)
 	}
 	senses := "none"
 	switch {
@@ -133,10 +133,10 @@ func (t *tiersWriter) window(w *WindowEvent) {
 
 // speak ends the turns, and makes tiers of them.
 func (t *tiersWriter) speak() {
-	t.spoken = append(t.spoken, t.turns.end()...)
+	t.spoken = append(t.spoken, t.turns.Rest()...)
 	for _, s := range t.spoken {
-		name := tierName{s.subject, "speech"}
-		t.tiers[name] = append(t.tiers[name], annotation{s.from, s.to, "speaks"})
+		name := tierName{s.Subject, "speech"}
+		t.tiers[name] = append(t.tiers[name], annotation{s.From, s.To, "speaks"})
 	}
 }
 

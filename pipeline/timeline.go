@@ -147,9 +147,9 @@ func (t *timelineWriter) subject(n int) *timelineSubject {
 	return s
 }
 
-// cssColor returns a subject's own colour as CSS has it, grey for unknownSpeaker.
+// cssColor returns a subject's own colour as CSS has it, grey for UnknownSpeaker.
 func cssColor(subject int) string {
-	if subject == unknownSpeaker {
+	if subject == UnknownSpeaker {
 		return "#8f96a3"
 	}
 	return fmt.Sprintf("#%x", SubjectColor(subject))

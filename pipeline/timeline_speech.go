@@ -29,17 +29,17 @@ func (t *timelineWriter) speakers() []timelineSpeaker {
 	var all []timelineSpeaker
 	var whole time.Duration
 	for _, s := range t.spoken {
-		i := slices.IndexFunc(all, func(a timelineSpeaker) bool { return a.Number == s.subject })
+		i := slices.IndexFunc(all, func(a timelineSpeaker) bool { return a.Number == s.Subject })
 		if i < 0 {
 			i = len(all)
 			all = append(all, timelineSpeaker{
-				timelineSubject: t.subject(s.subject), Unknown: s.subject == unknownSpeaker,
+				timelineSubject: t.subject(s.Subject), Unknown: s.Subject == UnknownSpeaker,
 			})
 		}
 		a := &all[i]
 		a.Turns++
-		a.Seconds += (s.to - s.from).Seconds()
-		whole += s.to - s.from
+		a.Seconds += (s.To - s.From).Seconds()
+		whole += s.To - s.From
 		for _, e := range t.emotionsIn(s) {
 			colour := sensesColour
 			if e.text != "" {
@@ -68,35 +68,35 @@ func (t *timelineWriter) listed() (list []timelineTurn) {
 			}
 		}
 		list = append(list, timelineTurn{
-			clockOf(s.from), clockOf(s.to), s.subject == unknownSpeaker, s.subject, strings.Join(shown, ", "),
+			clockOf(s.From), clockOf(s.To), s.Subject == UnknownSpeaker, s.Subject, strings.Join(shown, ", "),
 		})
 	}
 	return list
 }
 
 // emotionsIn returns what a turn's subject showed in it, without a gap: parts in which it is not known have no text.
-func (t *timelineWriter) emotionsIn(s turn) (parts []annotation) {
-	at := s.from
+func (t *timelineWriter) emotionsIn(s Turn) (parts []annotation) {
+	at := s.From
 	put := func(to time.Duration, text string) {
 		if to > at {
 			parts = append(parts, annotation{at, to, text})
 			at = to
 		}
 	}
-	shown := t.tiers[tierName{s.subject, "emotion"}]
-	first, _ := slices.BinarySearchFunc(shown, s.from, func(a annotation, t time.Duration) int {
+	shown := t.tiers[tierName{s.Subject, "emotion"}]
+	first, _ := slices.BinarySearchFunc(shown, s.From, func(a annotation, t time.Duration) int {
 		if a.to > t {
 			return 1
 		}
 		return -1
 	})
 	for _, a := range shown[first:] {
-		if a.from >= s.to {
+		if a.from >= s.To {
 			break
 		}
 		put(a.from, "")
-		put(min(a.to, s.to), a.text)
+		put(min(a.to, s.To), a.text)
 	}
-	put(s.to, "")
+	put(s.To, "")
 	return parts
 }

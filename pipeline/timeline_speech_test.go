@@ -45,7 +45,7 @@ func TestEmotionsOfATurn(t *testing.T) {
 	w := &timelineWriter{tiersWriter: tiersWriter{tiers: map[tierName][]annotation{
 		{0, "emotion"}: {{0, ms(1000), "calm"}, {ms(1000), ms(2000), "happy"}, {ms(3000), ms(5000), "calm"}},
 	}}}
-	for want, c := range map[string]turn{
+	for want, c := range map[string]Turn{
 		"[calm 500 1000] [happy 1000 2000] [ 2000 3000] [calm 3000 4000] ": {0, ms(500), ms(4000)},
 		"[happy 1000 1500] ":             {0, ms(1000), ms(1500)},
 		"[ 2000 2500] ":                  {0, ms(2000), ms(2500)},

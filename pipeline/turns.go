@@ -2,9 +2,9 @@ package pipeline
 
 import "time"
 
-// unknownSpeaker stands for the subject of a voice of which it is not known whose it is: its face is not seen, or which
+// UnknownSpeaker stands for the subject of a voice of which it is not known whose it is: its face is not seen, or which
 // of several speaks can't be told.
-const unknownSpeaker = -1
+const UnknownSpeaker = -1
 
 // joinWithin is the longest pause within a turn, as of the reference segments of NIST's Rich Transcription
 // evaluations.
@@ -22,60 +22,61 @@ func (w *WindowEvent) Speaks() bool {
 	return w.Audio && w.Video
 }
 
-// turn is a stretch of time in which one subject, or unknownSpeaker, speaks.
-type turn struct {
-	subject  int
-	from, to time.Duration
+// Turn is a stretch of media time in which one subject, or UnknownSpeaker, speaks.
+type Turn struct {
+	Subject  int
+	From, To time.Duration
 }
 
-// turns puts the windows of a run together to turns. They do not overlap: two at once are not told.
-type turns struct {
-	hop   time.Duration
+// Turns puts the windows of a run together to turns. They do not overlap: two at once are not told. It is for one
+// goroutine.
+type Turns struct {
+	Hop time.Duration // of the run
+
 	at    time.Duration // of the windows that come
 	voice bool          // one of them has heard a voice
 	who   int           // the subject of theirs that speaks
-	open  *turn         // the newest, which may go on
+	open  Turn          // the newest, which may go on; it is empty where there is none
 }
 
-// add takes a run's next window, and returns a turn that is over, if one is.
-func (s *turns) add(w *WindowEvent) (over *turn) {
+// Add takes a run's next window, and returns a turn that is over, if one is.
+func (s *Turns) Add(w *WindowEvent) (over Turn, ok bool) {
 	if w.T != s.at {
-		over = s.close()
-		s.at, s.voice, s.who = w.T, false, unknownSpeaker
+		over, ok = s.close()
+		s.at, s.voice, s.who = w.T, false, UnknownSpeaker
 	}
-	if w.Voice && !s.voice {
-		s.voice, s.who = true, unknownSpeaker
-	}
-	if w.Speaks() && s.who == unknownSpeaker {
+	s.voice = s.voice || w.Voice
+	if w.Speaks() && s.who == UnknownSpeaker {
 		s.who = w.Subject
 	}
-	return over
+	return over, ok
 }
 
 // close takes the windows of one time, and returns a turn that is over, if one is.
-func (s *turns) close() (over *turn) {
+func (s *Turns) close() (over Turn, ok bool) {
 	if !s.voice {
-		return nil
+		return over, false
 	}
-	from := max(s.at-s.hop, 0)
-	if o := s.open; o != nil {
-		if o.subject == s.who && from-o.to < joinWithin {
-			o.to = s.at
-			return nil
+	from := max(s.at-s.Hop, 0)
+	over, ok = s.open, s.open.To > 0
+	if ok {
+		if over.Subject == s.who && from-over.To < joinWithin {
+			s.open.To = s.at
+			return Turn{}, false
 		}
-		from = max(from, o.to)
+		from = max(from, over.To)
 	}
-	over, s.open = s.open, &turn{s.who, from, s.at}
-	return over
+	s.open = Turn{s.who, from, s.at}
+	return over, ok
 }
 
-// end returns the turns that are left at the end of a run.
-func (s *turns) end() (over []turn) {
-	for _, t := range []*turn{s.close(), s.open} {
-		if t != nil {
-			over = append(over, *t)
-		}
+// Rest returns the turns that would follow if the run ended now: none, one, or two.
+func (s Turns) Rest() (rest []Turn) {
+	if over, ok := s.close(); ok {
+		rest = append(rest, over)
 	}
-	*s = turns{hop: s.hop}
-	return over
+	if s.open.To > 0 {
+		rest = append(rest, s.open)
+	}
+	return rest
 }

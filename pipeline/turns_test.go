@@ -74,16 +74,16 @@ func TestTurns(t *testing.T) {
 			"[{0 2s 2.56s} {1 2.56s 2.7s}]",
 		},
 	} {
-		s := turns{hop: ms(250)}
-		var all []turn
+		s := Turns{Hop: ms(250)}
+		var all []Turn
 		for _, w := range c.windows {
-			if over := s.add(w); over != nil {
-				all = append(all, *over)
+			if over, ok := s.Add(w); ok {
+				all = append(all, over)
 			}
 		}
 		got := []string{}
-		for _, o := range append(all, s.end()...) {
-			got = append(got, fmt.Sprintf("{%d %v %v}", o.subject, o.from, o.to))
+		for _, o := range append(all, s.Rest()...) {
+			got = append(got, fmt.Sprintf("{%d %v %v}", o.Subject, o.From, o.To))
 		}
 		if fmt.Sprint(got) != c.want {
 			t.Errorf("%s: %v, want %s", what, got, c.want)

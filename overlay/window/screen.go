@@ -20,7 +20,7 @@ type Screen struct {
 	*overlay.Timeline
 	size  image.Point // of the picture, as shown
 	times int         // by how much small pictures are magnified
-	chart int         // height of the chart below
+	chart int         // height of the chart below, and of who speaks above that
 	o     *overlay.Overlay
 
 	mu     sync.Mutex
@@ -44,8 +44,8 @@ func NewScreen(info capture.Info) *Screen {
 func (s *Screen) fit(w, h int) {
 	s.times = max(1, 480/max(min(w, h), 1))
 	s.size = image.Pt(w*s.times, h*s.times)
-	s.chart = max(s.size.Y/4, 90)
 	s.o = overlay.New(s.size.X, s.size.Y)
+	s.chart = max(s.size.Y/4, 90) + s.o.SpeechHeight()
 }
 
 // Frame takes a picture, to be shown until the next.
@@ -99,6 +99,10 @@ func (s *Screen) render(picture *overlay.Canvas, t time.Duration) *overlay.Canva
 	scene := s.At(t).Scaled(float64(s.times))
 	s.o.Draw(p, scene, t)
 	below := image.Rect(0, s.size.Y, s.size.X, s.size.Y+s.chart)
+	speech := below
+	speech.Max.Y = below.Min.Y + s.o.SpeechHeight()
+	s.o.Speech(p, speech, scene.Emotions, s.Spoken(t-overlay.ChartTime, t), t)
+	below.Min.Y = speech.Max.Y
 	s.o.Chart(p, below, scene.Emotions, s.Since(t-overlay.ChartTime, t), t)
 	return p
 }
