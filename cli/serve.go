@@ -35,7 +35,9 @@ type serveOptions struct {
 	logFlags
 	addr, token, instance  string
 	allowAnonymous, public bool
-	behindProxy, logJSON   bool
+	metricsAddr            string
+	trustedProxies         []string
+	logJSON                bool
 	allowOrigins           []string
 	tlsCert, tlsKey        string
 	udpPort                int
@@ -75,8 +77,11 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 	f.Float64Var(&o.idle, "idle", webrtc.DefaultIdle.Seconds(),
 		"end a session from which nothing came for `SECONDS`")
 	f.Float64Var(&o.maxTime, "max-time", webrtc.DefaultMaxTime.Seconds(), "end a session after `SECONDS`")
-	f.BoolVar(&o.behindProxy, "behind-proxy", false,
-		"take clients' addresses from X-Forwarded-For, which the proxy in front sets")
+	f.StringArrayVar(&o.trustedProxies, "trusted-proxy", nil,
+		"`NETWORK` of the proxy in front, such as 10.0.0.0/8 or 127.0.0.1: its X-Forwarded-For tells clients' "+
+			"addresses; repeatable")
+	f.StringVar(&o.metricsAddr, "metrics-addr", "",
+		"`ADDRESS` of its own for /metrics, without token, and Go's profiles, for this machine alone")
 	f.StringVar(&o.instance, "instance", "",
 		"`NAME` to put before session ids, for a balancer in front of several servers")
 	o.networkFlags.bind(f)
@@ -133,7 +138,7 @@ func (o *serveOptions) serverOptions() (webrtc.Options, error) {
 		MaxSessions: o.maxSessions, MaxPerAddress: o.maxPerAddress,
 		MaxBitrate: int(o.maxBitrate * 1e6),
 		Idle:       seconds(o.idle), MaxTime: seconds(o.maxTime),
-		BehindProxy: o.behindProxy, Instance: o.instance,
+		Instance: o.instance, MetricsApart: o.metricsAddr != "",
 		Network: peer.Options{
 			Loopback: loopback, UDPPort: o.udpPort, PublicIPs: o.publicIPs, PublicOnly: o.public,
 		},
@@ -141,7 +146,15 @@ func (o *serveOptions) serverOptions() (webrtc.Options, error) {
 	if so.MaxPixels, err = parseSize(o.maxSize); err != nil {
 		return so, fmt.Errorf("--max-size %w", err)
 	}
-	if loopback && !o.behindProxy {
+	if so.TrustedProxies, err = parseNetworks(o.trustedProxies); err != nil {
+		return so, fmt.Errorf("--trusted-proxy %w", err)
+	}
+	if o.metricsAddr != "" {
+		if _, _, err := net.SplitHostPort(o.metricsAddr); err != nil {
+			return so, fmt.Errorf("--metrics-addr %q: want HOST:PORT, such as 127.0.0.1:9090", o.metricsAddr)
+		}
+	}
+	if loopback && so.TrustedProxies == nil {
 		// A page whose name was made to point here must not use it.
 		so.AllowHosts = []string{"localhost"}
 	}
@@ -153,6 +166,21 @@ func (o *serveOptions) serverOptions() (webrtc.Options, error) {
 		so.Network.ICEServers = append(so.Network.ICEServers, server)
 	}
 	return so, nil
+}
+
+// parseNetworks reads networks, such as 10.0.0.0/8, and addresses, which stand for themselves alone.
+func parseNetworks(list []string) (out []netip.Prefix, err error) {
+	for _, s := range list {
+		n, err := netip.ParsePrefix(s)
+		if a, err2 := netip.ParseAddr(s); err2 == nil && a.Zone() == "" {
+			n, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil || n.Addr().Is4In6() {
+			return nil, fmt.Errorf("%q: want a network, such as 10.0.0.0/8, or an address", s)
+		}
+		out = append(out, n.Masked())
+	}
+	return out, nil
 }
 
 // parseSize returns how many pixels WIDTHxHEIGHT are.
@@ -198,6 +226,13 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer s.Close()
+	var metrics net.Listener
+	if o.metricsAddr != "" {
+		if metrics, err = net.Listen("tcp", o.metricsAddr); err != nil {
+			return fmt.Errorf("--metrics-addr %s: %w", o.metricsAddr, withoutAddress(err))
+		}
+		c.say("metrics at http://%s/metrics, profiles at /debug/pprof/ there", metrics.Addr())
+	}
 	scheme := "http"
 	if o.tlsCert != "" {
 		scheme = "https"
@@ -209,7 +244,28 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 	if !webrtc.PageIsWhole() {
 		c.log.Warn("the page has no chart: run `make assets` and build again")
 	}
-	return s.Serve(ctx, l)
+	return serveBoth(ctx, s, l, metrics)
+}
+
+// serveBoth serves until ctx ends, and what the operator asks for as long as sessions drain. metrics may be nil.
+func serveBoth(ctx context.Context, s *webrtc.Server, l, metrics net.Listener) error {
+	if metrics == nil {
+		return s.Serve(ctx, l)
+	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	drained, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() {
+		defer end()
+		ended <- s.ServeMetrics(drained, metrics)
+	}()
+	err := s.Serve(ctx, l)
+	stop()
+	if failed := <-ended; failed != nil {
+		err = errors.Join(err, fmt.Errorf("--metrics-addr: %w", failed))
+	}
+	return err
 }
 
 // withoutAddress returns the cause of a network error, without the address.

@@ -30,6 +30,9 @@ func TestServeUsage(t *testing.T) {
 		{"--max-bitrate 0", "--max-bitrate"},
 		{"--idle 0", "--idle"},
 		{"--udp-port 70000", "--udp-port"},
+		{"--trusted-proxy 10.0.0.0/33", "10.0.0.0/8"},
+		{"--trusted-proxy ::ffff:10.0.0.0/104", "10.0.0.0/8"},
+		{"--metrics-addr 9090", "HOST:PORT"},
 	} {
 		code, _, stderr := runTandem(t, append([]string{"serve"}, strings.Fields(tt.args)...)...)
 		if code != exitUsage || !strings.Contains(stderr, tt.want) {
@@ -140,6 +143,31 @@ func TestLongServe(t *testing.T) {
 		if !strings.Contains(said, "session ended") || strings.Contains(said, "127.0.0.1") {
 			t.Errorf("log: %s", said)
 		}
+	}
+}
+
+// Metrics have an address of their own if one is given, which goes with the server.
+func TestServeMetricsApart(t *testing.T) {
+	cmd, url, stderr := serve(t, "--metrics-addr", "127.0.0.1:0", "--trusted-proxy", "127.0.0.1")
+	for path, want := range map[string]int{"/healthz": 200, "/metrics": 404} {
+		res, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, res.StatusCode, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	cmd.Process.Signal(syscall.SIGTERM)
+	if said := stderr(); cmd.Wait() != nil || strings.Contains(said, "metrics-addr:") {
+		t.Errorf("it ends by %v: %s", cmd.ProcessState, said)
+	}
+	_, _, said := runTandem(t,
+		"serve", "--addr", "127.0.0.1:0", "--metrics-addr", "192.0.2.1:1", "--model", testModel(t))
+	if !strings.Contains(said, "--metrics-addr 192.0.2.1:1: ") {
+		t.Errorf("an address that is not the machine's: %s", said)
 	}
 }
 

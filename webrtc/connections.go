@@ -20,20 +20,22 @@ const minConnections = 512
 // request in flight, since HTTP/2 is not spoken and pipelined requests are read one after the other.
 type connections struct {
 	m             *metrics
-	max, maxPerIP int // maxPerIP less than 0 for no bound
+	proxies       middleware.Proxies // whose connections are of many clients
+	max, maxPerIP int                // maxPerIP less than 0 for no bound
 
 	mu     sync.Mutex
 	open   int
 	byAddr map[netip.Addr]int // by middleware.ClientKey
 }
 
-// newConnections returns the bounds for the server's options. Behind a proxy all come from its address.
+// newConnections returns the bounds for the server's options.
 func newConnections(o Options, m *metrics) *connections {
 	c := &connections{
-		m: m, max: max(minConnections, connectionsPerSession*(o.MaxSessions+1)), maxPerIP: -1,
+		m: m, proxies: o.TrustedProxies,
+		max: max(minConnections, connectionsPerSession*(o.MaxSessions+1)), maxPerIP: -1,
 		byAddr: map[netip.Addr]int{},
 	}
-	if !o.BehindProxy && o.MaxPerAddress > 0 {
+	if o.MaxPerAddress > 0 {
 		c.maxPerIP = connectionsPerSession * (o.MaxPerAddress + 1)
 	}
 	return c
@@ -51,7 +53,7 @@ func (c *connections) onState(conn net.Conn, state http.ConnState) {
 	case http.StateNew:
 		c.open++
 		c.byAddr[key]++
-		if c.open > c.max || c.maxPerIP >= 0 && c.byAddr[key] > c.maxPerIP {
+		if c.open > c.max || c.maxPerIP >= 0 && c.byAddr[key] > c.maxPerIP && !c.proxies.HasConn(conn) {
 			c.m.connectionsRefused.Inc()
 			conn.Close() // net/http notices, and reports it as closed
 		}

@@ -7,12 +7,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"tandem/webrtc"
+	"tandem/webrtc/middleware"
 )
 
 // listening serves on a port of its own, as tandem serve does, until the test ends.
@@ -70,13 +72,16 @@ func TestReadersThatTakeNothing(t *testing.T) {
 // Connections beyond a bound are closed at once, one address's and all together; those there are go on, and there is
 // room again when they close.
 func TestConnectionsAreBounded(t *testing.T) {
+	loopback := middleware.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+	elsewhere := middleware.Proxies{netip.MustParsePrefix("192.0.2.0/24")}
 	for _, c := range []struct {
 		o    webrtc.Options
 		want int
 	}{
 		{webrtc.Options{MaxPerAddress: 1}, 48},
 		{webrtc.Options{MaxPerAddress: -1, MaxSessions: 1}, 512},
-		{webrtc.Options{MaxPerAddress: 1, BehindProxy: true, MaxSessions: 30}, 744},
+		{webrtc.Options{MaxPerAddress: 1, TrustedProxies: loopback, MaxSessions: 30}, 744},
+		{webrtc.Options{MaxPerAddress: 1, TrustedProxies: elsewhere}, 48},
 	} {
 		address := listening(t, c.o)
 		base := "http://" + address

@@ -3,17 +3,24 @@ package webrtc_test
 import (
 	"crypto/tls"
 	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"testing"
 
 	"tandem/webrtc"
+	"tandem/webrtc/middleware"
 )
 
 // Every answer, be it a page, a refusal or nothing at all, has the headers that keep other pages away from it, and
 // those over TLS keep the browser to it.
 func TestHeadersOfEveryAnswer(t *testing.T) {
-	for _, proxy := range []bool{false, true} {
-		s, _, _ := server(t, webrtc.Options{Token: "secret", BehindProxy: proxy, AllowHosts: []string{"example.com"}})
+	for _, trusted := range []middleware.Proxies{
+		nil, {netip.MustParsePrefix("198.51.100.0/24")}, {netip.MustParsePrefix("192.0.2.1/32")}, // httptest's
+	} {
+		proxy := trusted.Has("192.0.2.1:1")
+		s, _, _ := server(t, webrtc.Options{
+			Token: "secret", TrustedProxies: trusted, AllowHosts: []string{"example.com"},
+		})
 		for _, path := range []string{
 			"/", "/page/app.js", "/page/nothing", "//page/app.js", "/config", "/healthz", "/readyz", "/metrics",
 			"/whip", "/sessions/AAAAAAAAAAAAAAAAAAAAAAAAAA", "/sessions/AAAAAAAAAAAAAAAAAAAAAAAAAA/events", "/nothing",

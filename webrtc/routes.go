@@ -5,8 +5,6 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"tandem/webrtc/middleware"
 	"tandem/webrtc/page"
 	"tandem/webrtc/problem"
@@ -27,7 +25,9 @@ func (s *Server) routes() (http.Handler, error) {
 	read(guarded, "/sessions/{id}/events", s.serveEvents)
 	read(guarded, "/sessions/{id}/events.csv", s.serveCSV)
 	read(guarded, "/sessions/{id}/status", s.serveStatus)
-	read(guarded, "/metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP)
+	if !s.o.MetricsApart {
+		read(guarded, "/metrics", s.serveMetrics)
+	}
 	guarded.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem.Write(w, problem.New(http.StatusNotFound,
 			"there is nothing at this path: docs/whip.md has those there are"))
@@ -42,7 +42,7 @@ func (s *Server) routes() (http.Handler, error) {
 	read(open, "/pattern.webm", servePattern)
 	open.Handle("/sessions/{id}/leave", s.leave(token))
 	read(open, "/config", func(w http.ResponseWriter, r *http.Request) { s.serveConfig(w, r, token) })
-	read(open, "/healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	read(open, "/healthz", serveHealth)
 	read(open, "/readyz", s.serveReady)
 
 	h, err := middleware.CORS(s.o.AllowOrigins, signal.TypeSDP, open)
@@ -52,10 +52,8 @@ func (s *Server) routes() (http.Handler, error) {
 	if s.o.AllowHosts != nil {
 		h = middleware.AllowHosts(s.o.AllowHosts, h)
 	}
-	if s.o.BehindProxy {
-		h = middleware.Forwarded(h)
-	}
-	return middleware.WriteDeadlines(writeTime, middleware.SecureHeaders(s.o.BehindProxy, s.countRefused(h))), nil
+	h = s.o.TrustedProxies.Forwarded(h)
+	return middleware.WriteDeadlines(writeTime, middleware.SecureHeaders(s.o.TrustedProxies, s.countRefused(h))), nil
 }
 
 // leave answers the beacon of a page that goes away: it ends and erases the session, as DELETE with erase does. Beacons
@@ -85,6 +83,8 @@ func (s *Server) leave(token *middleware.Token) http.Handler {
 		leaves.ServeHTTP(w, r)
 	})
 }
+
+func serveHealth(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) }
 
 func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if s.ctx.Err() != nil {

@@ -73,8 +73,10 @@ type Options struct {
 	Idle          time.Duration // a session from which no media came for so long is ended
 	MaxTime       time.Duration // the longest session
 
-	// BehindProxy takes the client's address from X-Forwarded-For, which only a proxy may set.
-	BehindProxy bool
+	// TrustedProxies are the networks of the proxies that the client's address is taken from, by X-Forwarded-For.
+	TrustedProxies middleware.Proxies
+	// MetricsApart leaves /metrics out of Handler: MetricsHandler has it.
+	MetricsApart bool
 	// Instance is put before the ids of sessions, so that a balancer can tell by their URLs where they run.
 	Instance string
 	Network  peer.Options

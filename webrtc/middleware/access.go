@@ -48,6 +48,17 @@ func AllowHosts(hosts []string, next http.Handler) http.Handler {
 	})
 }
 
+// LoopbackOnly refuses requests that come from another machine.
+func LoopbackOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if at, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !at.Addr().Unmap().IsLoopback() {
+			problem.Write(w, problem.New(http.StatusForbidden, "this is for programs on the server's machine alone"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // hostName returns the part of a Host before the port, in lower case.
 func hostName(hostport string) string {
 	name := hostport
