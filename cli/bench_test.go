@@ -191,7 +191,7 @@ func BenchmarkAnalyze(b *testing.B) {
 	// told by stage.
 	var recs [2]*infer.Recognizer
 	for i, threads := range []int{0, 1} {
-		rec, err := infer.NewRecognizer(model, infer.Options{Threads: threads})
+		rec, err := infer.NewRecognizer(model, infer.Options{Threads: threads, Int8IfFaster: true})
 		if errors.Is(err, infer.ErrNoRuntime) {
 			b.Skip(err)
 		} else if err != nil {

@@ -54,7 +54,7 @@ type evalOptions struct {
 }
 
 func (o *evalOptions) bind(f *pflag.FlagSet) {
-	o.networkFlags.bind(f)
+	o.networkFlags.bind(f, "fp32")
 	o.dataFlags.bind(f)
 	f.StringVar(&o.split, "split", "", "`SPLIT` to judge by: "+strings.Join(splits, ", ")+
 		" (default: test where there is one, else val)")
@@ -158,7 +158,7 @@ func (o *evalOptions) evaluate(
 	defer bar.close()
 	report, err := eval.Evaluate(ctx, rec, newFaceFinder, sets.Clips, eval.Options{
 		Split: split, Modalities: eval.Modalities(o.modality), Learned: eval.Modalities(rec.Contract().Senses),
-		Plain: o.plain, Trained: rec.Contract().Trained, Model: sha256, Precision: o.precision,
+		Plain: o.plain, Trained: rec.Contract().Trained, Model: sha256, Precision: rec.Precision(),
 		Voice: voiceDetectors(rec.Contract()), Temperatures: rec.Contract().Temperatures,
 		CacheDir: cache, Workers: orCores(o.workers), Parallel: orCores(o.threads),
 		Bootstrap: metrics.Bootstrap{Resamples: o.resamples, Seed: o.seed},

@@ -43,7 +43,7 @@ type explainOptions struct {
 }
 
 func (o *explainOptions) bind(f *pflag.FlagSet) {
-	o.networkFlags.bind(f)
+	o.networkFlags.bind(f, "fp32")
 	o.trackFlag.bind(f)
 	f.IntVar(&o.threads, "threads", 0, "threads `N` for the network (default: one a core)")
 	f.StringVar(&o.out, "out", "explain.html", "page `FILE` to write")

@@ -48,7 +48,7 @@ func (m *modelFlag) bind(f *pflag.FlagSet) {
 }
 
 // precisions are the values of --precision.
-var precisions = []string{"fp32", "int8"}
+var precisions = []string{"auto", "fp32", "int8"}
 
 // networkFlags say which model is run and how exactly. --threads, in threads, is bound by the commands, whose defaults
 // differ.
@@ -58,10 +58,12 @@ type networkFlags struct {
 	threads   int
 }
 
-func (n *networkFlags) bind(f *pflag.FlagSet) {
+// bind adds the flags, with precision for a default.
+func (n *networkFlags) bind(f *pflag.FlagSet, precision string) {
 	n.modelFlag.bind(f)
-	f.StringVar(&n.precision, "precision", "fp32",
-		"`PRECISION` of the network's convolutions: fp32, or int8, which is faster and a little less exact")
+	f.StringVar(&n.precision, "precision", precision,
+		"`PRECISION` of the network's convolutions: fp32, int8, which is faster and a little less exact, or auto: "+
+			"int8 if the model knows its ranges and the processor has instructions for it")
 }
 
 func (n *networkFlags) check() error {
@@ -69,14 +71,16 @@ func (n *networkFlags) check() error {
 		return fmt.Errorf("--threads %d: give 1 or more, or 0 for one a core", n.threads)
 	}
 	if !slices.Contains(precisions, n.precision) {
-		return fmt.Errorf("--precision %q: known are %s", n.precision, strings.Join(precisions, " and "))
+		return fmt.Errorf("--precision %q: known are %s", n.precision, strings.Join(precisions, ", "))
 	}
 	return nil
 }
 
 // inferOptions returns the runtime's options with a number of threads for each batch; 0 is one a core.
 func (n *networkFlags) inferOptions(threads int) infer.Options {
-	return infer.Options{Threads: threads, Int8: n.precision == "int8"}
+	return infer.Options{
+		Threads: threads, Int8: n.precision == "int8", Int8IfFaster: n.precision == "auto",
+	}
 }
 
 // pipelineFlags are those of a pipeline.
@@ -132,7 +136,7 @@ type recognizeFlags struct {
 }
 
 func (r *recognizeFlags) bind(f *pflag.FlagSet) {
-	r.networkFlags.bind(f)
+	r.networkFlags.bind(f, "auto")
 	f.IntVar(&r.threads, "threads", 0, "threads `N` for the network (default: one a core)")
 	f.StringVar(&r.format, "format", "",
 		"`FORMAT` of the results: table, jsonl, csv, parquet, textgrid (Praat), eaf (ELAN) or rttm (who spoke when) "+

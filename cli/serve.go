@@ -84,7 +84,7 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 		"`ADDRESS` of its own for /metrics, without token, and Go's profiles, for this machine alone")
 	f.StringVar(&o.instance, "instance", "",
 		"`NAME` to put before session ids, for a balancer in front of several servers")
-	o.networkFlags.bind(f)
+	o.networkFlags.bind(f, "auto")
 	f.IntVar(&o.threads, "threads", 0,
 		"threads `N` for one batch through the network (default: 1; as many batches as cores run at a time)")
 	o.pipelineFlags.bind(f, " a session")

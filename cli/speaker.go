@@ -66,7 +66,7 @@ func (r *recognition) openSpeaker(s *speakerFlags) error {
 
 // use puts what the recognition has into the options of a pipeline.
 func (r *recognition) use(o *pipeline.Options) {
-	o.Model, o.Voice = r.model.sha256, r.voice
+	o.Model, o.Precision, o.Voice = r.model.sha256, r.Precision(), r.voice
 	if r.speaker != nil {
 		o.Speaker, o.SpeakerAlways = r.speaker, r.speakerAlways
 	}

@@ -5,6 +5,8 @@ package infer
 import (
 	_ "embed" // the default model
 	"errors"
+
+	"golang.org/x/sys/cpu"
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -31,7 +33,18 @@ type Options struct {
 	MaxBatch int
 	// Int8 computes a Recognizer's convolutions in 8 bits, for a model that knows its ranges (Contract.Int8Ranges).
 	Int8 bool
+	// Int8IfFaster is Int8 for a model that knows its ranges, on a processor that multiplies and adds 8-bit numbers in
+	// one instruction (VNNI; Arm's dot product): elsewhere 8 bits were not measured.
+	Int8IfFaster bool
 }
+
+// int8 reports whether a model is to run in 8 bits.
+func (o Options) int8(c *Contract) bool {
+	return o.Int8 || o.Int8IfFaster && c.Int8Ranges != nil && hasInt8Products
+}
+
+// hasInt8Products is Options.Int8IfFaster's question to the processor.
+var hasInt8Products = cpu.X86.HasAVX512VNNI || cpu.X86.HasAVXVNNI || cpu.ARM64.HasASIMDDP
 
 //go:embed models/default.onnx
 var defaultModel []byte

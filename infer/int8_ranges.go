@@ -25,7 +25,7 @@ func FindInt8Ranges(ctx context.Context, model []byte, windows []*pipeline.Windo
 	if len(windows) == 0 {
 		return nil, errors.New("ranges of tensors: no windows to find them by")
 	}
-	c, _, err := loadModel(model, false)
+	c, _, err := loadModel(model, Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -36,13 +36,13 @@ const dynamic = -1
 // types and shapes of inputs and outputs against it, and that the file stands alone. An error wraps ErrContract
 // and names the key or the tensor. It needs no ONNX Runtime.
 func LoadModel(b []byte) (Contract, error) {
-	c, _, err := loadModel(b, false)
+	c, _, err := loadModel(b, Options{})
 	return c, err
 }
 
-// loadModel is LoadModel, and returns the model as it is to be run: in 8 bits if int8, and in parts as far as it can be
-// cut.
-func loadModel(b []byte, int8 bool) (Contract, *parts, error) {
+// loadModel is LoadModel, and returns the model as it is to be run: in 8 bits if o wants it, and in parts as far as it
+// can be cut.
+func loadModel(b []byte, o Options) (Contract, *parts, error) {
 	refuse := func(format string, args ...any) (Contract, *parts, error) {
 		return Contract{}, nil, fmt.Errorf("%w: %w", ErrContract, fmt.Errorf(format, args...))
 	}
@@ -57,7 +57,7 @@ func loadModel(b []byte, int8 bool) (Contract, *parts, error) {
 	if err := c.checkGraph(m.GetGraph()); err != nil {
 		return refuse("%w", err)
 	}
-	if int8 {
+	if o.int8(&c) {
 		if c.Int8Ranges == nil {
 			return Contract{}, nil, ErrNoRanges
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -119,6 +121,25 @@ func TestInt8Refusals(t *testing.T) {
 	m["tandem.int8_ranges"] = "[1]"
 	_, err = infer.ParseContract(m)
 	refused(t, err, "tandem.int8_ranges")
+}
+
+// 8 bits by themselves are for models that know their ranges, on processors that have instructions for it.
+func TestInt8IfFaster(t *testing.T) {
+	auto := infer.Options{Threads: 1, Int8IfFaster: true}
+	want := "fp32"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil &&
+		regexp.MustCompile(`\b(avx512_vnni|avx_vnni|asimddp)\b`).Match(info) {
+		want = "int8"
+	}
+	if got := newRecognizer(t, infer.DefaultModel(), auto).Precision(); got != want {
+		t.Errorf("the embedded model is run in %s, want %s", got, want)
+	}
+	if got := newRecognizer(t, infer.DefaultModel(), infer.Options{Threads: 1}).Precision(); got != "fp32" {
+		t.Errorf("the embedded model is run in %s unasked", got)
+	}
+	if got := newRecognizer(t, infertest.Model(infertest.Contract()), auto).Precision(); got != "fp32" {
+		t.Errorf("a model that does not know its ranges is run in %s", got)
+	}
 }
 
 // --precision int8 is promised for the embedded model: after it was replaced, run `tandem quantize` on it if this

@@ -41,6 +41,7 @@ type Recognizer struct {
 	sounds   *session // makes sound_features of sound; nil for a model that is not cut there
 	heard    int      // D of sound_features
 	session  *session // the rest, or all of it
+	int8     bool
 	maxBatch int
 	scale    [256]float32 // what pixel values become where the input is float32
 	buffers  sync.Pool    // of *batch
@@ -49,11 +50,11 @@ type Recognizer struct {
 // NewRecognizer checks a model's contract, loads it and, but for the embedded one, runs it once, so that a model that
 // cannot run is refused here and not in mid-stream. Close frees it.
 func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
-	c, p, err := loadModel(model, o.Int8)
+	c, p, err := loadModel(model, o)
 	if err != nil {
 		return nil, err
 	}
-	r := &Recognizer{contract: c, maxBatch: o.MaxBatch}
+	r := &Recognizer{contract: c, maxBatch: o.MaxBatch, int8: o.int8(&c)}
 	if r.maxBatch <= 0 {
 		r.maxBatch = defaultMaxBatch
 	}
@@ -67,7 +68,7 @@ func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 		return nil, fmt.Errorf("%w: ONNX Runtime refuses the model: %w", ErrContract, err)
 	}
 	check := r.probe
-	if isDefault(model) && !o.Int8 {
+	if isDefault(model) && !r.int8 {
 		check = r.findFeatures // that it runs is for a test to find out, and not for each start
 	}
 	if err := check(); err != nil {
@@ -222,6 +223,14 @@ func (r *Recognizer) Spec() pipeline.Spec { return r.contract.Spec() }
 
 // Labels names the outputs.
 func (r *Recognizer) Labels() pipeline.Labels { return r.contract.Labels() }
+
+// Precision returns that of the network's convolutions: fp32 or int8.
+func (r *Recognizer) Precision() string {
+	if r.int8 {
+		return "int8"
+	}
+	return "fp32"
+}
 
 // Close waits for the recognitions under way and frees the model. Later ones return ErrClosed.
 func (r *Recognizer) Close() error {

@@ -33,12 +33,14 @@ type Event struct {
 
 // StartEvent describes a run.
 type StartEvent struct {
-	Source   string // as it was named: any bytes
-	Model    string // SHA-256 of the model file, hex
-	Window   time.Duration
-	Hop      time.Duration
-	Emotions []string // in the order of the outputs
-	Genders  []string // empty with Options.NoGender
+	Source string // as it was named: any bytes
+	Model  string // SHA-256 of the model file, hex
+	// Precision is that of the network's convolutions, fp32 or int8; "" if it is not known.
+	Precision string
+	Window    time.Duration
+	Hop       time.Duration
+	Emotions  []string // in the order of the outputs
+	Genders   []string // empty with Options.NoGender
 	// Speaker says when it is asked who speaks: SpeakerAuto, SpeakerAlways, or "" for never.
 	Speaker string
 	// AudioTracks are the source's tracks of sound where there are several, and AudioTrack the number of the one that
@@ -250,6 +252,7 @@ type (
 		Source   string      `json:"source"`
 		Bytes    []byte      `json:"source_base64,omitempty"` // of a source that is no UTF-8
 		Model    string      `json:"model"`
+		Precise  string      `json:"precision,omitempty"`
 		Window   seconds     `json:"window"`
 		Hop      seconds     `json:"hop"`
 		Emotions []string    `json:"emotions"`
@@ -318,7 +321,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	case e.Start != nil:
 		s := e.Start
 		out := startWire{
-			head: head{EventVersion, "start"}, Source: s.Source, Model: s.Model,
+			head: head{EventVersion, "start"}, Source: s.Source, Model: s.Model, Precise: s.Precision,
 			Window: seconds(s.Window), Hop: seconds(s.Hop), Emotions: list(s.Emotions), Genders: list(s.Genders),
 			Speaker: s.Speaker,
 		}
@@ -395,7 +398,8 @@ func ParseEvent(line []byte) (Event, error) {
 			w.Source = string(w.Bytes)
 		}
 		start := &StartEvent{
-			Source: w.Source, Model: w.Model, Window: time.Duration(w.Window), Hop: time.Duration(w.Hop),
+			Source: w.Source, Model: w.Model, Precision: w.Precise,
+			Window: time.Duration(w.Window), Hop: time.Duration(w.Hop),
 			Emotions: list(w.Emotions), Genders: list(w.Genders), Speaker: w.Speaker, AudioTrack: w.Track,
 		}
 		for _, t := range w.Tracks {

@@ -27,7 +27,7 @@ func full() []Event {
 	gender := []string{"female", "male"}
 	return []Event{
 		{Start: &StartEvent{
-			"clip.mp4", "5f70bf18", ms(2560), ms(250), emotion, gender, SpeakerAuto,
+			"clip.mp4", "5f70bf18", "int8", ms(2560), ms(250), emotion, gender, SpeakerAuto,
 			[]capture.AudioTrack{{Number: 1, Language: "en", Codec: "aac", Channels: 2}, {Number: 2, Codec: "opus"}},
 			2,
 		}},

@@ -52,6 +52,8 @@ type Options struct {
 	SpeakerAlways bool
 	// Model is put into the start event: the SHA-256 of the model file in hex.
 	Model string
+	// Precision is put into the start event: that of the network's convolutions, fp32 or int8.
+	Precision string
 
 	// MaxWait is how far, in media time, one modality of a live source may fall behind the other before windows
 	// no longer wait for it; 0 means DefaultMaxWait.

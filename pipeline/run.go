@@ -70,7 +70,7 @@ func Run(ctx context.Context, src capture.Source, finder FaceFinder, rec Recogni
 	}
 	info := src.Info()
 	start := &StartEvent{
-		Source: info.Name, Model: o.Model, Window: e.spec.Window, Hop: e.spec.Hop,
+		Source: info.Name, Model: o.Model, Precision: o.Precision, Window: e.spec.Window, Hop: e.spec.Hop,
 		Emotions: labels.Emotions, Genders: labels.Genders, Speaker: e.o.speakerMode(),
 	}
 	if len(info.AudioTracks) > 1 {

@@ -38,7 +38,7 @@ func serve(ctx context.Context, mode string, in io.Reader, out io.Writer) error 
 		_, _ = io.Copy(io.Discard, in)
 		cancel()
 	}()
-	rec, err := infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
+	rec, err := infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1, Int8IfFaster: true})
 	if err != nil {
 		return err
 	}
