@@ -54,6 +54,7 @@ if [[ -n $test ]]; then
 	grep -qs '^ID=ubuntu' /etc/os-release || need chromium "a browser, for the tests" bash -c 'command -v chromium || command -v google-chrome'
 	grep -qs '^ID=ubuntu' /etc/os-release || need firefox-esr "another browser, for the tests" bash -c 'command -v firefox-esr || command -v firefox'
 	need curl "runs the API's examples in the tests" command -v curl
+	need parallel "runs the archives' example in the tests" bash -c 'parallel --version | grep GNU'
 	need imagemagick "takes pictures of that screen" command -v import
 	need python3-numpy "runs the example in Python in the tests" \
 		bash -c 'python3 -c "import numpy" || /usr/bin/python3 -c "import numpy"'
