@@ -40,7 +40,7 @@ type serveOptions struct {
 	logJSON                bool
 	allowOrigins           []string
 	tlsCert, tlsKey        string
-	udpPort                int
+	udpPort, tcpPort       int
 	publicIPs, iceServers  []string
 	maxSessions            int
 	maxPerAddress          int
@@ -62,6 +62,7 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate `FILE` (PEM): serve HTTPS")
 	f.StringVar(&o.tlsKey, "tls-key", "", "`FILE` of the certificate's key (PEM)")
 	f.IntVar(&o.udpPort, "udp-port", 0, "one UDP `PORT` for all media (default: one for each session)")
+	f.IntVar(&o.tcpPort, "tcp-port", 0, "one TCP `PORT` for the media of clients that can't use UDP (default: none)")
 	f.StringArrayVar(&o.publicIPs, "public-ip", nil,
 		"`ADDRESS` at which clients reach this machine through a NAT; repeatable")
 	f.BoolVar(&o.public, "public", false, "send media packets to public addresses only, whatever clients name")
@@ -109,6 +110,8 @@ func (o *serveOptions) check(*pflag.FlagSet) error {
 		return fmt.Errorf("--max-time %v: give seconds from 1 on, a week at most", o.maxTime)
 	case o.udpPort < 0 || o.udpPort > 65535:
 		return fmt.Errorf("--udp-port %d: give 1 to 65535", o.udpPort)
+	case o.tcpPort < 0 || o.tcpPort > 65535:
+		return fmt.Errorf("--tcp-port %d: give 1 to 65535", o.tcpPort)
 	}
 	var err error
 	o.server, err = o.serverOptions()
@@ -140,7 +143,7 @@ func (o *serveOptions) serverOptions() (webrtc.Options, error) {
 		Idle:       seconds(o.idle), MaxTime: seconds(o.maxTime),
 		Instance: o.instance, MetricsApart: o.metricsAddr != "",
 		Network: peer.Options{
-			Loopback: loopback, UDPPort: o.udpPort, PublicIPs: o.publicIPs, PublicOnly: o.public,
+			Loopback: loopback, UDPPort: o.udpPort, TCPPort: o.tcpPort, PublicIPs: o.publicIPs, PublicOnly: o.public,
 		},
 	}
 	if so.MaxPixels, err = parseSize(o.maxSize); err != nil {

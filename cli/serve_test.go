@@ -30,6 +30,7 @@ func TestServeUsage(t *testing.T) {
 		{"--max-bitrate 0", "--max-bitrate"},
 		{"--idle 0", "--idle"},
 		{"--udp-port 70000", "--udp-port"},
+		{"--tcp-port -1", "--tcp-port"},
 		{"--trusted-proxy 10.0.0.0/33", "10.0.0.0/8"},
 		{"--trusted-proxy ::ffff:10.0.0.0/104", "10.0.0.0/8"},
 		{"--metrics-addr 9090", "HOST:PORT"},

@@ -54,6 +54,8 @@ type Options struct {
 	Trickle bool
 	// Loopback offers the loopback addresses too, which reaches a server on this machine if there is no network.
 	Loopback bool
+	// TCP uses ICE over TCP alone, as behind a firewall that lets no UDP through.
+	TCP bool
 	// ICEServers are STUN and TURN servers to use; Discover asks the endpoint for more.
 	ICEServers []pion.ICEServer
 	Discover   bool

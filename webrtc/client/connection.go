@@ -124,8 +124,12 @@ func (o *Options) api() (*pion.API, error) {
 	e.LoggerFactory = logs
 	e.SetIncludeLoopbackCandidate(o.Loopback)
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	e.SetNetworkTypes([]pion.NetworkType{pion.NetworkTypeUDP4, pion.NetworkTypeUDP6})
-	e.DisableActiveTCP(true)
+	if o.TCP {
+		e.SetNetworkTypes([]pion.NetworkType{pion.NetworkTypeTCP4, pion.NetworkTypeTCP6})
+	} else {
+		e.SetNetworkTypes([]pion.NetworkType{pion.NetworkTypeUDP4, pion.NetworkTypeUDP6})
+	}
+	e.DisableActiveTCP(!o.TCP)
 	e.SetSTUNGatherTimeout(gatherTime * 3 / 4)
 	e.DisableMediaEngineCopy(true) // it is made for this connection
 	if o.Net != nil {

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,6 +33,8 @@ type Options struct {
 	Loopback bool
 	// UDPPort is the one port for the media of all connections; 0 for a port for each.
 	UDPPort int
+	// TCPPort is the port at which clients without UDP reach all connections (RFC 6544); 0 for none.
+	TCPPort int
 	// PublicIPs stand in the candidates in place of the machine's own addresses, for a server behind a NAT that maps
 	// ports one to one; with Loopback beside them.
 	PublicIPs []string
@@ -48,11 +51,12 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Network has the UDP port, if there is one for all, and the settings of a server's connections.
+// Network has the ports that all share, if there are any, and the settings of a server's connections.
 type Network struct {
 	o   Options
 	log *slog.Logger
 	mux ice.UDPMux // nil without UDPPort
+	tcp ice.TCPMux // nil without TCPPort
 }
 
 // NewNetwork makes a Network. Close it after its connections.
@@ -69,6 +73,9 @@ func NewNetwork(o Options) (*Network, error) {
 	if o.UDPPort < 0 || o.UDPPort > 65535 {
 		return nil, fmt.Errorf("UDP port %d: want 1 to 65535, or 0 for any", o.UDPPort)
 	}
+	if o.TCPPort < 0 || o.TCPPort > 65535 {
+		return nil, fmt.Errorf("TCP port %d: want 1 to 65535, or 0 for none", o.TCPPort)
+	}
 	if o.UDPPort != 0 {
 		opts := []ice.UDPMuxFromPortOption{ice.UDPMuxFromPortWithLogger(logAdapter{n.log})}
 		if o.Loopback {
@@ -83,15 +90,23 @@ func NewNetwork(o Options) (*Network, error) {
 		}
 		n.mux = mux
 	}
+	if o.TCPPort != 0 {
+		if err := n.listenTCP(); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+	}
 	return n, nil
 }
 
-// Close gives the UDP port back.
-func (n *Network) Close() error {
+// Close gives the ports back.
+func (n *Network) Close() (err error) {
 	if c, ok := n.mux.(io.Closer); ok {
-		return c.Close()
+		err = c.Close()
 	}
-	return nil
+	if n.tcp != nil {
+		err = errors.Join(err, n.tcp.Close())
+	}
+	return err
 }
 
 // connection makes a pion connection. Its settings are its own, for its log and its filter.
@@ -105,7 +120,7 @@ func (n *Network) connection(
 	s.SetSTUNGatherTimeout(gatherTime * 3 / 4)
 	s.SetIncludeLoopbackCandidate(n.o.Loopback)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	s.SetNetworkTypes([]pion.NetworkType{pion.NetworkTypeUDP4, pion.NetworkTypeUDP6})
+	s.SetNetworkTypes(n.types())
 	s.DisableActiveTCP(true) // no connections to wherever a client says
 	s.SetRemoteIPFilter(keep)
 	s.SetSCTPMaxReceiveBufferSize(256 << 10) // clients have little to say on data channels
@@ -116,6 +131,9 @@ func (n *Network) connection(
 	s.SetSCTPMinCwnd(16 << 10)
 	if n.mux != nil {
 		s.SetICEUDPMux(n.mux)
+	}
+	if n.tcp != nil {
+		s.SetICETCPMux(n.tcp)
 	}
 	if n.o.Net != nil {
 		s.SetNet(n.o.Net)

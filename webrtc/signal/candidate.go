@@ -3,6 +3,7 @@ package signal
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,29 +54,36 @@ func ParseCandidate(value string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr.WithZone("").Unmap(), uint16(port)), nil
 }
 
-// PreferCandidates returns an SDP description with the candidates of an address before the others, where it has any. In
-// ICE their order says nothing, but some clients, such as FFmpeg, try the first alone: the address by which a client
-// reached the server for its request is the best that they can try.
+// isPassive reports whether a candidate that parses is one of TCP that waits to be connected to (RFC 6544 section 4.5).
+func isPassive(value string) bool {
+	c, err := ice.UnmarshalCandidate(strings.Join(strings.Fields(value), " "))
+	return err == nil && c.TCPType() == ice.TCPTypePassive && c.Component() == ice.ComponentRTP
+}
+
+// PreferCandidates returns an SDP description with the candidates of an address before the others, where it has any,
+// and those of TCP last. In ICE their order says nothing, but some clients, such as FFmpeg, try the first alone: the
+// address by which a client reached the server for its request is the best that they can try.
 func PreferCandidates(description string, address netip.Addr) string {
 	lines := strings.SplitAfter(description, "\n")
 	var at []int // of the candidates
-	var preferred, others []string
+	var preferred, others, tcp []string
 	for i, line := range lines {
 		value, ok := strings.CutPrefix(line, "a=candidate:")
 		if !ok {
 			continue
 		}
 		at = append(at, i)
-		if ap, err := ParseCandidate(value); err == nil && ap.IsValid() && ap.Addr() == address {
+		ap, err := ParseCandidate(value)
+		switch {
+		case err == nil && ap.IsValid() && ap.Addr() == address:
 			preferred = append(preferred, line)
-		} else {
+		case isPassive(value):
+			tcp = append(tcp, line)
+		default:
 			others = append(others, line)
 		}
 	}
-	if len(preferred) == 0 {
-		return description
-	}
-	for i, line := range append(preferred, others...) {
+	for i, line := range slices.Concat(preferred, others, tcp) {
 		lines[at[i]] = line
 	}
 	return strings.Join(lines, "")

@@ -68,11 +68,13 @@ func TestPreferCandidates(t *testing.T) {
 	docker, v6, lan := "a=candidate:1 1 udp 3 172.17.0.1 1 typ host\r\n",
 		"a=candidate:2 1 udp 2 2001:db8::1 1 typ host\r\n",
 		"a=candidate:3 1 udp 1 192.0.2.1 1 typ host\r\n"
+	tcp := "a=candidate:4 1 tcp 9 192.0.2.1 1 typ host tcptype passive\r\n"
 	const head, tail = "m=audio 9 X 0\r\na=mid:0\r\n", "a=end-of-candidates\r\nm=video 9 X 0\r\n"
 	for address, want := range map[string]string{
-		"192.0.2.1": lan + docker + v6, "2001:db8::1": v6 + docker + lan, "127.0.0.1": docker + v6 + lan,
+		"192.0.2.1": lan + docker + v6 + tcp, "2001:db8::1": v6 + docker + lan + tcp,
+		"127.0.0.1": docker + v6 + lan + tcp,
 	} {
-		got := signal.PreferCandidates(head+docker+v6+lan+tail, netip.MustParseAddr(address))
+		got := signal.PreferCandidates(head+tcp+docker+v6+lan+tail, netip.MustParseAddr(address))
 		if got != head+want+tail {
 			t.Errorf("%s: %q", address, got)
 		}

@@ -30,8 +30,8 @@ const (
 )
 
 // ParseFragment reads a fragment whose lines end in CRLF or LF. Unknown lines and attributes are skipped, as RFC 8840
-// section 9.2 wants. Its candidates parse by ParseCandidate; those without use to us are left out. Its errors are
-// *problem.Error of status 400.
+// section 9.2 wants. Its candidates parse by ParseCandidate; those without use to us are left out, but for passive ones
+// of TCP, which a client can use. Its errors are *problem.Error of status 400.
 func ParseFragment(body string) (Fragment, error) {
 	var p fragmentParser
 	for line := range strings.SplitSeq(body, "\n") {
@@ -153,7 +153,7 @@ func (p *fragmentParser) candidate(value string) error {
 		return err
 	}
 	p.hasCandidates = true
-	if address.IsValid() {
+	if address.IsValid() || isPassive(value) {
 		s := p.section()
 		s.Candidates = append(s.Candidates, strings.Join(strings.Fields(value), " "))
 	}

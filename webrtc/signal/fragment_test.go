@@ -121,7 +121,7 @@ func TestFragmentSpecimens(t *testing.T) {
 				"a=candidate:1 1 UDP 2015363327 192.0.2.10 40000 typ host|" +
 				"a=candidate:2 1 TCP 1015021823 192.0.2.10 9 typ host tcptype active|" +
 				"a=candidate:3 1 TCP 1010827519 192.0.2.10 40001 typ host tcptype passive|" +
-				"a=candidate:4 1 UDP 2015363583 fe80::1c2d:3e4f:5a6b:7c8d 40002 typ host|a=end-of-candidates|", 2, true,
+				"a=candidate:4 1 UDP 2015363583 fe80::1c2d:3e4f:5a6b:7c8d 40002 typ host|a=end-of-candidates|", 3, true,
 		},
 		{
 			"credentials after the m-line, LF", "m=audio 9 UDP/TLS/RTP/SAVPF 0\na=mid:0\na=ice-ufrag:n8Fw\n" +
