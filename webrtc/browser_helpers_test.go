@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -99,10 +100,13 @@ func do[T any](t *testing.T, b *browser, a chromedp.Action[T]) T {
 	return v
 }
 
-// js evaluates an expression.
+// js evaluates an expression, and waits for what it promises.
 func js[T any](t *testing.T, b *browser, expression string) T {
 	t.Helper()
-	return do(t, b, chromedp.Evaluate[T](expression))
+	return do(t, b, chromedp.Evaluate[T](expression, func(p *runtime.EvaluateParams) {
+		wait := true
+		p.AwaitPromise = &wait
+	}))
 }
 
 func (b *browser) state(t *testing.T) string { return js[string](t, b, "document.body.dataset.state") }
@@ -118,6 +122,17 @@ func (b *browser) until(t *testing.T, what string, within time.Duration, express
 					`document.getElementById("problem").textContent`))
 		}
 	}
+}
+
+// dark makes the browser prefer dark colours.
+func (b *browser) dark(t *testing.T) {
+	t.Helper()
+	do(t, b, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		})
+		return err
+	}))
 }
 
 func (b *browser) click(t *testing.T, id string) {

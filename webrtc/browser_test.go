@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
@@ -125,12 +124,7 @@ func (b *browser) fitsScreens(t *testing.T) {
 		b.shot(t, fmt.Sprintf("phone-%d", width))
 	}
 	do(t, b, chromedp.EmulateViewport(1280, 900))
-	do(t, b, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
-		})
-		return err
-	}))
+	b.dark(t)
 	time.Sleep(1500 * time.Millisecond)
 	b.shot(t, "dark")
 }

@@ -4,6 +4,7 @@
 import { Chart } from "./chart.js";
 import { Results, download, toCSV } from "./results.js";
 import { Failure, Session } from "./session.js";
+import { Speech } from "./speech.js";
 import { listDevices, openDevices, openFile } from "./source.js";
 import { text, translate } from "./texts.js";
 
@@ -27,6 +28,7 @@ let reopened = 0;
 let returned = 0; // how often a session was opened anew since its server had gone
 let results = new Results(config);
 const chart = new Chart($("chart"));
+const speech = new Speech($("speech"));
 
 function active() { return ["starting", "connecting", "running", "reconnecting"].includes(document.body.dataset.state); }
 function minutes() { return Math.round(config.keep_seconds / 60); }
@@ -165,6 +167,7 @@ async function open() {
   results.reset();
   state("connecting", text("connecting"));
   chart.reset(config.emotions);
+  speech.reset(config.emotions, 0.25);
   document.body.dataset.windows = 0;
   const s = session = new Session({
     stream, codec: $("codec").value, gender: config.gender && !$("no-gender").checked, token: $("token").value,
@@ -275,6 +278,7 @@ async function stop(erase, why = "") {
   if (erase) {
     events = [];
     chart.reset(config.emotions);
+    speech.reset(config.emotions, 0.25);
     results.reset();
   }
   const time = new Date(Date.now() + 1000 * config.keep_seconds).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -290,6 +294,7 @@ function onEvent(e) {
   if (events.length < maxEvents) events.push(e);
   if (e.type === "start") {
     results.bars(e.emotions, e.genders);
+    speech.reset(e.emotions, e.hop);
     return;
   }
   document.body.dataset.windows = Number(document.body.dataset.windows || 0) + 1;
@@ -297,6 +302,7 @@ function onEvent(e) {
   enableDownloads();
   if (!$("bars").childElementCount) results.bars(config.emotions, $("no-gender").checked ? [] : config.genders);
   chart.add(e.t, e.emotion?.p);
+  speech.add(e);
   const on = (tracks) => !!tracks?.some((t) => t.enabled);
   results.show(e, { video: on(stream?.getVideoTracks()), audio: on(stream?.getAudioTracks()), shown: !!stream });
 }

@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"compress/gzip"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"tandem/pipeline"
 	"tandem/webrtc/page"
 )
 
@@ -48,6 +50,29 @@ func TestCompressed(t *testing.T) {
 		if b, err := io.ReadAll(body); err != nil || string(b) != plain.Body.String() {
 			t.Errorf("%q: %d bytes, %v", encodings, len(b), err)
 		}
+	}
+}
+
+// The page's colours of subjects are those of the pictures and reports.
+func TestSubjectsColors(t *testing.T) {
+	h := page.Handler()
+	file := func(name string) string {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/page/"+name, nil))
+		return w.Body.String()
+	}
+	css := file("style.css")
+	n := len(regexp.MustCompile(`--s\d+:`).FindAllString(css, -1))
+	for i := range n {
+		if want := fmt.Sprintf("--s%d: #%x;", i, pipeline.SubjectColor(i)); !strings.Contains(css, want) {
+			t.Errorf("style.css lacks %s", want)
+		}
+	}
+	if pipeline.SubjectColor(n) != pipeline.SubjectColor(0) || pipeline.SubjectColor(n-1) == pipeline.SubjectColor(0) {
+		t.Errorf("style.css has %d colours, and they do not come again after as many", n)
+	}
+	if want := fmt.Sprintf("const ownColours = %d;", n); !strings.Contains(file("speech.js"), want) {
+		t.Errorf("speech.js lacks %s", want)
 	}
 }
 

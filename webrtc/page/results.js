@@ -1,15 +1,19 @@
 // What comes back: bars, boxes, words, and the files to download.
 
+import { ownColour, speaks } from "./speech.js";
 import { labelText, text } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const holdBox = 1000; // ms that a box stays without news
+const away = 1; // seconds without a subject, after which another's scores are shown
 const lately = 4; // answers, of which it is said how many used both senses
 
 // Results shows the events of a session; config is the server's, covers the length of a window in seconds.
 export class Results {
   mirrored = true; // the picture is shown as in a mirror
   #config; #boxes = new Map(); #latencies = []; #both = [];
+  #whose = { subject: -1, t: 0 }; // whose scores are shown, and of when
+  #several = false; // subjects were seen
 
   constructor(config) { this.#config = config; }
 
@@ -18,13 +22,24 @@ export class Results {
     this.#boxes.clear();
     this.#latencies = [];
     this.#both = [];
+    this.#whose = { subject: -1, t: 0 };
+    this.#several = false;
+    $("whose").hidden = true;
     this.drawBoxes();
     this.bars(this.#config.emotions, this.#config.genders);
-    for (const id of ["senses", "share", "latency", "drops"]) $(id).textContent = "";
+    for (const id of ["speaker", "senses", "share", "latency", "drops"]) $(id).textContent = "";
   }
 
-  // show shows an answer; live says which of the stream's tracks are on.
+  // show shows an answer; live says which of the stream's tracks are on. Of several subjects the scores are those of who
+  // spoke last.
   show(e, live) {
+    if (e.face && e.frame && live.shown) this.#boxes.set(e.subject, { e, at: performance.now() });
+    this.drawBoxes();
+    this.#several ||= this.#whose.subject >= 0 && this.#whose.subject !== e.subject;
+    if (speaks(e) || this.#whose.subject < 0 || e.t - this.#whose.t > away) this.#whose = { subject: e.subject, t: e.t };
+    if (e.subject !== this.#whose.subject) return;
+    this.#whose.t = e.t;
+    this.#speaker(e);
     const body = document.body.dataset;
     body.emotion = e.emotion?.label ?? "";
     body.partial = e.partial ? e.covered : "";
@@ -42,8 +57,15 @@ export class Results {
     $("share").textContent = `${text("shareOfWindows", { n: this.#both.filter(Boolean).length, of: this.#both.length })}; ` +
       (e.partial ? text("firstLook", { seconds: e.covered.toFixed(2) }) : text("covers", { seconds: this.#config.window.toFixed(1) }));
     if (e.latency_ms !== undefined) this.#latency(e.latency_ms);
-    if (e.face && e.frame && live.shown) this.#boxes.set(e.subject, { e, at: performance.now() });
-    this.drawBoxes();
+  }
+
+  // speaker says whose the scores are, where there are several subjects, and whether it speaks.
+  #speaker(e) {
+    $("whose").hidden = !this.#several;
+    $("whose").textContent = text("subject", { n: e.subject });
+    $("whose").style.setProperty("--own", ownColour(e.subject));
+    $("speaker").textContent = speaks(e) ? text("speaksNow", { who: text("subject", { n: e.subject }) }) :
+      text(e.voice ? "unknownSpeaks" : "nobodySpeaks");
   }
 
   #latency(ms) {
@@ -112,14 +134,18 @@ export class Results {
       const left = (view.width - scale * e.frame.w) / 2, top = (view.height - scale * e.frame.h) / 2;
       const x = this.mirrored ? e.frame.w - e.face.x - e.face.w : e.face.x;
       const box = document.createElement("div");
-      box.className = "box";
+      box.className = speaks(e) ? "box speaks" : "box";
       box.style.left = `${left + scale * x}px`;
       box.style.top = `${top + scale * e.face.y}px`;
       box.style.width = `${scale * e.face.w}px`;
       box.style.height = `${scale * e.face.h}px`;
-      box.style.setProperty("--box", `var(--e${Math.max(0, this.#config.emotions.indexOf(e.emotion?.label)) % 7})`);
-      const label = document.createElement("span");
-      label.textContent = [e.emotion?.label, e.gender?.label].filter(Boolean).map(labelText).join(" · ") || text("face");
+      box.style.setProperty("--own", ownColour(subject));
+      box.style.setProperty("--colour", `var(--e${Math.max(0, this.#config.emotions.indexOf(e.emotion?.label)) % 7})`);
+      const label = document.createElement("span"), key = document.createElement("i");
+      key.hidden = !e.emotion;
+      const said = [e.emotion?.label, e.gender?.label].filter(Boolean).map(labelText);
+      if (speaks(e)) said.push(text("speaks"));
+      label.append(`${subject} `, key, said.join(" · ") || text("face"));
       box.append(label);
       shown.push(box);
     }
