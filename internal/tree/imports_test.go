@@ -93,7 +93,7 @@ var libraries = map[string][]string{
 		"webrtc", "webrtc/client", "webrtc/peer", "webrtc/receive", "webrtc/signal",
 	},
 	"gonum.org/v1/plot":                   {"train/plot"},
-	"github.com/spf13/pflag":              {"cli"},
+	"github.com/spf13/":                   {"cli"},
 	"github.com/prometheus/client_golang": {"webrtc"},
 	"github.com/parquet-go/parquet-go":    {"pipeline"},
 }
