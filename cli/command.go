@@ -84,21 +84,14 @@ const envKey = "env"
 
 // ownEnv gives a flag a name of its own in the environment: that of the command comes before it. It is for flags that
 // have another meaning than those of the same name of other commands, so that one variable means one thing.
-func ownEnv(f *pflag.FlagSet, flag string) {
-	if err := f.SetAnnotation(flag, envKey, []string{envPrefix(f.Name() + "-" + flag)}); err != nil {
+func ownEnv(f *pflag.FlagSet, flag string) { setEnv(f, flag, envPrefix(f.Name()+"-"+flag)) }
+
+// setEnv gives a flag a name in the environment.
+func setEnv(f *pflag.FlagSet, flag, name string) {
+	if err := f.SetAnnotation(flag, envKey, []string{name}); err != nil {
 		panic(err) // there is no such flag
 	}
 	f.Lookup(flag).Usage += fmt.Sprintf(" (in the environment %s)", envName(f.Lookup(flag)))
-}
-
-// valuesKey is the annotation of a flag that has few values.
-const valuesKey = "values"
-
-// oneOf names the values of a flag that has few, so that shells complete them.
-func oneOf(f *pflag.FlagSet, flag string, values []string) {
-	if err := f.SetAnnotation(flag, valuesKey, values); err != nil {
-		panic(err) // there is no such flag
-	}
 }
 
 // envName returns the environment's name for a flag.

@@ -32,17 +32,16 @@ other address it wants --token, or --allow-anonymous. No media is stored.
 type serveOptions struct {
 	networkFlags
 	pipelineFlags
+	metricsFlag
 	logFlags
 	addr, token, instance  string
 	allowAnonymous, public bool
-	metricsAddr            string
 	trustedProxies         []string
 	logJSON                bool
 	allowOrigins           []string
 	tlsCert, tlsKey        string
 	udpPort, tcpPort       int
 	publicIPs, iceServers  []string
-	turnSecret             string
 	maxSessions            int
 	maxPerAddress          int
 	maxBitrate             float64 // Mbit/s
@@ -68,9 +67,7 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 		"`ADDRESS` at which clients reach this machine through a NAT; repeatable")
 	f.BoolVar(&o.public, "public", false, "send media packets to public addresses only, whatever clients name")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil,
-		"STUN or TURN `SERVER`: stun:HOST:PORT, turn:HOST:PORT or turn:USER:PASSWORD@HOST:PORT; repeatable")
-	f.StringVar(&o.turnSecret, "turn-secret", "",
-		"`SECRET` shared with the TURN servers without USER: each client gets a password of its own, for a time")
+		"STUN or TURN `SERVER`: stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT; repeatable")
 	f.IntVar(&o.maxSessions, "max-sessions", 0,
 		fmt.Sprintf("at most `N` sessions at a time (default: %d a core)", webrtc.DefaultSessionsPerCore))
 	f.IntVar(&o.maxPerAddress, "max-per-address", webrtc.DefaultMaxPerAddress,
@@ -84,8 +81,7 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.trustedProxies, "trusted-proxy", nil,
 		"`NETWORK` of the proxy in front, such as 10.0.0.0/8 or 127.0.0.1: its X-Forwarded-For tells clients' "+
 			"addresses; repeatable")
-	f.StringVar(&o.metricsAddr, "metrics-addr", "",
-		"`ADDRESS` of its own for /metrics, without token, and Go's profiles, for this machine alone")
+	o.metricsFlag.bind(f)
 	f.StringVar(&o.instance, "instance", "",
 		"`NAME` to put before session ids, for a balancer in front of several servers")
 	o.networkFlags.bind(f, "auto")
@@ -97,7 +93,9 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 }
 
 func (o *serveOptions) check(*pflag.FlagSet) error {
-	if err := cmp.Or(o.logFlags.check(), o.networkFlags.check(), o.pipelineFlags.check()); err != nil {
+	if err := cmp.Or(
+		o.logFlags.check(), o.networkFlags.check(), o.pipelineFlags.check(), o.metricsFlag.check(),
+	); err != nil {
 		return err
 	}
 	switch {
@@ -155,11 +153,6 @@ func (o *serveOptions) serverOptions() (webrtc.Options, error) {
 	if so.TrustedProxies, err = parseNetworks(o.trustedProxies); err != nil {
 		return so, fmt.Errorf("--trusted-proxy %w", err)
 	}
-	if o.metricsAddr != "" {
-		if _, _, err := net.SplitHostPort(o.metricsAddr); err != nil {
-			return so, fmt.Errorf("--metrics-addr %q: want HOST:PORT, such as 127.0.0.1:9090", o.metricsAddr)
-		}
-	}
 	if loopback && so.TrustedProxies == nil {
 		// A page whose name was made to point here must not use it.
 		so.AllowHosts = []string{"localhost"}
@@ -169,11 +162,7 @@ func (o *serveOptions) serverOptions() (webrtc.Options, error) {
 		if err != nil {
 			return so, fmt.Errorf("--ice-server: %w", err)
 		}
-		so.Network.ICEServers.List = append(so.Network.ICEServers.List, server)
-	}
-	so.Network.ICEServers.Secret = o.turnSecret
-	if err := so.Network.ICEServers.Check(); err != nil {
-		return so, fmt.Errorf("--ice-server, --turn-secret: %w", err)
+		so.Network.ICEServers = append(so.Network.ICEServers, server)
 	}
 	return so, nil
 }
@@ -236,12 +225,9 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer s.Close()
-	var metrics net.Listener
-	if o.metricsAddr != "" {
-		if metrics, err = net.Listen("tcp", o.metricsAddr); err != nil {
-			return fmt.Errorf("--metrics-addr %s: %w", o.metricsAddr, withoutAddress(err))
-		}
-		c.say("metrics at http://%s/metrics, profiles at /debug/pprof/ there", metrics.Addr())
+	metrics, err := o.metricsFlag.listen(c)
+	if err != nil {
+		return err
 	}
 	scheme := "http"
 	if o.tlsCert != "" {
@@ -254,28 +240,7 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 	if !webrtc.PageIsWhole() {
 		c.log.Warn("the page has no chart: run `make assets` and build again")
 	}
-	return serveBoth(ctx, s, l, metrics)
-}
-
-// serveBoth serves until ctx ends, and what the operator asks for as long as sessions drain. metrics may be nil.
-func serveBoth(ctx context.Context, s *webrtc.Server, l, metrics net.Listener) error {
-	if metrics == nil {
-		return s.Serve(ctx, l)
-	}
-	ctx, end := context.WithCancel(ctx)
-	defer end()
-	drained, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() {
-		defer end()
-		ended <- s.ServeMetrics(drained, metrics)
-	}()
-	err := s.Serve(ctx, l)
-	stop()
-	if failed := <-ended; failed != nil {
-		err = errors.Join(err, fmt.Errorf("--metrics-addr: %w", failed))
-	}
-	return err
+	return withMetrics(ctx, s, metrics, func(ctx context.Context) error { return s.Serve(ctx, l) })
 }
 
 // withoutAddress returns the cause of a network error, without the address.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tandem/pipeline"
@@ -23,6 +24,9 @@ type Batcher struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	ready  chan struct{} // capacity 1: there may be requests
+
+	workers int
+	busy    atomic.Int64 // nanoseconds that all workers have spent on batches
 
 	mu      sync.Mutex
 	waiting []*request
@@ -45,9 +49,11 @@ func NewBatcher(rec pipeline.Recognizer, workers, limit int) *Batcher {
 	if limit <= 0 {
 		limit = defaultMaxBatch
 	}
-	b := &Batcher{rec: rec, limit: limit, hop: rec.Spec().Hop, ready: make(chan struct{}, 1)}
+	b := &Batcher{
+		rec: rec, limit: limit, hop: rec.Spec().Hop, workers: max(workers, 1), ready: make(chan struct{}, 1),
+	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
-	for range max(workers, 1) {
+	for range b.workers {
 		b.wg.Go(b.work)
 	}
 	return b
@@ -58,6 +64,13 @@ func (b *Batcher) Close() error {
 	b.cancel()
 	b.wg.Wait()
 	return nil
+}
+
+// Busy returns how long a worker has been at work on batches since the start, in the mean over all workers: its
+// difference over a time, divided by that time, is the share of it that was used. It is time of the clock, so that a
+// machine whose cores do other work as well is the busier for it.
+func (b *Batcher) Busy() time.Duration {
+	return time.Duration(b.busy.Load()) / time.Duration(b.workers)
 }
 
 // Stream is the recognizer of one live stream; it has at most one request at a time.
@@ -159,7 +172,9 @@ func (b *Batcher) work() {
 			return
 		}
 		for batch := b.take(); len(batch) > 0; batch = b.take() {
+			start := time.Now()
 			b.recognize(batch)
+			b.busy.Add(int64(time.Since(start)))
 		}
 	}
 }

@@ -104,8 +104,7 @@ func TestCloseWhileOpening(t *testing.T) {
 	}
 	defer silent.Close()
 	stun := signal.ICEServer{URLs: []string{"stun:" + silent.LocalAddr().String()}}
-	servers := signal.ICEServers{List: []signal.ICEServer{stun}}
-	s, url, _ := server(t, webrtc.Options{Network: peer.Options{ICEServers: servers}})
+	s, url, _ := server(t, webrtc.Options{Network: peer.Options{ICEServers: []signal.ICEServer{stun}}})
 	type answer struct {
 		status int
 		retry  string

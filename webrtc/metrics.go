@@ -86,6 +86,13 @@ func newMetrics() *metrics {
 	return m
 }
 
+// showLoad adds the gauge of the load.
+func (m *metrics) showLoad(load func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tandem_load", Help: "Share of the recognizer's time that was used in the last seconds, 0 to 1.",
+	}, load))
+}
+
 // drop counts lost media and windows.
 func (m *metrics) drop(reason string, d pipeline.Dropped) {
 	for what, n := range map[string]int{"frames": d.Frames, "samples": d.Samples, "windows": d.Windows} {

@@ -41,9 +41,6 @@ const (
 	// hangTime bounds the wait for sessions that have not ended when the time for a drain is over: their recognitions
 	// are cancelled then, and a session that still runs is one that hangs. Without it Close would hang with it.
 	hangTime = 2 * time.Second
-	// turnSlack is how long the credentials of TURN servers outlive the longest session: from their making to its
-	// start, and what clocks differ by.
-	turnSlack = 10 * time.Minute
 	// readTime bounds the reading of a request with its body.
 	readTime = 30 * time.Second
 )
@@ -100,7 +97,6 @@ func (o Options) filled() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Network.MaxBitrate = o.MaxBitrate
-	o.Network.ICEServers.Life = cmp.Or(o.Network.ICEServers.Life, o.MaxTime+turnSlack)
 	if o.Network.Log == nil {
 		o.Network.Log = o.Log
 	}
@@ -119,6 +115,7 @@ type Server struct {
 	o       Options
 	network *peer.Network
 	batch   *infer.Batcher
+	load    loadMeter
 	metrics *metrics
 	handler http.Handler
 	archive *archive // of sessions that have ended
@@ -155,6 +152,8 @@ func NewServer(o Options) (*Server, error) {
 	}
 	// One batch a core, each on one thread: splitting such small networks over threads costs more than it saves.
 	s.batch = infer.NewBatcher(timedRecognizer{o.Recognizer, s.metrics}, runtime.GOMAXPROCS(0), 0)
+	s.load.busy = s.batch.Busy
+	s.metrics.showLoad(s.Load)
 	return s, nil
 }
 

@@ -90,6 +90,9 @@ func (x *Stream) ID() string { return x.id }
 // Events adds a reader of the stream's events, which the caller closes.
 func (x *Stream) Events() *events.Reader { return x.hub.Read() }
 
+// Err returns why the stream has ended; nil while it has not.
+func (x *Stream) Err() error { return context.Cause(x.ctx) }
+
 // End ends the stream; the first reason counts.
 func (x *Stream) End(why error) { x.end(why) }
 

@@ -18,7 +18,8 @@ var imports = map[string][]string{
 		"capture", "infer", "infer/explain", "internal/atomicfile", "overlay", "overlay/window", "pipeline", "train",
 		"train/audit",
 		"train/card", "train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics", "train/nn",
-		"train/sample", "train/speaker", "train/sweep", "train/weighting", "webrtc", "webrtc/peer", "webrtc/signal",
+		"train/sample", "train/speaker", "train/sweep", "train/weighting", "webrtc", "webrtc/agent", "webrtc/peer",
+		"webrtc/signal",
 	},
 	"overlay":        {"capture", "capture/av", "pipeline"},
 	"overlay/window": {"capture", "overlay"},
@@ -26,6 +27,7 @@ var imports = map[string][]string{
 		"capture", "capture/av", "infer", "pipeline", "webrtc/cputime", "webrtc/events", "webrtc/middleware",
 		"webrtc/page", "webrtc/peer", "webrtc/problem", "webrtc/receive", "webrtc/signal", "webrtc/whip",
 	},
+	"webrtc/agent": {"pipeline", "webrtc", "webrtc/events"},
 	"webrtc/benchserve": {
 		"capture", "capture/av", "infer", "pipeline", "webrtc", "webrtc/client", "webrtc/peer",
 	},
@@ -90,10 +92,11 @@ var libraries = map[string][]string{
 	},
 	"github.com/gomlx/compute-onnx/support/protos": {"infer/...", "train", "train/nn"},
 	"github.com/pion/": {
-		"webrtc", "webrtc/client", "webrtc/peer", "webrtc/receive", "webrtc/signal",
+		"webrtc", "webrtc/agent", "webrtc/client", "webrtc/peer", "webrtc/receive", "webrtc/signal",
 	},
+	"github.com/livekit/":                 {"webrtc/agent"},
 	"gonum.org/v1/plot":                   {"train/plot"},
-	"github.com/spf13/":                   {"cli"},
+	"github.com/spf13/pflag":              {"cli"},
 	"github.com/prometheus/client_golang": {"webrtc"},
 	"github.com/parquet-go/parquet-go":    {"pipeline"},
 }

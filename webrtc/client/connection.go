@@ -25,13 +25,8 @@ func (s *Session) connection(servers []pion.ICEServer) error {
 	if err != nil {
 		return err
 	}
-	policy := pion.ICETransportPolicyAll
-	if s.o.Relay {
-		policy = pion.ICETransportPolicyRelay
-	}
 	s.pc, err = api.NewPeerConnection(pion.Configuration{
-		ICETransportPolicy: policy,
-		ICEServers:         servers, BundlePolicy: pion.BundlePolicyMaxBundle,
+		ICEServers: servers, BundlePolicy: pion.BundlePolicyMaxBundle,
 		AlwaysNegotiateDataChannels: s.o.Channel == ServerChannels,
 	})
 	if err != nil {
