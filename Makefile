@@ -2,7 +2,7 @@
 # make run INPUT=clip.mp4  a file or a URL
 # make build               build/tandem, with the library and the networks it needs beside it, and tandem-live with OpenCV
 # make test                each test once, in minutes; make test-long: those that take long by nature
-# make check | bench | bench-train | bench-serve | fuzz | test-asan
+# make check | bench | bench-peers | bench-train | bench-serve | fuzz | test-asan
 #
 # All of them first install what is missing (make setup) and fetch what is pinned (make assets), each once.
 # TAGS=nocamera builds without OpenCV.
@@ -19,7 +19,7 @@ export TANDEM_ORT ?= $(CURDIR)/assets/.fetched
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 
-.PHONY: run build setup setup-test assets test test-long test-asan check bench bench-train bench-serve fuzz clean
+.PHONY: run build setup setup-test assets test test-long test-asan check bench bench-peers bench-train bench-serve fuzz clean
 .NOTPARALLEL:
 
 run: build
@@ -71,6 +71,12 @@ check: setup assets
 
 bench: build setup-test
 	@TAGS=$(TAGS) ./bench.sh
+	@$(MAKE) --no-print-directory bench-peers
+
+# Beside what one would otherwise take. CLIP=face.mp4 for a video of one's own.
+bench-peers: build setup-test
+	@assets/fetch.sh --peers
+	@./bench-peers.sh $(CLIP)
 
 # What training costs. TANDEM_DATA names the data that the cache is measured with.
 bench-train: setup-test assets

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Fetches what pinned.tsv lists into assets/.fetched, or where a name that begins with / says within the project, by `npm pack`, each package once, and checks every SHA-256.
 # What is there and right is left alone, so that it costs nothing to call this before every build.
-# usage: assets/fetch.sh [--missing]    --missing only says by its exit code (0) that something is to be fetched
+# usage: assets/fetch.sh [--missing|--peers]    --missing only says by its exit code (0) that something is to be fetched
+#                                               --peers fetches what peers.tsv lists, for bench-peers.sh
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 fetched=$here/.fetched
 root=$(dirname "$here")
 platform=$(uname -s)-$(uname -m)
+pins=$here/pinned.tsv
+[[ ${1-} == --peers ]] && pins=$here/peers.tsv
 
 die() {
 	echo "assets: $*" >&2
@@ -29,12 +32,13 @@ wanted() {
 	while IFS=$'\t' read -r package version archive_sum for_platform file file_sum name; do
 		[[ $package == '#'* || -z $package ]] && continue
 		[[ $for_platform == any || $for_platform == "$platform" ]] || continue
+		[[ $file == . && $(cat "$(place "$name")/.sha256" 2>/dev/null) == "$archive_sum" ]] && continue
 		if [[ -f $(place "$name") ]]; then
 			[[ $(sum "$(place "$name")") == "$file_sum" ]] && continue
 			echo "assets: $name is not the pinned one and is fetched again" >&2
 		fi
 		printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$package" "$version" "$archive_sum" "$file" "$file_sum" "$name"
-	done <"$here/pinned.tsv"
+	done <"$pins"
 }
 
 # archive PACKAGE VERSION: where a package lies that was fetched. The name of one may be @OWNER/NAME.
@@ -89,6 +93,14 @@ trap 'exit 130' INT TERM
 
 while IFS=$'\t' read -r package version archive_sum file file_sum name; do
 	pack "$package" "$version" "$archive_sum"
+	if [[ $file == . ]]; then # the whole package
+		rm -rf "$(place "$name")"
+		mkdir -p "$(place "$name")"
+		tar -xzf "$(archive "$package" "$version")" -C "$(place "$name")" --strip-components=1 ||
+			die "cannot unpack $package@$version (is the disk full?)"
+		echo "$archive_sum" >"$(place "$name")/.sha256"
+		continue
+	fi
 	tar -xzOf "$(archive "$package" "$version")" "package/$file" >"$tmp/file" ||
 		die "cannot take $file out of $package@$version (is the disk full?)"
 	got=$(sum "$tmp/file")

@@ -55,6 +55,10 @@ if [[ -n $test ]]; then
 	grep -qs '^ID=ubuntu' /etc/os-release || need firefox-esr "another browser, for the tests" bash -c 'command -v firefox-esr || command -v firefox'
 	need curl "runs the API's examples in the tests" command -v curl
 	need parallel "runs the archives' example in the tests" bash -c 'parallel --version | grep GNU'
+	need bash-completion "completes command lines in the tests" test -e /usr/share/bash-completion/bash_completion
+	need fish "completes them too" command -v fish
+	need zsh "and so does this" command -v zsh
+	need mandoc "reads the manual pages in the tests" command -v mandoc
 	need imagemagick "takes pictures of that screen" command -v import
 	need python3-numpy "runs the example in Python in the tests" \
 		bash -c 'python3 -c "import numpy" || /usr/bin/python3 -c "import numpy"'

@@ -32,6 +32,7 @@ func commands() []*command {
 	return []*command{
 		analyzeCommand, explainCommand, liveCommand, serveCommand, agentCommand, dataCommand, trainCommand,
 		compareCommand, sweepCommand, evalCommand, quantizeCommand, modelCommand, cardCommand, devicesCommand,
+		completionCommand, manCommand,
 	}
 }
 
@@ -92,6 +93,9 @@ func dispatch(ctx context.Context, args []string, c *console) error {
 		}
 		return writeOverview(c.out)
 	}
+	if isCompletion(args) {
+		return complete(ctx, args, c)
+	}
 	cmd := findCommand(name)
 	if cmd == nil {
 		return &usageError{err: fmt.Errorf("there is no command %q", name)}
@@ -112,17 +116,20 @@ func dispatch(ctx context.Context, args []string, c *console) error {
 	return err
 }
 
+// overview introduces the help and the manual page.
+const overview = `Tandem watches a face and listens to the voice, and tells which emotion they show
+and which gender they present.`
+
 // writeOverview prints what commands there are.
 func writeOverview(w io.Writer) error {
 	b := &strings.Builder{}
-	b.WriteString(`Tandem watches a face and listens to the voice, and tells which emotion they show
-and which gender they present.
+	b.WriteString(overview + `
 
 Usage: tandem COMMAND [flags] [arguments]
 
 `)
 	for _, c := range commands() {
-		fmt.Fprintf(b, "  %-9s %s\n", c.name, c.about)
+		fmt.Fprintf(b, "  %-10s %s\n", c.name, c.about)
 	}
 	b.WriteString(`
 tandem COMMAND --help tells the rest; tandem --version prints the version.
@@ -141,10 +148,26 @@ func version() string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v
 	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:min(12, len(s.Value))]
-		}
+	if revision := buildSetting(info, "vcs.revision"); revision != "" {
+		return revision[:min(12, len(revision))]
 	}
 	return "devel"
+}
+
+// built returns the day of the commit that the binary was built from, "" if that is not known.
+func built() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		day, _, _ := strings.Cut(buildSetting(info, "vcs.time"), "T")
+		return day
+	}
+	return ""
+}
+
+func buildSetting(info *debug.BuildInfo, key string) string {
+	for _, s := range info.Settings {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return ""
 }

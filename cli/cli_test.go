@@ -158,7 +158,7 @@ var commandLines = []struct {
 	{"analyze --help", 0, "--annotate FILE", ""},
 	{"analyze", 2, "", "INPUT... is missing; see tandem analyze --help"},
 	{"analyze --nosuch x", 2, "", "unknown flag: --nosuch"},
-	{"analyze --format xml x", 2, "", `--format "xml": known are table, jsonl, csv, textgrid, eaf and rttm`},
+	{"analyze --format xml x", 2, "", `--format "xml": known are table, jsonl, csv, parquet, textgrid, eaf and rttm`},
 	{"analyze --faces 0 x", 2, "", "--faces 0"},
 	{"analyze --faces many x", 2, "", "many"},
 	{"analyze --smooth -1 x", 2, "", "--smooth -1"},

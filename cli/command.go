@@ -94,6 +94,16 @@ func setEnv(f *pflag.FlagSet, flag, name string) {
 	f.Lookup(flag).Usage += fmt.Sprintf(" (in the environment %s)", envName(f.Lookup(flag)))
 }
 
+// valuesKey is the annotation of a flag that has few values.
+const valuesKey = "values"
+
+// oneOf names the values of a flag that has few, so that shells complete them.
+func oneOf(f *pflag.FlagSet, flag string, values []string) {
+	if err := f.SetAnnotation(flag, valuesKey, values); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
 // envName returns the environment's name for a flag.
 func envName(f *pflag.Flag) string {
 	if own := f.Annotations[envKey]; len(own) > 0 {

@@ -58,8 +58,10 @@ func (o *evalOptions) bind(f *pflag.FlagSet) {
 	o.dataFlags.bind(f)
 	f.StringVar(&o.split, "split", "", "`SPLIT` to judge by: "+strings.Join(splits, ", ")+
 		" (default: test where there is one, else val)")
+	oneOf(f, "split", splits)
 	f.StringVar(&o.modality, "senses", string(eval.Both),
 		"`SENSES` to judge by: "+strings.Join(modalities, ", "))
+	oneOf(f, "senses", modalities)
 	f.StringVar(&o.report, "report", "", "write report.json and report.html to `DIR`")
 	f.StringVar(&o.predictions, "predictions", "", "write a row for each clip, with all probabilities, to `FILE` (CSV)")
 	f.StringVar(&o.against, "against", "",

@@ -29,6 +29,7 @@ type logFlags struct {
 func (l *logFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&l.levelName, "log-level", "info",
 		"least `LEVEL` of messages on standard error: debug, info, warn or error")
+	oneOf(f, "log-level", []string{"debug", "info", "warn", "error"})
 }
 
 func (l *logFlags) check() error {
@@ -64,6 +65,7 @@ func (n *networkFlags) bind(f *pflag.FlagSet, precision string) {
 	f.StringVar(&n.precision, "precision", precision,
 		"`PRECISION` of the network's convolutions: fp32, int8, which is faster and a little less exact, or auto: "+
 			"int8 if the model knows its ranges and the processor has instructions for it")
+	oneOf(f, "precision", precisions)
 }
 
 func (n *networkFlags) check() error {
@@ -141,6 +143,7 @@ func (r *recognizeFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&r.format, "format", "",
 		"`FORMAT` of the results: table, jsonl, csv, parquet, textgrid (Praat), eaf (ELAN) or rttm (who spoke when) "+
 			"(default: table on a terminal, jsonl in a pipe)")
+	oneOf(f, "format", formats[1:])
 	r.pipelineFlags.bind(f, "")
 	r.logFlags.bind(f)
 }

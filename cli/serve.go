@@ -42,6 +42,7 @@ type serveOptions struct {
 	tlsCert, tlsKey        string
 	udpPort, tcpPort       int
 	publicIPs, iceServers  []string
+	turnSecret             string
 	maxSessions            int
 	maxPerAddress          int
 	maxBitrate             float64 // Mbit/s
@@ -67,7 +68,9 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 		"`ADDRESS` at which clients reach this machine through a NAT; repeatable")
 	f.BoolVar(&o.public, "public", false, "send media packets to public addresses only, whatever clients name")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil,
-		"STUN or TURN `SERVER`: stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT; repeatable")
+		"STUN or TURN `SERVER`: stun:HOST:PORT, turn:HOST:PORT or turn:USER:PASSWORD@HOST:PORT; repeatable")
+	f.StringVar(&o.turnSecret, "turn-secret", "",
+		"`SECRET` shared with the TURN servers without USER: each client gets a password of its own, for a time")
 	f.IntVar(&o.maxSessions, "max-sessions", 0,
 		fmt.Sprintf("at most `N` sessions at a time (default: %d a core)", webrtc.DefaultSessionsPerCore))
 	f.IntVar(&o.maxPerAddress, "max-per-address", webrtc.DefaultMaxPerAddress,
@@ -162,7 +165,11 @@ func (o *serveOptions) serverOptions() (webrtc.Options, error) {
 		if err != nil {
 			return so, fmt.Errorf("--ice-server: %w", err)
 		}
-		so.Network.ICEServers = append(so.Network.ICEServers, server)
+		so.Network.ICEServers.List = append(so.Network.ICEServers.List, server)
+	}
+	so.Network.ICEServers.Secret = o.turnSecret
+	if err := so.Network.ICEServers.Check(); err != nil {
+		return so, fmt.Errorf("--ice-server, --turn-secret: %w", err)
 	}
 	return so, nil
 }

@@ -31,6 +31,8 @@ func TestServeUsage(t *testing.T) {
 		{"--idle 0", "--idle"},
 		{"--udp-port 70000", "--udp-port"},
 		{"--tcp-port -1", "--tcp-port"},
+		{"--ice-server turn:h", "--turn-secret"},
+		{"--ice-server turn:u:p@h --turn-secret s", "--turn-secret"},
 		{"--trusted-proxy 10.0.0.0/33", "10.0.0.0/8"},
 		{"--trusted-proxy ::ffff:10.0.0.0/104", "10.0.0.0/8"},
 		{"--metrics-addr 9090", "HOST:PORT"},
@@ -40,8 +42,9 @@ func TestServeUsage(t *testing.T) {
 			t.Errorf("%s: code %d: %s", tt.args, code, stderr)
 		}
 	}
-	code, _, stderr := runTandem(t, "serve", "--ice-server", "turn:h")
-	if want := `tandem: --ice-server: "turn:" servers take`; code != exitUsage || !strings.HasPrefix(stderr, want) {
+	code, _, stderr := runTandem(t, "serve", "--ice-server", "stun:u:p@h")
+	want := `tandem: --ice-server: only "turn:" servers take`
+	if code != exitUsage || !strings.HasPrefix(stderr, want) {
 		t.Errorf("code %d, want %q: %s", code, want, stderr)
 	}
 	for _, tt := range []struct{ args, want string }{

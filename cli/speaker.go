@@ -27,6 +27,7 @@ type speakerFlags struct {
 func (s *speakerFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&s.speaker, "speaker", pipeline.SpeakerAuto, "`WHEN` to tell by lips and sound who speaks, and whose "+
 		"the voice is: auto (where several faces are seen), always, or off (the voice of several is nobody's)")
+	oneOf(f, "speaker", speakerModes)
 	f.StringVar(&s.speakerModel, "speaker-model", "", "speaker model `FILE` (default: the embedded one)")
 }
 

@@ -52,6 +52,7 @@ func (o *sweepOptions) bind(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.ranges, "range", nil, "`FIELD=VALUES` of the recipe to search, repeatable: "+
 		"votes=majority,drawn, dropout=0..0.5, learning_rate=log:1e-4..1e-2, or five of these: log:1e-4..1e-2:5")
 	f.StringVar(&o.search, "search", "grid", "`HOW` to search: grid (all values with each other) or random")
+	oneOf(f, "search", []string{"grid", "random"})
 	f.IntVar(&o.budget, "budget", 0, "`EPOCHS` of all trials together at most; at random it says how many are drawn "+
 		"(default: what the grid takes)")
 	f.IntVar(&o.halving, "halving", 3, "of each round's trials one in `N` goes on; 0: all are trained to the end")

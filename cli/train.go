@@ -70,6 +70,7 @@ func (o *trainOptions) bind(f *pflag.FlagSet) {
 	o.dataFlags.bind(f)
 	f.StringVar(&o.task, "task", taskEmotions, "`WHAT` to train: emotions, the network that recognises emotion and "+
 		"gender, or speaker, the one that tells who speaks")
+	oneOf(f, "task", []string{taskEmotions, taskSpeaker})
 	f.StringVar(&o.out, "out", "model.onnx", "model `FILE` to write")
 	f.StringVar(&o.recipe, "recipe", "", "recipe `FILE` (JSON; default: that of the default model)")
 	f.StringArrayVar(&o.set, "set", nil, setUsage)
@@ -78,9 +79,11 @@ func (o *trainOptions) bind(f *pflag.FlagSet) {
 	o.bindWeighting(f)
 	f.StringVar(&o.arch, "arch", "", "`NETWORK` to train: tandem, or paper, that of Chae et al. 2018, "+
 		"by its own recipe unless --recipe is given (default: the recipe's)")
+	oneOf(f, "arch", []string{nn.KindTandem, nn.KindPaper})
 	f.Float64Var(&o.width, "width", 0,
 		"share `W` of the paper's network's channels, such as 0.25 (default: the recipe's)")
 	f.StringVar(&o.modal, "modal", "", "`SENSES` to train: multi, audio or video (default: the recipe's)")
+	oneOf(f, "modal", []string{"multi", "audio", "video"})
 	f.IntVar(&o.epochs, "epochs", 0, "epochs at most, `N` (default: the recipe's)")
 	f.Uint64Var(&o.seed, "seed", 0, "seed `N` of all that is random (default: the recipe's)")
 	f.StringVar(&o.runDir, "run", "",

@@ -209,7 +209,7 @@ func TestLongBrowserFaults(t *testing.T) {
 		turn := signal.ICEServer{URLs: []string{"turn:127.0.0.1:9?transport=udp"}, Username: "u", Credential: "p"}
 		_, url, _ := server(t, webrtc.Options{
 			Token:   "secret",
-			Network: peer.Options{ICEServers: []signal.ICEServer{turn}},
+			Network: peer.Options{ICEServers: signal.ICEServers{List: []signal.ICEServer{turn}}},
 		})
 		b := startBrowser(t, media)
 		start(t, b, url)

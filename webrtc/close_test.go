@@ -104,7 +104,8 @@ func TestCloseWhileOpening(t *testing.T) {
 	}
 	defer silent.Close()
 	stun := signal.ICEServer{URLs: []string{"stun:" + silent.LocalAddr().String()}}
-	s, url, _ := server(t, webrtc.Options{Network: peer.Options{ICEServers: []signal.ICEServer{stun}}})
+	servers := signal.ICEServers{List: []signal.ICEServer{stun}}
+	s, url, _ := server(t, webrtc.Options{Network: peer.Options{ICEServers: servers}})
 	type answer struct {
 		status int
 		retry  string

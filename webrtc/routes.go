@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"time"
 
 	"tandem/webrtc/middleware"
 	"tandem/webrtc/page"
@@ -17,7 +18,7 @@ const maxToken = 4 << 10
 
 // routes puts the server's handlers together; docs/whip.md describes them.
 func (s *Server) routes() (http.Handler, error) {
-	w := &whip.Handler{Backend: s, ICEServers: s.o.Network.ICEServers}
+	w := &whip.Handler{Backend: s, ICEServers: s.iceServers}
 	guarded := http.NewServeMux()
 	guarded.HandleFunc("/whip", w.ServeEndpoint)
 	guarded.HandleFunc("/sessions/{id}", w.ServeSession)
@@ -123,10 +124,18 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, token *midd
 		c.Genders = []string{}
 	}
 	if known {
-		c.ICEServers = append(c.ICEServers, s.o.Network.ICEServers...)
+		c.ICEServers = append(c.ICEServers, s.iceServers(r)...)
 	}
 	writeJSON(w, c)
 }
+
+// iceServers returns those for the client of a request.
+func (s *Server) iceServers(*http.Request) []signal.ICEServer {
+	return s.o.Network.ICEServers.For(clientName, time.Now())
+}
+
+// clientName is that of clients among the users of TURN servers.
+const clientName = "client"
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")

@@ -41,6 +41,9 @@ const (
 	// hangTime bounds the wait for sessions that have not ended when the time for a drain is over: their recognitions
 	// are cancelled then, and a session that still runs is one that hangs. Without it Close would hang with it.
 	hangTime = 2 * time.Second
+	// turnSlack is how long the credentials of TURN servers outlive the longest session: from their making to its
+	// start, and what clocks differ by.
+	turnSlack = 10 * time.Minute
 	// readTime bounds the reading of a request with its body.
 	readTime = 30 * time.Second
 )
@@ -97,6 +100,7 @@ func (o Options) filled() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Network.MaxBitrate = o.MaxBitrate
+	o.Network.ICEServers.Life = cmp.Or(o.Network.ICEServers.Life, o.MaxTime+turnSlack)
 	if o.Network.Log == nil {
 		o.Network.Log = o.Log
 	}

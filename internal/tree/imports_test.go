@@ -96,7 +96,7 @@ var libraries = map[string][]string{
 	},
 	"github.com/livekit/":                 {"webrtc/agent"},
 	"gonum.org/v1/plot":                   {"train/plot"},
-	"github.com/spf13/pflag":              {"cli"},
+	"github.com/spf13/":                   {"cli"},
 	"github.com/prometheus/client_golang": {"webrtc"},
 	"github.com/parquet-go/parquet-go":    {"pipeline"},
 }

@@ -56,6 +56,8 @@ type Options struct {
 	Loopback bool
 	// TCP uses ICE over TCP alone, as behind a firewall that lets no UDP through.
 	TCP bool
+	// Relay sends by TURN servers alone.
+	Relay bool
 	// ICEServers are STUN and TURN servers to use; Discover asks the endpoint for more.
 	ICEServers []pion.ICEServer
 	Discover   bool

@@ -25,8 +25,13 @@ func (s *Session) connection(servers []pion.ICEServer) error {
 	if err != nil {
 		return err
 	}
+	policy := pion.ICETransportPolicyAll
+	if s.o.Relay {
+		policy = pion.ICETransportPolicyRelay
+	}
 	s.pc, err = api.NewPeerConnection(pion.Configuration{
-		ICEServers: servers, BundlePolicy: pion.BundlePolicyMaxBundle,
+		ICETransportPolicy: policy,
+		ICEServers:         servers, BundlePolicy: pion.BundlePolicyMaxBundle,
 		AlwaysNegotiateDataChannels: s.o.Channel == ServerChannels,
 	})
 	if err != nil {

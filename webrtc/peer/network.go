@@ -39,7 +39,7 @@ type Options struct {
 	// ports one to one; with Loopback beside them.
 	PublicIPs []string
 	// ICEServers are asked for the server's own candidates. One that is reachable needs none.
-	ICEServers []signal.ICEServer
+	ICEServers signal.ICEServers
 	// PublicOnly refuses candidates of clients that are not public addresses, so that none can send the server's
 	// packets into its own network.
 	PublicOnly bool
@@ -50,6 +50,9 @@ type Options struct {
 	// Log gets the messages of connections and their parts, all at debug level; nil for none.
 	Log *slog.Logger
 }
+
+// serverName is the server's own among the users of TURN servers.
+const serverName = "tandem"
 
 // Network has the ports that all share, if there are any, and the settings of a server's connections.
 type Network struct {
@@ -158,7 +161,7 @@ func (n *Network) connection(
 		return nil, err
 	}
 	c := pion.Configuration{BundlePolicy: pion.BundlePolicyMaxBundle}
-	for _, i := range n.o.ICEServers {
+	for _, i := range n.o.ICEServers.For(serverName, time.Now()) {
 		c.ICEServers = append(c.ICEServers, pion.ICEServer{
 			URLs: i.URLs, Username: i.Username, Credential: i.Credential,
 		})

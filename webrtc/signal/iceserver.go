@@ -1,9 +1,15 @@
 package signal
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/pion/stun/v4"
 )
@@ -15,18 +21,59 @@ type ICEServer struct {
 	Credential string   `json:"credential,omitempty"`
 }
 
-// ParseICEServer reads "stun:host:port", or "turn:user:password@host:port?transport=udp" (also turns:), where user and
-// password may have %-escapes. The port may be left out. Its errors do not repeat the password.
+// isTURN reports whether it relays, and so wants credentials.
+func (s ICEServer) isTURN() bool { return len(s.URLs) > 0 && strings.HasPrefix(s.URLs[0], "turn") }
+
+// ICEServers are those of a server and its clients. The TURN servers among them that have no credentials share a secret
+// with the server, by which they take those that it makes.
+type ICEServers struct {
+	List   []ICEServer
+	Secret string        // "" for none
+	Life   time.Duration // of the credentials made
+}
+
+// Check returns an error for a TURN server that has neither credentials nor a secret, and for a secret without use.
+func (s ICEServers) Check() error {
+	shared := slices.ContainsFunc(s.List, func(i ICEServer) bool { return i.isTURN() && i.Username == "" })
+	switch {
+	case shared && s.Secret == "":
+		return errors.New("a TURN server has neither a user with a password nor a secret to make them by")
+	case !shared && s.Secret != "":
+		return errors.New("there is a secret, and no TURN server without a user and a password")
+	}
+	return nil
+}
+
+// For returns the list as it is told to one client, whose name may be of letters, digits and "._-". Credentials are
+// made as coturn's use-auth-secret and others take them, by the TURN REST API (draft-uberti-behave-turn-rest-00 section
+// 2.2): the user is the Unix time of their end and the name, and the password the user's HMAC-SHA1.
+func (s ICEServers) For(name string, now time.Time) []ICEServer {
+	out := slices.Clone(s.List)
+	user := fmt.Sprintf("%d:%s", now.Add(s.Life).Unix(), name)
+	mac := hmac.New(sha1.New, []byte(s.Secret))
+	mac.Write([]byte(user))
+	password := base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	for i := range out {
+		if out[i].isTURN() && out[i].Username == "" {
+			out[i].Username, out[i].Credential = user, password
+		}
+	}
+	return out
+}
+
+// ParseICEServer reads "stun:host:port", "turn:host:port?transport=udp" (also turns:), whose credentials are made by a
+// secret, or "turn:user:password@host:port?transport=udp", where user and password may have %-escapes. The port may be
+// left out. Its errors do not repeat the password.
 func ParseICEServer(s string) (ICEServer, error) {
 	fail := func(why string) (ICEServer, error) {
-		return ICEServer{}, fmt.Errorf("%s; want stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT?transport=udp", why)
+		return ICEServer{}, fmt.Errorf(
+			"%s; want stun:HOST:PORT, turn:HOST:PORT or turn:USER:PASSWORD@HOST:PORT?transport=udp", why)
 	}
 	scheme, rest, _ := strings.Cut(s, ":")
 	var out ICEServer
 	at := strings.LastIndex(rest, "@")
-	turn := scheme == "turn" || scheme == "turns"
-	if turn != (at >= 0) {
-		return fail(fmt.Sprintf("%q servers take a user and a password, and only they", "turn:"))
+	if at >= 0 && scheme != "turn" && scheme != "turns" {
+		return fail(`only "turn:" servers take a user and a password`)
 	}
 	if at >= 0 {
 		user, password, _ := strings.Cut(rest[:at], ":")

@@ -70,7 +70,7 @@ var (
 // Handler answers the requests of WHIP.
 type Handler struct {
 	Backend    Backend
-	ICEServers []signal.ICEServer // for clients, in Link headers
+	ICEServers func(*http.Request) []signal.ICEServer // for the client of a request, in Link headers; nil for none
 }
 
 // What the endpoint and a session answer, for Allow.
@@ -88,7 +88,7 @@ func (h *Handler) ServeEndpoint(w http.ResponseWriter, r *http.Request) {
 		}
 	case http.MethodOptions:
 		// RFC 9725 section 4.2; a preflight gets no ICE servers (section 4.6), but CORS answers those before us.
-		h.link(w.Header())
+		h.link(w.Header(), r)
 		w.Header().Set("Allow", endpointMethods)
 		w.Header().Set("Accept-Post", signal.TypeSDP)
 		w.WriteHeader(http.StatusOK)
@@ -128,8 +128,11 @@ func (h *Handler) ServeSession(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (h *Handler) link(header http.Header) {
-	for _, s := range h.ICEServers {
+func (h *Handler) link(header http.Header, r *http.Request) {
+	if h.ICEServers == nil {
+		return
+	}
+	for _, s := range h.ICEServers(r) {
 		for _, l := range s.Links() {
 			header.Add("Link", l)
 		}
@@ -163,7 +166,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	header := w.Header()
-	h.link(header)
+	h.link(header, r)
 	header.Set("Content-Type", signal.TypeSDP)
 	header.Set("Location", SessionPath+url.PathEscape(s.ID()))
 	header.Set("ETag", strconv.Quote(s.ETag()))

@@ -103,7 +103,7 @@ func (s *session) Restart(_ context.Context, f signal.Fragment) (signal.Fragment
 }
 
 func serve(b whip.Backend, servers ...signal.ICEServer) http.Handler {
-	h := &whip.Handler{Backend: b, ICEServers: servers}
+	h := &whip.Handler{Backend: b, ICEServers: func(*http.Request) []signal.ICEServer { return servers }}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/whip", h.ServeEndpoint)
 	mux.HandleFunc("/sessions/{id}", h.ServeSession)
