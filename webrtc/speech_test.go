@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -85,6 +86,53 @@ func TestLongPageTwoFaces(t *testing.T) {
 	}
 	b.click(t, "erase")
 	b.until(t, "nothing is left", 5*time.Second, `document.querySelectorAll(".lane").length === 0`)
+	b.clean(t)
+}
+
+// A report of who spoke when opens from a file, is accessible in light and dark, and fits a narrow screen.
+func TestLongReportPage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "report.html")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := pipeline.NewTimelineWriter(f, nil)
+	emotions := []string{"neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"}
+	events := []pipeline.Event{{Start: &pipeline.StartEvent{
+		Source: "talk.mp4", Hop: 250 * time.Millisecond, Emotions: emotions, Genders: []string{"female", "male"},
+	}}}
+	for i := range 360 {
+		at, label := time.Duration(i+1)*250*time.Millisecond, emotions[i/20%len(emotions)]
+		for subject := range 9 {
+			p := map[bool]float64{true: 0.9}[i/30%10 == subject] // the tenth is nobody
+			events = append(events, pipeline.Event{Window: &pipeline.WindowEvent{
+				T: at, End: at, Subject: subject, Audio: p > 0, Video: true, Voice: true, Speaking: &p,
+				Emotion: &pipeline.Scores{Label: label}, Gender: &pipeline.Scores{Label: "male"},
+			}})
+		}
+	}
+	for _, e := range append(events, pipeline.Event{End: &pipeline.EndEvent{Windows: len(events) - 1}}) {
+		if err := w.Write(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := startBrowser(t, "")
+	do(t, b, chromedp.Navigate("file://"+path))
+	if n := js[int](t, b, `document.querySelectorAll(".speech").length`); n != 10 {
+		t.Errorf("%d speakers have a row, want 10", n)
+	}
+	b.accessible(t, "light")
+	b.shot(t, "report")
+	b.dark(t)
+	b.accessible(t, "dark")
+	b.shot(t, "report-dark")
+	do(t, b, chromedp.EmulateViewport(320, 800))
+	if w := js[int](t, b, "document.documentElement.scrollWidth"); w > 320 {
+		t.Errorf("%d pixels wide on a screen of 320", w)
+	}
 	b.clean(t)
 }
 
