@@ -286,6 +286,7 @@ func (a *analysis) report(input string, src capture.Source, stats pipeline.Stats
 			a.c.log.Warn("times in the input jump and were not believed", "input", input, "packets", s.Retimed)
 		}
 	}
+	warnUnread(a.c, stats)
 	if a.o.level <= 0 {
 		a.c.say("%s", summary(src.Info(), stats))
 	}

@@ -176,6 +176,7 @@ func (l *liveRun) run(ctx context.Context) error {
 	}
 	<-done
 	l.out.end()
+	warnUnread(l.c, stats)
 	if l.o.level <= 0 {
 		l.c.say("%s", summary(l.src.Info(), stats))
 	}

@@ -65,6 +65,17 @@ func (r *recognition) openSpeaker(s *speakerFlags) error {
 	return nil
 }
 
+// fewUnread is how many windows in which lips could not be read are not worth a word: a face that has just come.
+const fewUnread = 8
+
+// warnUnread says it where most often it could not be told who speaks.
+func warnUnread(c *console, s pipeline.Stats) {
+	if s.Unread >= fewUnread && 2*s.Unread >= s.Asked {
+		c.log.Warn("it could not be told who speaks, since no lips could be read: that takes five pictures a second",
+			"windows", s.Unread, "of", s.Asked)
+	}
+}
+
 // use puts what the recognition has into the options of a pipeline.
 func (r *recognition) use(o *pipeline.Options) {
 	o.Model, o.Precision, o.Voice = r.model.sha256, r.Precision(), r.voice

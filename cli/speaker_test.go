@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tandem/infer/infertest"
 )
@@ -131,5 +132,56 @@ func TestAnalyzeGivesTheVoiceToWhoSpeaks(t *testing.T) {
 	}
 	if right < 20 || wrong > right/4 {
 		t.Errorf("the voice is the speaker's in %d windows, and the other's in %d", right, wrong)
+	}
+}
+
+// Scenes that make it hard to tell who speaks, of faces of the validation split: the voice is not the other's, and
+// where lips cannot be read that is said.
+func TestLongSpeakerOfHardScenes(t *testing.T) {
+	needTraining(t, "ffmpeg")
+	if dataSets == "" {
+		t.Skip("TANDEM_DATA is not set: no data sets here")
+	}
+	clip := func(name string) string { return filepath.Join(dataSets, "java-sed", "video", name) }
+	const still = "[1:v]fps=30,trim=end_frame=1,tpad=stop_mode=clone:stop=-1[s];"
+	const small = "[1:v]fps=30,scale=180:-2,pad=360:270:90:60:color=gray[s];"
+	const begins = time.Second // of sound that begins late
+	// The talking face is on the left, the other one on the right.
+	for what, c := range map[string]struct {
+		other, face, both, sound string // filters
+		few                      bool
+	}{
+		"a mouth that is covered":         {still, ",drawbox=x=135:y=172:w=90:h=60:color=white:t=fill", "", "", false},
+		"a television whose sound is off": {small, "", "", "", false},
+		"sound that begins late":          {still, "", "", ",atrim=start=1", false},
+		"two pictures in a second":        {still, "", ",fps=2", "", true},
+	} {
+		own, other := 0, 0
+		for _, name := range []string{"04-01-01_01.mp4", "04-02-02_01.mp4"} {
+			scene := filepath.Join(t.TempDir(), "scene.mp4")
+			ffmpeg(t, "-i", clip(name), "-stream_loop", "3", "-i", clip("09-01-04_01.mp4"), "-filter_complex",
+				c.other+"[0:v]fps=30"+c.face+"[m];[m][s]hstack=shortest=1"+c.both+"[v];[0:a]anull"+c.sound+"[a]",
+				"-map", "[v]", "-map", "[a]", "-shortest", scene)
+			for _, w := range windowsOf(t, scene, "--faces", "2") {
+				left := w.Face != nil && w.Face.X+w.Face.W/2 < 360
+				switch {
+				case w.Audio && c.sound != "" && w.T <= begins:
+					t.Errorf("%s: at %v there is a voice before the sound begins", what, w.T)
+				case w.Audio && left:
+					own++
+				case w.Audio:
+					other++
+				}
+			}
+			code, lines, errs := runTandem(t, "analyze", "--faces", "2", "--format", "rttm", scene)
+			if code != 0 || strings.Contains(errs, "could not be told who speaks") != c.few ||
+				c.few && (strings.Contains(lines, "subject_") || !strings.Contains(lines, "unknown")) {
+				t.Errorf("%s: exit code %d, %s\n%s", what, code, errs, lines)
+			}
+		}
+		t.Logf("%s: %d windows have the voice of the face that speaks, %d of the other", what, own, other)
+		if c.few && own+other > 0 || !c.few && (own < 5 || other > own/4) {
+			t.Errorf("%s: %d windows have the voice of the face that speaks, %d of the other", what, own, other)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -100,7 +101,9 @@ func (s *faceStage) giveVoice(ctx context.Context, c *cut, ws []*Window, alone b
 	for _, w := range ws {
 		w.Audio = silence
 	}
+	s.asked++
 	if len(faces) == 0 {
+		s.unread++
 		if alone {
 			ws[0].Audio, ws[0].AudioPresent = c.audio, true
 		}
@@ -115,8 +118,8 @@ func (s *faceStage) giveVoice(ctx context.Context, c *cut, ws []*Window, alone b
 	if err != nil {
 		return fmt.Errorf("pipeline: asking who speaks at %v: %w", c.end, err)
 	}
-	if len(odds) != len(faces) {
-		return fmt.Errorf("pipeline: the speaker detector gave %d answers for %d faces", len(odds), len(faces))
+	if err := checkOdds(odds, len(faces), spec.Slots); err != nil {
+		return err
 	}
 	posterior := SpeakerPosterior(odds)
 	for _, w := range ws {
@@ -130,6 +133,22 @@ func (s *faceStage) giveVoice(ctx context.Context, c *cut, ws []*Window, alone b
 		}
 		if given := keepVoice(c, first, posterior[i], spec); given != nil {
 			w.Audio, w.AudioPresent = given, true
+		}
+	}
+	return nil
+}
+
+// checkOdds returns what is wrong with a SpeakerDetector's answer.
+func checkOdds(odds [][]float64, faces, slots int) error {
+	if len(odds) != faces {
+		return fmt.Errorf("pipeline: the speaker detector gave %d answers for %d faces", len(odds), faces)
+	}
+	for _, o := range odds {
+		if len(o) != slots {
+			return fmt.Errorf("pipeline: the speaker detector gave %d numbers for %d slots", len(o), slots)
+		}
+		if i := slices.IndexFunc(o, math.IsNaN); i >= 0 {
+			return fmt.Errorf("pipeline: the speaker detector gave %v: its model may be broken", o[i])
 		}
 	}
 	return nil

@@ -19,7 +19,10 @@ type Stats struct {
 	Windows         int // window events
 	Subjects        int // subjects that were followed
 	Breaks          int // breaks of the source's clock
-	Media           time.Duration
+	// Asked counts the ends of windows with a voice at which it was asked who speaks, Unread those of them at which no
+	// face's lips could be read.
+	Asked, Unread int
+	Media         time.Duration
 
 	// What was lost, in all and by cause: lost by the source, came too late to be used, and, live only, passed
 	// over because face finding or recognition was slower than the media.
@@ -268,6 +271,7 @@ func (e *engine) stats() Stats {
 	s := Stats{
 		Frames: e.frames, Samples: e.samples, Ticks: e.ticks,
 		Subjects: e.faces.tracker.next, Breaks: e.align.breaks, Ahead: e.align.offset(), Elapsed: e.took,
+		Asked: e.faces.asked, Unread: e.faces.unread,
 		Media: max(e.align.audio.mark, e.align.video.mark),
 		Slow:  Dropped{Frames: int(e.slowFrames.Load()), Windows: int(e.slowWindows.Load())},
 	}

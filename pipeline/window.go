@@ -25,6 +25,8 @@ type faceStage struct {
 	observations []observation
 	lastSolo     int
 	mouths       mouthTrack
+
+	asked, unread int // see Stats
 }
 
 // observation holds the faces that were followed at one tick, with a crop and a cache of each.
