@@ -34,6 +34,7 @@ type serveOptions struct {
 	pipelineFlags
 	metricsFlag
 	logFlags
+	accessFlags
 	addr, token, instance  string
 	allowAnonymous, public bool
 	trustedProxies         []string
@@ -57,6 +58,7 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 		"`ADDRESS` to listen on; one that others can reach wants --token")
 	f.StringVar(&o.token, "token", "",
 		"`SECRET` that clients must bear (better in TANDEM_TOKEN, which other users can't see)")
+	o.accessFlags.bind(f)
 	f.BoolVar(&o.allowAnonymous, "allow-anonymous", false, "let anyone in who can reach the address")
 	f.StringArrayVar(&o.allowOrigins, "allow-origin", nil,
 		"`ORIGIN` of pages elsewhere that may use the server, such as https://example.org; repeatable")
@@ -98,6 +100,7 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 func (o *serveOptions) check(*pflag.FlagSet) error {
 	if err := cmp.Or(
 		o.logFlags.check(), o.networkFlags.check(), o.pipelineFlags.check(), o.metricsFlag.check(),
+		o.accessFlags.check(),
 	); err != nil {
 		return err
 	}
@@ -132,9 +135,9 @@ func (o *serveOptions) serverOptions() (webrtc.Options, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		loopback = a.IsLoopback()
 	}
-	if !loopback && o.token == "" && !o.allowAnonymous {
+	if !loopback && o.token == "" && !o.accessFlags.any() && !o.allowAnonymous {
 		return webrtc.Options{}, fmt.Errorf("--addr %s can be reached from elsewhere: "+
-			"give --token SECRET, or --allow-anonymous if anyone may use it", o.addr)
+			"give --token SECRET or --tokens FILE, or --allow-anonymous if anyone may use it", o.addr)
 	}
 	if (o.tlsCert == "") != (o.tlsKey == "") {
 		return webrtc.Options{}, errors.New("--tls-cert and --tls-key go together")
@@ -227,6 +230,14 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	rec.use(&so.Pipeline)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var again []reload
+	if so.Access, again, err = o.accessFlags.open(ctx, c.log); err != nil {
+		return err
+	}
+	defer reloadOnHangup(ctx, c.log, again)()
+	defer end()
 	s, err := webrtc.NewServer(so)
 	if err != nil {
 		return err

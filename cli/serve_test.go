@@ -31,6 +31,8 @@ func TestServeUsage(t *testing.T) {
 		{"--idle 0", "--idle"},
 		{"--udp-port 70000", "--udp-port"},
 		{"--tcp-port -1", "--tcp-port"},
+		{"--jwks https://id.example/keys", "--jwt-audience"},
+		{"--jwt-issuer x", "--jwks"},
 		{"--ice-server turn:h", "--turn-secret"},
 		{"--ice-server turn:u:p@h --turn-secret s", "--turn-secret"},
 		{"--trusted-proxy 10.0.0.0/33", "10.0.0.0/8"},
@@ -172,6 +174,55 @@ func TestServeMetricsApart(t *testing.T) {
 		"serve", "--addr", "127.0.0.1:0", "--metrics-addr", "192.0.2.1:1", "--model", testModel(t))
 	if !strings.Contains(said, "--metrics-addr 192.0.2.1:1: ") {
 		t.Errorf("an address that is not the machine's: %s", said)
+	}
+}
+
+// SIGHUP has the tokens read again: new ones are taken, old ones no more, and a file that is wrong changes nothing.
+func TestServeReloadsTokens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a read first-token")
+	cmd, url, stderr := serve(t, "--tokens", path)
+	status := func(token string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", url+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	if a, b := status("first-token"), status("second-token"); a != 200 || b != 401 {
+		t.Errorf("before: %d, %d", a, b)
+	}
+	write("a read second-token")
+	cmd.Process.Signal(syscall.SIGHUP)
+	for end := time.Now().Add(10 * time.Second); status("first-token") != 401; time.Sleep(time.Second) {
+		if time.Now().After(end) {
+			t.Fatal("the tokens are not read again")
+		}
+	}
+	write("nonsense")
+	cmd.Process.Signal(syscall.SIGHUP)
+	time.Sleep(300 * time.Millisecond)
+	if got := status("second-token"); got != 200 {
+		t.Errorf("after a file that is wrong: %d", got)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	cmd.Process.Signal(syscall.SIGTERM)
+	said := stderr()
+	if err := cmd.Wait(); err != nil || !strings.Contains(said, "the old goes on") || strings.Contains(said, "-token") {
+		t.Errorf("it ends by %v: %s", err, said)
 	}
 }
 

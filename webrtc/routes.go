@@ -1,11 +1,15 @@
 package webrtc
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
+	"tandem/webrtc/access"
 	"tandem/webrtc/middleware"
 	"tandem/webrtc/page"
 	"tandem/webrtc/problem"
@@ -19,32 +23,32 @@ const maxToken = 4 << 10
 // routes puts the server's handlers together; docs/whip.md describes them.
 func (s *Server) routes() (http.Handler, error) {
 	w := &whip.Handler{Backend: s, ICEServers: s.iceServers}
-	guarded := http.NewServeMux()
-	guarded.HandleFunc("/whip", w.ServeEndpoint)
-	guarded.HandleFunc("/sessions/{id}", w.ServeSession)
-	read := func(mux *http.ServeMux, path string, h http.HandlerFunc) { mux.Handle(path, middleware.GetOnly(h)) }
-	read(guarded, "/sessions/{id}/events", s.serveEvents)
-	read(guarded, "/sessions/{id}/events.csv", s.serveCSV)
-	read(guarded, "/sessions/{id}/status", s.serveStatus)
+	token := s.token
+	open := http.NewServeMux()
+	guarded := func(path string, right access.Rights, h http.Handler) { open.Handle(path, token.Require(right, h)) }
+	reader := func(path string, h http.HandlerFunc) { guarded(path, access.Read, middleware.GetOnly(h)) }
+	guarded("/whip", access.Publish, http.HandlerFunc(w.ServeEndpoint))
+	guarded("/sessions/{id}", access.Publish, http.HandlerFunc(w.ServeSession))
+	reader("/sessions/{id}/events", s.serveEvents)
+	reader("/sessions/{id}/events.csv", s.serveCSV)
+	reader("/sessions/{id}/status", s.serveStatus)
 	if !s.o.MetricsApart {
-		read(guarded, "/metrics", s.serveMetrics)
+		reader("/metrics", s.serveMetrics)
 	}
-	guarded.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	guarded("/", 0, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		problem.Write(w, problem.New(http.StatusNotFound,
 			"there is nothing at this path: docs/whip.md has those there are"))
-	})
+	}))
 
-	open := http.NewServeMux()
-	token := middleware.NewToken(s.o.Token)
-	open.Handle("/", token.Require(guarded))
+	read := func(path string, h http.HandlerFunc) { open.Handle(path, middleware.GetOnly(h)) }
 	pages := page.Handler()
-	read(open, "/{$}", pages.ServeHTTP)
-	read(open, "/page/", pages.ServeHTTP)
-	read(open, "/pattern.webm", servePattern)
-	open.Handle("/sessions/{id}/leave", s.leave(token))
-	read(open, "/config", func(w http.ResponseWriter, r *http.Request) { s.serveConfig(w, r, token) })
-	read(open, "/healthz", serveHealth)
-	read(open, "/readyz", s.serveReady)
+	read("/{$}", pages.ServeHTTP)
+	read("/page/", pages.ServeHTTP)
+	read("/pattern.webm", servePattern)
+	open.Handle("/sessions/{id}/leave", s.leave())
+	read("/config", s.serveConfig)
+	read("/healthz", serveHealth)
+	read("/readyz", s.serveReady)
 
 	h, err := middleware.CORS(s.o.AllowOrigins, signal.TypeSDP, open)
 	if err != nil {
@@ -59,8 +63,8 @@ func (s *Server) routes() (http.Handler, error) {
 
 // leave answers the beacon of a page that goes away: it ends and erases the session, as DELETE with erase does. Beacons
 // have no headers (Beacon section 3.1), so that the body, if there is any, is the token.
-func (s *Server) leave(token *middleware.Token) http.Handler {
-	leaves := token.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (s *Server) leave() http.Handler {
+	leaves := s.token.Require(access.Publish, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := s.Delete(r.Context(), r.PathValue("id"), true); err != nil {
 			problem.Write(w, err)
 			return
@@ -96,10 +100,11 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 }
 
 // serveConfig answers with the server's settings that the page uses. The credentials of ICE servers are for those who
-// have the token.
-func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, token *middleware.Token) {
-	known, err := token.Given(r)
-	if err != nil {
+// may publish.
+func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request) {
+	grant, err := s.token.Given(r)
+	var refused *problem.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusTooManyRequests {
 		problem.Write(w, err)
 		return
 	}
@@ -118,24 +123,38 @@ func (s *Server) serveConfig(w http.ResponseWriter, r *http.Request, token *midd
 		labels.Emotions, labels.Genders, spec.Window.Seconds(), spec.Hop.Seconds(),
 		[]string{signal.VP8, signal.H264},
 		[]signal.ICEServer{},
-		s.o.Token != "", !s.o.Pipeline.NoGender, keepTime.Seconds(),
+		s.token.Needed(), !s.o.Pipeline.NoGender, keepTime.Seconds(),
 	}
 	if !c.Gender {
 		c.Genders = []string{}
 	}
-	if known {
-		c.ICEServers = append(c.ICEServers, s.iceServers(r)...)
+	if grant.May(access.Publish) {
+		c.ICEServers = append(c.ICEServers, s.iceServersOf(grant)...)
 	}
 	writeJSON(w, c)
 }
 
 // iceServers returns those for the client of a request.
-func (s *Server) iceServers(*http.Request) []signal.ICEServer {
-	return s.o.Network.ICEServers.For(clientName, time.Now())
+func (s *Server) iceServers(r *http.Request) []signal.ICEServer {
+	return s.iceServersOf(access.From(r.Context()))
 }
 
-// clientName is that of clients among the users of TURN servers.
+func (s *Server) iceServersOf(g access.Grant) []signal.ICEServer {
+	return s.o.Network.ICEServers.For(turnName(g.Name), time.Now())
+}
+
+// clientName is that of clients without a name of their own among the users of TURN servers.
 const clientName = "client"
+
+// turnName returns the name of a client as TURN servers take it. JWTs may have any.
+func turnName(name string) string {
+	return cmp.Or(strings.Map(func(c rune) rune {
+		if c < 128 && signal.IsAlphanumeric(byte(c)) || strings.ContainsRune("._-", c) {
+			return c
+		}
+		return -1
+	}, name[:min(len(name), 64)]), clientName)
+}
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")

@@ -20,6 +20,7 @@ import (
 
 	"tandem/infer"
 	"tandem/pipeline"
+	"tandem/webrtc/access"
 	"tandem/webrtc/middleware"
 	"tandem/webrtc/peer"
 	"tandem/webrtc/whip"
@@ -65,9 +66,10 @@ type Options struct {
 	// Pipeline has the options for every session; its taps are the server's own.
 	Pipeline pipeline.Options
 
-	Token        string   // "" for none: then whoever can reach the server can use it
-	AllowOrigins []string // of pages elsewhere that may use the server
-	AllowHosts   []string // names in Host that it answers to besides localhost; nil for any
+	Token        string         // of all who may publish and read; "" for none
+	Access       access.Checker // of further tokens; nil for none. Without either whoever reaches the server can use it
+	AllowOrigins []string       // of pages elsewhere that may use the server
+	AllowHosts   []string       // names in Host that it answers to besides localhost; nil for any
 
 	MaxSessions   int           // DefaultSessionsPerCore a core
 	MaxPerAddress int           // sessions of one IPv4 address or /64 of IPv6; less than 0 for no bound
@@ -121,6 +123,7 @@ type Server struct {
 	batch   *infer.Batcher
 	load    loadMeter
 	metrics *metrics
+	token   *middleware.Token
 	handler http.Handler
 	archive *archive // of sessions that have ended
 
@@ -147,6 +150,16 @@ func NewServer(o Options) (*Server, error) {
 	s := &Server{
 		o: o, network: n, metrics: newMetrics(), archive: newArchive(keepTime),
 		sessions: map[string]*session{}, byAddr: map[netip.Addr]int{},
+	}
+	var known access.Any
+	if o.Token != "" {
+		known = append(known, access.Shared(o.Token))
+	}
+	if o.Access != nil {
+		known = append(known, o.Access)
+	}
+	if s.token = middleware.NewToken(nil); known != nil {
+		s.token = middleware.NewToken(known)
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	if s.handler, err = s.routes(); err != nil {

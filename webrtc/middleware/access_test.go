@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"tandem/webrtc/access"
 	"tandem/webrtc/middleware"
 	"tandem/webrtc/problem/problemtest"
 )
@@ -28,11 +29,15 @@ func TestRequireToken(t *testing.T) {
 		{"s3cret", "Bearer s3cre", 401, `Bearer realm="tandem", error="invalid_token"`},
 		{"s3cret", "Bearer s3cretx", 401, `Bearer realm="tandem", error="invalid_token"`},
 	} {
+		var known access.Checker
+		if c.token != "" {
+			known = access.Shared(c.token)
+		}
 		var headers []string
 		if c.header != "" {
 			headers = []string{"Authorization", c.header}
 		}
-		res := problemtest.Do(middleware.NewToken(c.token).Require(ok), "POST", "/whip", "", headers...)
+		res := problemtest.Do(middleware.NewToken(known).Require(access.Publish, ok), "POST", "/whip", "", headers...)
 		if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != c.status || got != c.challenge {
 			t.Errorf("token %q, %q: status %d, %q; want %d, %q", c.token, c.header, res.StatusCode, got, c.status,
 				c.challenge)

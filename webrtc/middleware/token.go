@@ -1,8 +1,8 @@
 package middleware
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"net/netip"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tandem/webrtc/access"
 	"tandem/webrtc/problem"
 )
 
@@ -22,38 +23,48 @@ const (
 	maxGuessers = 4096
 )
 
-// Token is a server's token. Who guesses it is held back: a client that gave too many wrong ones is answered 429 to
-// whatever it gives, so that the answer tells nothing of it. The empty token lets everybody in.
+// Token checks the tokens of requests. Who guesses is held back: a client that gave too many wrong ones is answered 429
+// to whatever it gives, so that the answer tells nothing of it.
 type Token struct {
-	token string
+	known access.Checker // nil: every request is a guest's
 
 	mu    sync.Mutex
 	wrong map[netip.Addr]time.Time // by ClientKey: when all that it gave is forgotten
 }
 
-// NewToken returns the server's token.
-func NewToken(token string) *Token { return &Token{token: token, wrong: map[netip.Addr]time.Time{}} }
+// NewToken returns the check by those who know tokens; nil lets everybody in as a guest.
+func NewToken(known access.Checker) *Token {
+	return &Token{known: known, wrong: map[netip.Addr]time.Time{}}
+}
 
-// Given reports whether a request bears the token (RFC 6750 section 2.1); every request bears the empty one. The error,
-// a *problem.Error of status 429, is for a client that gave too many others.
-func (t *Token) Given(r *http.Request) (bool, error) {
-	if t.token == "" {
-		return true, nil
+// Needed reports whether there are tokens.
+func (t *Token) Needed() bool { return t.known != nil }
+
+// Given returns what the token of a request gives (RFC 6750 section 2.1), and nothing for none. The error is for the
+// client: a *problem.Error of status 401 for a token that is wrong, and 429 if there were too many.
+func (t *Token) Given(r *http.Request) (access.Grant, error) {
+	if t.known == nil {
+		return access.Grant{Rights: access.Guest}, nil
 	}
 	given, bearer := bearerToken(r)
-	if !bearer || given == "" {
-		return false, nil
+	if !bearer {
+		return access.Grant{}, nil
 	}
-	// Hashes are of one length, so that the time of the comparison depends on nothing of the token.
-	got, want := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(t.token))
-	right := subtle.ConstantTimeCompare(got[:], want[:]) == 1
-	if wait := t.judge(clientOf(r), right, time.Now()); wait > 0 {
-		return false, &problem.Error{
+	if given == "" { // no guess
+		return access.Grant{}, &problem.Error{Status: http.StatusUnauthorized, Detail: access.ErrUnknown.Error()}
+	}
+	g, err := t.known.Check(r.Context(), given)
+	// One that was good once is no guess.
+	if wait := t.judge(clientOf(r), !errors.Is(err, access.ErrUnknown), time.Now()); wait > 0 {
+		return access.Grant{}, &problem.Error{
 			Status: http.StatusTooManyRequests, RetryAfter: wait,
 			Detail: "too many wrong tokens came from this address: wait a little, and send the right one",
 		}
 	}
-	return right, nil
+	if err != nil {
+		return access.Grant{}, &problem.Error{Status: http.StatusUnauthorized, Detail: err.Error()}
+	}
+	return g, nil
 }
 
 // judge counts a wrong token, and returns how long the client has to wait, right or wrong, if it gave too many.
@@ -95,25 +106,32 @@ func (t *Token) forget(now time.Time) {
 	}
 }
 
-// Require passes on requests that bear the token and answers 401 to the rest, or 429.
-func (t *Token) Require(next http.Handler) http.Handler {
+// Require passes on requests whose token gives a right, with the grant in their context (access.From), and answers 401,
+// 403 or 429 to the rest.
+func (t *Token) Require(right access.Rights, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		right, err := t.Given(r)
-		if right {
-			next.ServeHTTP(w, r)
-			return
+		g, err := t.Given(r)
+		_, bearer := bearerToken(r)
+		var refused *problem.Error
+		const challenge = `Bearer realm="tandem"`
+		switch {
+		case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+			w.Header().Set("WWW-Authenticate", challenge+`, error="invalid_token"`)
+		case err == nil && t.known != nil && !bearer:
+			w.Header().Set("WWW-Authenticate", challenge)
+			err = &problem.Error{
+				Status: http.StatusUnauthorized, Detail: "a token is needed: send it as Authorization: Bearer TOKEN",
+			}
+		case err == nil && !g.May(right):
+			w.Header().Set("WWW-Authenticate", challenge+fmt.Sprintf(`, error="insufficient_scope", scope="%v"`, right))
+			err = problem.New(http.StatusForbidden,
+				"the token doesn't give the right to %v: ask for one that does", right)
 		}
 		if err != nil {
 			problem.Write(w, err)
 			return
 		}
-		challenge, detail := `Bearer realm="tandem"`, "a token is needed: send it as Authorization: Bearer TOKEN"
-		if _, bearer := bearerToken(r); bearer {
-			challenge += `, error="invalid_token"`
-			detail = "the token is not the server's: ask for the right one"
-		}
-		w.Header().Set("WWW-Authenticate", challenge)
-		problem.Write(w, &problem.Error{Status: http.StatusUnauthorized, Detail: detail})
+		next.ServeHTTP(w, r.WithContext(access.With(r.Context(), g)))
 	})
 }
 

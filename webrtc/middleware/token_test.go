@@ -5,12 +5,14 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"tandem/webrtc/access"
 )
 
 // A client may give ten wrong tokens, and then one in six seconds; meanwhile the right one is refused as well, others
 // are not held up, and after a while all is forgotten.
 func TestWrongTokensAreHeldBack(t *testing.T) {
-	token, now := NewToken("secret"), time.Now()
+	token, now := NewToken(access.Shared("secret")), time.Now()
 	guesser, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	for i := range wrongTokens {
 		if wait := token.judge(guesser, false, now); wait > 0 {
@@ -42,7 +44,7 @@ func TestWrongTokensAreHeldBack(t *testing.T) {
 
 // However many clients guess, no more than a bound are remembered; who has to wait still does.
 func TestGuessersAreBounded(t *testing.T) {
-	token, now := NewToken("secret"), time.Now()
+	token, now := NewToken(access.Shared("secret")), time.Now()
 	worst := netip.MustParseAddr("192.0.2.1")
 	for range wrongTokens {
 		token.judge(worst, false, now)
