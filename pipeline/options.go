@@ -63,8 +63,8 @@ type Options struct {
 	// MaxQueue is how long, in wall time, a live picture may wait for face finding or a live window for
 	// recognition before it is dropped and counted; 0 means two hops.
 	MaxQueue time.Duration
-	// LostAfter is how long a face may be away before its subject's number is given up; 0 means
-	// DefaultLostAfter.
+	// LostAfter is how long a face may be away before its subject's place is given up; 0 means DefaultLostAfter. Its
+	// number is its own for a minute more, see docs/output.md.
 	LostAfter time.Duration
 
 	// OnFrame sees every picture and OnSamples all sound in order, with times on the pipeline's clock, before

@@ -5,6 +5,9 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"tandem/capture"
+	"tandem/pipeline/appearance"
 )
 
 // What the tracker goes by. Sizes are the larger side of a face's box.
@@ -35,7 +38,8 @@ type Tracked struct {
 //
 // At most max subjects are followed at a time. A free place goes to the largest face. A face that stays
 // clearly larger than a subject's takes its place, so that the one person in front wins over a poster behind.
-// A subject's number is given up when its face was away for lostAfter; numbers are never used again.
+// A subject's place is given up when its face was away for lostAfter. Its number is its own again if a face that looks
+// like it comes within a minute (reunite); no other has it ever.
 type tracker struct {
 	max       int
 	lostAfter time.Duration
@@ -45,6 +49,7 @@ type tracker struct {
 	tracks     []*track
 	next       int // subject
 	serial     int // of the last face that was new
+	absent     []absent
 }
 
 type track struct {
@@ -59,6 +64,17 @@ type track struct {
 	hits    int
 	larger  time.Duration // since when it has been clearly larger than a subject; -1: it is not
 	stand   Face          // where it was expected last
+
+	since    time.Duration // when it came
+	certain  time.Duration // when it was last beyond doubt that its face is the same
+	found    int           // which of the faces found when it was seen last it was
+	looks    appearance.Mean
+	looked   time.Duration // when last
+	isNew    bool          // nobody who left
+	arriving struct {      // what is known of one of whom that is not known yet
+		looks appearance.Mean
+		n     int // times seen
+	}
 }
 
 func (f *Face) center() (x, y float64) { return f.X + f.W/2, f.Y + f.H/2 }
@@ -74,11 +90,15 @@ func (f *Face) valid() bool {
 	return f.W > 0 && f.H > 0
 }
 
-// update takes the faces found at a time, which must not go back, and returns those that belong to subjects,
-// by subject.
-func (t *tracker) update(now time.Duration, found []Face) []Tracked {
+// update takes the faces found at a time, which must not go back, in a picture, and returns those that belong to
+// subjects, by subject. Without a picture faces are not known by how they look.
+func (t *tracker) update(now time.Duration, picture *capture.Frame, found []Face) []Tracked {
 	found = slices.DeleteFunc(slices.Clone(found), func(f Face) bool { return !f.valid() })
-	t.tracks = slices.DeleteFunc(t.tracks, func(k *track) bool { return now-k.seen > t.lostAfter })
+	if t.trusting { // there is nothing to come back to
+		picture = nil
+	}
+	l := &looker{frame: picture, found: found}
+	t.leave(now)
 
 	costs := make([][]float64, len(t.tracks))
 	for i, k := range t.tracks {
@@ -87,10 +107,20 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 			costs[i][j] = k.cost(now, &found[j])
 		}
 	}
+	places := make([][]float64, len(costs))
+	for i, row := range costs {
+		places[i] = slices.Clone(row)
+	}
+	t.compare(now, costs, l)
 	taken := make([]bool, len(found))
 	for i, j := range assign(costs) {
 		if j >= 0 {
-			t.tracks[i].matched(now, found[j])
+			k := t.tracks[i]
+			if k.certain == k.seen && (places[i][j] < unexpected || k.looks.Empty()) {
+				k.certain = now
+			}
+			k.matched(now, found[j])
+			k.found = j
 			taken[j] = true
 		}
 	}
@@ -101,11 +131,17 @@ func (t *tracker) update(now time.Duration, found []Face) []Tracked {
 			t.serial++
 			t.tracks = append(t.tracks, &track{
 				subject: -1, serial: t.serial, sure: t.trusting || f.Score >= sureScore,
-				face: f, size: f.size(), seen: now, hits: 1, larger: -1,
+				face: f, size: f.size(), seen: now, hits: 1, larger: -1, since: now, certain: now, found: j,
 			})
 		}
 	}
+	t.reunite(now, l)
 	t.assignSubjects(now)
+	for _, k := range t.tracks {
+		if k.subject >= 0 && k.seen == now {
+			k.look(now, k.found, l)
+		}
+	}
 
 	var out []Tracked
 	for _, k := range t.tracks {
@@ -140,10 +176,10 @@ func (f Face) scaled(x, y float64) Face {
 }
 
 // expected returns the faces to follow at a time, at most limit, and which they are: those with a place, those that
-// were seen but once, and those that may take a place or be who speaks.
+// were seen but once or are not known yet, and those that may take a place or be who speaks.
 func (t *tracker) expected(now time.Duration, limit int) (faces []Face, tracks []*track) {
 	for _, k := range t.tracks {
-		if k.placed || !k.sure || k.larger >= 0 || t.bystanding {
+		if k.placed || !k.known() || k.larger >= 0 || t.bystanding {
 			tracks = append(tracks, k)
 		}
 	}
@@ -272,7 +308,7 @@ func (t *tracker) assignSubjects(now time.Duration) {
 			if smallest == nil || k.size < smallest.size {
 				smallest = k
 			}
-		case k.sure && k.seen == now:
+		case k.known() && k.seen == now:
 			waiting = append(waiting, k)
 		default:
 			k.larger = -1

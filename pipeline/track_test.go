@@ -24,7 +24,7 @@ func TestTrackOneMovingFast(t *testing.T) {
 	tr := newTracker(1)
 	for k := range 30 {
 		// A face of 100 pixels moves by 0.8 of its size a tick.
-		got := tr.update(time.Duration(k)*faceTick, []Face{faceAt(100+80*float64(k), 200, 100)})
+		got := tr.update(time.Duration(k)*faceTick, nil, []Face{faceAt(100+80*float64(k), 200, 100)})
 		if !slices.Equal(subjects(got), []int{0}) {
 			t.Fatalf("tick %d: subjects %v", k, subjects(got))
 		}
@@ -44,7 +44,7 @@ func TestTrackCrossing(t *testing.T) {
 		if k == 10 {
 			found = []Face{a} // one hides the other
 		}
-		got := tr.update(time.Duration(k)*faceTick, found)
+		got := tr.update(time.Duration(k)*faceTick, nil, found)
 		at := func(f Face) int {
 			i := slices.IndexFunc(got, func(g Tracked) bool { return g.Face == f })
 			if i < 0 {
@@ -72,16 +72,16 @@ func TestTrackShortAndLongLoss(t *testing.T) {
 		tr := newTracker(1)
 		now := time.Duration(0)
 		for range 5 {
-			tr.update(now, []Face{faceAt(300, 200, 100)})
+			tr.update(now, nil, []Face{faceAt(300, 200, 100)})
 			now += faceTick
 		}
 		back := now - faceTick + c.away
 		for ; now < back; now += faceTick {
-			if got := tr.update(now, nil); len(got) != 0 {
+			if got := tr.update(now, nil, nil); len(got) != 0 {
 				t.Fatalf("a face that was not found: %v", got)
 			}
 		}
-		got := tr.update(back, []Face{faceAt(320, 210, 104)})
+		got := tr.update(back, nil, []Face{faceAt(320, 210, 104)})
 		if !slices.Equal(subjects(got), []int{c.want}) {
 			t.Errorf("after %v: subjects %v, want %d", c.away, subjects(got), c.want)
 		}
@@ -90,14 +90,14 @@ func TestTrackShortAndLongLoss(t *testing.T) {
 
 func TestTrackAnotherPersonIsAnotherSubject(t *testing.T) {
 	tr := newTracker(1)
-	tr.update(0, []Face{faceAt(100, 200, 100)})
+	tr.update(0, nil, []Face{faceAt(100, 200, 100)})
 	// Far away in the picture: not the same face, and the place is not free yet.
-	if got := tr.update(faceTick, []Face{faceAt(900, 200, 100)}); len(got) != 0 {
+	if got := tr.update(faceTick, nil, []Face{faceAt(900, 200, 100)}); len(got) != 0 {
 		t.Errorf("followed %v", got)
 	}
 	var got []Tracked
 	for k := 2; k < 12; k++ {
-		got = tr.update(time.Duration(k)*faceTick, []Face{faceAt(900, 200, 100)})
+		got = tr.update(time.Duration(k)*faceTick, nil, []Face{faceAt(900, 200, 100)})
 	}
 	if !slices.Equal(subjects(got), []int{1}) {
 		t.Errorf("subjects %v, want 1", subjects(got))
@@ -108,10 +108,10 @@ func TestTrackWeakFaceNeedsTwoLooks(t *testing.T) {
 	weak := faceAt(300, 200, 100)
 	weak.Score = 0.6
 	tr := newTracker(1)
-	if got := tr.update(0, []Face{weak}); len(got) != 0 {
+	if got := tr.update(0, nil, []Face{weak}); len(got) != 0 {
 		t.Errorf("followed at once: %v", got)
 	}
-	if got := tr.update(faceTick, []Face{weak}); !slices.Equal(subjects(got), []int{0}) {
+	if got := tr.update(faceTick, nil, []Face{weak}); !slices.Equal(subjects(got), []int{0}) {
 		t.Errorf("not followed at the second look: %v", got)
 	}
 	tr = newTracker(1)
@@ -120,7 +120,7 @@ func TestTrackWeakFaceNeedsTwoLooks(t *testing.T) {
 		if k%2 == 0 {
 			found = []Face{weak}
 		}
-		if got := tr.update(time.Duration(k)*faceTick, found); len(got) != 0 {
+		if got := tr.update(time.Duration(k)*faceTick, nil, found); len(got) != 0 {
 			t.Errorf("a flicker was followed: %v", got)
 		}
 	}
@@ -129,15 +129,15 @@ func TestTrackWeakFaceNeedsTwoLooks(t *testing.T) {
 func TestTrackLargestWinsAndTakesOver(t *testing.T) {
 	poster, person := faceAt(100, 100, 60), faceAt(500, 250, 200)
 	tr := newTracker(1)
-	if got := tr.update(0, []Face{poster, person}); got[0].Face != person {
+	if got := tr.update(0, nil, []Face{poster, person}); got[0].Face != person {
 		t.Errorf("followed %v", got)
 	}
 	tr = newTracker(1)
-	tr.update(0, []Face{poster})
+	tr.update(0, nil, []Face{poster})
 	var took time.Duration
 	for k := 1; k < 15; k++ {
 		now := time.Duration(k) * faceTick
-		got := tr.update(now, []Face{poster, person})
+		got := tr.update(now, nil, []Face{poster, person})
 		if len(got) != 1 {
 			t.Fatalf("followed %v", got)
 		}
@@ -157,7 +157,7 @@ func TestTrackIgnoresNonsense(t *testing.T) {
 	tr := newTracker(2)
 	nan, flat := faceAt(math.NaN(), 0, 10), faceAt(5, 5, 10)
 	flat.W = 0
-	if got := tr.update(0, []Face{nan, flat, faceAt(math.Inf(1), 0, 1)}); len(got) != 0 {
+	if got := tr.update(0, nil, []Face{nan, flat, faceAt(math.Inf(1), 0, 1)}); len(got) != 0 {
 		t.Errorf("followed %v", got)
 	}
 }

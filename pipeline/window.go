@@ -66,7 +66,9 @@ func (s *faceStage) detect(ctx context.Context, t *tick) error {
 		}
 		s.lastFrame, s.found = t.frame, found
 	}
-	l := observation{k: t.k, frame: FrameSize{t.frame.Width, t.frame.Height}, faces: s.tracker.update(t.time, s.found)}
+	l := observation{
+		k: t.k, frame: FrameSize{t.frame.Width, t.frame.Height}, faces: s.tracker.update(t.time, t.frame, s.found),
+	}
 	for _, f := range l.faces {
 		l.crops = append(l.crops, Crop(t.frame, f.Face, s.spec))
 		l.caches = append(l.caches, new(FeatureCache))
