@@ -1,6 +1,7 @@
 # make run                 the camera if there is one, else a page to open in a browser (tandem serve)
 # make run INPUT=clip.mp4  a file or a URL
 # make build               build/tandem, with the library and the networks it needs beside it, and tandem-live with OpenCV
+# make dist                a package for this release of Debian or Ubuntu, and a tarball: build/dist
 # make test                each test once, in minutes; make test-long: those that take long by nature
 # make check | bench | bench-peers | bench-train | bench-serve | fuzz | test-asan
 #
@@ -19,7 +20,7 @@ export TANDEM_ORT ?= $(CURDIR)/assets/.fetched
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 
-.PHONY: run build setup setup-test assets test test-long test-asan check bench bench-peers bench-train bench-serve fuzz clean
+.PHONY: run build dist setup setup-test assets test test-long test-asan check bench bench-peers bench-train bench-serve fuzz clean
 .NOTPARALLEL:
 
 run: build
@@ -38,6 +39,10 @@ build: setup assets
 	$(if $(findstring nocamera,$(TAGS)),,go build -tags $(TAGS) -o build/tandem-live .)
 	@cd assets/.fetched && for f in *.onnx libonnxruntime.*; do \
 		ln -f "$$f" "../../build/$$f" 2>/dev/null || cp -f "$$f" "../../build/$$f" || exit 1; done
+
+# A .deb and a tarball in build/dist.
+dist: setup assets
+	@packaging/dist.sh
 
 setup:
 	@assets/setup.sh $(findstring nocamera,$(TAGS))

@@ -54,6 +54,9 @@ if [[ -n $test ]]; then
 	grep -qs '^ID=ubuntu' /etc/os-release || need chromium "a browser, for the tests" bash -c 'command -v chromium || command -v google-chrome'
 	grep -qs '^ID=ubuntu' /etc/os-release || need firefox-esr "another browser, for the tests" bash -c 'command -v firefox-esr || command -v firefox'
 	need curl "runs the API's examples in the tests" command -v curl
+	need dpkg-dev "tells what the package depends on (make dist)" command -v dpkg-shlibdeps
+	need debootstrap "a clean root to try the package in" command -v debootstrap
+	need systemd "checks the unit in the tests" command -v systemd-analyze
 	need parallel "runs the archives' example in the tests" bash -c 'parallel --version | grep GNU'
 	need bash-completion "completes command lines in the tests" test -e /usr/share/bash-completion/bash_completion
 	need fish "completes them too" command -v fish
