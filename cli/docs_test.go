@@ -61,7 +61,7 @@ var (
 
 // foreignFlags belong to other programs that the docs name.
 var foreignFlags = map[string]bool{
-	"--now":  true,
+	"--now": true, "--read-only": true, "--cap-drop": true,
 	"--jobs": true, "--joblog": true, "--resume-failed": true, "--sshlogin": true, "--array": true, "--for": true,
 	"--url": true, "--help": true, "--version": true, "--no-install-recommends": true, "--race": true, "--depth": true,
 }
