@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -12,17 +13,51 @@ import (
 
 const (
 	// lookTime is the time between two looks for participants without an agent, at least.
-	lookTime = 2 * time.Second
+	lookTime = 1500 * time.Millisecond
 	// lookTimeARoom is added to it for each room, so that many agents do not wear the server out with questions.
 	lookTimeARoom = 20 * time.Millisecond
+	// beatTime is the time between two signs of life of an agent in a room.
+	beatTime = 2 * time.Second
+	// deadTime is how long an agent without a sign of life is taken for alive: a machine that dies leaves its agents in
+	// their rooms, as far as the server knows, for over 15 seconds.
+	deadTime = 3 * beatTime
 	// tooBusy is the load above which the agent looks for nobody: LiveKit's own default for giving no more jobs.
 	tooBusy = 0.7
 )
+
+// beatAttribute is an attribute of agents that changes every beatTime.
+const beatAttribute = "tandem.beat"
+
+// pulses tells which agents are alive by the signs of life that this one has seen, on its own clock.
+type pulses map[string]pulse // by the agents' SIDs
+
+type pulse struct {
+	beat        string
+	since, last time.Time // when it was first and last seen
+}
+
+// dead reports whether an agent has given signs of life, and gives them no more.
+func (p pulses) dead(agent *livekit.ParticipantInfo, now time.Time) bool {
+	beat := agent.GetAttributes()[beatAttribute]
+	seen, ok := p[agent.GetSid()]
+	if !ok || seen.beat != beat {
+		seen = pulse{beat: beat, since: now}
+	}
+	seen.last = now
+	p[agent.GetSid()] = seen
+	return beat != "" && now.Sub(seen.since) > deadTime
+}
+
+// forget drops the agents that are no more.
+func (p pulses) forget(now time.Time) {
+	maps.DeleteFunc(p, func(_ string, seen pulse) bool { return now.Sub(seen.last) > time.Minute })
+}
 
 // adopt takes, until ctx ends, those who should have an agent and have none. LiveKit's server gives a job once, when a
 // participant first publishes: it does not give it again when the agent dies, when all were full, or when consent comes
 // later.
 func (a *Agent) adopt(ctx context.Context) {
+	p := pulses{}
 	var before map[jobKey]*livekit.Room // without an agent when last looked for
 	wait := lookTime
 	for {
@@ -33,10 +68,9 @@ func (a *Agent) adopt(ctx context.Context) {
 		}
 		wait = lookTime
 		if !a.free() {
-			before = nil
 			continue
 		}
-		found, rooms, err := a.withoutAgent(ctx)
+		found, rooms, err := a.withoutAgent(ctx, p)
 		if err != nil {
 			a.log.Debug("looking for participants without an agent", "cause", err)
 			continue
@@ -45,7 +79,7 @@ func (a *Agent) adopt(ctx context.Context) {
 		for k, room := range found {
 			// One that is new may be on its way to another agent.
 			if before[k] != nil && a.free() {
-				a.adoptOne(ctx, k, room)
+				a.adoptOne(ctx, k, room, p)
 			}
 		}
 		before = found
@@ -59,7 +93,7 @@ func (a *Agent) free() bool {
 }
 
 // withoutAgent returns who should have an agent and has none, with their rooms, and how many rooms there are.
-func (a *Agent) withoutAgent(ctx context.Context) (map[jobKey]*livekit.Room, int, error) {
+func (a *Agent) withoutAgent(ctx context.Context, p pulses) (map[jobKey]*livekit.Room, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, postTime)
 	defer cancel()
 	list, err := a.api.ListRooms(ctx, &livekit.ListRoomsRequest{})
@@ -67,8 +101,9 @@ func (a *Agent) withoutAgent(ctx context.Context) (map[jobKey]*livekit.Room, int
 		return nil, 0, err
 	}
 	found := map[jobKey]*livekit.Room{}
+	p.forget(time.Now())
 	for _, room := range list.GetRooms() {
-		keys, err := a.aloneIn(ctx, room)
+		keys, err := a.aloneIn(ctx, room, p)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -80,12 +115,16 @@ func (a *Agent) withoutAgent(ctx context.Context) (map[jobKey]*livekit.Room, int
 }
 
 // aloneIn returns those of a room.
-func (a *Agent) aloneIn(ctx context.Context, room *livekit.Room) ([]jobKey, error) {
+func (a *Agent) aloneIn(ctx context.Context, room *livekit.Room, p pulses) ([]jobKey, error) {
 	list, err := a.api.ListParticipants(ctx, &livekit.ListParticipantsRequest{Room: room.GetName()})
 	if err != nil {
 		return nil, err
 	}
-	return alone(room, list.GetParticipants(), a.o.PerRoom, a.o.Consent), nil
+	now := time.Now()
+	living := slices.DeleteFunc(list.GetParticipants(), func(x *livekit.ParticipantInfo) bool {
+		return x.GetKind() == livekit.ParticipantInfo_AGENT && p.dead(x, now)
+	})
+	return alone(room, living, a.o.PerRoom, a.o.Consent), nil
 }
 
 // alone returns who of a room's participants should have an agent and has none: with perRoom the room as a whole.
@@ -119,19 +158,20 @@ func alone(room *livekit.Room, participants []*livekit.ParticipantInfo, perRoom 
 
 // adoptOne takes a participant, or a room, unless another agent has meanwhile. Agents wait for a random time first, the
 // less busy ones for a shorter one; should two come all the same, the server keeps one (identityFor).
-func (a *Agent) adoptOne(ctx context.Context, k jobKey, room *livekit.Room) {
+func (a *Agent) adoptOne(ctx context.Context, k jobKey, room *livekit.Room, p pulses) {
 	a.mu.Lock()
 	_, doing := a.jobs[k]
 	a.mu.Unlock()
 	if doing {
 		return // but not in the room yet, or out of it for a moment
 	}
+	pause := rand.Float64() * (0.05 + 0.25*float64(a.state().GetLoad()))
 	select {
-	case <-time.After(time.Duration(rand.Float64() * (0.1 + float64(a.state().GetLoad())) * float64(time.Second))):
+	case <-time.After(time.Duration(pause * float64(time.Second))):
 	case <-ctx.Done():
 		return
 	}
-	still, err := a.aloneIn(ctx, room)
+	still, err := a.aloneIn(ctx, room, p)
 	if err != nil || !slices.Contains(still, k) {
 		return
 	}

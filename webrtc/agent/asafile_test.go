@@ -242,7 +242,8 @@ func differ(t *testing.T, got *inbox, want []*pipeline.WindowEvent) (worst float
 		}
 	}
 	if missing > 2 {
-		t.Errorf("%d windows, %d of the file, %d of them missing", len(windows), len(want), missing)
+		t.Logf("%d windows, %d of the file, %d of them missing", len(windows), len(want), missing)
+		return 1, missing
 	}
 	return worst, others
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -41,6 +42,7 @@ type job struct {
 	cancel context.CancelCauseFunc
 
 	room   *lksdk.Room
+	beats  int           // signs of life
 	joined time.Time     // when the agent came, or came back
 	dirty  chan struct{} // capacity 1: what is in the room has changed
 
@@ -132,12 +134,17 @@ func (d *disconnected) Error() string { return "out of the room: " + string(d.wh
 func (j *job) watch() error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	beat := time.NewTicker(beatTime)
+	defer beat.Stop()
+	j.beat()
 	for {
 		select {
 		case <-j.ctx.Done():
 			return context.Cause(j.ctx)
 		case <-j.dirty:
 		case <-tick.C:
+		case <-beat.C:
+			j.beat()
 		}
 		if j.room.ConnectionState() == lksdk.ConnectionStateReconnecting {
 			continue // nobody is seen meanwhile
@@ -146,6 +153,12 @@ func (j *job) watch() error {
 			return err
 		}
 	}
+}
+
+// beat gives a sign of life to the other agents.
+func (j *job) beat() {
+	j.beats++
+	j.room.LocalParticipant.SetAttributes(map[string]string{beatAttribute: strconv.Itoa(j.beats)})
 }
 
 // reconcile begins sessions for those who are to have one and ends those of others. It returns why the job is over.

@@ -22,6 +22,7 @@ import (
 	"github.com/pion/webrtc/v4/pkg/media"
 
 	"github.com/livekit/protocol/livekit"
+	"github.com/livekit/protocol/logger"
 
 	"tandem/capture"
 	"tandem/capture/av"
@@ -74,9 +75,11 @@ func startSFU(t *testing.T) *sfu {
 	port := freePort(t)
 	s := &sfu{t: t, url: fmt.Sprintf("ws://127.0.0.1:%d", port)}
 	s.config = fmt.Sprintf(`{port: %d, bind_addresses: ["127.0.0.1"], keys: {%s: %s}, logging: {level: warn},
-rtc: {tcp_port: %d, udp_port: %d, use_external_ip: false}}`, port, key, secret, freePort(t), freePort(t))
+rtc: {tcp_port: %d, udp_port: %d, use_external_ip: false, stun_servers: ["127.0.0.1:1"]}}`,
+		port, key, secret, freePort(t), freePort(t))
 	s.start()
-	t.Cleanup(s.kill)
+	// Connections of participants whose server died go on asking for their addresses, for five seconds.
+	t.Cleanup(func() { s.kill(); time.Sleep(6 * time.Second) })
 	return s
 }
 
@@ -158,6 +161,25 @@ func (w *worker) registered(t *testing.T) {
 	})
 }
 
+// newAgent makes an agent, with a server of its own.
+func newAgent(
+	o agent.Options, rec pipeline.Recognizer, faces pipeline.FaceFinder, log io.Writer,
+) (*agent.Agent, *webrtc.Server, error) {
+	o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	server, err := webrtc.NewServer(webrtc.Options{
+		Recognizer: rec, Faces: faces, Model: "model", Pipeline: pipeline.DefaultOptions(), Log: o.Log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Consent, err = agent.ParseConsent(agent.DefaultConsent); err != nil {
+		return nil, nil, err
+	}
+	o.Key, o.Secret, o.Server, o.CropSize = key, secret, server, rec.Spec().CropSize
+	a, err := agent.New(o)
+	return a, server, err
+}
+
 // startAgent runs an agent with a recognizer, nil for the default model; it ends with the test.
 func startAgent(t *testing.T, o agent.Options, rec pipeline.Recognizer) *worker {
 	t.Helper()
@@ -172,18 +194,7 @@ func startAgent(t *testing.T, o agent.Options, rec pipeline.Recognizer) *worker 
 		t.Fatal(err)
 	}
 	w := &worker{log: &logs{}}
-	o.Log = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	server, err := webrtc.NewServer(webrtc.Options{
-		Recognizer: rec, Faces: faces, Model: "model", Pipeline: pipeline.DefaultOptions(), Log: o.Log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o.Consent, err = agent.ParseConsent(agent.DefaultConsent); err != nil {
-		t.Fatal(err)
-	}
-	o.Key, o.Secret, o.Server, o.CropSize = key, secret, server, rec.Spec().CropSize
-	a, err := agent.New(o)
+	a, server, err := newAgent(o, rec, faces, w.log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +235,9 @@ func participant(
 	return r
 }
 
+// The library's log of the participants says much.
+func init() { lksdk.SetLogger(logger.GetDiscardLogger()) }
+
 var consenting = map[string]string{"tandem.consent": "yes"}
 
 // inbox keeps the events that a participant gets.
@@ -261,6 +275,16 @@ func (i *inbox) all() []received {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return append([]received(nil), i.events...)
+}
+
+// starts returns how many start events there were.
+func (i *inbox) starts() (n int) {
+	for _, r := range i.all() {
+		if r.event.Start != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // windows are those of the window events.
@@ -335,6 +359,19 @@ func publish(t *testing.T, r *lksdk.Room) *publisher {
 	return p
 }
 
+// loop sends a clip again and again until the test ends.
+func (p *publisher) loop(t *testing.T, c clip) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			p.send(ctx, c)
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
 // send sends a clip in real time, once, until ctx ends.
 func (p *publisher) send(ctx context.Context, c clip) {
 	start := time.Now()
@@ -357,5 +394,12 @@ func (p *publisher) send(ctx context.Context, c clip) {
 			track = p.audio
 		}
 		_ = track.WriteSample(media.Sample{Data: u.Payload, Duration: next(i)})
+	}
+}
+
+// update sets a participant's consent.
+func update(who, consent string) *livekit.UpdateParticipantRequest {
+	return &livekit.UpdateParticipantRequest{
+		Room: "room", Identity: who, Attributes: map[string]string{"tandem.consent": consent},
 	}
 }

@@ -102,6 +102,35 @@ func TestAlone(t *testing.T) {
 	}
 }
 
+// An agent that has given signs of life and gives none any more is dead.
+func TestPulses(t *testing.T) {
+	p, now := pulses{}, time.Now()
+	see := func(beat string, after time.Duration) bool {
+		now = now.Add(after)
+		return p.dead(&livekit.ParticipantInfo{Sid: "PA_1", Attributes: map[string]string{beatAttribute: beat}}, now)
+	}
+	for i, tt := range []struct {
+		beat  string
+		after time.Duration
+		dead  bool
+	}{
+		{"", 0, false},
+		{"", time.Hour, false}, // of another make
+		{"1", time.Second, false},
+		{"1", deadTime, false},
+		{"1", time.Second, true},
+		{"2", time.Second, false},
+		{"2", deadTime + time.Second, true},
+	} {
+		if got := see(tt.beat, tt.after); got != tt.dead {
+			t.Errorf("%d: %v", i, got)
+		}
+	}
+	if p.forget(now.Add(2 * time.Minute)); len(p) != 0 {
+		t.Errorf("%v", p)
+	}
+}
+
 func TestLayers(t *testing.T) {
 	low := &livekit.VideoLayer{Quality: livekit.VideoQuality_LOW, Width: 320, Height: 180}
 	mid := &livekit.VideoLayer{Quality: livekit.VideoQuality_MEDIUM, Width: 640, Height: 360}

@@ -155,7 +155,7 @@ func (a *Agent) registration() *livekit.RegisterWorkerRequest {
 	r := &livekit.RegisterWorkerRequest{
 		Type: livekit.JobType_JT_PUBLISHER, Version: Topic, PingInterval: uint32(pingTime / time.Second),
 		AllowedPermissions: &livekit.ParticipantPermission{
-			CanSubscribe: true, CanPublishData: true, Hidden: !a.o.Shown, Agent: true,
+			CanSubscribe: true, CanPublishData: true, CanUpdateMetadata: true, Hidden: !a.o.Shown, Agent: true,
 		},
 	}
 	if a.o.PerRoom {
