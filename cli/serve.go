@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tandem/infer"
 	"tandem/webrtc"
 	"tandem/webrtc/peer"
 	"tandem/webrtc/signal"
@@ -223,9 +224,10 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	defer rec.Close()
+	defer func() { rec.Close() }() // of the model that is in use then
 	so := o.server
-	so.Log, so.Recognizer, so.Faces, so.Model = c.log, rec, rec.finder, rec.model.sha256
+	swap := infer.NewSwappable(rec.Recognizer)
+	so.Log, so.Recognizer, so.Faces, so.Model = c.log, swap, rec.finder, rec.model.sha256
 	if err := rec.openSpeaker(&o.speakerFlags); err != nil {
 		return err
 	}
@@ -236,13 +238,16 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 	if so.Access, again, err = o.accessFlags.open(ctx, c.log); err != nil {
 		return err
 	}
-	defer reloadOnHangup(ctx, c.log, again)()
-	defer end()
 	s, err := webrtc.NewServer(so)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	if o.model != "" {
+		again = append(again, reload{"model", func() error { return o.swapModel(rec, swap, s) }})
+	}
+	defer reloadOnHangup(ctx, c.log, again)()
+	defer end()
 	metrics, err := o.metricsFlag.listen(c)
 	if err != nil {
 		return err
@@ -259,6 +264,25 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 		c.log.Warn("the page has no chart: run `make assets` and build again")
 	}
 	return withMetrics(ctx, s, metrics, func(ctx context.Context) error { return s.Serve(ctx, l) })
+}
+
+// swapModel reads the model's file again, and has the sessions of s run by it from their next window on.
+func (o *serveOptions) swapModel(rec *recognition, swap *infer.Swappable, s *webrtc.Server) error {
+	m, err := readModel(o.model)
+	if err != nil || m.sha256 == rec.model.sha256 {
+		return err
+	}
+	next, err := infer.NewRecognizer(m.bytes, o.inferOptions(max(o.threads, 1)))
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.model, err)
+	}
+	before, err := swap.Swap(next)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", o.model, err), next.Close())
+	}
+	rec.Recognizer, rec.model = next, m
+	s.SetModel(m.sha256, next.Precision())
+	return before.Close()
 }
 
 // withoutAddress returns the cause of a network error, without the address.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tandem/infer/infertest"
 	"tandem/pipeline"
 )
 
@@ -222,6 +223,35 @@ func TestServeReloadsTokens(t *testing.T) {
 	cmd.Process.Signal(syscall.SIGTERM)
 	said := stderr()
 	if err := cmd.Wait(); err != nil || !strings.Contains(said, "the old goes on") || strings.Contains(said, "-token") {
+		t.Errorf("it ends by %v: %s", err, said)
+	}
+}
+
+// SIGHUP has the model read again: one of the same windows and labels replaces it, anything else changes nothing.
+func TestServeReloadsTheModel(t *testing.T) {
+	path := testModel(t)
+	cmd, url, stderr := serve(t, "--model", path)
+	c := infertest.Contract()
+	c.EmotionTemperature = 2
+	good := infertest.Model(c)
+	c.CropSize = 32
+	for _, b := range [][]byte{[]byte("nonsense"), infertest.Model(c), good} {
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Process.Signal(syscall.SIGHUP)
+		time.Sleep(700 * time.Millisecond)
+	}
+	res, err := http.Get(url + "/readyz")
+	if err != nil || res.StatusCode != 200 {
+		t.Errorf("it serves no more: %v", err)
+	}
+	res.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	cmd.Process.Signal(syscall.SIGTERM)
+	said := stderr()
+	if err := cmd.Wait(); err != nil || strings.Count(said, "the old goes on") != 2 ||
+		strings.Count(said, "reloaded what=model") != 1 || !strings.Contains(said, "windows") {
 		t.Errorf("it ends by %v: %s", err, said)
 	}
 }

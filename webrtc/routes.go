@@ -35,6 +35,14 @@ func (s *Server) routes() (http.Handler, error) {
 	if !s.o.MetricsApart {
 		reader("/metrics", s.serveMetrics)
 	}
+	guarded("/admin/sessions", access.Admin, middleware.GetOnly(http.HandlerFunc(s.serveSessions)))
+	guarded("/admin/sessions/{id}", access.Admin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodDelete {
+			middleware.NotAllowed(w, http.MethodDelete, "end the session with DELETE")
+			return
+		}
+		s.endSession(w, r)
+	}))
 	guarded("/", 0, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		problem.Write(w, problem.New(http.StatusNotFound,
 			"there is nothing at this path: docs/whip.md has those there are"))

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tandem/infer"
@@ -124,6 +125,7 @@ type Server struct {
 	load    loadMeter
 	metrics *metrics
 	token   *middleware.Token
+	model   atomic.Pointer[model]
 	handler http.Handler
 	archive *archive // of sessions that have ended
 
@@ -151,6 +153,7 @@ func NewServer(o Options) (*Server, error) {
 		o: o, network: n, metrics: newMetrics(), archive: newArchive(keepTime),
 		sessions: map[string]*session{}, byAddr: map[netip.Addr]int{},
 	}
+	s.SetModel(o.Model, o.Pipeline.Precision)
 	var known access.Any
 	if o.Token != "" {
 		known = append(known, access.Shared(o.Token))
@@ -173,6 +176,13 @@ func NewServer(o Options) (*Server, error) {
 	s.metrics.showLoad(s.Load)
 	return s, nil
 }
+
+// model is named by the start events of sessions.
+type model struct{ sha256, precision string }
+
+// SetModel has the start events of later sessions name another model, by its file's SHA-256 and its precision: where
+// the Recognizer has come to run another one, as infer.Swappable does.
+func (s *Server) SetModel(sha256, precision string) { s.model.Store(&model{sha256, precision}) }
 
 // Handler returns the handler of all paths; see docs/whip.md.
 func (s *Server) Handler() http.Handler { return s.handler }

@@ -10,6 +10,7 @@ import (
 
 	pion "github.com/pion/webrtc/v4"
 
+	"tandem/webrtc/access"
 	"tandem/webrtc/events"
 	"tandem/webrtc/peer"
 	"tandem/webrtc/receive"
@@ -57,6 +58,7 @@ var reasons = []struct {
 	{errSilent, "silent"},
 	{errIdle, "idle"},
 	{errTooLong, "too_long"},
+	{errOperator, "operator"},
 	{errShutdown, "shutdown"},
 	{receive.ErrTooLarge, "resolution"},
 	{receive.ErrBitrate, "bitrate"},
@@ -88,6 +90,7 @@ type session struct {
 	*peer.Peer
 	*Stream
 	client netip.Addr
+	name   string // of the token that opened it
 
 	done   chan struct{} // closed when all is over, and its place free
 	erase  bool          // nothing is to be kept of it; guarded by the server's mutex
@@ -109,7 +112,7 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 			ID: s.newID(), Source: "whip", HasVideo: len(r.Offer.Video) > 0, HasAudio: len(r.Offer.Audio) > 0,
 			NoGender: r.Query.Get("gender") == "0",
 		}),
-		client: r.Remote, done: make(chan struct{}), states: make(chan peer.State, 1),
+		client: r.Remote, name: access.From(ctx).Name, done: make(chan struct{}), states: make(chan peer.State, 1),
 		leaves: r.Query.Get("erase") == "1",
 	}
 	x.channels = events.NewChannels(x.hub)

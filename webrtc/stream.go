@@ -162,6 +162,8 @@ func (x *Stream) analyse() (pipeline.Stats, error) {
 		}
 	}
 	o := x.s.o.Pipeline
+	m := x.s.model.Load()
+	o.Model, o.Precision = m.sha256, m.precision
 	o.NoGender = !x.gender
 	o.OnSamples = func(*capture.Samples) { x.lastMedia.mark(time.Now()) }
 	o.OnFrame = func(f *capture.Frame) {

@@ -1,0 +1,66 @@
+package infer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"tandem/pipeline"
+)
+
+// ErrOther is wrapped by Swap's error for a recognizer of other windows or labels.
+var ErrOther = errors.New("the model reads other windows, or tells other things")
+
+// Swappable is a recognizer that can be replaced while streams use it. What a window's caches hold of another
+// recognizer is not used.
+type Swappable struct {
+	mu  sync.RWMutex
+	rec *Recognizer
+}
+
+// NewSwappable returns one that begins with rec.
+func NewSwappable(rec *Recognizer) *Swappable { return &Swappable{rec: rec} }
+
+// Swap has rec used from now on, and returns the one before when no window is at it any more: the caller closes it. The
+// windows and labels of both must be the same, and what sound they want; else all is as before.
+func (s *Swappable) Swap(rec *Recognizer) (before *Recognizer, err error) {
+	s.mu.Lock() // waits for the recognitions under way
+	defer s.mu.Unlock()
+	is, was := rec.Contract(), s.rec.Contract()
+	switch {
+	case rec.Spec() != s.rec.Spec():
+		return nil, fmt.Errorf("%w: its windows are %+v, those of the model in use %+v", ErrOther, rec.Spec(),
+			s.rec.Spec())
+	case !slices.Equal(rec.Labels().Emotions, s.rec.Labels().Emotions) ||
+		!slices.Equal(rec.Labels().Genders, s.rec.Labels().Genders):
+		return nil, fmt.Errorf("%w: its labels are %v, those of the model in use %v", ErrOther, rec.Labels(),
+			s.rec.Labels())
+	case is.AnySound != was.AnySound:
+		return nil, fmt.Errorf("%w: one of both takes voices alone", ErrOther)
+	}
+	before, s.rec = s.rec, rec
+	return before, nil
+}
+
+// Spec returns the shape of the windows.
+func (s *Swappable) Spec() pipeline.Spec {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.rec.Spec()
+}
+
+// Labels returns the names of the outputs.
+func (s *Swappable) Labels() pipeline.Labels {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.rec.Labels()
+}
+
+// Recognize is Recognizer's, of the one in use.
+func (s *Swappable) Recognize(ctx context.Context, ws []*pipeline.Window) ([]pipeline.Prediction, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.rec.Recognize(ctx, ws)
+}
