@@ -72,7 +72,7 @@ func (o *agentOptions) bind(f *pflag.FlagSet) {
 	f.StringVar(&o.webhook, "webhook", "", "POST each event to `URL` too")
 	ownEnv(f, "webhook")
 	f.IntVar(&o.maxSessions, "max-sessions", 0,
-		fmt.Sprintf("at most `N` participants at a time (default: %d a core)", webrtc.DefaultSessionsPerCore))
+		fmt.Sprintf("at most `N` sessions at a time (default: %d a core)", webrtc.DefaultSessionsPerCore))
 	f.Float64Var(&o.drain, "drain", 0, "when it is to end, let jobs go on by themselves for `SECONDS`")
 	o.networkFlags.bind(f, "auto")
 	f.IntVar(&o.threads, "threads", 0,
