@@ -3,6 +3,7 @@ package webrtc_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -55,7 +56,7 @@ func turnServer(t *testing.T, secret string) (address string, names func() map[s
 	return l.LocalAddr().String(), func() map[string]bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return seen
+		return maps.Clone(seen)
 	}
 }
 
