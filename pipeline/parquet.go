@@ -18,7 +18,7 @@ const rowsAGroup = 1 << 15
 type ParquetWriter struct {
 	w    io.Writer
 	rows rows
-	file *parquet.Writer // nil before the first start event
+	file *parquet.GenericWriter[any] // nil before the first start event
 }
 
 // NewParquetWriter returns a writer of a file; raw adds the columns for Options.Raw. Events of further runs may follow
@@ -35,7 +35,7 @@ func (p *ParquetWriter) Write(e Event) error {
 	}
 	if p.file == nil && e.Start != nil {
 		number := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
-		p.file = parquet.NewWriter(p.w, parquet.NewSchema("windows", rootOf(p.rows.columns)),
+		p.file = parquet.NewGenericWriter[any](p.w, parquet.NewSchema("windows", rootOf(p.rows.columns)),
 			parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(rowsAGroup),
 			parquet.CreatedBy("tandem", "", ""),
 			parquet.KeyValueMetadata("tandem.model", e.Start.Model),

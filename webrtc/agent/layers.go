@@ -85,3 +85,9 @@ func (c *layers) next(all []*livekit.VideoLayer, w *pipeline.WindowEvent) *livek
 	c.smaller = 0
 	return want
 }
+
+// layersOf returns a track's simulcast layers.
+func layersOf(track *livekit.TrackInfo) []*livekit.VideoLayer {
+	//lint:ignore SA1019 servers to 1.11 and later name them here; by codec they may be left out
+	return track.GetLayers()
+}

@@ -192,6 +192,10 @@ func TestWebhook(t *testing.T) {
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		sum := sha256.Sum256(b)
+		if err != nil {
+			got <- post{b, err}
+			return
+		}
 		var grants *auth.ClaimGrants
 		if v, err2 := auth.ParseAPIToken(r.Header.Get("Authorization")); err2 != nil {
 			err = err2

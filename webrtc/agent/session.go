@@ -117,7 +117,7 @@ func (s *session) subscribe(p *lksdk.RemoteParticipant) {
 			s.j.log.Debug("subscribing", "cause", err)
 		}
 		if pub.Source() == livekit.TrackSource_CAMERA {
-			s.setLayer(pub, s.layers.first(pub.TrackInfo().GetLayers()))
+			s.setLayer(pub, s.layers.first(layersOf(pub.TrackInfo())))
 		}
 	}
 }
@@ -172,7 +172,7 @@ func (s *session) follow(m events.Message) {
 	if err != nil || e.Window == nil {
 		return
 	}
-	if l := s.layers.next(camera.TrackInfo().GetLayers(), e.Window); l != nil {
+	if l := s.layers.next(layersOf(camera.TrackInfo()), e.Window); l != nil {
 		s.setLayer(camera, l)
 	}
 }

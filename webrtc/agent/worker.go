@@ -155,6 +155,7 @@ func (a *Agent) registration() *livekit.RegisterWorkerRequest {
 	r := &livekit.RegisterWorkerRequest{
 		Type: livekit.JobType_JT_PUBLISHER, Version: Topic, PingInterval: uint32(pingTime / time.Second),
 		AllowedPermissions: &livekit.ParticipantPermission{
+			//lint:ignore SA1019 servers to 1.11 tell agents from others by Agent
 			CanSubscribe: true, CanPublishData: true, CanUpdateMetadata: true, Hidden: !a.o.Shown, Agent: true,
 		},
 	}
