@@ -68,8 +68,8 @@ func NewRecognizer(model []byte, o Options) (*Recognizer, error) {
 		return nil, fmt.Errorf("%w: ONNX Runtime refuses the model: %w", ErrContract, err)
 	}
 	check := r.probe
-	if isDefault(model) && !r.int8 {
-		check = r.findFeatures // that it runs is for a test to find out, and not for each start
+	if isDefault(model) {
+		check = r.findFeatures // that it runs, in 8 bits too, is for tests to find out, and not for each start
 	}
 	if err := check(); err != nil {
 		r.Close()
@@ -200,19 +200,7 @@ func (r *Recognizer) firstFeatures(crop []byte) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []ort.Value{nil}
-	if err := r.faces.run(context.Background(), []ort.Value{in}, out); err != nil {
-		return nil, err
-	}
-	ts = append(ts, out[0])
-	t, ok := out[0].(*ort.Tensor[float32])
-	if !ok || len(t.GetShape()) != 2 {
-		return nil, fmt.Errorf("%q is no float32 matrix", faceFeatures)
-	}
-	if t.GetShape()[0] != 1 {
-		return nil, fmt.Errorf("%q has not a row for each crop that depends on it alone", faceFeatures)
-	}
-	return slices.Clone(t.GetData()), nil
+	return r.faces.row([]ort.Value{in}, faceFeatures, "crop")
 }
 
 // Contract returns the model's contract.

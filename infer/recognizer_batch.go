@@ -3,7 +3,6 @@ package infer
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -128,15 +127,8 @@ func (r *Recognizer) soundDim() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	out := []ort.Value{nil}
-	if err := r.sounds.run(context.Background(), in, out); err != nil {
-		return 0, err
-	}
-	ts = append(ts, out[0])
-	if shape := out[0].GetShape(); len(shape) == 2 && shape[0] == 1 {
-		return int(shape[1]), nil
-	}
-	return 0, fmt.Errorf("%q has not a row for each window", soundFeatures)
+	row, err := r.sounds.row(in, soundFeatures, "window")
+	return len(row), err
 }
 
 // fill lays the windows' masks side by side.

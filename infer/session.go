@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -73,6 +74,23 @@ func (s *session) run(ctx context.Context, inputs, outputs []ort.Value) error {
 		}
 	}
 	return err
+}
+
+// row runs the session on one thing, and returns its one output: a row of numbers, how many is not known yet.
+func (s *session) row(inputs []ort.Value, output, thing string) ([]float32, error) {
+	out := []ort.Value{nil}
+	if err := s.run(context.Background(), inputs, out); err != nil {
+		return nil, err
+	}
+	defer out[0].Destroy()
+	t, ok := out[0].(*ort.Tensor[float32])
+	if !ok || len(t.GetShape()) != 2 {
+		return nil, fmt.Errorf("%q is no float32 matrix", output)
+	}
+	if t.GetShape()[0] != 1 {
+		return nil, fmt.Errorf("%q has not a row for each %s that depends on it alone", output, thing)
+	}
+	return slices.Clone(t.GetData()), nil
 }
 
 // close waits for the runs under way. A nil session is closed.

@@ -135,15 +135,8 @@ func (s *Speaker) findHidden() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	out := []ort.Value{nil}
-	if err := s.lips.run(context.Background(), []ort.Value{in}, out); err != nil {
-		return 0, err
-	}
-	ts = append(ts, out[0])
-	if shape := out[0].GetShape(); len(shape) == 2 && shape[0] == 1 {
-		return int(shape[1]), nil
-	}
-	return 0, fmt.Errorf("%q has not a row for each mouth", lipFeatures)
+	row, err := s.lips.row([]ort.Value{in}, lipFeatures, "mouth")
+	return len(row), err
 }
 
 // light is the mean brightness of a face's mouths, from -1 to 1, and its standard deviation: what the model's input is

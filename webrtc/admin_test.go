@@ -2,7 +2,6 @@ package webrtc_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"tandem/infer"
+	"tandem/infer/infertest"
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/access"
@@ -35,16 +35,7 @@ func TestAdmin(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Authorization", "Bearer "+token)
-		res, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		b, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, string(b)
+		return answered(t)(http.DefaultClient.Do(r))
 	}
 	clip := load(t, write(t, "a.webm", pattern))
 	named := dial(t, client.Options{URL: url + "/whip", Token: "publish-token"})
@@ -105,7 +96,7 @@ func TestModelSwappedUnderASession(t *testing.T) {
 		}
 		return r
 	}
-	faces, err := detector()
+	faces, err := infertest.Faces()
 	if err != nil {
 		t.Fatal(err)
 	}

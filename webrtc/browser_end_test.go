@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"tandem/capture"
+	"tandem/infer/infertest"
 	"tandem/webrtc"
 	"tandem/webrtc/peer"
 )
@@ -57,11 +58,11 @@ func startProcess(t *testing.T, at string) *process {
 		l, err = net.Listen("tcp", cmp.Or(at, "127.0.0.1:0"))
 		return err == nil
 	})
-	rec, err := network()
+	rec, err := infertest.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
-	faces, _ := detector()
+	faces, _ := infertest.Faces()
 	wire := newCable(t)
 	s, err := webrtc.NewServer(webrtc.Options{
 		Recognizer: rec, Faces: faces, Model: "model", Network: peer.Options{Loopback: true, Net: wire},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tandem/capture"
+	"tandem/infer/infertest"
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/client"
@@ -32,7 +33,7 @@ func (s stuck) FindFaces(context.Context, *capture.Frame, int) ([]pipeline.Face,
 // A session that hangs doesn't hang the server's end: Close returns in bounded time and says so.
 func TestCloseIsBounded(t *testing.T) {
 	webrtc.SetDrainTime(t, 200*time.Millisecond)
-	rec, err := network()
+	rec, err := infertest.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func (s stuckRecognizer) Recognize(ctx context.Context, _ []*pipeline.Window) ([
 // A recognition that takes too long is cancelled by Close, and nothing hangs.
 func TestCloseCancelsRecognition(t *testing.T) {
 	webrtc.SetDrainTime(t, 200*time.Millisecond)
-	rec, err := network()
+	rec, err := infertest.Default()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package webrtc_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,10 +19,11 @@ import (
 	"tandem/capture"
 	"tandem/capture/av"
 	"tandem/capture/capturetest"
-	"tandem/infer"
+	"tandem/infer/infertest"
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/client"
+	"tandem/webrtc/webrtctest"
 )
 
 func TestMain(m *testing.M) {
@@ -32,39 +31,14 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
-// network is the default model and the face detector, loaded once for all tests.
-var network = sync.OnceValues(func() (*infer.Recognizer, error) {
-	return infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
-})
-
-var detector = sync.OnceValues(func() (*infer.BlazeFace, error) { return infer.NewBlazeFace() })
-
-// logs are a server's log, for tests to read.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // server runs one on loopback and returns its URL; it is closed with the test, and nothing of it may stay.
-func server(t testing.TB, o webrtc.Options) (*webrtc.Server, string, *logs) {
+func server(t testing.TB, o webrtc.Options) (*webrtc.Server, string, *webrtctest.Log) {
 	t.Helper()
-	rec, err := network()
+	rec, err := infertest.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
-	faces, err := detector()
+	faces, err := infertest.Faces()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +47,7 @@ func server(t testing.TB, o webrtc.Options) (*webrtc.Server, string, *logs) {
 	}
 	o.Model = "model"
 	o.Network.Loopback = true
-	l := &logs{}
+	l := &webrtctest.Log{}
 	o.Log = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	s, err := webrtc.NewServer(o)
 	if err != nil {
@@ -235,16 +209,23 @@ func publish(t testing.TB, s *client.Session, c *client.Clip, loop bool) (stop f
 // get fetches a URL.
 func get(t testing.TB, url string) (status int, body string) {
 	t.Helper()
-	r, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
+	return answered(t)(http.Get(url))
+}
+
+// answered returns the status and the body of an answer.
+func answered(t testing.TB) func(*http.Response, error) (status int, body string) {
+	return func(r *http.Response, err error) (int, string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.StatusCode, string(b)
 	}
-	defer r.Body.Close()
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.StatusCode, string(b)
 }
 
 // eventually waits for something to become true.

@@ -20,6 +20,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/infer/infertest"
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/client"
@@ -390,11 +391,11 @@ func TestBadRequests(t *testing.T) {
 // A network that can't answer in time costs windows of all alike, and their events say so.
 func TestOverload(t *testing.T) {
 	clip := load(t, write(t, "a.webm", pattern))
-	rec, err := network()
+	rec, err := infertest.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
-	faces, _ := detector()
+	faces, _ := infertest.Faces()
 	_, url, _ := server(t, webrtc.Options{Recognizer: slow{rec}, Faces: faces})
 	var sessions []*client.Session
 	for range 3 {

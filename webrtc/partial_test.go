@@ -21,7 +21,7 @@ func TestServeAnswersInTheFirstSecond(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rec.Close()
-	faces, err := detector()
+	faces, err := infertest.Faces()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"tandem/infer/infertest"
 	"tandem/webrtc"
+	"tandem/webrtc/webrtctest"
 )
 
 func TestMissingPageFileIsAProblem(t *testing.T) {
@@ -85,11 +87,11 @@ func TestMethods(t *testing.T) {
 
 // What is refused is counted by its status, whichever layer refused it, and logged without saying who asked.
 func TestRefusedRequests(t *testing.T) {
-	rec, err := network()
+	rec, err := infertest.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log logs
+	var log webrtctest.Log
 	s, err := webrtc.NewServer(webrtc.Options{
 		Recognizer: rec, Token: "secret", AllowHosts: []string{},
 		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),

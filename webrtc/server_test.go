@@ -19,6 +19,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/infer/infertest"
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/client"
@@ -29,8 +30,8 @@ var pattern = capture.PatternOptions{Width: 640, Height: 480, FPS: 30, Duration:
 // analysed are the windows of a file as tandem analyze gives them.
 func analysed(t *testing.T, path string) []*pipeline.WindowEvent {
 	t.Helper()
-	rec, _ := network()
-	faces, _ := detector()
+	rec, _ := infertest.Default()
+	faces, _ := infertest.Faces()
 	src, err := capture.Open(t.Context(), path, capture.Options{MinFrameInterval: rec.Spec().FaceTick() / 4})
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +208,7 @@ func TestServerSentEventsAndCSV(t *testing.T) {
 // A session that is deleted again while it still ends is erased all the same.
 func TestDeleteWhileEnding(t *testing.T) {
 	t.Parallel()
-	rec, err := network()
+	rec, err := infertest.Default()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package webrtc_test
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -11,39 +10,20 @@ import (
 	"tandem/webrtc"
 	"tandem/webrtc/client"
 	"tandem/webrtc/peer"
+	"tandem/webrtc/webrtctest"
 )
-
-// freePort returns a TCP port that nobody listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // postOffer opens a session that nobody will be at, and returns the status and the answer.
 func postOffer(t *testing.T, url string) (status int, answer string) {
 	t.Helper()
-	res, err := http.Post(url+"/whip", "application/sdp", strings.NewReader(offer(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(b)
+	return answered(t)(http.Post(url+"/whip", "application/sdp", strings.NewReader(offer(t))))
 }
 
 // A client that has no UDP sends by the TCP port, through an ICE restart, and gets its events; others use UDP beside
 // it.
 func TestClientWithTCPAlone(t *testing.T) {
 	clip := load(t, write(t, "a.webm", pattern))
-	_, url, _ := server(t, webrtc.Options{Network: peer.Options{TCPPort: freePort(t)}})
+	_, url, _ := server(t, webrtc.Options{Network: peer.Options{TCPPort: webrtctest.FreePort(t)}})
 	s := dial(t, client.Options{URL: url + "/whip", TCP: true})
 	publish(t, s, clip, true)
 	before := windows(t, s, 2)[1]
@@ -67,7 +47,7 @@ func TestTCPPort(t *testing.T) {
 	if code, answer := postOffer(t, url); code != 201 || strings.Contains(answer, " tcp ") {
 		t.Errorf("there is TCP though no port was given: %s", answer)
 	}
-	port := freePort(t)
+	port := webrtctest.FreePort(t)
 	_, url, _ = server(t, webrtc.Options{Network: peer.Options{TCPPort: port}})
 	_, answer := postOffer(t, url)
 	if !strings.Contains(answer, " tcp ") || !strings.Contains(answer, "tcptype passive") {

@@ -1,5 +1,5 @@
-// Package infertest makes small models that keep tandem's contract, for tests that must not depend on a trained
-// one.
+// Package infertest makes small models that keep tandem's contract, for tests that must not depend on a trained one,
+// and loads the embedded one for those that may.
 package infertest
 
 import (

@@ -11,6 +11,7 @@ import (
 
 	"tandem/capture"
 	"tandem/capture/av"
+	"tandem/infer/infertest"
 	"tandem/pipeline"
 	"tandem/webrtc/agent"
 )
@@ -93,11 +94,11 @@ func (l *later) Read(ctx context.Context) (capture.Media, error) {
 // analysed are the windows of a file as tandem analyze gives them, changed as l says, and its sound.
 func analysed(t *testing.T, path string, l later) (out []*pipeline.WindowEvent, sound []float32) {
 	t.Helper()
-	rec, err := network()
+	rec, err := infertest.Default()
 	if err != nil {
 		t.Fatal(err)
 	}
-	faces, err := detector()
+	faces, err := infertest.Faces()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestLongAsAFile(t *testing.T) {
 // asAFile publishes a clip and returns by how much the probabilities that come back differ at most from the file's, and
 // how many labels are others.
 func asAFile(t *testing.T, s *sfu, path string, c clip) (worst float64, others int) {
-	rec, err := network()
+	rec, err := infertest.Default()
 	if err != nil {
 		t.Fatal(err)
 	}

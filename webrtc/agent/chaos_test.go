@@ -17,6 +17,7 @@ import (
 	"tandem/capture"
 	"tandem/pipeline"
 	"tandem/webrtc/agent"
+	"tandem/webrtc/webrtctest"
 )
 
 // agentURL is in the environment of a process that is an agent: the LiveKit server's URL.
@@ -72,7 +73,7 @@ type process struct {
 
 func startProcess(t *testing.T, s *sfu) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(os.Args[0]), worker: worker{log: &logs{}}, ended: make(chan error, 1)}
+	p := &process{Cmd: exec.Command(os.Args[0]), worker: worker{log: &webrtctest.Log{}}, ended: make(chan error, 1)}
 	p.Env = append(os.Environ(), agentURL+"="+s.url)
 	p.Stderr = p.log
 	if err := p.Start(); err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,10 +26,11 @@ import (
 	"tandem/capture"
 	"tandem/capture/av"
 	"tandem/capture/capturetest"
-	"tandem/infer"
+	"tandem/infer/infertest"
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/agent"
+	"tandem/webrtc/webrtctest"
 )
 
 // serverVersion is the LiveKit server that tests run: newer ones need forks that the module proxy does not have.
@@ -72,11 +72,11 @@ func startSFU(t *testing.T) *sfu {
 	if _, err := serverBinary(); err != nil {
 		t.Skipf("SKIPPED, NOT TESTED: no LiveKit server can be built here: %v", err)
 	}
-	port := freePort(t)
+	port := webrtctest.FreePort(t)
 	s := &sfu{t: t, url: fmt.Sprintf("ws://127.0.0.1:%d", port)}
 	s.config = fmt.Sprintf(`{port: %d, bind_addresses: ["127.0.0.1"], keys: {%s: %s}, logging: {level: warn},
 rtc: {tcp_port: %d, udp_port: %d, use_external_ip: false, stun_servers: ["127.0.0.1:1"]}}`,
-		port, key, secret, freePort(t), freePort(t))
+		port, key, secret, webrtctest.FreePort(t), webrtctest.FreePort(t))
 	s.start()
 	// Connections of participants whose server died go on asking for their addresses, for five seconds.
 	t.Cleanup(func() { s.kill(); time.Sleep(6 * time.Second) })
@@ -87,7 +87,7 @@ func (s *sfu) start() {
 	s.t.Helper()
 	binary, _ := serverBinary()
 	s.cmd = exec.Command(binary, "--config-body", s.config)
-	out := &logs{}
+	out := &webrtctest.Log{}
 	s.cmd.Stdout, s.cmd.Stderr = out, out
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -113,43 +113,9 @@ func (s *sfu) kill() {
 	_ = s.cmd.Wait()
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// logs are an agent's log, or a server's.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-var network = sync.OnceValues(func() (*infer.Recognizer, error) {
-	return infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
-})
-
-var detector = sync.OnceValues(func() (*infer.BlazeFace, error) { return infer.NewBlazeFace() })
-
 // worker is an agent that runs.
 type worker struct {
-	log  *logs
+	log  *webrtctest.Log
 	stop func() error // once
 }
 
@@ -185,15 +151,15 @@ func startAgent(t *testing.T, o agent.Options, rec pipeline.Recognizer) *worker 
 	t.Helper()
 	if rec == nil {
 		var err error
-		if rec, err = network(); err != nil {
+		if rec, err = infertest.Default(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	faces, err := detector()
+	faces, err := infertest.Faces()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &worker{log: &logs{}}
+	w := &worker{log: &webrtctest.Log{}}
 	a, server, err := newAgent(o, rec, faces, w.log)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package peer_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 
 	"tandem/webrtc/peer"
 	"tandem/webrtc/signal"
+	"tandem/webrtc/webrtctest"
 )
 
 func TestMediaAndData(t *testing.T) {
@@ -253,7 +253,7 @@ func TestCancelledAnswer(t *testing.T) {
 func TestLog(t *testing.T) {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo} {
 		t.Run(level.String(), func(t *testing.T) {
-			w := &lockedWriter{}
+			w := &webrtctest.Log{}
 			s := newServer(t, peer.Options{Log: slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))})
 			c := newClient(t, s, pion.MimeTypeOpus)
 			c.post()
@@ -262,26 +262,9 @@ func TestLog(t *testing.T) {
 			if err := s.find("s1").Close(); err != nil {
 				t.Error(err)
 			}
-			if said := w.text(); (said != "") != (level == slog.LevelDebug) {
+			if said := w.String(); (said != "") != (level == slog.LevelDebug) {
 				t.Errorf("%q is said", said)
 			}
 		})
 	}
-}
-
-type lockedWriter struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedWriter) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedWriter) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
