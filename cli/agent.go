@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 
 	"github.com/spf13/pflag"
 
 	"tandem/webrtc"
 	"tandem/webrtc/agent"
+	"tandem/webrtc/webhook"
 )
 
 var agentCommand = &command{
@@ -111,9 +111,10 @@ func (o *agentOptions) check(*pflag.FlagSet) error {
 	case !(o.drain >= 0 && o.drain <= 7*86400):
 		return fmt.Errorf("--drain %v: give seconds, a week at most", o.drain)
 	}
-	if u, err := url.Parse(o.webhook); o.webhook != "" &&
-		(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("--webhook %q: want an http or https URL", o.webhook)
+	if o.webhook != "" {
+		if err := webhook.CheckURL(o.webhook); err != nil {
+			return fmt.Errorf("--webhook %w", err)
+		}
 	}
 	consent, err := agent.ParseConsent(o.consent)
 	if err != nil {

@@ -36,6 +36,7 @@ type serveOptions struct {
 	metricsFlag
 	logFlags
 	accessFlags
+	webhookFlags
 	addr, token, instance  string
 	allowAnonymous, public bool
 	trustedProxies         []string
@@ -88,6 +89,7 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 		"`NETWORK` of the proxy in front, such as 10.0.0.0/8 or 127.0.0.1: its X-Forwarded-For tells clients' "+
 			"addresses; repeatable")
 	o.metricsFlag.bind(f)
+	o.webhookFlags.bind(f)
 	f.StringVar(&o.instance, "instance", "",
 		"`NAME` to put before session ids, for a balancer in front of several servers")
 	o.networkFlags.bind(f, "auto")
@@ -101,7 +103,7 @@ func (o *serveOptions) bind(f *pflag.FlagSet) {
 func (o *serveOptions) check(*pflag.FlagSet) error {
 	if err := cmp.Or(
 		o.logFlags.check(), o.networkFlags.check(), o.pipelineFlags.check(), o.metricsFlag.check(),
-		o.accessFlags.check(),
+		o.accessFlags.check(), o.webhookFlags.check(),
 	); err != nil {
 		return err
 	}
@@ -150,6 +152,7 @@ func (o *serveOptions) serverOptions() (webrtc.Options, error) {
 		MaxBitrate: int(o.maxBitrate * 1e6),
 		Idle:       seconds(o.idle), MaxTime: seconds(o.maxTime),
 		Instance: o.instance, MetricsApart: o.metricsAddr != "",
+		Webhook: o.webhook, WebhookSecret: o.webhookSecret,
 		Network: peer.Options{
 			Loopback: loopback, UDPPort: o.udpPort, TCPPort: o.tcpPort, PublicIPs: o.publicIPs, PublicOnly: o.public,
 		},

@@ -39,6 +39,9 @@ func TestServeUsage(t *testing.T) {
 		{"--trusted-proxy 10.0.0.0/33", "10.0.0.0/8"},
 		{"--trusted-proxy ::ffff:10.0.0.0/104", "10.0.0.0/8"},
 		{"--metrics-addr 9090", "HOST:PORT"},
+		{"--webhook https://example.org/", "--webhook-secret"},
+		{"--webhook-secret s", "--webhook"},
+		{"--webhook example.org --webhook-secret s", "http or https"},
 	} {
 		code, _, stderr := runTandem(t, append([]string{"serve"}, strings.Fields(tt.args)...)...)
 		if code != exitUsage || !strings.Contains(stderr, tt.want) {

@@ -18,3 +18,12 @@ func SetWriteTime(t *testing.T, d time.Duration) {
 	writeTime = d
 	t.Cleanup(func() { writeTime = old })
 }
+
+// Causes returns the labels of all reasons for which sessions end.
+func Causes() []string {
+	all := []string{otherReason}
+	for _, r := range reasons {
+		all = append(all, r.label)
+	}
+	return all
+}

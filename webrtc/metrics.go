@@ -22,6 +22,7 @@ type metrics struct {
 	ended    *prometheus.CounterVec // by reason
 	refused  *prometheus.CounterVec // by why
 	http     *prometheus.CounterVec // requests refused, by status
+	webhook  *prometheus.CounterVec // events, by fate
 	windows  prometheus.Counter
 	dropped  *prometheus.CounterVec // by what and reason
 	latency  prometheus.Histogram
@@ -65,6 +66,8 @@ func newMetrics() *metrics {
 	m.refused = counters("sessions_refused_total", "Sessions that were turned away.", "why")
 	m.http = counters("http_refused_total", "Requests to /whip and /sessions/ that were refused, by HTTP status.",
 		"status")
+	m.webhook = counters("webhook_events_total", "Events for the webhook, by what became of them: delivered, lost.",
+		"fate")
 	m.windows = counter("windows_total", "Window events.")
 	m.dropped = counters("dropped_total",
 		"What was lost (frames, samples at 16 kHz, windows) and why: network, late, slow, reader.", "what", "reason")

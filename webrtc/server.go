@@ -24,6 +24,7 @@ import (
 	"tandem/webrtc/access"
 	"tandem/webrtc/middleware"
 	"tandem/webrtc/peer"
+	"tandem/webrtc/webhook"
 	"tandem/webrtc/whip"
 )
 
@@ -85,8 +86,11 @@ type Options struct {
 	MetricsApart bool
 	// Instance is put before the ids of sessions, so that a balancer can tell by their URLs where they run.
 	Instance string
-	Network  peer.Options
-	Log      *slog.Logger // nil for none
+	// Webhook is a URL that gets an event when a session starts and when it has ended, signed with WebhookSecret by
+	// webhook.HMAC; "" for none.
+	Webhook, WebhookSecret string
+	Network                peer.Options
+	Log                    *slog.Logger // nil for none
 
 	// ReceiveOnly decodes what comes and does nothing with it: what benchmarks compare with.
 	ReceiveOnly bool
@@ -127,7 +131,8 @@ type Server struct {
 	token   *middleware.Token
 	model   atomic.Pointer[model]
 	handler http.Handler
-	archive *archive // of sessions that have ended
+	archive *archive       // of sessions that have ended
+	hooks   *webhook.Queue // nil for none
 
 	ctx  context.Context         // ends with errShutdown when the server is drained
 	stop context.CancelCauseFunc // of ctx; called with mu held
@@ -172,6 +177,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	// One batch a core, each on one thread: splitting such small networks over threads costs more than it saves.
 	s.batch = infer.NewBatcher(timedRecognizer{o.Recognizer, s.metrics}, runtime.GOMAXPROCS(0), 0)
+	s.hooks = newHooks(s.o, s.metrics)
 	s.load.busy = s.batch.Busy
 	s.metrics.showLoad(s.Load)
 	return s, nil
@@ -237,8 +243,9 @@ func (s *Server) Drain(ctx context.Context) {
 }
 
 // Close ends all that is left and waits for it, for a bounded time: it returns ErrHung if something does not end, as
-// where a decoder hangs.
+// where a decoder hangs. It waits for the webhook's receiver too, for at most 3 s.
 func (s *Server) Close() error {
+	defer s.hooks.Close() // after the sessions' ends are queued
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	s.Drain(ctx)

@@ -141,6 +141,7 @@ func (x *session) Restart(ctx context.Context, f signal.Fragment) (signal.Fragme
 // run runs the session until its end.
 func (x *session) run() {
 	x.log.Info("session opened", "codecs", strings.Join(x.Codecs(), ","))
+	x.tellStarted()
 	analysed := x.begin()
 	sending, stopSending := context.WithCancel(context.Background())
 	if x.HasData() {
@@ -163,6 +164,7 @@ func (x *session) run() {
 		x.log.Debug("closing the connection", "cause", err)
 	}
 	x.over(why, stats)
+	x.tellEnded()
 }
 
 // watch waits for the session's end and returns the reason.

@@ -19,6 +19,7 @@ import (
 	lksdk "github.com/livekit/server-sdk-go/v2"
 
 	"tandem/webrtc"
+	"tandem/webrtc/webhook"
 )
 
 // Topic is that of the data packets with events.
@@ -76,6 +77,7 @@ type Agent struct {
 	o    Options
 	log  *slog.Logger
 	api  *lksdk.RoomServiceClient
+	hook *webhook.Poster  // nil for none
 	work func(*job) error // does a job; tests replace it
 
 	changed chan struct{} // capacity 1: the server is to hear of the state
@@ -119,6 +121,9 @@ func New(o Options) (*Agent, error) {
 		api:  lksdk.NewRoomServiceClient(o.URL, o.Key, o.Secret),
 		jobs: map[jobKey]*job{}, offers: map[string]*time.Timer{},
 	}
+	if o.Webhook != "" {
+		a.hook = webhook.NewPoster(o.Webhook, signLiveKit(o.Key, o.Secret))
+	}
 	a.work = func(j *job) error { return j.attend() }
 	return a, nil
 }
@@ -146,6 +151,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	stop()
 	if refused == nil {
 		<-gone
+	}
+	if a.hook != nil {
+		a.hook.Close()
 	}
 	return errors.Join(refused, err)
 }

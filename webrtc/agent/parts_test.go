@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 
 	"tandem/pipeline"
 	"tandem/webrtc/events"
+	"tandem/webrtc/webhook"
+	"tandem/webrtc/webrtctest"
 )
 
 func TestConsent(t *testing.T) {
@@ -207,16 +210,20 @@ func TestWebhook(t *testing.T) {
 		got <- post{b, err}
 	}))
 	defer h.Close()
-	defer webhooks().CloseIdleConnections()
-	a := &Agent{o: Options{Key: "key", Secret: "secret", Webhook: h.URL}}
-	w := newWebhook(a, slog.New(slog.DiscardHandler))
+	to := webhook.NewPoster(h.URL, signLiveKit("key", "secret"))
+	defer to.Close()
+	l := &webrtctest.Log{}
+	w := newHook(to, slog.New(slog.NewTextHandler(l, nil)))
 	w.post(events.Message{Kind: events.Start, JSON: []byte(`{"room":"r"}`)})
 	if p := <-got; p.err != nil || string(p.body) != `{"room":"r"}` {
 		t.Errorf("%s %v", p.body, p.err)
 	}
 	status = http.StatusTeapot
-	if err := w.try([]byte("{}")); err == nil {
-		t.Error("an error's status is no error")
+	for range 2 {
+		w.post(events.Message{Kind: events.End, JSON: []byte("{}")})
+		<-got
 	}
-	<-got
+	if said := l.String(); strings.Count(said, "418") != 1 || strings.Contains(said, "secret") {
+		t.Errorf("of two posts that are refused it says %q", said)
+	}
 }

@@ -58,8 +58,8 @@ func (j *job) newSession(p *lksdk.RemoteParticipant) *session {
 		ID: p.SID(), Source: j.key.room + "/" + s.identity, HasVideo: true, HasAudio: true,
 	})
 	readers := []func(events.Message){s.publish}
-	if j.a.o.Webhook != "" {
-		readers = append(readers, newWebhook(j.a, j.log).post)
+	if j.a.hook != nil {
+		readers = append(readers, newHook(j.a.hook, j.log).post)
 	}
 	if j.a.o.Attributes {
 		readers = append(readers, newAttributes(s).set)

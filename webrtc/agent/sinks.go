@@ -1,25 +1,24 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
+	"golang.org/x/time/rate"
 
 	"tandem/pipeline"
 	"tandem/webrtc/events"
+	"tandem/webrtc/webhook"
 )
 
 const (
-	// postTime bounds one request to the webhook or to the server.
+	// postTime bounds one request to the server.
 	postTime = 5 * time.Second
 	// attributeTime is the least time between two changes of a participant's attributes.
 	attributeTime = time.Second
@@ -33,57 +32,49 @@ const (
 	genderAttribute  = "tandem.gender"
 )
 
-// webhook posts events to a URL, signed as LiveKit signs its own: the token in Authorization has the body's SHA-256.
-type webhook struct {
-	a          *Agent
-	log        *slog.Logger
-	complained time.Time
-}
-
-func newWebhook(a *Agent, log *slog.Logger) *webhook { return &webhook{a: a, log: log} }
-
-var webhooks = sync.OnceValue(func() *http.Client { return &http.Client{Timeout: postTime} })
-
-func (w *webhook) post(m events.Message) {
-	if err := w.try(m.JSON); err != nil && time.Since(w.complained) > complainTime {
-		w.complained = time.Now()
-		w.log.Warn("an event did not reach the webhook", "cause", err)
+// signLiveKit signs posts as LiveKit signs its own: the token in Authorization has the body's SHA-256.
+func signLiveKit(key, secret string) webhook.Signer {
+	return func(h http.Header, body []byte) error {
+		sum := sha256.Sum256(body)
+		token, err := auth.NewAccessToken(key, secret).SetValidFor(5 * time.Minute).
+			SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
+		if err != nil {
+			return err
+		}
+		h.Set("Authorization", token)
+		return nil
 	}
 }
 
-func (w *webhook) try(body []byte) error {
-	sum := sha256.Sum256(body)
-	token, err := auth.NewAccessToken(w.a.o.Key, w.a.o.Secret).SetValidFor(5 * time.Minute).
-		SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
-	if err != nil {
-		return err
+// hook posts the events of one session.
+type hook struct {
+	to       *webhook.Poster
+	log      *slog.Logger
+	complain rate.Sometimes
+}
+
+func newHook(to *webhook.Poster, log *slog.Logger) *hook {
+	return &hook{to: to, log: log, complain: rate.Sometimes{Interval: complainTime}}
+}
+
+// post is called for each event. It may wait, since the reader that calls it is no other's.
+func (w *hook) post(m events.Message) {
+	if err := w.to.Post(context.Background(), m.JSON); err != nil {
+		w.complain.Do(func() { w.log.Warn("an event did not reach the webhook", "cause", err) })
 	}
-	r, err := http.NewRequest(http.MethodPost, w.a.o.Webhook, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Authorization", token)
-	r.Header.Set("Content-Type", "application/json")
-	res, err := webhooks().Do(r)
-	if err != nil {
-		return err
-	}
-	res.Body.Close()
-	if res.StatusCode >= 300 {
-		return fmt.Errorf("it answers %s", res.Status)
-	}
-	return nil
 }
 
 // attributes sets those of a participant to the labels of the last window, and takes them back at the end.
 type attributes struct {
-	s          *session
-	have       map[string]string
-	changed    time.Time
-	complained time.Time
+	s        *session
+	have     map[string]string
+	changed  time.Time
+	complain rate.Sometimes
 }
 
-func newAttributes(s *session) *attributes { return &attributes{s: s, have: map[string]string{}} }
+func newAttributes(s *session) *attributes {
+	return &attributes{s: s, have: map[string]string{}, complain: rate.Sometimes{Interval: complainTime}}
+}
 
 // set is called for each event. It may wait, since the reader that calls it is no other's.
 func (t *attributes) set(m events.Message) {
@@ -118,9 +109,8 @@ func (t *attributes) set(m events.Message) {
 		Room: t.s.j.key.room, Identity: t.s.identity, Attributes: want,
 	})
 	if err != nil {
-		if m.Kind != events.End && time.Since(t.complained) > complainTime { // at the end the participant may be gone
-			t.complained = time.Now()
-			t.s.j.log.Warn("the participant's attributes can't be set", "cause", err)
+		if m.Kind != events.End { // at the end the participant may be gone
+			t.complain.Do(func() { t.s.j.log.Warn("the participant's attributes can't be set", "cause", err) })
 		}
 		return
 	}
