@@ -17,7 +17,8 @@ type Options struct {
 	// Timeout bounds each wait for a URL or a FIFO; 10 s if 0.
 	Timeout time.Duration
 	// MinFrameInterval leaves out pictures of a file or URL that follow the last one by less than that, before they
-	// cost anything but their decoding. They do not count as dropped. 0 hands out all.
+	// cost anything but their decoding, which is left out too where no other picture builds on them. They do not count
+	// as dropped. 0 hands out all.
 	MinFrameInterval time.Duration
 	// Threads for decoding pictures; 1 if 0.
 	Threads int

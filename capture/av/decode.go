@@ -55,6 +55,16 @@ func openCodec(par *C.AVCodecParameters, timeBase C.AVRational, threads int, low
 	return c, nil
 }
 
+// leaveOut has the decoder leave out, or decode, the packets that follow if no other picture is made from theirs: in
+// H.264 those with nal_ref_idc 0 (ITU-T H.264 section 7.4.1), in VP8 those that update no reference (RFC 6386 section
+// 9.7). Decoders that can't tell decode all.
+func (c *codec) leaveOut(unreferenced bool) {
+	c.ctx.skip_frame = C.AVDISCARD_DEFAULT
+	if unreferenced {
+		c.ctx.skip_frame = C.AVDISCARD_NONREF
+	}
+}
+
 // decode sends one packet (nil drains) and calls each for every frame that comes out. The frame is c.frame,
 // valid during the call.
 func (c *codec) decode(pkt *C.AVPacket, each func(*C.AVFrame) error) error {
@@ -93,6 +103,7 @@ type frameConverter struct {
 	interval time.Duration // MinFrameInterval
 	shown    bool          // a picture has been handed out
 	last     time.Duration // its time
+	ahead    lookahead
 	sws      *C.struct_SwsContext
 }
 
@@ -103,8 +114,10 @@ func (c *frameConverter) close() {
 
 // due reports whether a picture at time t is to be handed out.
 func (c *frameConverter) due(t time.Duration) bool {
-	return !c.shown || t-c.last >= c.interval-2*time.Millisecond
+	return !c.shown || farEnough(t-c.last, c.interval)
 }
+
+func farEnough(step, interval time.Duration) bool { return step >= interval-2*time.Millisecond }
 
 // squareSize returns the size of a w x h picture with pixels of shape sar, made square by its width.
 func squareSize(w, h C.int, sar C.AVRational) (int, int) {

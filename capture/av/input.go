@@ -36,7 +36,7 @@ type Options struct {
 	// Threads for decoding pictures; 1 if 0.
 	Threads int
 	// MinFrameInterval leaves out pictures that follow the last one handed out by less than that (2 ms less are
-	// forgiven). They are decoded, as later ones build on them, but not converted. 0 hands out all.
+	// forgiven). They are decoded where others build on them, but not converted. 0 hands out all.
 	MinFrameInterval time.Duration
 	NoVideo, NoAudio bool // leave that out
 	// AudioTrack is which of several tracks of sound is read: its number from 1 on, or its language (ISO 639, BCP 47);
@@ -211,6 +211,10 @@ func (in *Input) step(ctx context.Context) error {
 			continue
 		}
 		in.stats.Truncated = in.pkt.flags&C.AV_PKT_FLAG_CORRUPT != 0 // cut off, if it is the last
+		if kind == video {
+			in.codecs[video].leaveOut(in.pkt.pts != C.AV_NOPTS_VALUE &&
+				!in.frames.ahead.needed(duration(in.pkt.pts, st.time_base)-in.origin, in.o.MinFrameInterval))
+		}
 		if err := in.decode(kind, in.pkt); errors.Is(err, ErrCorrupt) {
 			in.stats.Corrupt++
 			in.decodeErr = err
@@ -258,7 +262,11 @@ func (in *Input) addFrame(f *C.AVFrame, raw time.Duration, known bool) error {
 		length = time.Duration(float64(time.Second) / in.info.FPS)
 	}
 	t := in.clock.at(video, raw, known, length)
-	if !in.frames.due(t) {
+	due := in.frames.due(t)
+	if known {
+		in.frames.ahead.came(raw, due)
+	}
+	if !due {
 		return nil
 	}
 	turn := in.turn

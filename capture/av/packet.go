@@ -102,6 +102,9 @@ func (d *PacketDecoder) Decode(payload []byte, pts time.Duration) ([]Media, erro
 	defer C.av_packet_unref(d.pkt)
 	copy(unsafe.Slice((*byte)(d.pkt.data), len(payload)), payload)
 	d.pkt.pts = C.int64_t(pts)
+	if !d.audio {
+		d.codec.leaveOut(!d.frames.ahead.needed(pts, d.frames.interval))
+	}
 	return d.decode(d.pkt)
 }
 
@@ -118,7 +121,7 @@ func (d *PacketDecoder) Flush() ([]Media, error) {
 	C.avcodec_flush_buffers(d.codec.ctx)
 	d.mixer.close()
 	d.mixer = mixer{}
-	d.frames.shown = false
+	d.frames.shown, d.frames.ahead = false, lookahead{}
 	return out, err
 }
 
@@ -132,7 +135,9 @@ func (d *PacketDecoder) decode(pkt *C.AVPacket) ([]Media, error) {
 			out = append(out, m...)
 			return err
 		}
-		if !d.frames.due(t) {
+		due := d.frames.due(t)
+		d.frames.ahead.came(t, due)
+		if !due {
 			return nil
 		}
 		frame, err := d.frames.convert(f, f.sample_aspect_ratio, d.turn, t)

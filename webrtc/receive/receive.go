@@ -61,7 +61,7 @@ type Options struct {
 	ClockRate   uint32 // of the RTP times in Hz
 	Clock       *Clock
 	Feed        *capture.Feed
-	// MinFrameInterval lets pictures nearer than this be decoded but not handed out.
+	// MinFrameInterval leaves out pictures nearer than this; they are decoded only if others build on them.
 	MinFrameInterval time.Duration
 	Reorder          time.Duration // longest wait for a missing packet; 0 for the default of the kind
 	MaxPixels        int           // of a picture; 0 for no bound but av.MaxPixels
