@@ -185,7 +185,7 @@ func (c *camera) read(ctx context.Context, l *live, arrived chan<- struct{}) err
 		default:
 		}
 		if err := gocv.CvtColor(bgr, &rgb, gocv.ColorBGRToRGB); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		l.put(Media{Frame: &Frame{
 			Time: now.Sub(l.start), Width: rgb.Cols(), Height: rgb.Rows(), Pix: rgb.ToBytes(), Arrived: now,

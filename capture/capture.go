@@ -67,7 +67,7 @@ type Drops struct {
 // Read returns the next item in the order in which it becomes known, or io.EOF after the last. Pictures and
 // sound interleave but are not sorted against each other beyond what the container does; each of the two is
 // non-decreasing in time. Read returns the context's cause when ctx ends. One goroutine reads; Close may be
-// called from any and unblocks Read.
+// called from any and unblocks Read. Any other error of Read names the source, once, without a URL's password.
 type Source interface {
 	Info() Info
 	Read(ctx context.Context) (Media, error)

@@ -27,7 +27,8 @@ func (f *Feed) Put(m Media) { f.put(m) }
 // AddDrops counts what was lost before it came to the feed.
 func (f *Feed) AddDrops(d Drops) { f.addDrops(d) }
 
-// End ends the feed: after the last item Read returns err, io.EOF for nil. Only the first End counts.
+// End ends the feed: after the last item Read returns err, which names the feed as those of every Source do, io.EOF for
+// nil. Only the first End counts.
 func (f *Feed) End(err error) {
 	if err == nil {
 		err = io.EOF

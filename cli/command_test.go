@@ -4,6 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -110,12 +114,6 @@ func TestEvalHasItsOwnVariables(t *testing.T) {
 // Errors are told from one another by their types and not by what they say: each names the input once.
 func TestErrorsNameTheInputOnce(t *testing.T) {
 	cause := errors.New("spoilt: clip.mp4.part")
-	feed := capture.NewFeed(capture.Info{Name: "clip.mp4", HasAudio: true})
-	feed.End(cause)
-	spec := infertest.Contract().Spec()
-	reading := pipeline.Cut(t.Context(), feed, nil, spec, pipeline.DefaultOptions(), func(*pipeline.Window) error {
-		return nil
-	})
 	rows := pipeline.NewCSVWriter(io.Discard, false)
 	rows.Write(pipeline.Event{Start: &pipeline.StartEvent{Source: "first.mp4", Emotions: []string{"happy"}}})
 	labels := rows.Write(pipeline.Event{Start: &pipeline.StartEvent{Source: "clip.mp4", Emotions: []string{"sad"}}})
@@ -124,7 +122,6 @@ func TestErrorsNameTheInputOnce(t *testing.T) {
 		want string
 	}{
 		{cause, "clip.mp4: spoilt: clip.mp4.part"},
-		{reading, "pipeline: reading clip.mp4: spoilt: clip.mp4.part"},
 		{
 			fmt.Errorf("emitting: %w", labels),
 			"emitting: csv: clip.mp4 has other labels than the runs before it: write it to a file of its own",
@@ -136,5 +133,43 @@ func TestErrorsNameTheInputOnce(t *testing.T) {
 	}
 	if err := withInput("clip.mp4", nil); err != nil {
 		t.Errorf("%v of no error", err)
+	}
+}
+
+// Whatever cannot be read on is named once, and without a password.
+func TestReadErrorsNameTheSourceOnce(t *testing.T) {
+	clip := filepath.Join(t.TempDir(), "clip.wav")
+	if err := os.WriteFile(clip, wavOf(make([]int16, capture.SampleRate)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(clip))))
+	defer files.Close()
+	open := func(input string, realtime bool) capture.Source {
+		s, err := capture.Open(t.Context(), input, capture.Options{Realtime: realtime})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	withPassword := func(password string) string {
+		return strings.Replace(files.URL, "://", "://user:"+password+"@", 1) + "/clip.wav"
+	}
+	for _, tt := range []struct {
+		source capture.Source
+		name   string
+	}{
+		{open(clip, false), clip},
+		{open(withPassword("secret"), false), withPassword("xxxxx")},
+		{open("pattern:1s", false), "pattern:"},
+		{open("pattern:1s", true), "pattern:"},
+		{capture.Merge(open("pattern:1s", true), open("pattern:1s", true)), "pattern: + pattern:"},
+		{capture.NewFeed(capture.Info{Name: "feed", HasAudio: true}), "feed"},
+	} {
+		tt.source.Close()
+		err := pipeline.Cut(t.Context(), tt.source, nil, infertest.Contract().Spec(), pipeline.DefaultOptions(),
+			func(*pipeline.Window) error { return nil })
+		if want := "pipeline: reading " + tt.name + ": file already closed"; err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }

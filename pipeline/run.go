@@ -221,8 +221,7 @@ func (e *engine) read(ctx context.Context) error {
 				return context.Cause(ctx)
 			}
 			if !errors.Is(err, io.EOF) {
-				name := e.src.Info().Name
-				e.readErr = &SourceError{name, fmt.Errorf("pipeline: reading %s: %w", name, err)}
+				e.readErr = &SourceError{e.src.Info().Name, fmt.Errorf("pipeline: reading %w", err)}
 			}
 			return e.align.finish()
 		}
