@@ -1,5 +1,5 @@
 # tandem serve, or any other command, as an image: docs/deploy.md has how it is run. The last stage is the package in a
-# clean Debian; packaging/package_test.go runs its steps without Docker.
+# clean Debian; packaging/root_linux_test.go does its steps without Docker.
 
 FROM debian:12 AS build
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates dpkg-dev git make \

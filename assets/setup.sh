@@ -56,6 +56,7 @@ if [[ -n $test ]]; then
 	need curl "runs the API's examples in the tests" command -v curl
 	need dpkg-dev "tells what the package depends on (make dist)" command -v dpkg-shlibdeps
 	need debootstrap "a clean root to try the package in" command -v debootstrap
+	need nodejs "runs the Dockerfile's linter in the tests" command -v node
 	need systemd "checks the unit in the tests" command -v systemd-analyze
 	need parallel "runs the archives' example in the tests" bash -c 'parallel --version | grep GNU'
 	need bash-completion "completes command lines in the tests" test -e /usr/share/bash-completion/bash_completion
