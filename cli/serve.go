@@ -16,6 +16,7 @@ import (
 	"tandem/webrtc"
 	"tandem/webrtc/peer"
 	"tandem/webrtc/signal"
+	"tandem/webrtc/tracing"
 )
 
 var serveCommand = &command{
@@ -241,6 +242,11 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 	if so.Access, again, err = o.accessFlags.open(ctx, c.log); err != nil {
 		return err
 	}
+	so.Tracer, err = tracing.FromEnvironment(tracing.Options{Version: version(), Instance: o.instance, Log: c.log})
+	if err != nil {
+		return err
+	}
+	defer so.Tracer.Close() // after the server, whose sessions end their spans
 	s, err := webrtc.NewServer(so)
 	if err != nil {
 		return err

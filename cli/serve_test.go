@@ -16,6 +16,7 @@ import (
 
 	"tandem/infer/infertest"
 	"tandem/pipeline"
+	"tandem/webrtc/webrtctest"
 )
 
 // What no server can be meant by is refused before anything is opened.
@@ -153,6 +154,32 @@ func TestLongServe(t *testing.T) {
 		if !strings.Contains(said, "session ended") || strings.Contains(said, "127.0.0.1") {
 			t.Errorf("log: %s", said)
 		}
+	}
+}
+
+// Traces go where OpenTelemetry's variables say, the last of them at the end; variables that ask in vain are refused.
+func TestServeTraces(t *testing.T) {
+	c := webrtctest.NewCollector(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.URL)
+	cmd, url, stderr := serve(t, "--instance", "a")
+	res, err := http.Post(url+"/whip", "application/sdp", strings.NewReader("nonsense"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	cmd.Process.Signal(syscall.SIGTERM)
+	if said := stderr(); cmd.Wait() != nil || strings.Contains(said, "traces") {
+		t.Errorf("it ends by %v: %s", cmd.ProcessState, said)
+	}
+	s := c.Spans()["POST /whip"]
+	if !strings.HasPrefix(s.Attributes["http.response.status_code"], "4") || s.Resource["service.instance.id"] != "a" {
+		t.Errorf("%d spans, %+v", c.Count(), s)
+	}
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318")
+	code, _, said := runTandem(t, "serve", "--addr", "127.0.0.1:0", "--model", testModel(t))
+	if code != exitFailed || !strings.Contains(said, "OTEL_EXPORTER_OTLP_ENDPOINT: want") {
+		t.Errorf("code %d: %s", code, said)
 	}
 }
 

@@ -51,8 +51,7 @@ func newHooks(o Options, m *metrics) *webhook.Queue {
 // tellStarted has the operator told that the session has begun, and tellEnded that it is over.
 func (x *session) tellStarted() { x.tell(hookEvent{Type: sessionStarted, Time: x.opened}) }
 
-func (x *session) tellEnded() {
-	s := x.status()
+func (x *session) tellEnded(s status) {
 	x.tell(hookEvent{Type: sessionEnded, Time: time.Now(), hookEnd: &hookEnd{
 		Seconds: s.Age, Cause: s.Cause, Reason: s.Reason, Windows: s.Windows, Dropped: s.Dropped,
 	}})

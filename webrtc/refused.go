@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tandem/webrtc/middleware"
 	"tandem/webrtc/peer"
 	"tandem/webrtc/problem"
 	"tandem/webrtc/whip"
@@ -49,25 +50,11 @@ func (s *Server) countRefused(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		kept := &statusKeeper{ResponseWriter: w}
+		kept := &middleware.StatusKeeper{ResponseWriter: w}
 		next.ServeHTTP(kept, r)
-		if kept.status >= 400 {
-			s.metrics.http.WithLabelValues(strconv.Itoa(kept.status)).Inc()
-			s.o.Log.Debug("request refused", "method", r.Method, "of_session", session, "status", kept.status)
+		if kept.Status() >= 400 {
+			s.metrics.http.WithLabelValues(strconv.Itoa(kept.Status())).Inc()
+			s.o.Log.Debug("request refused", "method", r.Method, "of_session", session, "status", kept.Status())
 		}
 	})
 }
-
-// statusKeeper keeps the status of an answer.
-type statusKeeper struct {
-	http.ResponseWriter
-	status int // 0 for 200 that was not said
-}
-
-func (w *statusKeeper) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap is for http.ResponseController, by which events are flushed.
-func (w *statusKeeper) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -26,9 +26,12 @@ func (s *Server) routes() (http.Handler, error) {
 	token := s.token
 	open := http.NewServeMux()
 	guarded := func(path string, right access.Rights, h http.Handler) { open.Handle(path, token.Require(right, h)) }
+	signalling := func(path string, right access.Rights, h http.Handler) {
+		open.Handle(path, s.o.Tracer.Handler(path, token.Require(right, h)))
+	}
 	reader := func(path string, h http.HandlerFunc) { guarded(path, access.Read, middleware.GetOnly(h)) }
-	guarded("/whip", access.Publish, http.HandlerFunc(w.ServeEndpoint))
-	guarded("/sessions/{id}", access.Publish, http.HandlerFunc(w.ServeSession))
+	signalling("/whip", access.Publish, http.HandlerFunc(w.ServeEndpoint))
+	signalling("/sessions/{id}", access.Publish, http.HandlerFunc(w.ServeSession))
 	reader("/sessions/{id}/events", s.serveEvents)
 	reader("/sessions/{id}/events.csv", s.serveCSV)
 	reader("/sessions/{id}/status", s.serveStatus)
@@ -36,7 +39,7 @@ func (s *Server) routes() (http.Handler, error) {
 		reader("/metrics", s.serveMetrics)
 	}
 	guarded("/admin/sessions", access.Admin, middleware.GetOnly(http.HandlerFunc(s.serveSessions)))
-	guarded("/admin/sessions/{id}", access.Admin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	signalling("/admin/sessions/{id}", access.Admin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodDelete {
 			middleware.NotAllowed(w, http.MethodDelete, "end the session with DELETE")
 			return
@@ -53,7 +56,8 @@ func (s *Server) routes() (http.Handler, error) {
 	read("/{$}", pages.ServeHTTP)
 	read("/page/", pages.ServeHTTP)
 	read("/pattern.webm", servePattern)
-	open.Handle("/sessions/{id}/leave", s.leave())
+	const leave = "/sessions/{id}/leave"
+	open.Handle(leave, s.o.Tracer.Handler(leave, s.leave()))
 	read("/config", s.serveConfig)
 	read("/healthz", serveHealth)
 	read("/readyz", s.serveReady)

@@ -24,6 +24,7 @@ import (
 	"tandem/webrtc/access"
 	"tandem/webrtc/middleware"
 	"tandem/webrtc/peer"
+	"tandem/webrtc/tracing"
 	"tandem/webrtc/webhook"
 	"tandem/webrtc/whip"
 )
@@ -89,6 +90,7 @@ type Options struct {
 	// Webhook is a URL that gets an event when a session starts and when it has ended, signed with WebhookSecret by
 	// webhook.HMAC; "" for none.
 	Webhook, WebhookSecret string
+	Tracer                 *tracing.Tracer // nil for none; the caller's to close, after Close
 	Network                peer.Options
 	Log                    *slog.Logger // nil for none
 

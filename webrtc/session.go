@@ -15,6 +15,7 @@ import (
 	"tandem/webrtc/peer"
 	"tandem/webrtc/receive"
 	"tandem/webrtc/signal"
+	"tandem/webrtc/tracing"
 	"tandem/webrtc/whip"
 )
 
@@ -123,6 +124,11 @@ func (s *Server) newSession(ctx context.Context, r whip.Request) (*session, erro
 		x.feed.Close()
 		return nil, err
 	}
+	steps := []tracing.Step{tracing.Connected, tracing.FirstEvent}
+	if len(r.Offer.Video) > 0 {
+		steps = append(steps, tracing.FirstFrame)
+	}
+	x.spans = s.o.Tracer.Session(ctx, x.id, x.Codecs(), steps...)
 	x.Begin(peer.Handler{OnTrack: x.onTrack, OnChannel: x.onChannel, OnState: x.onState})
 	return x, nil
 }
@@ -164,7 +170,12 @@ func (x *session) run() {
 		x.log.Debug("closing the connection", "cause", err)
 	}
 	x.over(why, stats)
-	x.tellEnded()
+	end := x.status()
+	x.tellEnded(end)
+	x.spans.End(tracing.Outcome{
+		Seconds: end.Age, Cause: end.Cause, Failed: errors.Is(why, errPipelines),
+		Windows: end.Windows, Dropped: end.Dropped,
+	})
 }
 
 // watch waits for the session's end and returns the reason.
@@ -208,6 +219,9 @@ func (x *session) watch() error {
 
 // onState is peer.Handler's.
 func (x *session) onState(s peer.State) {
+	if s == peer.Connected {
+		x.spans.Reach(tracing.Connected)
+	}
 	for {
 		select {
 		case x.states <- s:

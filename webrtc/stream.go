@@ -19,6 +19,7 @@ import (
 	"tandem/webrtc/events"
 	"tandem/webrtc/receive"
 	"tandem/webrtc/signal"
+	"tandem/webrtc/tracing"
 )
 
 // StreamOptions of a Stream. ID is needed.
@@ -45,7 +46,8 @@ type Stream struct {
 	clock  *receive.Clock
 	hub    *events.Hub
 	gender bool
-	missed func() int // windows that readers beside the hub's have lost; nil for none
+	spans  *tracing.Session // nil: it has none
+	missed func() int       // windows that readers beside the hub's have lost; nil for none
 
 	reportedDrops  capture.Drops // that the metrics have; reportMetrics' alone
 	reportedMissed int
@@ -171,6 +173,7 @@ func (x *Stream) analyse() (pipeline.Stats, error) {
 		x.mu.Lock()
 		x.width, x.height = f.Width, f.Height
 		x.mu.Unlock()
+		x.spans.Reach(tracing.FirstFrame)
 	}
 	o.OnDrop = func(why pipeline.DropReason, d pipeline.Dropped) {
 		x.s.metrics.drop(string(why), d)
@@ -202,6 +205,7 @@ func (x *Stream) event(e pipeline.Event) error {
 		}
 		x.mu.Unlock()
 		x.s.metrics.windows.Inc()
+		x.spans.Reach(tracing.FirstEvent)
 	}
 	return x.hub.Emit(e)
 }

@@ -19,14 +19,15 @@ var imports = map[string][]string{
 		"train/audit",
 		"train/card", "train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics", "train/nn",
 		"train/sample", "train/speaker", "train/sweep", "train/weighting", "webrtc", "webrtc/access",
-		"webrtc/agent", "webrtc/peer", "webrtc/signal", "webrtc/webhook",
+		"webrtc/agent", "webrtc/peer", "webrtc/signal", "webrtc/tracing",
+		"webrtc/webhook",
 	},
 	"overlay":        {"capture", "capture/av", "pipeline"},
 	"overlay/window": {"capture", "overlay"},
 	"webrtc": {
 		"capture", "capture/av", "infer", "pipeline", "webrtc/access", "webrtc/cputime", "webrtc/events",
 		"webrtc/middleware", "webrtc/page", "webrtc/peer", "webrtc/problem", "webrtc/receive", "webrtc/signal",
-		"webrtc/webhook", "webrtc/whip",
+		"webrtc/tracing", "webrtc/webhook", "webrtc/whip",
 	},
 	"webrtc/agent": {"pipeline", "webrtc", "webrtc/events", "webrtc/webhook"},
 	"webrtc/benchserve": {
@@ -39,6 +40,7 @@ var imports = map[string][]string{
 	"webrtc/peer":       {"webrtc/signal"},
 	"webrtc/receive":    {"capture", "capture/av", "webrtc/cputime"},
 	"webrtc/signal":     {"webrtc/problem"},
+	"webrtc/tracing":    {"pipeline", "webrtc/middleware"},
 	"webrtc/whip":       {"webrtc/middleware", "webrtc/problem", "webrtc/signal"},
 	"train": {
 		"capture", "infer", "internal/atomicfile", "pipeline", "train/augment", "train/dataset", "train/eval",
@@ -104,6 +106,7 @@ var libraries = map[string][]string{
 	"github.com/golang-jwt/":              {"webrtc/access"},
 	"github.com/MicahParks/":              {"webrtc/access"},
 	"github.com/prometheus/client_golang": {"webrtc"},
+	"go.opentelemetry.io/":                {"webrtc/tracing", "webrtc/webrtctest"},
 	"github.com/parquet-go/parquet-go":    {"pipeline"},
 }
 
