@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -208,11 +207,11 @@ func parseSize(s string) (int, error) {
 }
 
 func (o *serveOptions) run(ctx context.Context, c *console) error {
-	var cert tls.Certificate
+	var cert *certificate
 	var err error
 	if o.tlsCert != "" {
-		if cert, err = tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
-			return fmt.Errorf("--tls-cert %s, --tls-key %s: %w", o.tlsCert, o.tlsKey, err)
+		if cert, err = openCertificate(o.tlsCert, o.tlsKey); err != nil {
+			return err
 		}
 	}
 	if o.logJSON {
@@ -236,12 +235,19 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	rec.use(&so.Pipeline)
+	var again []reload
+	if rec.speaker != nil && o.speakerModel != "" {
+		speaker := infer.NewSwappableSpeaker(rec.speaker)
+		so.Pipeline.Speaker = speaker
+		again = append(again, reload{"speaker model", func() error { return rec.swapSpeaker(o.speakerModel, speaker) }})
+	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	var again []reload
-	if so.Access, again, err = o.accessFlags.open(ctx, c.log); err != nil {
+	var tokens []reload
+	if so.Access, tokens, err = o.accessFlags.open(ctx, c.log); err != nil {
 		return err
 	}
+	again = append(again, tokens...)
 	so.Tracer, err = tracing.FromEnvironment(tracing.Options{Version: version(), Instance: o.instance, Log: c.log})
 	if err != nil {
 		return err
@@ -255,6 +261,9 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 	if o.model != "" {
 		again = append(again, reload{"model", func() error { return o.swapModel(rec, swap, s) }})
 	}
+	if cert != nil {
+		again = append(again, reload{"certificate", cert.read})
+	}
 	defer reloadOnHangup(ctx, c.log, again)()
 	defer end()
 	metrics, err := o.metricsFlag.listen(c)
@@ -262,11 +271,8 @@ func (o *serveOptions) run(ctx context.Context, c *console) error {
 		return err
 	}
 	scheme := "http"
-	if o.tlsCert != "" {
-		scheme = "https"
-		l = tls.NewListener(l, &tls.Config{
-			Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-		})
+	if cert != nil {
+		scheme, l = "https", cert.listen(l)
 	}
 	c.say("open %s://%s in a browser, or send to /whip there; Ctrl-C ends", scheme, browsable(l.Addr()))
 	if !webrtc.PageIsWhole() {

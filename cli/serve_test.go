@@ -87,7 +87,7 @@ func serve(t *testing.T, args ...string) (cmd *exec.Cmd, url string, stderr func
 		if err != nil {
 			t.Fatalf("it ended: %s", said.String())
 		}
-		if m := regexp.MustCompile(`open (http://localhost:\d+) `).FindStringSubmatch(line); m != nil {
+		if m := regexp.MustCompile(`open (https?://localhost:\d+) `).FindStringSubmatch(line); m != nil {
 			url = strings.Replace(m[1], "localhost", "127.0.0.1", 1)
 		}
 	}

@@ -47,22 +47,43 @@ func (r *recognition) openSpeaker(s *speakerFlags) error {
 	if s.speaker == speakerOff || r.voice == nil && s.speaker != pipeline.SpeakerAlways {
 		return nil
 	}
-	name, model := "embedded speaker model", infer.DefaultSpeakerModel()
-	if s.speakerModel != "" {
-		name = s.speakerModel
-		var err error
-		if model, err = readLimited(name, infer.MaxModelBytes); err != nil {
-			return err
-		}
-	}
-	speaker, err := infer.NewSpeaker(model)
-	if errors.Is(err, infer.ErrContract) {
-		return fmt.Errorf("%s: %w", name, err)
-	} else if err != nil {
+	speaker, err := loadSpeaker(s.speakerModel)
+	if err != nil {
 		return err
 	}
 	r.speaker, r.speakerAlways = speaker, s.speaker == pipeline.SpeakerAlways
 	return nil
+}
+
+// loadSpeaker loads the speaker model of a file, or the embedded one if path is "".
+func loadSpeaker(path string) (*infer.Speaker, error) {
+	name, model := "embedded speaker model", infer.DefaultSpeakerModel()
+	if path != "" {
+		name = path
+		var err error
+		if model, err = readLimited(name, infer.MaxModelBytes); err != nil {
+			return nil, err
+		}
+	}
+	speaker, err := infer.NewSpeaker(model)
+	if errors.Is(err, infer.ErrContract) {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return speaker, err
+}
+
+// swapSpeaker reads a speaker model's file again, and has it used in place of the one before.
+func (r *recognition) swapSpeaker(path string, swap *infer.SwappableSpeaker) error {
+	next, err := loadSpeaker(path)
+	if err != nil {
+		return err
+	}
+	before, err := swap.Swap(next)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", path, err), next.Close())
+	}
+	r.speaker = next
+	return before.Close()
 }
 
 // fewUnread is how many windows in which lips could not be read are not worth a word: a face that has just come.

@@ -64,3 +64,45 @@ func (s *Swappable) Recognize(ctx context.Context, ws []*pipeline.Window) ([]pip
 	defer s.mu.RUnlock()
 	return s.rec.Recognize(ctx, ws)
 }
+
+// SwappableSpeaker is a speaker detector that can be replaced while streams use it. What a mouth's cache holds of
+// another one is not used.
+type SwappableSpeaker struct {
+	mu      sync.RWMutex
+	speaker *Speaker
+}
+
+var _ pipeline.SpeakerDetector = (*SwappableSpeaker)(nil)
+
+// NewSwappableSpeaker returns one that begins with speaker.
+func NewSwappableSpeaker(speaker *Speaker) *SwappableSpeaker {
+	return &SwappableSpeaker{speaker: speaker}
+}
+
+// Swap has speaker used from now on, and returns the one before when nobody asks it any more: the caller closes it. The
+// mouths of both must be cut in the same way; else the error wraps ErrOther and all is as before.
+func (s *SwappableSpeaker) Swap(speaker *Speaker) (before *Speaker, err error) {
+	s.mu.Lock() // waits for the answers under way
+	defer s.mu.Unlock()
+	if is, was := speaker.Mouths(), s.speaker.Mouths(); is != was {
+		return nil, fmt.Errorf("%w: its mouths are %+v, those of the model in use %+v", ErrOther, is, was)
+	}
+	before, s.speaker = s.speaker, speaker
+	return before, nil
+}
+
+// Mouths returns how mouths are cut for all that are swapped.
+func (s *SwappableSpeaker) Mouths() pipeline.MouthSpec {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.speaker.Mouths()
+}
+
+// Speaking is Speaker's, of the one in use.
+func (s *SwappableSpeaker) Speaking(
+	ctx context.Context, sound []float32, faces []pipeline.Lips,
+) ([][]float64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.speaker.Speaking(ctx, sound, faces)
+}

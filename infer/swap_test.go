@@ -116,3 +116,78 @@ func refusesOthers(t *testing.T, s *infer.Swappable) {
 		r.Close()
 	}
 }
+
+// Whoever asks while the speaker model is swapped gets the one's answer or the other's; a model of other mouths is
+// refused, and the one in use goes on.
+func TestSwapSpeaker(t *testing.T) {
+	needRuntime(t)
+	load := func(change func(*infer.SpeakerContract)) *infer.Speaker {
+		t.Helper()
+		c := infertest.SpeakerContract()
+		change(&c)
+		s, err := infer.NewSpeaker(infertest.SpeakerModel(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	gain := func(g float64) func(*infer.SpeakerContract) {
+		return func(c *infer.SpeakerContract) { c.Gain, c.Bias = g, 0 }
+	}
+	s := infer.NewSwappableSpeaker(load(gain(1)))
+	sound, faces := talkers(infertest.SpeakerContract())
+	ask := func() float64 {
+		odds, err := s.Speaking(t.Context(), sound, faces)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		return odds[0][0]
+	}
+	first := ask()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if got := ask(); got != first && got != 2*first {
+					t.Errorf("%v, of neither model", got)
+				}
+			}
+		})
+	}
+	for i := range 6 {
+		before, err := s.Swap(load(gain(float64(2 - i%2))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := before.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+	other := load(func(c *infer.SpeakerContract) { c.Mouths.Slots++ })
+	if _, err := s.Swap(other); !errors.Is(err, infer.ErrOther) {
+		t.Errorf("other mouths: %v", err)
+	}
+	other.Close()
+	last := load(gain(2))
+	before, err := s.Swap(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before.Close()
+	defer last.Close()
+	if got := ask(); got != 2*first || first == 0 {
+		t.Errorf("%v after the swap, %v before", got, first)
+	}
+	if s.Mouths() != infertest.SpeakerContract().Mouths {
+		t.Errorf("mouths %+v", s.Mouths())
+	}
+}
