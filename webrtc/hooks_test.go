@@ -100,7 +100,7 @@ func TestWebhook(t *testing.T) {
 }
 
 // A receiver that answers nothing delays no session, and the server's end by its bound alone.
-func TestWebhookThatHangs(t *testing.T) {
+func TestLongWebhookThatHangs(t *testing.T) {
 	hold := make(chan struct{})
 	h := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
 	defer h.Close()
