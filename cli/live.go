@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -89,12 +90,34 @@ func (o *liveOptions) run(ctx context.Context, c *console) error {
 			return bare(o.recordEvents, err)
 		}
 		defer f.Close()
-		l.record = pipeline.NewJSONLWriter(f)
+		l.record = pipeline.NewJSONLWriter(&wholeWriter{file: f})
 	}
 	if !o.noWindow {
 		l.screen = window.NewScreen(src.Info())
 	}
 	return l.run(ctx)
+}
+
+// wholeWriter writes to a file what it is given, each piece whole or not at all: where the disk gets full in the midst
+// of one, the file ends before it. What can't be cut, such as a pipe, is left as it is.
+type wholeWriter struct {
+	file interface {
+		io.Writer
+		Truncate(size int64) error
+	}
+	size int64
+}
+
+func (w *wholeWriter) Write(b []byte) (int, error) {
+	n, err := w.file.Write(b)
+	if err == nil {
+		w.size += int64(n)
+		return n, nil
+	}
+	if w.file.Truncate(w.size) == nil {
+		n = 0
+	}
+	return n, err
 }
 
 // openDevices opens camera and microphone. One that is not there is named and done without.
