@@ -4,6 +4,7 @@
 # make dist                a package for this release of Debian or Ubuntu, and a tarball: build/dist
 # make test                each test once, in minutes; make test-long: those that take long by nature
 # make check | bench | bench-peers | bench-train | bench-serve | fuzz | test-asan
+# make soak DURATION=10m   sessions for so long (1h), and then what happens to servers: build/soak has samples and plot
 #
 # All of them first install what is missing (make setup) and fetch what is pinned (make assets), each once.
 # TAGS=nocamera builds without OpenCV.
@@ -20,7 +21,7 @@ export TANDEM_ORT ?= $(CURDIR)/assets/.fetched
 # GoMLX would otherwise download a runtime of its own.
 export GOMLX_NO_AUTO_INSTALL = 1
 
-.PHONY: run build dist setup setup-test assets test test-long test-asan check bench bench-peers bench-train bench-serve fuzz clean
+.PHONY: run build dist setup setup-test assets test test-long test-asan check bench bench-peers bench-train bench-serve soak fuzz clean
 .NOTPARALLEL:
 
 run: build
@@ -90,6 +91,12 @@ bench-train: setup-test assets
 # How many sessions this machine can serve, and at what cost.
 bench-serve: setup-test assets
 	go run -tags $(TAGS) ./webrtc/benchserve
+
+# What a server holds over an hour of sessions, and how it stands losses, a full disk and the like. Small disks are mounted
+# for that if there is the right to.
+DURATION ?= 1h
+soak: setup-test assets
+	go run -tags $(TAGS) ./webrtc/benchserve soak -time $(DURATION) -out build/soak
 
 fuzz: setup assets
 	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort -u | sed 's/^func //' | while read -r target; do \

@@ -31,7 +31,7 @@ var imports = map[string][]string{
 	},
 	"webrtc/agent": {"pipeline", "webrtc", "webrtc/events", "webrtc/webhook"},
 	"webrtc/benchserve": {
-		"capture", "capture/av", "infer", "pipeline", "webrtc", "webrtc/client", "webrtc/peer",
+		"capture", "capture/av", "cli", "infer", "pipeline", "train/plot", "webrtc", "webrtc/client", "webrtc/peer",
 	},
 	"webrtc/client":     {"capture/av", "pipeline", "webrtc/events", "webrtc/problem", "webrtc/signal"},
 	"webrtc/events":     {"pipeline", "webrtc/problem"},
@@ -98,7 +98,8 @@ var libraries = map[string][]string{
 	},
 	"github.com/gomlx/compute-onnx/support/protos": {"infer/...", "train", "train/nn"},
 	"github.com/pion/": {
-		"webrtc", "webrtc/agent", "webrtc/client", "webrtc/peer", "webrtc/receive", "webrtc/signal",
+		"webrtc", "webrtc/agent", "webrtc/benchserve", "webrtc/client", "webrtc/peer", "webrtc/receive",
+		"webrtc/signal",
 	},
 	"github.com/livekit/":                 {"webrtc/agent"},
 	"gonum.org/v1/plot":                   {"train/plot"},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +11,7 @@ import (
 
 // TestMain lets the test's program be the server's process, as the program itself is.
 func TestMain(m *testing.M) {
-	if slices.Contains(os.Args, "-serve") {
+	if f := first(os.Args[1:]); f == asTandem || f == floor {
 		main()
 		return
 	}
@@ -118,7 +117,6 @@ func TestWrongFlags(t *testing.T) {
 		{"-sessions", "0"},
 		{"-sessions", "x"},
 		{"-time", "0s"},
-		{"-serve", "half"},
 		{"-clip", "no such file"},
 	} {
 		if err := run(t.Context(), args, &bytes.Buffer{}); err == nil {

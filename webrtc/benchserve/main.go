@@ -3,9 +3,11 @@
 //
 //	go run ./webrtc/benchserve
 //	go run ./webrtc/benchserve -sessions 4,8 -time 30s
+//	go run ./webrtc/benchserve soak -time 1h
 //
-// For each N the server runs twice, in turns: in full, and as the floor, where it receives and decodes the same streams
-// and does no more. What the publishers cost, all of them in this process, is counted apart.
+// For each N the server runs twice, in turns: in full, as tandem serve, and as the floor, where it receives and decodes
+// the same streams and does no more. What the publishers cost, all of them in this process, is counted apart. A soak
+// has sessions run for long and then does to the server what happens to servers; see [soak].
 package main
 
 import (
@@ -23,7 +25,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -33,9 +34,34 @@ import (
 )
 
 func main() {
+	// The processes that this program starts of itself.
+	switch first(os.Args[1:]) {
+	case asTandem:
+		os.Exit(tandem(context.Background(), os.Args[2:]))
+	case floor:
+		fail(serveFloor(context.Background(), os.Stdin, os.Stderr))
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if first(os.Args[1:]) == "soak" {
+		fail(runSoak(ctx, os.Args[2:], os.Stdout))
+		return
+	}
+	fail(run(ctx, os.Args[1:], os.Stdout))
+}
+
+// first returns the first of args, "" if there is none.
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+// fail ends the program with an error, if there is one.
+func fail(err error) {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "benchserve:", err)
 		os.Exit(1)
 	}
@@ -46,6 +72,7 @@ type bench struct {
 	counts     []int
 	warm, time time.Duration
 	clip       *client.Clip
+	dir        string // for files
 	out        io.Writer
 }
 
@@ -56,12 +83,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f.DurationVar(&b.warm, "warm", 5*time.Second, "time before each measurement, beyond the first window")
 	f.DurationVar(&b.time, "time", 15*time.Second, "length of each measurement")
 	path := f.String("clip", "", "file to send (default: the test pattern)")
-	mode := f.String("serve", "", "be the server, as this program starts it: full or floor")
 	if err := f.Parse(args); err != nil {
 		return err
-	}
-	if *mode != "" {
-		return serve(ctx, *mode, os.Stdin, out)
 	}
 	for s := range strings.SplitSeq(*counts, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
@@ -73,28 +96,31 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if b.time < time.Second || b.warm < 0 {
 		return fmt.Errorf("-time %v, -warm %v: want a second or more, and no negative time", b.time, b.warm)
 	}
-	if err := b.load(ctx, *path); err != nil {
+	dir, err := os.MkdirTemp("", "tandem-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b.dir = dir
+	if b.clip, err = load(ctx, *path, dir); err != nil {
 		return err
 	}
 	return b.measure(ctx)
 }
 
-// load reads the clip, or makes that of the test pattern: ten seconds of a face that moves and speaks, with the noise
-// of a camera, since a drawing alone takes far less bits.
-func (b *bench) load(ctx context.Context, path string) (err error) {
+// pattern is the file of the test pattern's clip.
+const pattern = "pattern.webm"
+
+// load reads the clip, or makes that of the test pattern in a folder: ten seconds of a face that moves and speaks, with
+// the noise of a camera, since a drawing alone takes far less bits.
+func load(ctx context.Context, path, dir string) (*client.Clip, error) {
 	if path == "" {
-		dir, err := os.MkdirTemp("", "tandem-bench")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		path = filepath.Join(dir, "pattern.webm")
+		path = filepath.Join(dir, pattern)
 		if err := write(ctx, path); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	b.clip, err = client.LoadClip(ctx, path)
-	return err
+	return client.LoadClip(ctx, path)
 }
 
 func write(ctx context.Context, path string) error {
@@ -182,18 +208,21 @@ func (b *bench) measure(ctx context.Context) error {
 func (b *bench) point(ctx context.Context, mode string, n int) (p point, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s, err := startServer(ctx, mode)
+	s, err := startMode(ctx, mode, b.dir)
 	if err != nil {
 		return p, err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() {
+		_, ended := s.stop()
+		err = errors.Join(err, ended)
+	}()
 	idle, err := s.metrics(ctx)
 	if err != nil {
 		return p, err
 	}
 	load := publishers{clip: b.clip, url: s.url + "/whip"}
 	// The sessions end before their server.
-	defer func() { err = errors.Join(err, load.close()) }()
+	defer func() { err = errors.Join(err, closeAll(load.list)) }()
 	if err := load.start(ctx, n); err != nil {
 		return p, err
 	}
@@ -224,114 +253,6 @@ func (b *bench) point(ctx context.Context, mode string, n int) (p point, err err
 
 // firstWindow is how long a session takes to its first window.
 const firstWindow = 3 * time.Second
-
-// publishers are the sessions of a point.
-type publishers struct {
-	clip *client.Clip
-	url  string
-
-	mu        sync.Mutex
-	sessions  []*client.Session
-	recording bool
-	latencies []time.Duration
-	err       error
-	stop      context.CancelFunc
-	wg        sync.WaitGroup
-}
-
-// start opens n sessions. They are spread over a hop and over the clip, as those of people would be.
-func (l *publishers) start(ctx context.Context, n int) error {
-	publishing, stop := context.WithCancel(ctx)
-	l.stop = stop
-	for i := range n {
-		if i > 0 {
-			if err := sleep(ctx, 137*time.Millisecond); err != nil {
-				return err
-			}
-		}
-		dialing, cancel := context.WithTimeout(ctx, 20*time.Second)
-		s, err := client.Dial(dialing, client.Options{URL: l.url, Loopback: true, Codecs: l.clip.Codecs()})
-		cancel()
-		if err != nil {
-			return err
-		}
-		l.mu.Lock()
-		l.sessions = append(l.sessions, s)
-		l.mu.Unlock()
-		l.wg.Go(func() { l.read(s) })
-		l.wg.Go(func() {
-			if err := s.Publish(publishing, l.clip, client.PublishOptions{Loop: true}); publishing.Err() == nil {
-				l.mu.Lock()
-				defer l.mu.Unlock()
-				l.err = fmt.Errorf("a session ended too early: %w", err)
-			}
-		})
-	}
-	return nil
-}
-
-// read takes the latencies of a session's events.
-func (l *publishers) read(s *client.Session) {
-	for e := range s.Events() {
-		if e.Window == nil || e.Window.Latency == nil {
-			continue
-		}
-		l.mu.Lock()
-		if l.recording {
-			l.latencies = append(l.latencies, *e.Window.Latency)
-		}
-		l.mu.Unlock()
-	}
-}
-
-// record begins or ends the taking of latencies, and returns those taken.
-func (l *publishers) record(on bool) []time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.recording = on
-	return l.latencies
-}
-
-func (l *publishers) failed() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
-}
-
-// bytes returns the number of bytes that all sessions have sent.
-func (l *publishers) bytes() (n int) {
-	for _, s := range l.sessions {
-		st := s.Stats()
-		n += st.Audio.Bytes + st.Video.Bytes
-	}
-	return n
-}
-
-// close ends all sessions at a time.
-func (l *publishers) close() error {
-	if l.stop != nil {
-		l.stop()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	faults := make([]error, len(l.sessions))
-	for i, s := range l.sessions {
-		l.wg.Go(func() { faults[i] = s.Close(ctx) })
-	}
-	l.wg.Wait()
-	return errors.Join(faults...)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
 
 // ownCPU returns the CPU time of this process, in seconds.
 func ownCPU() float64 {

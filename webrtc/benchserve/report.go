@@ -110,7 +110,7 @@ func (r report) find(mode string, n int) (point, bool) {
 // print writes the tables, for a page as for a terminal.
 func (r report) print(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "%d cores (%s)\n\n", runtime.NumCPU(), processor())
+	fmt.Fprintf(b, "%s\n\n", machine())
 	fmt.Fprintf(b,
 		"CPU of the server in ms for a second of one session; *network* is all that is not decoding, faces or "+
 			"inference.\n\n")
@@ -160,6 +160,9 @@ func (p point) verdict() string {
 	}
 	return strings.Join(why, "; ")
 }
+
+// machine names the cores that are measured on.
+func machine() string { return fmt.Sprintf("%d cores (%s)", runtime.NumCPU(), processor()) }
 
 // processor returns the name of the machine's processor, as far as it is known.
 func processor() string {

@@ -97,7 +97,8 @@ type Session struct {
 	end    context.CancelCauseFunc // of ctx
 	done   chan struct{}           // closed when it has been
 
-	leaving atomic.Bool // Close was called
+	leaving atomic.Bool  // Close was called
+	wall    atomic.Int64 // by how much the clock of the sender reports is wrong, in nanoseconds
 
 	mu         sync.Mutex
 	etag       string
@@ -286,6 +287,19 @@ func (s *Session) Mute(audio, video bool) {
 		t.mute(cmp.Or(audio && t == s.audio, video && t == s.video))
 	}
 }
+
+// ShiftClocks sets the sender's clocks from now on, by how much they are ahead of the right time, as after the
+// machine's clock was set or an encoder began anew: rtp is that of the RTP timestamps, wall that of the sender reports
+// (RFC 3550 sections 5.1 and 6.4.1).
+func (s *Session) ShiftClocks(rtp, wall time.Duration) {
+	s.wall.Store(int64(wall))
+	for _, t := range s.tracks() {
+		t.shiftBy(rtp)
+	}
+}
+
+// now returns the time by the clock of the sender reports.
+func (s *Session) now() time.Time { return time.Now().Add(time.Duration(s.wall.Load())) }
 
 // Close ends the session at the server by DELETE, takes the events that the server still sends, and waits until
 // nothing of the session runs any more. One that the server has ended it leaves alone. It may be called more than once.

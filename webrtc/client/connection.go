@@ -21,7 +21,7 @@ import (
 
 // connection makes the pion connection with its tracks and data channels; servers are those of ICE.
 func (s *Session) connection(servers []pion.ICEServer) error {
-	api, err := s.o.api()
+	api, err := s.o.api(s.now)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (s *Session) readRTCP(t *track, r *pion.RTPSender) {
 		if err != nil {
 			continue // not ours to judge
 		}
-		now := time.Now()
+		now := s.now()
 		for _, p := range packets {
 			switch p := p.(type) {
 			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
@@ -121,8 +121,8 @@ func (s *Session) readRTCP(t *track, r *pion.RTPSender) {
 	}
 }
 
-// api has only what the options need.
-func (o *Options) api() (*pion.API, error) {
+// api has only what the options need; now is the clock of the sender reports.
+func (o *Options) api(now func() time.Time) (*pion.API, error) {
 	logs := logging.NewDefaultLoggerFactory() // which reads PION_LOG_DEBUG and the like
 	logs.DefaultLogLevel = logging.LogLevelDisabled
 	var e pion.SettingEngine
@@ -154,7 +154,7 @@ func (o *Options) api() (*pion.API, error) {
 	if err != nil {
 		return nil, err
 	}
-	reports, err := report.NewSenderInterceptor(report.WithSenderLoggerFactory(logs))
+	reports, err := report.NewSenderInterceptor(report.WithSenderLoggerFactory(logs), report.SenderNow(now))
 	if err != nil {
 		return nil, err
 	}

@@ -374,3 +374,39 @@ func TestPublishRefuses(t *testing.T) {
 		t.Error("pictures came without a track for them")
 	}
 }
+
+// Clocks that are set show in what the server gets: in the RTP times, and in the clock of the sender reports.
+func TestShiftClocks(t *testing.T) {
+	t.Parallel()
+	clip, err := LoadClip(t.Context(), write(t, "clip.webm", small(time.Second)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := newServer(t)
+	s := dial(t, Options{URL: srv.url(), Channel: NoChannel})
+	ctx, stop := context.WithCancel(t.Context())
+	published := make(chan struct{})
+	go func() { defer close(published); _ = s.Publish(ctx, clip, PublishOptions{Loop: true}) }()
+	defer func() { stop(); <-published }()
+	until(t, "packets of both kinds", func() bool { return len(srv.got(audio)) > 10 && len(srv.got(video)) > 5 })
+	const rtp, wall = time.Hour, -2 * time.Hour
+	s.ShiftClocks(rtp, wall)
+	for kind, rate := range map[pion.RTPCodecType]int32{audio: 48000, video: 90000} {
+		until(t, "a jump of the RTP times", func() bool {
+			got := srv.got(kind)
+			jump := int32(got[len(got)-1].Timestamp - got[0].Timestamp)
+			return jump > 3600*rate && jump < 3620*rate
+		})
+		until(t, "a report by the other clock", func() bool {
+			srv.mu.Lock()
+			defer srv.mu.Unlock()
+			for _, r := range srv.reports[kind] {
+				at := int64(r.NTPTime>>32) - 2208988800 // RFC 3550 section 4: since 1900
+				if off := time.Unix(at, 0).Sub(time.Now().Add(wall)); off.Abs() < 20*time.Second {
+					return true
+				}
+			}
+			return false
+		})
+	}
+}

@@ -27,7 +27,8 @@ type track struct {
 	ssrc             uint32
 	types            map[av.Codec]uint8 // the payload types agreed on
 	seq              uint16
-	base             uint32 // RTP timestamp of time 0 (RFC 3550 section 5.1: random)
+	base             uint32        // RTP timestamp of time 0 (RFC 3550 section 5.1: random)
+	shift            time.Duration // of the RTP timestamps against the session's clock
 	muted            bool
 	awaitingKeyFrame bool // the pictures sent can't be built upon: wait for a key frame
 	sent             TrackStats
@@ -98,6 +99,12 @@ func (t *track) mute(on bool) {
 	t.muted = on
 }
 
+func (t *track) shiftBy(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shift = d
+}
+
 // send sends a unit whose time on the session's clock is at.
 func (t *track) send(u *unit, at time.Duration) {
 	t.mu.Lock()
@@ -119,7 +126,7 @@ func (t *track) send(u *unit, at time.Duration) {
 	}
 	header := rtp.Header{
 		Version: 2, PayloadType: pt, SSRC: t.ssrc,
-		Timestamp: t.base + uint32(int64(at/time.Microsecond)*rate/1e6),
+		Timestamp: t.base + uint32(int64((at+t.shift)/time.Microsecond)*rate/1e6),
 	}
 	t.sent.Units++
 	for i, payload := range u.payloads {
