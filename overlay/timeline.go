@@ -85,9 +85,7 @@ func (l *Timeline) Event(e pipeline.Event) {
 		h := l.of(e.Window.Subject)
 		h.results = append(h.results, e.Window)
 		l.newest = max(l.newest, e.Window.T)
-		if over, ok := l.turns.Add(e.Window); ok {
-			l.spoken = append(l.spoken, over)
-		}
+		l.spoken = append(l.spoken, l.turns.Add(e.Window)...)
 		l.forget(e.Window.T)
 	}
 }

@@ -36,24 +36,22 @@ func (r *rttm) Write(e Event) error {
 		r.files[r.file] = source
 	case r.file == "":
 	case e.Window != nil:
-		if over, ok := r.turns.Add(e.Window); ok {
-			return r.line(over)
-		}
+		return r.lines(r.turns.Add(e.Window))
 	case e.End != nil:
-		for _, t := range r.turns.Rest() {
-			if err := r.line(t); err != nil {
-				return err
-			}
-		}
+		return r.lines(r.turns.Rest())
 	}
 	return nil
 }
 
-func (r *rttm) line(t Turn) error {
-	from := t.From.Round(time.Millisecond)
-	_, err := fmt.Fprintf(r.w, "SPEAKER %s 1 %.3f %.3f <NA> <NA> %s <NA> <NA>\n", r.file, from.Seconds(),
-		(t.To.Round(time.Millisecond) - from).Seconds(), t.name())
-	return err
+func (r *rttm) lines(turns []Turn) error {
+	for _, t := range turns {
+		from := t.From.Round(time.Millisecond)
+		if _, err := fmt.Fprintf(r.w, "SPEAKER %s 1 %.3f %.3f <NA> <NA> %s <NA> <NA>\n", r.file, from.Seconds(),
+			(t.To.Round(time.Millisecond) - from).Seconds(), t.name()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // name returns the speaker of a turn as files have it.

@@ -37,17 +37,18 @@ const (
 	SpeakerAlways = "always" // and where one is
 )
 
-// What the posterior takes for granted of conversations. Chosen by the scenes of docs/speaker.md.
+// What the posterior takes for granted of conversations. Chosen by scenes as those of docs/speaker.md, of the training
+// split's speakers.
 const (
-	// turnSlots is how many slots a turn lasts at least in the mean: about a second.
-	turnSlots = 16
+	// turnSlots is how many slots a turn lasts in the mean: a second and a half.
+	turnSlots = 24
 	// unseenPrior is the share of turns that are nobody's in the picture.
-	unseenPrior = 0.15
+	unseenPrior = 0.08
 	// sharpness is by how much more a slot counts than its odds say. These are such that they sum up to those of a
 	// second in which nothing changes; with more a change of turn is told sooner.
-	sharpness = 1.5
+	sharpness = 2.5
 	// mostOdds bounds what one slot can say.
-	mostOdds = 4
+	mostOdds = 1.5
 )
 
 // SpeakerCertain is the posterior probability from which on a slot's voice is given to a face.

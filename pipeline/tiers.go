@@ -95,9 +95,7 @@ func (t *tiersWriter) Write(e Event) error {
 // window adds a window's labels.
 func (t *tiersWriter) window(w *WindowEvent) {
 	t.end = max(t.end, w.T)
-	if over, ok := t.turns.Add(w); ok {
-		t.spoken = append(t.spoken, over)
-	}
+	t.spoken = append(t.spoken, t.turns.Add(w)...)
 	senses := "none"
 	switch {
 	case w.Audio && w.Video:

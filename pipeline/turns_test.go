@@ -20,18 +20,74 @@ func heardAt(t time.Duration, subject int, speaking float64, audio bool) *Window
 	return w
 }
 
-func TestTurns(t *testing.T) {
-	quiet := func(t time.Duration) *WindowEvent {
-		w := heardAt(t, 0, 0.9, true) // who spoke last, in a pause
-		w.Voice = false
-		return w
+// quiet is a window at whose end no voice is heard, of who spoke last.
+func quiet(t time.Duration) *WindowEvent {
+	w := heardAt(t, 0, 0.9, true)
+	w.Voice = false
+	return w
+}
+
+// turnsCase is a run's windows, and the turns that they are.
+type turnsCase struct {
+	windows []*WindowEvent
+	want    string
+}
+
+func (c turnsCase) check(t *testing.T, what string) {
+	t.Helper()
+	s := Turns{Hop: ms(250)}
+	var all []Turn
+	for _, w := range c.windows {
+		all = append(all, s.Add(w)...)
 	}
+	got := []string{}
+	for _, o := range append(all, s.Rest()...) {
+		got = append(got, fmt.Sprintf("{%d %v %v}", o.Subject, o.From, o.To))
+	}
+	if fmt.Sprint(got) != c.want {
+		t.Errorf("%s: %v, want %s", what, got, c.want)
+	}
+}
+
+// The end of a voice of which it is not known whose it is is that of who speaks on.
+func TestTurnsAreKnownLate(t *testing.T) {
+	for what, c := range map[string]turnsCase{
+		"whose a voice is is known late": {
+			[]*WindowEvent{
+				heardAt(ms(1000), 0, 0.1, false), heardAt(ms(1250), 0, 0.4, true), heardAt(ms(1500), 0, 0.8, true),
+			},
+			"[{0 750ms 1.5s}]",
+		},
+		"another speaks first, who is not seen": {
+			[]*WindowEvent{
+				heardAt(ms(1000), 0, 0.1, false), heardAt(ms(1250), 0, 0.1, false), heardAt(ms(1500), 0, 0.1, false),
+				heardAt(ms(1750), 0, 0.4, true), heardAt(ms(2000), 0, 0.8, true), heardAt(ms(2250), 0, 0.9, true),
+			},
+			"[{-1 750ms 1.25s} {0 1.25s 2.25s}]",
+		},
+		"a doubt within a turn, and one between two": {
+			[]*WindowEvent{
+				heardAt(ms(1000), 0, 0.9, true), heardAt(ms(1250), 0, 0.4, true), heardAt(ms(1500), 0, 0.9, true),
+				heardAt(ms(1750), 0, 0.4, true), heardAt(ms(2000), 0, 0.4, true), heardAt(ms(2250), 1, 0.9, true),
+			},
+			"[{0 750ms 1.5s} {1 1.5s 2.25s}]",
+		},
+		"a doubt before a pause, and at the end": {
+			[]*WindowEvent{
+				heardAt(ms(1000), 0, 0.9, true), heardAt(ms(1250), 0, 0.4, true), quiet(ms(1500)), quiet(ms(1750)),
+				heardAt(ms(2000), 0, 0.9, true), heardAt(ms(2250), 0, 0.4, true),
+			},
+			"[{0 750ms 1s} {-1 1s 1.25s} {0 1.75s 2s} {-1 2s 2.25s}]",
+		},
+	} {
+		c.check(t, what)
+	}
+}
+
+func TestTurns(t *testing.T) {
 	unseen := heardAt(ms(1000), 0, -1, true)
 	unseen.Video = false
-	for what, c := range map[string]struct {
-		windows []*WindowEvent
-		want    string
-	}{
+	for what, c := range map[string]turnsCase{
 		"nothing": {nil, "[]"},
 		"quiet":   {[]*WindowEvent{quiet(ms(750))}, "[]"},
 		"one face, not asked": {
@@ -74,20 +130,7 @@ func TestTurns(t *testing.T) {
 			"[{0 2s 2.56s} {1 2.56s 2.7s}]",
 		},
 	} {
-		s := Turns{Hop: ms(250)}
-		var all []Turn
-		for _, w := range c.windows {
-			if over, ok := s.Add(w); ok {
-				all = append(all, over)
-			}
-		}
-		got := []string{}
-		for _, o := range append(all, s.Rest()...) {
-			got = append(got, fmt.Sprintf("{%d %v %v}", o.Subject, o.From, o.To))
-		}
-		if fmt.Sprint(got) != c.want {
-			t.Errorf("%s: %v, want %s", what, got, c.want)
-		}
+		c.check(t, what)
 	}
 }
 

@@ -158,9 +158,7 @@ func TestLongPageTurns(t *testing.T) {
 					w.Speaking = &p
 				}
 				events = append(events, pipeline.Event{Window: w})
-				if over, ok := turns.Add(w); ok {
-					want = append(want, over)
-				}
+				want = append(want, turns.Add(w)...)
 			}
 		}
 		want = append(want, turns.Rest()...)

@@ -5,6 +5,7 @@ import { labelText, text } from "./texts.js";
 const span = 60; // seconds
 const certain = 0.5; // of "speaking", from which on a subject speaks
 const joinWithin = 0.3; // seconds: a shorter pause belongs to the turn
+const knownWithin = 0.5; // seconds that it takes to know whose a voice is
 const ownColours = 8; // --s0 to --s7
 const unknown = -1; // whose the voice is is not known
 
@@ -39,16 +40,16 @@ export class Turns {
   close() {
     if (!this.#voice) return;
     this.#voice = false;
-    let from = Math.max(this.#at - this.#hop, 0);
-    const last = this.all.at(-1);
-    if (last) {
-      if (last.subject === this.#who && from - last.to < joinWithin) {
-        last.to = this.#at;
-        return;
+    let last = this.all.at(-1), from = Math.max(this.#at - this.#hop, last?.to ?? 0);
+    if (last?.subject === unknown && this.#who !== unknown && from - last.to < joinWithin) { // it is known now
+      from = last.to = Math.max(last.from, last.to - knownWithin);
+      if (last.from === from) {
+        this.all.pop();
+        last = this.all.at(-1);
       }
-      from = Math.max(from, last.to);
     }
-    this.all.push({ subject: this.#who, from, to: this.#at });
+    if (last?.subject === this.#who && from - last.to < joinWithin) last.to = this.#at;
+    else this.all.push({ subject: this.#who, from, to: this.#at });
   }
 }
 
