@@ -43,6 +43,7 @@ type agentOptions struct {
 	show, logJSON    bool
 	attributes       bool
 	webhook          string
+	nats, subject    string
 	maxSessions      int
 	drain            float64 // seconds
 
@@ -71,6 +72,10 @@ func (o *agentOptions) bind(f *pflag.FlagSet) {
 		"set tandem.emotion and tandem.gender of participants, which all in the room see: wants --to all")
 	f.StringVar(&o.webhook, "webhook", "", "POST each event to `URL` too")
 	ownEnv(f, "webhook")
+	f.StringVar(&o.nats, "nats", "",
+		"publish each event to the NATS server at `URL` too, such as nats://localhost:4222")
+	f.StringVar(&o.subject, "nats-subject", agent.DefaultSubject,
+		"publish to `SUBJECT`.ROOM.PARTICIPANT of --nats")
 	f.IntVar(&o.maxSessions, "max-sessions", 0,
 		fmt.Sprintf("at most `N` sessions at a time (default: %d a core)", webrtc.DefaultSessionsPerCore))
 	f.Float64Var(&o.drain, "drain", 0, "when it is to end, let jobs go on by themselves for `SECONDS`")
@@ -116,6 +121,11 @@ func (o *agentOptions) check(*pflag.FlagSet) error {
 			return fmt.Errorf("--webhook %w", err)
 		}
 	}
+	if o.nats != "" {
+		if err := agent.CheckNATS(o.nats, o.subject); err != nil {
+			return fmt.Errorf("--nats: %w", err)
+		}
+	}
 	consent, err := agent.ParseConsent(o.consent)
 	if err != nil {
 		return fmt.Errorf("--consent %w", err)
@@ -123,6 +133,7 @@ func (o *agentOptions) check(*pflag.FlagSet) error {
 	o.agent = agent.Options{
 		URL: o.url, Key: o.key, Secret: o.secret, PerRoom: o.per == perRoom, Shown: o.show, To: o.to, Consent: consent,
 		MaxSessions: o.maxSessions, Drain: seconds(o.drain), Attributes: o.attributes, Webhook: o.webhook,
+		NATS: o.nats, Subject: o.subject,
 	}
 	return o.agent.Check()
 }

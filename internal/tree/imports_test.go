@@ -102,6 +102,7 @@ var libraries = map[string][]string{
 		"webrtc/signal",
 	},
 	"github.com/livekit/":                 {"webrtc/agent"},
+	"github.com/nats-io/":                 {"webrtc/agent"},
 	"gonum.org/v1/plot":                   {"train/plot"},
 	"github.com/spf13/":                   {"cli"},
 	"github.com/golang-jwt/":              {"webrtc/access"},

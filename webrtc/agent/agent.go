@@ -17,6 +17,7 @@ import (
 
 	"github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/nats-io/nats.go"
 
 	"tandem/webrtc"
 	"tandem/webrtc/webhook"
@@ -69,6 +70,8 @@ type Options struct {
 	CropSize    int           // side of the crops that the recognizer reads, in pixels; chooses among simulcast layers
 	Attributes  bool          // set attributes of the participants
 	Webhook     string        // URL that gets each event; "" for none
+	NATS        string        // URL of a NATS server that gets each event; "" for none
+	Subject     string        // what their subjects begin with; "" for DefaultSubject
 	Log         *slog.Logger  // nil for none
 }
 
@@ -78,6 +81,7 @@ type Agent struct {
 	log  *slog.Logger
 	api  *lksdk.RoomServiceClient
 	hook *webhook.Poster  // nil for none
+	nats *nats.Conn       // nil for none
 	work func(*job) error // does a job; tests replace it
 
 	changed chan struct{} // capacity 1: the server is to hear of the state
@@ -124,6 +128,7 @@ func New(o Options) (*Agent, error) {
 	if o.Webhook != "" {
 		a.hook = webhook.NewPoster(o.Webhook, signLiveKit(o.Key, o.Secret))
 	}
+	a.o.Subject = cmp.Or(o.Subject, DefaultSubject)
 	a.work = func(j *job) error { return j.attend() }
 	return a, nil
 }
@@ -133,6 +138,14 @@ func (a *Agent) Run(ctx context.Context) error {
 	if !a.o.Consent.Required() {
 		a.log.Warn("CONSENT IS NOT ASKED FOR: every participant who publishes is analysed; " +
 			"you must have their consent by other means")
+	}
+	if a.o.NATS != "" {
+		c, err := openNATS(a.o.NATS, a.log)
+		if err != nil {
+			return fmt.Errorf("NATS: %w", err)
+		}
+		a.nats = c
+		defer closeNATS(c)
 	}
 	registered, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -33,34 +32,15 @@ import (
 	"tandem/webrtc/webrtctest"
 )
 
-// serverVersion is the LiveKit server that tests run: newer ones need forks that the module proxy does not have.
-const serverVersion = "v1.11.0"
+// livekitServer is built for the tests; newer ones need forks that the module proxy does not have.
+const livekitServer = "github.com/livekit/livekit-server/cmd/server@v1.11.0"
 
 const key, secret = "devkey", "secret-of-the-tests-0123456789abcdef"
-
-// serverBinary builds the server through the module proxy, once a machine: it takes minutes.
-var serverBinary = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "tandem-test", "livekit-server-"+serverVersion)
-	binary := filepath.Join(dir, "server")
-	if _, err := os.Stat(binary); err == nil {
-		return binary, nil
-	}
-	build := exec.Command("go", "install", "github.com/livekit/livekit-server/cmd/server@"+serverVersion)
-	build.Dir = os.TempDir()
-	build.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return binary, nil
-})
 
 // sfu is a LiveKit server that runs.
 type sfu struct {
 	t      *testing.T
+	binary string
 	url    string
 	config string
 	cmd    *exec.Cmd
@@ -69,11 +49,9 @@ type sfu struct {
 // startSFU starts a LiveKit server on free ports of this machine; it ends with the test.
 func startSFU(t *testing.T) *sfu {
 	t.Helper()
-	if _, err := serverBinary(); err != nil {
-		t.Skipf("SKIPPED, NOT TESTED: no LiveKit server can be built here: %v", err)
-	}
+	binary := webrtctest.Program(t, livekitServer)
 	port := webrtctest.FreePort(t)
-	s := &sfu{t: t, url: fmt.Sprintf("ws://127.0.0.1:%d", port)}
+	s := &sfu{t: t, binary: binary, url: fmt.Sprintf("ws://127.0.0.1:%d", port)}
 	s.config = fmt.Sprintf(`{port: %d, bind_addresses: ["127.0.0.1"], keys: {%s: %s}, logging: {level: warn},
 rtc: {tcp_port: %d, udp_port: %d, use_external_ip: false, stun_servers: ["127.0.0.1:1"]}}`,
 		port, key, secret, webrtctest.FreePort(t), webrtctest.FreePort(t))
@@ -85,8 +63,7 @@ rtc: {tcp_port: %d, udp_port: %d, use_external_ip: false, stun_servers: ["127.0.
 
 func (s *sfu) start() {
 	s.t.Helper()
-	binary, _ := serverBinary()
-	s.cmd = exec.Command(binary, "--config-body", s.config)
+	s.cmd = exec.Command(s.binary, "--config-body", s.config)
 	out := &webrtctest.Log{}
 	s.cmd.Stdout, s.cmd.Stderr = out, out
 	if err := s.cmd.Start(); err != nil {

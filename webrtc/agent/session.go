@@ -61,6 +61,9 @@ func (j *job) newSession(p *lksdk.RemoteParticipant) *session {
 	if j.a.hook != nil {
 		readers = append(readers, newHook(j.a.hook, j.log).post)
 	}
+	if j.a.nats != nil {
+		readers = append(readers, newSubject(j, s.identity).publish)
+	}
 	if j.a.o.Attributes {
 		readers = append(readers, newAttributes(s).set)
 	}
