@@ -51,7 +51,7 @@ var defaultModel []byte
 
 // DefaultModelSHA256 is the SHA-256 of DefaultModel in hex. It is written down since hashing the model would take
 // longer than loading the face detector.
-const DefaultModelSHA256 = "5cc6b0d37e9376f662e21dc92cb542d2eee00a1283cfb5d4c2cf3ae1ebfbe18b"
+const DefaultModelSHA256 = "ca01e14f932549baf951f4b7973ed5bd4cb964457aed6869926f8c6337bdfc1b"
 
 // DefaultModel returns the embedded model, written by `tandem train`. It is shared: do not write to it.
 func DefaultModel() []byte { return defaultModel }
