@@ -23,6 +23,7 @@ import (
 	"tandem/pipeline"
 	"tandem/webrtc"
 	"tandem/webrtc/client"
+	"tandem/webrtc/webrtctest"
 )
 
 var pattern = capture.PatternOptions{Width: 640, Height: 480, FPS: 30, Duration: 8 * time.Second}
@@ -84,8 +85,7 @@ func sameAsAFile(t *testing.T, cases ...asAFileCase) {
 			const attempts = 3
 			for attempt := 1; ; attempt++ {
 				worst, others := asAFile(t, clip, want, tt.channel, tt.trickle)
-				// docs/whip.md states these bounds.
-				if worst <= 0.01 && others == 0 {
+				if worst <= webrtctest.Tolerance && others == 0 {
 					return
 				}
 				if attempt == attempts {
@@ -130,7 +130,7 @@ func asAFile(
 			d := math.Abs(c.P - b.P[j].P)
 			worst, sum, n = max(worst, d), sum+d, n+1
 		}
-		if a.Label != b.Label {
+		if webrtctest.OtherLabel(a.Label, b) {
 			others++
 		}
 	}

@@ -16,11 +16,9 @@ var imports = map[string][]string{
 	".": {"cli"},
 	"cli": {
 		"capture", "infer", "infer/explain", "internal/atomicfile", "overlay", "overlay/window", "pipeline", "train",
-		"train/audit",
-		"train/card", "train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics", "train/nn",
-		"train/sample", "train/speaker", "train/sweep", "train/weighting", "webrtc", "webrtc/access",
-		"webrtc/agent", "webrtc/peer", "webrtc/signal", "webrtc/tracing",
-		"webrtc/webhook",
+		"train/audit", "train/card", "train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics",
+		"train/nn", "train/sample", "train/speaker", "train/sweep", "train/weighting", "webrtc", "webrtc/access",
+		"webrtc/agent", "webrtc/peer", "webrtc/signal", "webrtc/tracing", "webrtc/webhook",
 	},
 	"overlay":        {"capture", "capture/av", "pipeline"},
 	"overlay/window": {"capture", "overlay"},
@@ -41,6 +39,7 @@ var imports = map[string][]string{
 	"webrtc/receive":    {"capture", "capture/av", "webrtc/cputime"},
 	"webrtc/signal":     {"webrtc/problem"},
 	"webrtc/tracing":    {"pipeline", "webrtc/middleware"},
+	"webrtc/webrtctest": {"pipeline"},
 	"webrtc/whip":       {"webrtc/middleware", "webrtc/problem", "webrtc/signal"},
 	"train": {
 		"capture", "infer", "internal/atomicfile", "pipeline", "train/augment", "train/dataset", "train/eval",
