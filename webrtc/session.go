@@ -78,9 +78,11 @@ func reasonLabel(err error) string {
 const otherReason = "other" // of none of them
 
 // endBound is how long the delivery of the end event may take: only a client that is there can take it. One whose media
-// came is, though the connection's state is often told later than its first packets.
-func endBound(state peer.State, tracks int) time.Duration {
-	if state == peer.Connected || state == peer.Connecting && tracks > 0 {
+// comes is: a connection's state is often told later than its first packets, and than those after an outage or after
+// this process was stopped for a while.
+func endBound(state peer.State, tracks int, sends bool) time.Duration {
+	switch {
+	case state == peer.Connected, state == peer.Connecting && tracks > 0, state == peer.Disconnected && sends:
 		return endTime
 	}
 	return 0
@@ -154,6 +156,7 @@ func (x *session) run() {
 		x.wg.Go(func() { x.channels.Run(sending) })
 	}
 	why := x.watch()
+	silent, came := x.lastMedia.ago(time.Now())
 	if x.HasData() {
 		x.openChannels() // or the client would not hear why a short session ended
 	}
@@ -162,7 +165,7 @@ func (x *session) run() {
 	x.mu.Lock()
 	tracks := len(x.tracks)
 	x.mu.Unlock()
-	timer := time.AfterFunc(endBound(x.State(), tracks), stopSending)
+	timer := time.AfterFunc(endBound(x.State(), tracks, came && silent < time.Second), stopSending)
 	x.wg.Wait()
 	timer.Stop()
 	stopSending()
