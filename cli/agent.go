@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 
 	"github.com/spf13/pflag"
 
+	"tandem/capture/av"
 	"tandem/webrtc"
 	"tandem/webrtc/agent"
 	"tandem/webrtc/webhook"
@@ -139,6 +141,7 @@ func (o *agentOptions) check(*pflag.FlagSet) error {
 }
 
 func (o *agentOptions) run(ctx context.Context, c *console) (err error) {
+	av.LimitHeaps(runtime.GOMAXPROCS(0))
 	if o.logJSON {
 		c.log = slog.New(slog.NewJSONHandler(c.err, &slog.HandlerOptions{Level: o.level}))
 	}

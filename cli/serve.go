@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 
 	"github.com/spf13/pflag"
 
+	"tandem/capture/av"
 	"tandem/infer"
 	"tandem/webrtc"
 	"tandem/webrtc/peer"
@@ -207,6 +209,7 @@ func parseSize(s string) (int, error) {
 }
 
 func (o *serveOptions) run(ctx context.Context, c *console) error {
+	av.LimitHeaps(runtime.GOMAXPROCS(0))
 	var cert *certificate
 	var err error
 	if o.tlsCert != "" {

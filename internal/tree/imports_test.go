@@ -15,10 +15,10 @@ import (
 var imports = map[string][]string{
 	".": {"cli"},
 	"cli": {
-		"capture", "infer", "infer/explain", "internal/atomicfile", "overlay", "overlay/window", "pipeline", "train",
-		"train/audit", "train/card", "train/compare", "train/dataset", "train/eval", "train/folds", "train/metrics",
-		"train/nn", "train/sample", "train/speaker", "train/sweep", "train/weighting", "webrtc", "webrtc/access",
-		"webrtc/agent", "webrtc/peer", "webrtc/signal", "webrtc/tracing", "webrtc/webhook",
+		"capture", "capture/av", "infer", "infer/explain", "internal/atomicfile", "overlay", "overlay/window",
+		"pipeline", "train", "train/audit", "train/card", "train/compare", "train/dataset", "train/eval", "train/folds",
+		"train/metrics", "train/nn", "train/sample", "train/speaker", "train/sweep", "train/weighting", "webrtc",
+		"webrtc/access", "webrtc/agent", "webrtc/peer", "webrtc/signal", "webrtc/tracing", "webrtc/webhook",
 	},
 	"overlay":        {"capture", "capture/av", "pipeline"},
 	"overlay/window": {"capture", "overlay"},
