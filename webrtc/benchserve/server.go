@@ -49,7 +49,7 @@ func untilEOF(ctx context.Context, in io.Reader) context.Context {
 
 // serveFloor is the floor's process, which says where it listens as tandem serve does.
 func serveFloor(ctx context.Context, in io.Reader, said io.Writer) error {
-	ctx = untilEOF(ctx, in)
+	ctx = untilEOF(cli.WithSignals(ctx), in)
 	rec, err := infer.NewRecognizer(infer.DefaultModel(), infer.Options{Threads: 1})
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ var listens = regexp.MustCompile(`open http://[^ ]*:(\d+) in a browser`)
 
 // startServer starts this program once more, as the server that args make it, and waits until it listens.
 func startServer(ctx context.Context, log string, args ...string) (*server, error) {
-	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
