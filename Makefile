@@ -91,6 +91,7 @@ bench-train: setup-test assets
 # How many sessions this machine can serve, and at what cost.
 bench-serve: setup-test assets
 	go run -tags $(TAGS) ./webrtc/benchserve
+	go test -tags nocamera -run '^$$' -bench Session -benchtime 1x ./webrtc/agent
 
 # What a server holds over an hour of sessions, and how it stands losses, a full disk and the like. Small disks are mounted
 # for that if there is the right to.

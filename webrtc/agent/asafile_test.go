@@ -209,7 +209,7 @@ func asAFile(t *testing.T, s *sfu, path string, c clip) (worst float64, others i
 }
 
 // eventually waits for something to become true.
-func eventually(t *testing.T, what string, within time.Duration, f func() bool) {
+func eventually(t testing.TB, what string, within time.Duration, f func() bool) {
 	t.Helper()
 	for end := time.Now().Add(within); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {

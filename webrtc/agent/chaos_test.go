@@ -35,7 +35,7 @@ func init() {
 				os.Exit(1)
 			}
 		}
-		a, server, err := newAgent(agent.Options{URL: url, MaxSessions: 8}, light{}, nil, os.Stderr)
+		a, server, err := newAgent(agent.Options{URL: url, MaxSessions: 24}, light{}, nil, os.Stderr)
 		fail(err)
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
@@ -71,10 +71,17 @@ type process struct {
 	ended chan error
 }
 
-func startProcess(t *testing.T, s *sfu) *process {
+func startProcess(t testing.TB, s *sfu) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(os.Args[0]), worker: worker{log: &webrtctest.Log{}}, ended: make(chan error, 1)}
-	p.Env = append(os.Environ(), agentURL+"="+s.url)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), agentURL+"="+s.url)
+	return startCommand(t, cmd)
+}
+
+// startCommand starts an agent that is ended with the test, and waits until it is registered.
+func startCommand(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{Cmd: cmd, worker: worker{log: &webrtctest.Log{}}, ended: make(chan error, 1)}
 	p.Stderr = p.log
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
@@ -96,7 +103,7 @@ func (p *process) joined() int { return strings.Count(p.log.String(), "joined a 
 // Jobs spread over two agents; what one did that is killed the other does soon; all is well again after the LiveKit
 // server was killed and started; and an agent that is told to end says so to those whom it analyses.
 func TestLongAgentsAndServersDie(t *testing.T) {
-	const publishers = 6
+	const publishers = 20
 	s := startSFU(t)
 	a, b := startProcess(t, s), startProcess(t, s)
 	c := loadClip(t, writePattern(t, small))

@@ -39,7 +39,7 @@ const key, secret = "devkey", "secret-of-the-tests-0123456789abcdef"
 
 // sfu is a LiveKit server that runs.
 type sfu struct {
-	t      *testing.T
+	t      testing.TB
 	binary string
 	url    string
 	config string
@@ -47,7 +47,7 @@ type sfu struct {
 }
 
 // startSFU starts a LiveKit server on free ports of this machine; it ends with the test.
-func startSFU(t *testing.T) *sfu {
+func startSFU(t testing.TB) *sfu {
 	t.Helper()
 	binary := webrtctest.Program(t, livekitServer)
 	port := webrtctest.FreePort(t)
@@ -97,7 +97,7 @@ type worker struct {
 }
 
 // registered waits until the agent is.
-func (w *worker) registered(t *testing.T) {
+func (w *worker) registered(t testing.TB) {
 	t.Helper()
 	eventually(t, "the agent is registered", 10*time.Second, func() bool {
 		return strings.Contains(w.log.String(), "registered with LiveKit")
@@ -161,7 +161,7 @@ func startAgent(t *testing.T, o agent.Options, rec pipeline.Recognizer) *worker 
 
 // participant joins a room; it leaves with the test.
 func participant(
-	t *testing.T, s *sfu, room, identity string, attributes map[string]string, cb *lksdk.RoomCallback,
+	t testing.TB, s *sfu, room, identity string, attributes map[string]string, cb *lksdk.RoomCallback,
 ) *lksdk.Room {
 	t.Helper()
 	if cb == nil {
@@ -243,7 +243,7 @@ func (i *inbox) windows() (out []*pipeline.WindowEvent) {
 // clip is coded media to be sent.
 type clip []av.Packet
 
-func loadClip(t *testing.T, path string) clip {
+func loadClip(t testing.TB, path string) clip {
 	t.Helper()
 	in, err := av.Open(t.Context(), path, av.Options{})
 	if err != nil {
@@ -265,7 +265,7 @@ func loadClip(t *testing.T, path string) clip {
 }
 
 // writePattern encodes the test pattern into a file.
-func writePattern(t *testing.T, o capture.PatternOptions) string {
+func writePattern(t testing.TB, o capture.PatternOptions) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a.webm")
 	capturetest.WritePattern(t, path, o, av.WriterOptions{})
@@ -277,7 +277,7 @@ type publisher struct {
 	audio, video *pion.TrackLocalStaticSample
 }
 
-func publish(t *testing.T, r *lksdk.Room) *publisher {
+func publish(t testing.TB, r *lksdk.Room) *publisher {
 	t.Helper()
 	p := &publisher{}
 	var err error
@@ -303,7 +303,7 @@ func publish(t *testing.T, r *lksdk.Room) *publisher {
 }
 
 // loop sends a clip again and again until the test ends.
-func (p *publisher) loop(t *testing.T, c clip) {
+func (p *publisher) loop(t testing.TB, c clip) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
