@@ -100,10 +100,11 @@ func (c *codec) close() {
 
 // frameConverter turns decoded pictures into RGB, upright and with square pixels.
 type frameConverter struct {
-	interval time.Duration // MinFrameInterval
-	shown    bool          // a picture has been handed out
-	last     time.Duration // its time
-	ahead    lookahead
+	interval time.Duration   // MinFrameInterval
+	shown    bool            // a picture has been handed out
+	last     time.Duration   // its time
+	coming   []time.Duration // media times of the packets whose pictures have not come, in order
+	decoded  int             // pictures that came
 	sws      *C.struct_SwsContext
 }
 
@@ -112,12 +113,16 @@ func (c *frameConverter) close() {
 	c.sws = nil
 }
 
-// due reports whether a picture at time t is to be handed out.
+// due takes the time of the next picture, and reports whether it is to be handed out.
 func (c *frameConverter) due(t time.Duration) bool {
-	return !c.shown || farEnough(t-c.last, c.interval)
+	c.came(t)
+	return !c.shown || c.farEnough(c.last, t)
 }
 
-func farEnough(step, interval time.Duration) bool { return step >= interval-2*time.Millisecond }
+// farEnough reports whether two pictures that follow each other may both be handed out.
+func (c *frameConverter) farEnough(from, to time.Duration) bool {
+	return to-from >= c.interval-2*time.Millisecond
+}
 
 // squareSize returns the size of a w x h picture with pixels of shape sar, made square by its width.
 func squareSize(w, h C.int, sar C.AVRational) (int, int) {

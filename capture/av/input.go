@@ -212,8 +212,8 @@ func (in *Input) step(ctx context.Context) error {
 		}
 		in.stats.Truncated = in.pkt.flags&C.AV_PKT_FLAG_CORRUPT != 0 // cut off, if it is the last
 		if kind == video {
-			in.codecs[video].leaveOut(in.pkt.pts != C.AV_NOPTS_VALUE &&
-				!in.frames.ahead.needed(duration(in.pkt.pts, st.time_base)-in.origin, in.o.MinFrameInterval))
+			in.codecs[video].leaveOut(in.pkt.pts != C.AV_NOPTS_VALUE && !in.frames.needed(
+				duration(in.pkt.pts, st.time_base)-in.origin+in.clock.tracks[video].offset))
 		}
 		if err := in.decode(kind, in.pkt); errors.Is(err, ErrCorrupt) {
 			in.stats.Corrupt++
@@ -262,11 +262,7 @@ func (in *Input) addFrame(f *C.AVFrame, raw time.Duration, known bool) error {
 		length = time.Duration(float64(time.Second) / in.info.FPS)
 	}
 	t := in.clock.at(video, raw, known, length)
-	due := in.frames.due(t)
-	if known {
-		in.frames.ahead.came(raw, due)
-	}
-	if !due {
+	if !in.frames.due(t) {
 		return nil
 	}
 	turn := in.turn

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// What a lookahead leaves out is never due, whatever the order of decoding; of pictures that come as they are shown it
+// What is left out is never due, whatever the order of decoding; of pictures that come as they are shown it
 // keeps those only that are due.
 func TestLookahead(t *testing.T) {
 	for name, order := range map[string][]int{
@@ -28,17 +28,17 @@ func TestLookahead(t *testing.T) {
 					want = append(want, at)
 				}
 			}
-			var l lookahead
+			c := frameConverter{interval: interval}
 			var kept []time.Duration
 			shown := 0
 			for n, i := range order {
-				if at := time.Duration(i) * 33 * time.Millisecond; l.needed(at, interval) {
+				if at := time.Duration(i) * 33 * time.Millisecond; c.needed(at) {
 					kept = append(kept, at)
 				}
 				for slices.Contains(order[:n+1], shown) {
 					at := time.Duration(shown) * 33 * time.Millisecond
-					if slices.Contains(kept, at) {
-						l.came(at, slices.Contains(want, at))
+					if slices.Contains(kept, at) && c.due(at) {
+						c.shown, c.last = true, at
 					}
 					shown++
 				}
@@ -54,9 +54,9 @@ func TestLookahead(t *testing.T) {
 			}
 		}
 	}
-	var l lookahead
-	for i := range 3 * maxAhead {
-		if !l.needed(time.Duration(-i)*time.Second, time.Second) {
+	c := frameConverter{interval: time.Second}
+	for i := range 3 * maxComing {
+		if !c.needed(time.Duration(-i) * time.Second) {
 			t.Fatalf("the %dth picture of a clock that runs backwards is left out", i)
 		}
 	}
@@ -113,7 +113,7 @@ func pictures(t *testing.T, path string, interval time.Duration) (out []*Frame, 
 	for {
 		m, err := in.Read(t.Context())
 		if errors.Is(err, io.EOF) {
-			return out, in.frames.ahead.decoded
+			return out, in.frames.decoded
 		}
 		if err != nil {
 			t.Fatal(err)

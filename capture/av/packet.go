@@ -103,7 +103,7 @@ func (d *PacketDecoder) Decode(payload []byte, pts time.Duration) ([]Media, erro
 	copy(unsafe.Slice((*byte)(d.pkt.data), len(payload)), payload)
 	d.pkt.pts = C.int64_t(pts)
 	if !d.audio {
-		d.codec.leaveOut(!d.frames.ahead.needed(pts, d.frames.interval))
+		d.codec.leaveOut(!d.frames.needed(pts))
 	}
 	return d.decode(d.pkt)
 }
@@ -121,7 +121,7 @@ func (d *PacketDecoder) Flush() ([]Media, error) {
 	C.avcodec_flush_buffers(d.codec.ctx)
 	d.mixer.close()
 	d.mixer = mixer{}
-	d.frames.shown, d.frames.ahead = false, lookahead{}
+	d.frames.shown, d.frames.coming = false, nil
 	return out, err
 }
 
@@ -135,9 +135,7 @@ func (d *PacketDecoder) decode(pkt *C.AVPacket) ([]Media, error) {
 			out = append(out, m...)
 			return err
 		}
-		due := d.frames.due(t)
-		d.frames.ahead.came(t, due)
-		if !due {
+		if !d.frames.due(t) {
 			return nil
 		}
 		frame, err := d.frames.convert(f, f.sample_aspect_ratio, d.turn, t)
