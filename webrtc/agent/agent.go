@@ -115,6 +115,7 @@ func New(o Options) (*Agent, error) {
 	if len(o.To) == 0 {
 		o.To = []string{ToPublisher}
 	}
+	o.Subject = cmp.Or(o.Subject, DefaultSubject)
 	o.MaxSessions = cmp.Or(o.MaxSessions, webrtc.DefaultSessionsPerCore*runtime.GOMAXPROCS(0))
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -128,7 +129,6 @@ func New(o Options) (*Agent, error) {
 	if o.Webhook != "" {
 		a.hook = webhook.NewPoster(o.Webhook, signLiveKit(o.Key, o.Secret))
 	}
-	a.o.Subject = cmp.Or(o.Subject, DefaultSubject)
 	a.work = func(j *job) error { return j.attend() }
 	return a, nil
 }
