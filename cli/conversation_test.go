@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tandem/capture"
+	"tandem/capture/capturetest"
 	"tandem/infer"
 	"tandem/pipeline"
 )
@@ -182,22 +183,12 @@ func spoken(t *testing.T, silero *infer.Silero, file string) (turns []pipeline.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
 	var sound []float32
-	var filter capture.HighPass
-	for {
-		m, err := src.Read(t.Context())
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if m.Samples != nil {
-			from := len(sound)
-			sound = append(sound, m.Samples.Data...)
-			filter.Filter(sound[from:], sound[from:])
-		}
+	_, samples := capturetest.ReadAll(t, src)
+	for _, m := range samples {
+		sound = append(sound, m.Data...)
 	}
+	(&capture.HighPass{}).Filter(sound, sound)
 	const piece, begins, ends = pipeline.VoicePiece, 0.5, 0.35
 	stream, least, run := silero.NewVoiceStream(), begins, 0
 	for at := 0; at+piece <= len(sound); at += piece {
